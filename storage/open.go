@@ -1,0 +1,78 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// File reads a finished upload. It is an io.ReadSeeker that asks the store for
+// bytes only once they are read, so that seeking about costs nothing.
+type File struct {
+	ctx    context.Context
+	store  Store
+	up     Upload
+	offset int64
+	open   io.ReadCloser // reads from offset, nil until needed
+}
+
+var _ io.ReadSeekCloser = (*File)(nil)
+
+// Open opens the file of a finished upload, as Get has returned it. An upload
+// that is not finished is ErrIncomplete. Close the file after use.
+func (u *Uploads) Open(ctx context.Context, up Upload) (*File, error) {
+	if !up.Finished {
+		return nil, ErrIncomplete
+	}
+	return &File{ctx: ctx, store: u.store, up: up}, nil
+}
+
+// Read implements io.Reader.
+func (f *File) Read(p []byte) (int, error) {
+	if f.offset >= f.up.Size {
+		return 0, io.EOF
+	}
+	if f.open == nil {
+		r, err := f.store.Open(f.ctx, f.up, f.offset)
+		if err != nil {
+			return 0, err
+		}
+		f.open = r
+	}
+	n, err := f.open.Read(p)
+	f.offset += int64(n)
+	if err == io.EOF && f.offset < f.up.Size {
+		err = fmt.Errorf("read %s: %w: the file ends at %d of %d bytes", f.up.ID, ErrUnavailable, f.offset, f.up.Size)
+	}
+	return n, err
+}
+
+// Seek implements io.Seeker.
+func (f *File) Seek(offset int64, whence int) (int64, error) {
+	switch whence {
+	case io.SeekCurrent:
+		offset += f.offset
+	case io.SeekEnd:
+		offset += f.up.Size
+	}
+	if offset < 0 {
+		return f.offset, errors.New("seek before the start of the file")
+	}
+	if offset == f.offset {
+		return offset, nil
+	}
+	err := f.Close()
+	f.offset = offset
+	return offset, err
+}
+
+// Close implements io.Closer.
+func (f *File) Close() error {
+	if f.open == nil {
+		return nil
+	}
+	err := f.open.Close()
+	f.open = nil
+	return err
+}

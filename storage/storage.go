@@ -1,0 +1,99 @@
+// Package storage is holdfast's core: what an upload is, and Uploads, the one
+// type through which every door creates, fills, finishes, reads and deletes one.
+//
+// An upload is an id, a size that may be declared late, metadata, and the set of
+// byte ranges that have been received. Nothing else. Where a byte is stored
+// depends on its offset alone, so a chunk that comes twice, late or out of order
+// puts the same bytes in the same place, and no lock is needed for that to be
+// right.
+//
+// What Uploads promises, whichever door asks:
+//
+//   - a range is reported only after the store has it, and stays reported;
+//   - the first bytes stored at an offset stay; later ones for it are dropped;
+//   - an upload is reported finished only once its file exists with its size,
+//     and whoever looks at one that should be finished, finishes it;
+//   - what arrived of a broken chunk is kept;
+//   - an upload that nobody adds to is removed with all that belongs to it.
+//
+// Stores, lockers and indexes are small contracts behind it: they move bytes,
+// hold locks and remember; rules and events live here, once.
+package storage
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/holdfast-upload/holdfast/storage/ranges"
+)
+
+// Unknown is the Size of an upload whose length has not been declared yet.
+const Unknown int64 = -1
+
+// Record is what is written down when an upload is created.
+type Record struct {
+	ID       string            `json:"id"`
+	Size     int64             `json:"size"` // bytes, or Unknown
+	Metadata map[string]string `json:"metadata,omitempty"`
+	Created  time.Time         `json:"created"`
+
+	// Partial marks an upload that exists only to be concatenated with others.
+	Partial bool `json:"partial,omitempty"`
+	// Parts are the ids of the uploads that this one is the concatenation of.
+	Parts []string `json:"parts,omitempty"`
+}
+
+// Upload is a snapshot of an upload: its record, with the Size that was
+// declared since, and what has been received.
+type Upload struct {
+	Record
+
+	// Received are the byte ranges that the store has for good.
+	Received ranges.Set
+	// Finished tells that the file exists, whole, and can be read.
+	Finished bool
+	// Touched is when something of the upload was last stored.
+	Touched time.Time
+}
+
+// Offset is the end of the first unbroken range: the offset from which a client
+// that sends in order goes on.
+func (u Upload) Offset() int64 {
+	if u.Finished {
+		return u.Size
+	}
+	return u.Received.Prefix()
+}
+
+// Complete tells whether every byte has been received. A complete upload is
+// finished as soon as somebody looks at it.
+func (u Upload) Complete() bool {
+	return u.Finished || u.Size != Unknown && u.Received.Prefix() >= u.Size
+}
+
+// Has tells whether every byte of r has been received.
+func (u Upload) Has(r ranges.Range) bool {
+	return u.Finished && r.End <= u.Size || u.Received.Contains(r)
+}
+
+// Missing are the ranges below the declared size that have not been received;
+// for an Unknown size those below the last byte received.
+func (u Upload) Missing() ranges.Set {
+	if u.Finished {
+		return ranges.Set{}
+	}
+	end := u.Size
+	if end == Unknown {
+		end = u.Received.End()
+	}
+	return u.Received.Missing(ranges.Range{End: end})
+}
+
+// Clone is a copy of u that shares nothing with it.
+func (u Upload) Clone() Upload {
+	u.Metadata = maps.Clone(u.Metadata)
+	u.Parts = slices.Clone(u.Parts)
+	u.Received = u.Received.Clone()
+	return u
+}

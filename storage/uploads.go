@@ -1,0 +1,199 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+)
+
+// MaxRanges is how many separate ranges an upload may consist of while it is
+// incomplete: it bounds what a hostile client can make the server remember.
+const MaxRanges = 10_000
+
+// Options are the rules that Uploads applies. The zero value has no limits.
+type Options struct {
+	// MaxSize is the largest size of an upload in bytes; 0 is no limit.
+	MaxSize int64
+	// ExpireAfter is how long after its last byte an unfinished upload is kept; 0
+	// is for ever.
+	ExpireAfter time.Duration
+	// Notify is told of events, if set.
+	Notify Notify
+	// Now is the clock, time.Now if nil.
+	Now func() time.Time
+	// Log is where to report what no caller gets to see, slog.Default() if nil.
+	Log *slog.Logger
+}
+
+// Uploads is the core. Its methods may be called by several goroutines, and for
+// the same upload. Create it with New.
+type Uploads struct {
+	store  Store
+	locker Locker
+	index  Index
+	opts   Options
+
+	settling singleflight.Group // by upload id
+
+	mu     sync.Mutex
+	active map[string]int // writes in progress, by upload id
+}
+
+// New returns the core over a store, which is the truth, a locker and an index.
+func New(store Store, locker Locker, index Index, opts Options) *Uploads {
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	if opts.Log == nil {
+		opts.Log = slog.Default()
+	}
+	return &Uploads{store: store, locker: locker, index: index, opts: opts, active: map[string]int{}}
+}
+
+// MaxSize is the largest size of an upload in bytes, 0 if there is no limit.
+func (u *Uploads) MaxSize() int64 { return u.opts.MaxSize }
+
+// Create writes down a new upload and returns it. An empty rec.ID is chosen by
+// Create. An upload of size 0 is finished at once.
+//
+// Errors: ErrBadID, ErrBadRequest (a negative size), ErrTooLarge, ErrExists,
+// ErrGone (an upload of that id was deleted not long ago), and transient ones.
+func (u *Uploads) Create(ctx context.Context, rec Record) (Upload, error) {
+	if rec.ID == "" {
+		rec.ID = NewID()
+	}
+	if err := CheckID(rec.ID); err != nil {
+		return Upload{}, err
+	}
+	if rec.Size < 0 && rec.Size != Unknown {
+		return Upload{}, fmt.Errorf("%w: a size of %d bytes", ErrBadRequest, rec.Size)
+	}
+	if err := u.checkSize(rec.Size); err != nil {
+		return Upload{}, err
+	}
+	rec.Created = u.opts.Now().UTC()
+	if err := u.store.Create(ctx, rec); err != nil {
+		return Upload{}, err
+	}
+	up := Upload{Record: rec, Touched: rec.Created}
+	if known, err := u.index.Put(ctx, up); err == nil {
+		up = known
+	}
+	u.notify(ctx, Created, up)
+	if len(rec.Parts) > 0 || !up.Complete() {
+		return up, nil
+	}
+	return u.settle(ctx, up)
+}
+
+func (u *Uploads) checkSize(size int64) error {
+	if u.opts.MaxSize > 0 && size > u.opts.MaxSize {
+		return fmt.Errorf("%w: %d bytes, at most %d are allowed", ErrTooLarge, size, u.opts.MaxSize)
+	}
+	return nil
+}
+
+// Get returns the upload. If all of it has been received and it is not finished
+// yet, Get finishes it first, and fails if that fails.
+//
+// Errors: ErrBadID, ErrNotFound, ErrGone, and transient ones.
+func (u *Uploads) Get(ctx context.Context, id string) (Upload, error) {
+	up, err := u.load(ctx, id)
+	if err != nil {
+		return Upload{}, err
+	}
+	return u.settle(ctx, up)
+}
+
+// Declare sets the size of an upload that was created with Unknown; to name the
+// size that it has already is no error. If all of it has been received, it is
+// finished.
+//
+// Errors: those of Get, ErrTooLarge, ErrSizeConflict.
+func (u *Uploads) Declare(ctx context.Context, id string, size int64) (Upload, error) {
+	up, err := u.load(ctx, id)
+	switch {
+	case err != nil:
+		return Upload{}, err
+	case size < 0:
+		return up, fmt.Errorf("%w: a size of %d bytes", ErrBadRequest, size)
+	case up.Size != Unknown && up.Size != size:
+		return up, fmt.Errorf("%w: %d bytes now, %d before", ErrSizeConflict, size, up.Size)
+	case up.Received.End() > size:
+		return up, fmt.Errorf("%w: %d bytes now, while %d are there", ErrSizeConflict, size, up.Received.End())
+	}
+	if err := u.checkSize(size); err != nil {
+		return up, err
+	}
+	if up.Size == Unknown {
+		if err := u.store.Declare(ctx, id, size); err != nil {
+			return up, err
+		}
+		if up, err = u.reload(ctx, id); err != nil {
+			return up, err
+		}
+	}
+	return u.settle(ctx, up)
+}
+
+// Lock gives the caller the lock of the upload; see Locker. Reading an upload's
+// state needs no lock, and neither does writing a range to be right: it stops a
+// client's dead request in favour of its new one.
+func (u *Uploads) Lock(ctx context.Context, id string, letGo func()) (unlock func(), err error) {
+	return u.locker.Lock(ctx, id, letGo)
+}
+
+// Check returns nil if uploads can be stored now.
+func (u *Uploads) Check(ctx context.Context) error {
+	if c, ok := u.store.(Checker); ok {
+		return c.Check(ctx)
+	}
+	return nil
+}
+
+// load returns what is known of the upload, from the index if that knows it, and
+// ErrGone for one that has expired.
+func (u *Uploads) load(ctx context.Context, id string) (Upload, error) {
+	if err := CheckID(id); err != nil {
+		return Upload{}, err
+	}
+	up, err := u.index.Get(ctx, id)
+	if err != nil {
+		up, err = u.reload(ctx, id)
+	}
+	if err != nil {
+		return Upload{}, err
+	}
+	if u.expired(up) {
+		return Upload{}, fmt.Errorf("%w: it expired at %s", ErrGone, u.Expires(up).Format(time.RFC3339))
+	}
+	return up, nil
+}
+
+// reload returns what the store has of the upload and lets the index know it.
+func (u *Uploads) reload(ctx context.Context, id string) (Upload, error) {
+	up, err := u.store.Load(ctx, id)
+	if errors.Is(err, ErrNotFound) || errors.Is(err, ErrGone) {
+		u.drop(ctx, id)
+	}
+	if err != nil || up.Finished {
+		return up, err
+	}
+	if known, err := u.index.Put(ctx, up); err == nil {
+		return known, nil
+	}
+	return up, nil
+}
+
+// drop makes the index forget the upload. An index that fails to is no reason to
+// fail: what it says is checked against the store before it counts as finished.
+func (u *Uploads) drop(ctx context.Context, id string) {
+	if err := u.index.Drop(ctx, id); err != nil {
+		u.opts.Log.WarnContext(ctx, "the index did not forget an upload", "id", id, "error", err)
+	}
+}

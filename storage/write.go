@@ -1,0 +1,156 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+
+	"github.com/holdfast-upload/holdfast/storage/ranges"
+)
+
+// Write stores what src yields from offset on, and returns the upload as it is
+// then. If that completes the upload, it is finished before Write returns.
+//
+// What was received before at an offset stays, and the new byte for it is
+// dropped. If src breaks off, what came is stored all the same and the error is
+// ErrBody; if src yields more than the upload may have, it is ErrBeyondEnd or
+// ErrTooLarge. The upload is returned with these too. Only without an error is
+// all of src stored.
+//
+// Other errors: those of Get, ErrScattered.
+func (u *Uploads) Write(ctx context.Context, id string, offset int64, src io.Reader) (Upload, error) {
+	up, err := u.load(ctx, id)
+	if err != nil {
+		return Upload{}, err
+	}
+	// Once bytes have arrived, nobody's going away may keep them from being stored.
+	ctx = context.WithoutCancel(ctx)
+	in, err := u.admit(up, offset, src)
+	if err != nil {
+		return up, err
+	}
+	if up.Finished {
+		_, _ = io.Copy(io.Discard, in)
+		return up, in.err
+	}
+
+	u.begin(id)
+	defer u.end(id)
+	written := up
+	err = u.store.Write(ctx, up, offset, in, func(r ranges.Range) {
+		if known, err := u.index.Add(ctx, id, r); err == nil {
+			written = known
+		}
+	})
+	if errors.Is(err, ErrGone) || errors.Is(err, ErrNotFound) {
+		u.drop(ctx, id)
+		return up, err
+	}
+	if !written.Has(ranges.Of(offset, in.n)) {
+		// The index lost sight of it, or another write did a part of the work.
+		reloaded, loadErr := u.reload(ctx, id)
+		if loadErr != nil {
+			return up, errors.Join(err, loadErr)
+		}
+		written = reloaded
+	}
+	if err != nil {
+		return written, err
+	}
+	written, err = u.settle(ctx, written)
+	return written, errors.Join(in.err, err)
+}
+
+// admit checks that a write may begin at offset, and bounds what it may read.
+func (u *Uploads) admit(up Upload, offset int64, src io.Reader) (*body, error) {
+	in := &body{src: src}
+	end := up.Size
+	switch {
+	case up.Size != Unknown:
+		in.over = fmt.Errorf("%w: it has %d bytes", ErrBeyondEnd, up.Size)
+	case u.opts.MaxSize > 0:
+		end = u.opts.MaxSize
+		in.over = fmt.Errorf("%w: at most %d bytes are allowed", ErrTooLarge, end)
+	default:
+		end = math.MaxInt64
+		in.over = ErrTooLarge
+	}
+	if offset < 0 {
+		return nil, fmt.Errorf("%w: offset %d", ErrBadRequest, offset)
+	}
+	if offset > end {
+		return nil, in.over
+	}
+	newIsland := offset > 0 && !up.Received.Contains(ranges.Of(offset-1, 1))
+	if newIsland && up.Received.Count() >= MaxRanges {
+		return nil, ErrScattered
+	}
+	in.left = end - offset
+	return in, nil
+}
+
+func (u *Uploads) begin(id string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.active[id]++
+}
+
+func (u *Uploads) end(id string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.active[id]--; u.active[id] == 0 {
+		delete(u.active, id)
+	}
+}
+
+// writing tells whether this process is writing to the upload.
+func (u *Uploads) writing(id string) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.active[id] > 0
+}
+
+// body reads at most left bytes of src, and keeps the error that ended it. The
+// store sees nothing but an end: what came before is to be stored either way.
+type body struct {
+	src  io.Reader
+	left int64
+	over error // what it is to read more than left
+	n    int64 // bytes read
+	err  error // why it ended, nil for a proper end
+}
+
+func (b *body) Read(p []byte) (int, error) {
+	if b.err != nil {
+		return 0, io.EOF
+	}
+	if b.left == 0 {
+		return 0, b.probe()
+	}
+	if int64(len(p)) > b.left {
+		p = p[:b.left]
+	}
+	n, err := b.src.Read(p)
+	b.n += int64(n)
+	b.left -= int64(n)
+	if err != nil && err != io.EOF {
+		b.err = fmt.Errorf("%w: %w", ErrBody, err)
+		err = io.EOF
+	}
+	return n, err
+}
+
+// probe sees whether src ends where it should.
+func (b *body) probe() error {
+	var one [1]byte
+	n, err := io.ReadFull(b.src, one[:])
+	switch {
+	case n > 0:
+		b.err = b.over
+	case err != io.EOF:
+		b.err = fmt.Errorf("%w: %w", ErrBody, err)
+	}
+	return io.EOF
+}
