@@ -3,3 +3,5 @@ module github.com/holdfast-upload/holdfast
 go 1.26
 
 require golang.org/x/sync v0.22.0
+
+require golang.org/x/sys v0.47.0 // indirect

@@ -48,19 +48,27 @@ func (u *Uploads) Write(ctx context.Context, id string, offset int64, src io.Rea
 		u.drop(ctx, id)
 		return up, err
 	}
-	if !written.Has(ranges.Of(offset, in.n)) {
-		// The index lost sight of it, or another write did a part of the work.
-		reloaded, loadErr := u.reload(ctx, id)
+	if r := ranges.Of(offset, in.n); !written.Has(r) {
+		latest, loadErr := u.holding(ctx, id, r)
 		if loadErr != nil {
 			return up, errors.Join(err, loadErr)
 		}
-		written = reloaded
+		written = latest
 	}
 	if err != nil {
 		return written, err
 	}
 	written, err = u.settle(ctx, written)
 	return written, errors.Join(in.err, err)
+}
+
+// holding returns the upload as it is now: from the index if that knows of r,
+// which another write may have reported, or else from the store.
+func (u *Uploads) holding(ctx context.Context, id string, r ranges.Range) (Upload, error) {
+	if up, err := u.index.Get(ctx, id); err == nil && up.Has(r) {
+		return up, nil
+	}
+	return u.reload(ctx, id)
 }
 
 // admit checks that a write may begin at offset, and bounds what it may read.

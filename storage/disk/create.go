@@ -1,0 +1,74 @@
+package disk
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+
+	"github.com/holdfast-upload/holdfast/storage"
+)
+
+// Create implements storage.Store.
+func (s *Store) Create(_ context.Context, rec storage.Record) error {
+	guard := s.guard(rec.ID)
+	guard.Lock()
+	defer guard.Unlock()
+	if err := s.vacant(rec.ID); err != nil {
+		return err
+	}
+	line, err := recordLine(rec)
+	if err != nil {
+		return err
+	}
+	// What may lie at these names is half of a creation that nobody was told of.
+	paths := []string{s.dataPath(rec.ID), s.livePath(rec.ID)}
+	for i, text := range [][]byte{nil, line} {
+		if err := s.writeFile(paths[i], text); err != nil {
+			return classify("create", rec.ID, errors.Join(err, removeAll(paths...)))
+		}
+	}
+	if err := s.syncDir(s.own("live")); err != nil {
+		return classify("create", rec.ID, errors.Join(err, removeAll(paths...)))
+	}
+	return nil
+}
+
+// vacant returns nil if no upload has, or lately had, the id.
+func (s *Store) vacant(id string) error {
+	if gone, err := exists(s.gonePath(id)); err != nil || gone {
+		return errors.Join(classify("create", id, err), ifTrue(gone, storage.ErrGone))
+	}
+	for _, path := range []string{s.filePath(id), s.donePath(id)} {
+		if taken, err := exists(path); err != nil || taken {
+			return errors.Join(classify("create", id, err), ifTrue(taken, storage.ErrExists))
+		}
+	}
+	text, err := os.ReadFile(s.livePath(id))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	_, created := parseJournal(text)
+	return errors.Join(classify("create", id, err), ifTrue(created, storage.ErrExists))
+}
+
+func ifTrue(b bool, err error) error {
+	if b {
+		return err
+	}
+	return nil
+}
+
+// writeFile makes a file with the given text, durable but for its name.
+func (s *Store) writeFile(path string, text []byte) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o640)
+	if err != nil {
+		return err
+	}
+	if len(text) > 0 {
+		if _, err = f.Write(text); err == nil {
+			err = s.sync(f)
+		}
+	}
+	return errors.Join(err, f.Close())
+}

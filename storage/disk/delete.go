@@ -1,0 +1,154 @@
+package disk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/holdfast-upload/holdfast/storage"
+)
+
+// Delete implements storage.Store. The mark that the upload is gone comes first,
+// so that half a deletion is as good as a whole one, and can be completed.
+func (s *Store) Delete(_ context.Context, id string) error {
+	guard := s.guard(id)
+	guard.Lock()
+	defer guard.Unlock()
+	there, err := s.anythingOf(id)
+	if err != nil || !there {
+		return classify("delete", id, err)
+	}
+	if err := s.writeFile(s.gonePath(id), nil); err != nil {
+		return classify("delete", id, err)
+	}
+	if err := s.syncDir(s.own("gone")); err != nil {
+		return classify("delete", id, err)
+	}
+	s.mu.Lock()
+	if u, ok := s.open[id]; ok {
+		u.fail(storage.ErrGone)
+	}
+	s.mu.Unlock()
+	return classify("delete", id, removeAll(s.pathsOf(id)...))
+}
+
+func (s *Store) pathsOf(id string) []string {
+	return []string{s.filePath(id), s.dataPath(id), s.livePath(id), s.donePath(id)}
+}
+
+func (s *Store) anythingOf(id string) (bool, error) {
+	// A file that no journal speaks of is not ours to delete.
+	for _, path := range []string{s.dataPath(id), s.livePath(id), s.donePath(id), s.gonePath(id)} {
+		if there, err := exists(path); err != nil || there {
+			return there, err
+		}
+	}
+	return false, nil
+}
+
+// List implements storage.Store: it names the uploads that have a live journal.
+func (s *Store) List(ctx context.Context) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		for name, err := range names(s.own("live")) {
+			if err == nil {
+				err = ctx.Err()
+			}
+			id, isLog := strings.CutSuffix(name, ".log")
+			if err != nil {
+				yield("", storage.Unavailable("list", s.dir, err))
+				return
+			}
+			if isLog && !yield(id, nil) {
+				return
+			}
+		}
+	}
+}
+
+// Clean implements storage.Cleaner.
+func (s *Store) Clean(_ context.Context, before time.Time) error {
+	var errs []error
+	for name, err := range names(s.own("gone")) {
+		if err == nil && older(s.gonePath(name), before) {
+			err = s.forget(name)
+		}
+		errs = append(errs, err)
+	}
+	for name, err := range names(s.own("live")) {
+		if err == nil && !strings.HasSuffix(name, ".log") {
+			err = s.removeOrphan(name, before)
+		}
+		errs = append(errs, err)
+	}
+	for name, err := range names(s.own()) {
+		if err == nil && strings.HasPrefix(name, "probe") && older(s.own(name), before) {
+			err = removeAll(s.own(name))
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// forget removes the mark of a deleted upload, after whatever the deletion left.
+func (s *Store) forget(id string) error {
+	guard := s.guard(id)
+	guard.Lock()
+	defer guard.Unlock()
+	if err := removeAll(s.pathsOf(id)...); err != nil {
+		return err
+	}
+	return removeAll(s.gonePath(id))
+}
+
+// removeOrphan removes a data file without a journal, left by a creation that
+// broke off, or a journal that was to replace another.
+func (s *Store) removeOrphan(name string, before time.Time) error {
+	id := strings.TrimSuffix(strings.TrimSuffix(name, ".data"), ".log.new")
+	guard := s.guard(id)
+	guard.Lock()
+	defer guard.Unlock()
+	path := s.own("live", name)
+	owned, err := exists(s.livePath(id))
+	if err != nil || !older(path, before) || owned && strings.HasSuffix(name, ".data") {
+		return err
+	}
+	return removeAll(path)
+}
+
+func older(path string, than time.Time) bool {
+	info, err := os.Lstat(path)
+	return err == nil && info.ModTime().Before(than)
+}
+
+// names yields what a directory holds, without reading all of it at once.
+func names(dir string) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		d, err := os.Open(filepath.Clean(dir))
+		if err != nil {
+			yield("", fmt.Errorf("list %s: %w", dir, err))
+			return
+		}
+		defer d.Close()
+		for {
+			entries, err := d.ReadDir(1000)
+			for _, e := range entries {
+				if !yield(e.Name(), nil) {
+					return
+				}
+			}
+			if err != nil {
+				if !errors.Is(err, io.EOF) && !errors.Is(err, fs.ErrNotExist) {
+					yield("", err)
+				}
+				return
+			}
+		}
+	}
+}

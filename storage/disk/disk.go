@@ -1,0 +1,164 @@
+// Package disk is the embedded store: a directory on one machine, and nothing
+// else to install.
+//
+// The bytes of an upload are written at their offset into one sparse file. A
+// journal beside it, of which every line carries a checksum, says which ranges
+// are there: a line is appended only after the bytes it speaks of are on the
+// disk. So whatever the journal says survives a power loss, and a line that one
+// cut off is ignored. Finishing renames the data file to its place.
+//
+//	DIR/ID                    the finished file
+//	DIR/.holdfast/live/ID.log    the journal: record, declared size, ranges
+//	DIR/.holdfast/live/ID.data   the bytes of an unfinished upload
+//	DIR/.holdfast/done/ID.log    the journal of a finished one
+//	DIR/.holdfast/gone/ID        the mark of a deleted one
+//	DIR/.holdfast/lock           held by the one process that uses DIR
+package disk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+
+	"github.com/holdfast-upload/holdfast/storage"
+)
+
+// Options relax what the store promises. The zero value promises most.
+type Options struct {
+	// NoSync leaves it to the operating system when bytes reach the disk. What was
+	// acknowledged then survives the end of the process, however it comes, but
+	// not always that of the machine.
+	NoSync bool
+}
+
+// Store is a storage.Store in a directory. Create it with Open.
+type Store struct {
+	dir    string
+	noSync bool
+	lock   *os.File
+
+	guards [256]sync.RWMutex // by hash of the id: creation, finish and deletion are alone
+	seed   maphash.Seed
+
+	mu   sync.Mutex
+	open map[string]*upload
+}
+
+var (
+	_ storage.Store   = (*Store)(nil)
+	_ storage.Cleaner = (*Store)(nil)
+	_ storage.Checker = (*Store)(nil)
+)
+
+// Open makes dir a store, or opens the one that it is. It fails if another
+// process uses it.
+func Open(dir string, opts Options) (*Store, error) {
+	s := &Store{dir: dir, noSync: opts.NoSync, seed: maphash.MakeSeed(), open: map[string]*upload{}}
+	for _, sub := range []string{"live", "done", "gone"} {
+		if err := os.MkdirAll(s.own(sub), 0o750); err != nil {
+			return nil, fmt.Errorf("make the data directory: %w", err)
+		}
+	}
+	lock, err := os.OpenFile(s.own("lock"), os.O_CREATE|os.O_RDWR, 0o640)
+	if err != nil {
+		return nil, fmt.Errorf("lock the data directory: %w", err)
+	}
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		lock.Close()
+		return nil, fmt.Errorf("the data directory %s is in use by another process: %w", dir, err)
+	}
+	s.lock = lock
+	return s, errors.Join(s.syncDir(dir), s.syncDir(s.own()))
+}
+
+// Close lets go of the directory. Writes in progress fail from then on.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	for _, u := range s.open {
+		u.fail(storage.ErrUnavailable)
+	}
+	s.mu.Unlock()
+	return s.lock.Close()
+}
+
+// Check implements storage.Checker by making a file.
+func (s *Store) Check(context.Context) error {
+	probe, err := os.CreateTemp(s.own(), "probe")
+	if err != nil {
+		return classify("check", s.dir, err)
+	}
+	_, err = probe.Write([]byte("x"))
+	return classify("check", s.dir, errors.Join(err, probe.Close(), os.Remove(probe.Name())))
+}
+
+func (s *Store) own(sub ...string) string {
+	return filepath.Join(append([]string{s.dir, ".holdfast"}, sub...)...)
+}
+
+func (s *Store) filePath(id string) string { return filepath.Join(s.dir, id) }
+func (s *Store) dataPath(id string) string { return s.own("live", id+".data") }
+func (s *Store) livePath(id string) string { return s.own("live", id+".log") }
+func (s *Store) donePath(id string) string { return s.own("done", id+".log") }
+func (s *Store) gonePath(id string) string { return s.own("gone", id) }
+
+func (s *Store) guard(id string) *sync.RWMutex {
+	return &s.guards[maphash.String(s.seed, id)%uint64(len(s.guards))]
+}
+
+// sync makes what was written to f durable, size included.
+func (s *Store) sync(f *os.File) error {
+	if s.noSync {
+		return nil
+	}
+	return datasync(f)
+}
+
+// syncDir makes the names in a directory durable. It asks the disk to; whether
+// the disk obeys is beyond it.
+func (s *Store) syncDir(path string) error {
+	if s.noSync {
+		return nil
+	}
+	d, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// classify wraps what the operating system said while op was done on an upload.
+func classify(op, id string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.EFBIG):
+		return fmt.Errorf("%s %s: %w: %w", op, id, storage.ErrNoSpace, err)
+	default:
+		return storage.Unavailable(op, id, err)
+	}
+}
+
+func exists(path string) (bool, error) {
+	_, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// removeAll removes the files that exist among paths.
+func removeAll(paths ...string) error {
+	var errs []error
+	for _, p := range paths {
+		if err := os.Remove(p); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}

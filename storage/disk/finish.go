@@ -1,0 +1,72 @@
+package disk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	"github.com/holdfast-upload/holdfast/storage"
+)
+
+// Finish implements storage.Store. All bytes are durable already, since the
+// journal says that they are there; what remains is to give the file its name.
+func (s *Store) Finish(_ context.Context, up storage.Upload) error {
+	guard := s.guard(up.ID)
+	guard.Lock()
+	defer guard.Unlock()
+	now, err := s.load(up.ID)
+	if err != nil {
+		return err
+	}
+	if !now.Complete() {
+		return fmt.Errorf("finish %s: %w", up.ID, storage.ErrIncomplete)
+	}
+	if !now.Finished {
+		if err := s.nameFile(now); err != nil {
+			return classify("finish", up.ID, err)
+		}
+	}
+	if now.Partial {
+		return nil // it stays listed, for it still has to expire
+	}
+	// From here on the upload is finished. If the journal does not get to where
+	// those of finished ones lie, List names the upload until it does.
+	err = os.Rename(s.livePath(up.ID), s.donePath(up.ID))
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return classify("finish", up.ID, err)
+}
+
+func (s *Store) nameFile(up storage.Upload) error {
+	data := s.dataPath(up.ID)
+	info, err := os.Stat(data)
+	if err != nil {
+		return err
+	}
+	if info.Size() != up.Size {
+		return fmt.Errorf("the data file has %d bytes, the upload %d", info.Size(), up.Size)
+	}
+	if err := os.Rename(data, s.filePath(up.ID)); err != nil {
+		return err
+	}
+	return s.syncDir(s.dir)
+}
+
+// Open implements storage.Store.
+func (s *Store) Open(_ context.Context, up storage.Upload, offset int64) (io.ReadCloser, error) {
+	f, err := os.Open(s.filePath(up.ID))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("open %s: %w: its file is missing", up.ID, storage.ErrGone)
+	}
+	if err != nil {
+		return nil, classify("open", up.ID, err)
+	}
+	if _, err := f.Seek(offset, io.SeekStart); err != nil {
+		return nil, classify("open", up.ID, errors.Join(err, f.Close()))
+	}
+	return f, nil
+}

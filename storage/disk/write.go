@@ -1,0 +1,194 @@
+package disk
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/ranges"
+)
+
+// blockSize is how much is read from a client at most before it is written.
+const blockSize = 256 << 10
+
+var blocks = sync.Pool{New: func() any { return new([blockSize]byte) }}
+
+// Write implements storage.Store.
+func (s *Store) Write(_ context.Context, up storage.Upload, offset int64, src io.Reader, durable func(ranges.Range)) error {
+	u, err := s.acquire(up.ID)
+	if err != nil {
+		return err
+	}
+	defer s.release(u)
+	w := u.watch(durable)
+	defer u.unwatch(w)
+
+	end, err := u.copyFrom(src, offset)
+	if err != nil {
+		// What was written before is as good as if src had ended there.
+		_ = u.commit()
+		return err
+	}
+	return u.await(ranges.Range{Start: offset, End: end})
+}
+
+// copyFrom writes what src yields, each read as it comes: bytes must not wait in
+// memory for a client that has fallen silent. It returns the offset after them.
+func (u *upload) copyFrom(src io.Reader, offset int64) (int64, error) {
+	block := blocks.Get().(*[blockSize]byte)
+	defer blocks.Put(block)
+	for {
+		n, readErr := src.Read(block[:])
+		if err := u.writeBlock(offset, block[:n]); err != nil {
+			return offset, err
+		}
+		offset += int64(n)
+		if readErr != nil {
+			return offset, nil // why src ended is its reader's concern
+		}
+	}
+}
+
+// writeBlock writes the bytes at offset that nobody has written yet, nor is
+// writing now: the first bytes stay.
+func (u *upload) writeBlock(offset int64, p []byte) error {
+	mine, err := u.claim(ranges.Of(offset, int64(len(p))))
+	if err != nil {
+		return err
+	}
+	for _, r := range mine.Ranges() {
+		_, err := u.data.WriteAt(p[r.Start-offset:r.End-offset], r.Start)
+		u.settle(r, err == nil)
+		if err != nil {
+			return classify("write", u.id, err)
+		}
+	}
+	return nil
+}
+
+// claim returns the part of r that the caller, and nobody else, is to write.
+func (u *upload) claim(r ranges.Range) (ranges.Set, error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.failed != nil {
+		return ranges.Set{}, u.failed
+	}
+	mine := u.claimed.Missing(r)
+	u.claimed.Add(r)
+	return mine, nil
+}
+
+// settle records how the writing of a claimed range ended. After a failure the
+// range is free again.
+func (u *upload) settle(r ranges.Range, ok bool) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if ok {
+		u.settled.Add(r)
+		if u.pending == nil {
+			u.pending = time.AfterFunc(settleAfter, u.settlePending)
+		}
+	} else {
+		u.claimed.Remove(r)
+	}
+	u.changed.Broadcast()
+}
+
+func (u *upload) settlePending() {
+	u.mu.Lock()
+	u.pending = nil
+	u.mu.Unlock()
+	_ = u.commit() // a failure is met again by the writes that wait for it
+}
+
+// await returns once all of r is durable, or can't become so. Parts of r may be
+// in the hands of other writes.
+func (u *upload) await(r ranges.Range) error {
+	for {
+		if err := u.commit(); err != nil {
+			return err
+		}
+		u.mu.Lock()
+		for u.failed == nil && !u.durable.Contains(r) && !u.settled.Contains(r) && u.claimed.Contains(r) {
+			u.changed.Wait()
+		}
+		done, lost, err := u.durable.Contains(r), !u.claimed.Contains(r), u.failed
+		u.mu.Unlock()
+		switch {
+		case done:
+			return nil
+		case err != nil:
+			return err
+		case lost:
+			return fmt.Errorf("write %s: %w: another request that wrote the same range failed", u.id, storage.ErrUnavailable)
+		}
+	}
+}
+
+// commit makes everything that is settled durable: the bytes first, then the
+// journal's word of them, then all that watch are told. One sync serves all who
+// write to the upload at the time.
+func (u *upload) commit() error {
+	u.commitMu.Lock()
+	defer u.commitMu.Unlock()
+	u.mu.Lock()
+	todo, err := u.settled.Minus(u.durable), u.failed
+	u.mu.Unlock()
+	if err != nil || todo.Empty() {
+		return err
+	}
+	if err := u.store.sync(u.data); err != nil {
+		// The kernel may have dropped the pages it could not write. Nothing that
+		// is not in the journal can be relied on any more.
+		err = classify("sync", u.id, err)
+		u.fail(err)
+		return err
+	}
+	if err := u.append(rangeLines(todo)); err != nil {
+		return err
+	}
+	u.mu.Lock()
+	u.durable.AddSet(todo)
+	u.changed.Broadcast()
+	u.mu.Unlock()
+	if len(u.watchers) > 0 {
+		for _, r := range todo.Ranges() {
+			u.watchers[0].durable(r)
+		}
+	}
+	return nil
+}
+
+// append adds lines to the journal; the caller holds commitMu. After a failure
+// the next append begins at the same place, over what may be half a line.
+func (u *upload) append(lines []byte) error {
+	if _, err := u.log.WriteAt(lines, u.logEnd); err != nil {
+		return classify("journal", u.id, err)
+	}
+	if err := u.store.sync(u.log); err != nil {
+		err = classify("sync the journal of", u.id, err)
+		u.fail(err)
+		return err
+	}
+	u.logEnd += int64(len(lines))
+	return nil
+}
+
+func (u *upload) watch(durable func(ranges.Range)) *watcher {
+	u.commitMu.Lock()
+	defer u.commitMu.Unlock()
+	w := &watcher{durable}
+	u.watchers = append(u.watchers, w)
+	return w
+}
+
+// unwatch returns only after the last call of the watcher has.
+func (u *upload) unwatch(w *watcher) {
+	u.commitMu.Lock()
+	defer u.commitMu.Unlock()
+	u.watchers = slices.DeleteFunc(u.watchers, func(o *watcher) bool { return o == w })
+}
