@@ -4,4 +4,7 @@ go 1.26
 
 require golang.org/x/sync v0.22.0
 
-require golang.org/x/sys v0.47.0 // indirect
+require (
+	github.com/rs/cors v1.11.1 // indirect
+	golang.org/x/sys v0.47.0 // indirect
+)

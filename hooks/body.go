@@ -1,0 +1,142 @@
+package hooks
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+)
+
+var (
+	// ErrStopping: the server is shutting down and cut the body off.
+	ErrStopping = errors.New("the server is shutting down")
+	// ErrIdle: the client sent nothing for too long.
+	ErrIdle = errors.New("the client fell silent")
+	// ErrReplaced: the client's next request took this one's place.
+	ErrReplaced = errors.New("another request has taken over")
+)
+
+// Stopper cuts off all bodies that are being read when the server has to leave.
+type Stopper struct {
+	ctx    context.Context
+	cancel context.CancelFunc
+}
+
+// NewStopper returns a Stopper that has not stopped anything yet.
+func NewStopper() *Stopper {
+	ctx, cancel := context.WithCancel(context.Background())
+	return &Stopper{ctx, cancel}
+}
+
+// Stop makes every Body end with ErrStopping, now and from now on. What has
+// arrived is stored, and the client told to come back.
+func (s *Stopper) Stop() { s.cancel() }
+
+// Body reads the body of a request. It ends with ErrIdle once no byte has come
+// for the given time, however long the whole takes, and with ErrStopping once
+// the Stopper says so. It remembers the error that ended it.
+type Body struct {
+	src  io.ReadCloser
+	ctl  *http.ResponseController
+	idle time.Duration
+	off  func() bool
+	begun bool // somebody has read, and so let the client send
+
+	mu    sync.Mutex
+	armed time.Time // when the deadline was last set
+	ended error
+}
+
+// NewBody returns a reader of r's body. With an idle of 0, somebody else watches
+// the time. Close it when done.
+func NewBody(w http.ResponseWriter, r *http.Request, idle time.Duration, stopper *Stopper) *Body {
+	b := &Body{src: r.Body, ctl: http.NewResponseController(w), idle: idle}
+	b.off = context.AfterFunc(stopper.ctx, func() { b.Cut(ErrStopping) })
+	return b
+}
+
+// Read implements io.Reader.
+func (b *Body) Read(p []byte) (int, error) {
+	b.begun = true
+	if err := b.arm(); err != nil {
+		return 0, err
+	}
+	n, err := b.src.Read(p)
+	if err == nil {
+		return n, nil
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case b.ended != nil:
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		b.ended = ErrIdle
+	default:
+		b.ended = err
+	}
+	if err == io.EOF && b.idle > 0 {
+		// Storing the last bytes may take longer than a client may be silent.
+		_ = b.ctl.SetReadDeadline(time.Time{})
+	}
+	return n, b.ended
+}
+
+// Close implements io.Closer.
+func (b *Body) Close() error {
+	b.off()
+	return b.src.Close()
+}
+
+// Err is the error that ended the body: nil while it lasts, io.EOF for a proper end.
+func (b *Body) Err() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.ended
+}
+
+// arm gives the next read its time. Setting a deadline has a price, so it is done
+// only when a tenth of the last one has passed.
+func (b *Body) arm() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.ended != nil {
+		return b.ended
+	}
+	now := time.Now()
+	if b.idle > 0 && now.Sub(b.armed) > b.idle/10 {
+		b.armed = now
+		_ = b.ctl.SetReadDeadline(now.Add(b.idle + b.idle/10))
+	}
+	return nil
+}
+
+// Cut makes the body end with err, unless it has ended already.
+func (b *Body) Cut(err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.ended == nil {
+		b.ended = err
+		_ = b.ctl.SetReadDeadline(time.Unix(1, 0)) // wakes a read that waits
+	}
+}
+
+// DrainLimit is how many bytes of an unread body are read and dropped before an
+// answer: somewhat more than the largest chunk that phones send.
+const DrainLimit = 64 << 20
+
+// Drain reads what is left of the body before it is answered, within DrainLimit:
+// a client that is still sending when the answer comes may see nothing but a
+// connection reset, and try again for ever. A client that waits for permission
+// to send (Expect: 100-continue) is left waiting, and gets the answer instead.
+//
+// It tells whether the body has ended properly.
+func (b *Body) Drain(r *http.Request) bool {
+	if !b.begun && r.Header.Get("Expect") != "" || r.ContentLength > DrainLimit {
+		return false
+	}
+	n, err := io.Copy(io.Discard, io.LimitReader(b, DrainLimit+1))
+	return err == nil && n <= DrainLimit
+}

@@ -1,0 +1,115 @@
+// Package contentrange is the door for clients that send a file in pieces by
+// PUT with a Content-Range header, or whole: background URLSession tasks, curl,
+// browser uploaders, and everything hand-made.
+//
+// Pieces may come in any order, in parallel, twice, overlapping, and after the
+// last one. The upload's URL is one that was created elsewhere, or one whose last
+// part the client chose: then whichever piece comes first creates it. A piece is
+// stored whole and answered 202, or 201 once the file is complete, or else it is
+// answered 503 and sent again. No other code than 503 is given for what may pass,
+// since clients of this kind give up on others, and no redirect ever, since
+// background sessions would follow it with the body.
+//
+// RFC 9110, section 14.5, leaves partial PUT to agreement between the two sides;
+// this is the agreement:
+//
+//	PUT with Content-Range: bytes a-b/T   stores a piece; T may be *
+//	PUT with Content-Range: bytes */T     (empty) asks what is there; see query
+//	PUT without Content-Range             stores a whole file
+//	GET, HEAD                             tell what is there, or serve the file
+//	DELETE                                removes the upload
+package contentrange
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/holdfast-upload/holdfast/hooks"
+	"github.com/holdfast-upload/holdfast/storage"
+)
+
+// Options is what the door needs besides the core.
+type Options struct {
+	URLs hooks.URLs
+	// IdleTimeout is how long a client may send, or take, nothing.
+	IdleTimeout time.Duration
+	// LockTimeout is how long a PUT of a whole file waits for another to end.
+	LockTimeout time.Duration
+	Stopper     *hooks.Stopper
+	Log         *slog.Logger
+}
+
+// Door is the Content-Range door. Create it with New.
+type Door struct {
+	uploads *storage.Uploads
+	opts    Options
+}
+
+var _ hooks.Door = (*Door)(nil)
+
+// New returns the door to uploads.
+func New(uploads *storage.Uploads, opts Options) *Door {
+	return &Door{uploads, opts}
+}
+
+// Claims implements hooks.Door. A Content-Range decides, whatever headers of other
+// protocols stand beside it: iOS adds some on its own.
+func (d *Door) Claims(r *http.Request) bool {
+	switch r.Method {
+	case http.MethodPut, http.MethodGet:
+		return true
+	case http.MethodHead, http.MethodDelete:
+		return !speaksTus(r)
+	case http.MethodPost, http.MethodPatch:
+		return len(r.Header.Values("Content-Range")) > 0
+	}
+	return false
+}
+
+func speaksTus(r *http.Request) bool { return r.Header.Get("Tus-Resumable") != "" }
+
+// Advertise implements hooks.Door.
+func (d *Door) Advertise(h http.Header) { h.Set("Accept-Ranges", "bytes") }
+
+func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body := hooks.NewBody(w, r, d.opts.IdleTimeout, d.opts.Stopper)
+	defer body.Close()
+	if err := d.serve(w, r, body); err != nil {
+		body.Drain(r)
+		d.refuse(w, r, err)
+	}
+}
+
+func (d *Door) serve(w http.ResponseWriter, r *http.Request, body *hooks.Body) error {
+	id := d.opts.URLs.ID(r)
+	if id == "" {
+		return fmt.Errorf("%w: this needs the URL of an upload, such as %sID", storage.ErrNotFound, d.opts.URLs.BasePath)
+	}
+	if err := storage.CheckID(id); err != nil {
+		return err
+	}
+	switch r.Method {
+	case http.MethodGet:
+		return d.get(w, r, id)
+	case http.MethodHead:
+		return d.head(w, r, id)
+	case http.MethodDelete:
+		if err := d.uploads.Delete(r.Context(), id); err != nil {
+			return err
+		}
+		w.WriteHeader(http.StatusNoContent)
+		return nil
+	}
+	p, err := d.readPut(r, id)
+	if err != nil {
+		return err
+	}
+	up, err := d.put(r, p, body)
+	if err != nil {
+		return err
+	}
+	d.answer(w, r, up)
+	return nil
+}

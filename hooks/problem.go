@@ -1,0 +1,69 @@
+package hooks
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+
+	"github.com/holdfast-upload/holdfast/storage"
+)
+
+// RetryAfter is the number of seconds after which a client that was told to come
+// back should, as the value of a Retry-After header.
+const RetryAfter = "2"
+
+// Problem is what an error of the core means in HTTP.
+type Problem struct {
+	Status  int
+	Code    string // one word, for programs
+	Message string // for people; nothing of the server's inside
+}
+
+// Retry tells whether the same request may succeed later.
+func (p Problem) Retry() bool {
+	return p.Status == http.StatusServiceUnavailable || p.Status == http.StatusLocked || p.Status == http.StatusInsufficientStorage
+}
+
+var problems = []struct {
+	err    error
+	status int
+	code   string
+}{
+	{storage.ErrBadID, http.StatusBadRequest, "invalidId"},
+	{storage.ErrBadRequest, http.StatusBadRequest, "invalidRequest"},
+	{storage.ErrSizeConflict, http.StatusBadRequest, "sizeConflict"},
+	{storage.ErrBeyondEnd, http.StatusBadRequest, "beyondEnd"},
+	{storage.ErrScattered, http.StatusBadRequest, "tooManyGaps"},
+	{storage.ErrNotFound, http.StatusNotFound, "itemNotFound"},
+	{storage.ErrExists, http.StatusConflict, "nameAlreadyExists"},
+	{storage.ErrIncomplete, http.StatusConflict, "incomplete"},
+	{storage.ErrGone, http.StatusGone, "gone"},
+	{storage.ErrTooLarge, http.StatusRequestEntityTooLarge, "tooLarge"},
+	{storage.ErrLocked, http.StatusLocked, "locked"},
+	{storage.ErrNoSpace, http.StatusInsufficientStorage, "insufficientStorage"},
+	{storage.ErrUnavailable, http.StatusServiceUnavailable, "serviceNotAvailable"},
+	{ErrStopping, http.StatusServiceUnavailable, "shuttingDown"},
+	{ErrIdle, http.StatusServiceUnavailable, "timeout"},
+	{ErrReplaced, http.StatusServiceUnavailable, "replaced"},
+	{storage.ErrBody, http.StatusServiceUnavailable, "bodyBrokeOff"},
+}
+
+// Explain finds what err means. An error that nobody foresaw is a 500 that says
+// nothing of its cause; Explain logs that, and the cause of every 5xx.
+func Explain(r *http.Request, log *slog.Logger, err error) Problem {
+	found := Problem{http.StatusInternalServerError, "internalError", "something went wrong in the server"}
+	for _, p := range problems {
+		if !errors.Is(err, p.err) {
+			continue
+		}
+		found = Problem{p.status, p.code, err.Error()}
+		if p.status >= 500 || p.status == http.StatusLocked {
+			found.Message = p.err.Error()
+		}
+		break
+	}
+	if found.Status >= 500 && !errors.Is(err, storage.ErrBody) {
+		log.ErrorContext(r.Context(), "request failed", "method", r.Method, "path", r.URL.Path, "status", found.Status, "error", err)
+	}
+	return found
+}
