@@ -39,10 +39,10 @@ func (s *Stopper) Stop() { s.cancel() }
 // for the given time, however long the whole takes, and with ErrStopping once
 // the Stopper says so. It remembers the error that ended it.
 type Body struct {
-	src  io.ReadCloser
-	ctl  *http.ResponseController
-	idle time.Duration
-	off  func() bool
+	src   io.ReadCloser
+	ctl   *http.ResponseController
+	idle  time.Duration
+	off   func() bool
 	begun bool // somebody has read, and so let the client send
 
 	mu    sync.Mutex

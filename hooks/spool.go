@@ -86,6 +86,16 @@ func (s *Spool) Reader() (io.Reader, error) {
 	return io.MultiReader(&s.memory, s.file), nil
 }
 
+// Hash writes what was spooled to h, and leaves it there to be read.
+func (s *Spool) Hash(h io.Writer) error {
+	_, _ = h.Write(s.memory.Bytes()) // a hash never fails
+	if s.file == nil {
+		return nil
+	}
+	_, err := io.Copy(h, io.NewSectionReader(s.file, 0, s.size))
+	return spoolError(err)
+}
+
 // Close gives the room back.
 func (s *Spool) Close() error {
 	if s.file == nil {

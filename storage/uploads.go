@@ -58,6 +58,10 @@ func New(store Store, locker Locker, index Index, opts Options) *Uploads {
 // MaxSize is the largest size of an upload in bytes, 0 if there is no limit.
 func (u *Uploads) MaxSize() int64 { return u.opts.MaxSize }
 
+// ExpireAfter is how long an unfinished upload is kept after its last byte, 0 for
+// ever.
+func (u *Uploads) ExpireAfter() time.Duration { return u.opts.ExpireAfter }
+
 // Create writes down a new upload and returns it. An empty rec.ID is chosen by
 // Create. An upload of size 0 is finished at once.
 //

@@ -1,0 +1,147 @@
+// Package tus is the door for clients of the tus protocol, version 1.0: tusd's
+// handler, embedded over holdfast's core.
+//
+// tusd parses and answers requests; this package gives it a store and a locker
+// that are the core, and adds what it lacks: expiration, checksum and
+// checksum-trailer, 423 with Retry-After for what may pass, and bodies that are
+// read to their end before they are refused.
+//
+// What is reported through the other doors holds here too: Upload-Offset is the
+// end of the first unbroken range, so bytes that came early make it jump.
+package tus
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/tus/tusd/v2/pkg/handler"
+
+	"github.com/holdfast-upload/holdfast/hooks"
+	"github.com/holdfast-upload/holdfast/storage"
+)
+
+const (
+	version     = "1.0.0"
+	contentType = "application/offset+octet-stream"
+
+	// maxMetadata is how long an Upload-Metadata header may be, in bytes.
+	maxMetadata = 64 << 10
+)
+
+// Options is what the door needs besides the core.
+type Options struct {
+	URLs hooks.URLs
+	// IdleTimeout is how long a client may send nothing.
+	IdleTimeout time.Duration
+	// LockTimeout is how long a request waits for another of the same upload to end.
+	LockTimeout time.Duration
+	Stopper     *hooks.Stopper
+	Log         *slog.Logger
+}
+
+// Door is the tus door. Create it with New.
+type Door struct {
+	uploads *storage.Uploads
+	opts    Options
+	tusd    *handler.Handler
+}
+
+var _ hooks.Door = (*Door)(nil)
+
+// New returns the door to uploads.
+func New(uploads *storage.Uploads, opts Options) (*Door, error) {
+	composer := handler.NewStoreComposer()
+	s := &store{uploads}
+	composer.UseCore(s)
+	composer.UseTerminater(s)
+	composer.UseConcater(s)
+	composer.UseLengthDeferrer(s)
+	composer.UseLocker(&locker{uploads})
+	tusd, err := handler.NewHandler(handler.Config{
+		StoreComposer:           composer,
+		BasePath:                opts.URLs.BasePath,
+		MaxSize:                 uploads.MaxSize(),
+		NetworkTimeout:          opts.IdleTimeout,
+		AcquireLockTimeout:      opts.LockTimeout,
+		RespectForwardedHeaders: true, // set by tellOrigin
+		DisableDownload:         true, // the file is served in one place for all doors
+		Cors:                    &handler.CorsConfig{Disable: true},
+		Logger:                  silent(),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("set up tusd's handler: %w", err)
+	}
+	return &Door{uploads, opts, tusd}, nil
+}
+
+// Claims implements hooks.Door: tusd answers whatever no other door does.
+func (d *Door) Claims(*http.Request) bool { return true }
+
+// Advertise implements hooks.Door (tus 1.0, section OPTIONS).
+func (d *Door) Advertise(h http.Header) {
+	extensions := d.tusd.SupportedExtensions() + ",checksum,checksum-trailer"
+	if d.uploads.ExpireAfter() > 0 {
+		extensions += ",expiration"
+	}
+	h.Set("Tus-Resumable", version)
+	h.Set("Tus-Version", version)
+	h.Set("Tus-Extension", extensions)
+	h.Set("Tus-Checksum-Algorithm", algorithmNames)
+	if limit := d.uploads.MaxSize(); limit > 0 {
+		h.Set("Tus-Max-Size", strconv.FormatInt(limit, 10))
+	}
+}
+
+func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if override := r.Header.Get("X-HTTP-Method-Override"); r.Method == http.MethodPost && override != "" {
+		r.Method = override
+	}
+	x := &exchange{ResponseWriter: w, r: r, door: d}
+	// tusd watches over the time that a client may be silent.
+	x.body = hooks.NewBody(w, r, 0, d.opts.Stopper)
+	defer x.body.Close()
+	var err error
+	if x.checksum, err = readChecksum(r); err == nil {
+		err = d.check(r)
+	}
+	if err != nil {
+		x.refuse(err)
+		return
+	}
+	inner := r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x))
+	inner.Body = x.body
+	d.tellOrigin(inner)
+	http.StripPrefix(d.opts.URLs.BasePath, d.tusd).ServeHTTP(x, inner)
+}
+
+// check refuses what tusd would let pass, or answer less clearly.
+func (d *Door) check(r *http.Request) error {
+	if id := d.opts.URLs.ID(r); id != "" {
+		if err := storage.CheckID(id); err != nil {
+			return err
+		}
+	}
+	switch r.Method {
+	case http.MethodPost:
+		return checkMetadata(r.Header.Values("Upload-Metadata"))
+	case http.MethodPatch:
+		if r.Header.Get("Tus-Resumable") == version && r.Header.Get("Content-Type") != contentType {
+			return handler.NewError("ERR_INVALID_CONTENT_TYPE", "a PATCH needs Content-Type: "+contentType, http.StatusUnsupportedMediaType)
+		}
+	}
+	return nil
+}
+
+// tellOrigin makes tusd build the same URLs as everybody else does: it is told of
+// just one proxy, which says what URLs.Origin found.
+func (d *Door) tellOrigin(r *http.Request) {
+	scheme, host := d.opts.URLs.Origin(r)
+	r.Header = r.Header.Clone()
+	r.Header.Del("Forwarded")
+	r.Header.Set("X-Forwarded-Proto", scheme)
+	r.Header.Set("X-Forwarded-Host", host)
+}

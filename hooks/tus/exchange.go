@@ -1,0 +1,101 @@
+package tus
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/tus/tusd/v2/pkg/handler"
+
+	"github.com/holdfast-upload/holdfast/hooks"
+	"github.com/holdfast-upload/holdfast/storage"
+)
+
+// exchange is one request and its answer. It is the ResponseWriter that tusd
+// gets, and travels in the context to what tusd calls.
+type exchange struct {
+	http.ResponseWriter
+	r        *http.Request
+	door     *Door
+	body     *hooks.Body
+	checksum *checksum // nil if the client gave none
+
+	upload   storage.Upload // as last seen in this request
+	answered bool
+}
+
+type exchangeKey struct{}
+
+func exchangeOf(ctx context.Context) *exchange {
+	return ctx.Value(exchangeKey{}).(*exchange)
+}
+
+// reads tells whether the request only looks at the upload.
+func (x *exchange) reads() bool {
+	return x.r.Method == http.MethodHead || x.r.Method == http.MethodGet
+}
+
+// WriteHeader completes the answer that tusd has decided on.
+func (x *exchange) WriteHeader(status int) {
+	if x.answered || status < 200 {
+		x.ResponseWriter.WriteHeader(status)
+		return
+	}
+	x.answered = true
+	if x.r.Method == http.MethodHead && status >= 500 {
+		// tus-js-client, for one, begins again from byte 0 after anything but 423.
+		status = http.StatusLocked
+	}
+	h := x.Header()
+	switch status {
+	case http.StatusLocked, http.StatusServiceUnavailable, http.StatusInsufficientStorage:
+		h.Set("Retry-After", hooks.RetryAfter)
+	}
+	if at := x.door.uploads.Expires(x.upload); x.upload.ID != "" && !at.IsZero() && status < 300 {
+		h.Set("Upload-Expires", at.UTC().Format(http.TimeFormat))
+	}
+	if status >= 400 {
+		x.body.Drain(x.r)
+	}
+	// Whatever was waited for, the client gets time to take the answer.
+	_ = http.NewResponseController(x.ResponseWriter).SetWriteDeadline(time.Now().Add(max(x.door.opts.IdleTimeout, time.Second)))
+	x.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (x *exchange) Unwrap() http.ResponseWriter { return x.ResponseWriter }
+
+// refuse answers with an error that tusd has not seen.
+func (x *exchange) refuse(err error) {
+	var e handler.Error
+	if !errors.As(x.explain(err), &e) {
+		panic(err) // explain makes nothing else
+	}
+	h := x.Header()
+	h.Set("Tus-Resumable", version)
+	for key, value := range e.HTTPResponse.Header {
+		h.Set(key, value)
+	}
+	x.WriteHeader(e.HTTPResponse.StatusCode)
+	if x.r.Method != http.MethodHead {
+		_, _ = x.ResponseWriter.Write([]byte(e.HTTPResponse.Body)) // a client that is gone asks again
+	}
+}
+
+// explain turns an error of the core into one that tusd can answer with.
+func (x *exchange) explain(err error) error {
+	var e handler.Error
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &e):
+		return e
+	case errors.Is(err, storage.ErrNotFound):
+		return handler.ErrNotFound
+	case errors.Is(err, storage.ErrLocked):
+		return handler.ErrFileLocked
+	}
+	p := hooks.Explain(x.r, x.door.opts.Log, err)
+	return handler.NewError(p.Code, p.Message, p.Status)
+}

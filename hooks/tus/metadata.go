@@ -1,0 +1,42 @@
+package tus
+
+import (
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/tus/tusd/v2/pkg/handler"
+
+	"github.com/holdfast-upload/holdfast/storage"
+)
+
+// checkMetadata refuses an Upload-Metadata header that is not as tus 1.0 has it,
+// of which tusd would silently drop a part: pairs of a key and a value in base64,
+// separated by commas, the value optional, each key once.
+func checkMetadata(values []string) error {
+	if len(values) == 0 || len(values) == 1 && strings.TrimSpace(values[0]) == "" {
+		return nil
+	}
+	bad := func(why string) error {
+		return fmt.Errorf("%w: Upload-Metadata: %s", storage.ErrBadRequest, why)
+	}
+	if len(values) > 1 {
+		return bad("there is more than one")
+	}
+	if len(values[0]) > maxMetadata {
+		return handler.NewError("ERR_METADATA_TOO_LARGE", fmt.Sprintf("Upload-Metadata may have %d bytes", maxMetadata), http.StatusRequestHeaderFieldsTooLarge)
+	}
+	keys := map[string]bool{}
+	for pair := range strings.SplitSeq(values[0], ",") {
+		key, value, _ := strings.Cut(strings.TrimSpace(pair), " ")
+		if key == "" || keys[key] {
+			return bad("a key is empty, or there twice")
+		}
+		keys[key] = true
+		if _, err := base64.StdEncoding.DecodeString(value); err != nil {
+			return bad(fmt.Sprintf("the value of %.100q is not base64", key))
+		}
+	}
+	return nil
+}

@@ -1,0 +1,166 @@
+package tus
+
+import (
+	"context"
+	"errors"
+	"io"
+	"maps"
+	"net/http"
+	"time"
+
+	"github.com/tus/tusd/v2/pkg/handler"
+
+	"github.com/holdfast-upload/holdfast/hooks"
+	"github.com/holdfast-upload/holdfast/storage"
+)
+
+// store is the core as tusd's handler wants to see it.
+type store struct{ uploads *storage.Uploads }
+
+var (
+	_ handler.DataStore               = (*store)(nil)
+	_ handler.TerminaterDataStore     = (*store)(nil)
+	_ handler.ConcaterDataStore       = (*store)(nil)
+	_ handler.LengthDeferrerDataStore = (*store)(nil)
+)
+
+// NewUpload implements handler.DataStore.
+func (s *store) NewUpload(ctx context.Context, info handler.FileInfo) (handler.Upload, error) {
+	rec := storage.Record{ID: info.ID, Size: info.Size, Metadata: info.MetaData, Partial: info.IsPartial, Parts: info.PartialUploads}
+	if info.SizeIsDeferred {
+		rec.Size = storage.Unknown
+	}
+	return s.seen(ctx)(s.uploads.Create(ctx, rec))
+}
+
+// GetUpload implements handler.DataStore.
+func (s *store) GetUpload(ctx context.Context, id string) (handler.Upload, error) {
+	return s.seen(ctx)(s.uploads.Get(ctx, id))
+}
+
+// seen makes what the core returned what tusd wants, and remembers it for the answer.
+func (s *store) seen(ctx context.Context) func(storage.Upload, error) (handler.Upload, error) {
+	x := exchangeOf(ctx)
+	return func(up storage.Upload, err error) (handler.Upload, error) {
+		if err != nil {
+			return nil, x.explain(err)
+		}
+		u := &upload{s.uploads, up}
+		u.see(x, up)
+		return u, nil
+	}
+}
+
+// AsTerminatableUpload implements handler.TerminaterDataStore.
+func (s *store) AsTerminatableUpload(u handler.Upload) handler.TerminatableUpload { return u.(*upload) }
+
+// AsConcatableUpload implements handler.ConcaterDataStore.
+func (s *store) AsConcatableUpload(u handler.Upload) handler.ConcatableUpload { return u.(*upload) }
+
+// AsLengthDeclarableUpload implements handler.LengthDeferrerDataStore.
+func (s *store) AsLengthDeclarableUpload(u handler.Upload) handler.LengthDeclarableUpload {
+	return u.(*upload)
+}
+
+// upload is an upload of the core as tusd's handler wants to see it.
+type upload struct {
+	uploads *storage.Uploads
+	up      storage.Upload
+}
+
+func (u *upload) see(x *exchange, up storage.Upload) {
+	if up.ID != "" {
+		u.up, x.upload = up, up
+	}
+}
+
+// GetInfo implements handler.Upload.
+func (u *upload) GetInfo(context.Context) (handler.FileInfo, error) {
+	info := handler.FileInfo{
+		ID: u.up.ID, Size: u.up.Size, Offset: u.up.Offset(), MetaData: maps.Clone(u.up.Metadata),
+		IsPartial: u.up.Partial, IsFinal: len(u.up.Parts) > 0, PartialUploads: u.up.Parts,
+	}
+	if u.up.Size == storage.Unknown {
+		info.Size, info.SizeIsDeferred = 0, true
+	}
+	return info, nil
+}
+
+// WriteChunk implements handler.Upload. It returns how far the offset has moved,
+// which is further than src is long where bytes that came early follow.
+func (u *upload) WriteChunk(ctx context.Context, offset int64, src io.Reader) (int64, error) {
+	x := exchangeOf(ctx)
+	src = &unhurried{src, http.NewResponseController(x)}
+	if x.checksum != nil {
+		var spool hooks.Spool
+		defer spool.Close()
+		checked, err := x.verified(&spool, src)
+		if err != nil || checked == nil {
+			return 0, x.explain(err)
+		}
+		src = checked
+	}
+	up, err := u.uploads.Write(ctx, u.up.ID, offset, src)
+	u.see(x, up)
+	if errors.Is(x.body.Err(), hooks.ErrStopping) {
+		err = errors.Join(err, hooks.ErrStopping)
+	}
+	return max(u.up.Offset()-offset, 0), x.explain(err)
+}
+
+// FinishUpload implements handler.Upload. The core has finished the upload when
+// its last byte came; this makes sure of it.
+func (u *upload) FinishUpload(ctx context.Context) error {
+	x := exchangeOf(ctx)
+	if u.up.Finished {
+		return nil
+	}
+	up, err := u.uploads.Get(ctx, u.up.ID)
+	u.see(x, up)
+	return x.explain(err)
+}
+
+// GetReader implements handler.Upload. Nobody calls it: files are served elsewhere.
+func (u *upload) GetReader(ctx context.Context) (io.ReadCloser, error) {
+	return u.uploads.Open(ctx, u.up)
+}
+
+// Terminate implements handler.TerminatableUpload.
+func (u *upload) Terminate(ctx context.Context) error {
+	return exchangeOf(ctx).explain(u.uploads.Delete(ctx, u.up.ID))
+}
+
+// DeclareLength implements handler.LengthDeclarableUpload.
+func (u *upload) DeclareLength(ctx context.Context, length int64) error {
+	x := exchangeOf(ctx)
+	up, err := u.uploads.Declare(ctx, u.up.ID, length)
+	u.see(x, up)
+	return x.explain(err)
+}
+
+// ConcatUploads implements handler.ConcatableUpload. The client is not told the
+// URL of an upload that fails here, so that one must not be left behind.
+func (u *upload) ConcatUploads(ctx context.Context, _ []handler.Upload) error {
+	x := exchangeOf(ctx)
+	up, err := u.uploads.Concat(ctx, u.up.ID)
+	if err != nil {
+		return x.explain(errors.Join(err, u.uploads.Delete(ctx, u.up.ID)))
+	}
+	u.see(x, up)
+	return nil
+}
+
+// unhurried lifts the deadline for the answer once the body has ended: tusd sets
+// one with every read, and storing the last bytes may take longer.
+type unhurried struct {
+	io.Reader
+	ctl *http.ResponseController
+}
+
+func (u *unhurried) Read(p []byte) (int, error) {
+	n, err := u.Reader.Read(p)
+	if err != nil {
+		_ = u.ctl.SetWriteDeadline(time.Time{})
+	}
+	return n, err
+}
