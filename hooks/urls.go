@@ -18,7 +18,7 @@ type URLs struct {
 // ID is the upload id in the path of a request, "" for the collection itself. It
 // is not checked: storage.CheckID does that.
 func (u URLs) ID(r *http.Request) string {
-	return strings.TrimSuffix(strings.TrimPrefix(r.URL.Path+"/", u.BasePath), "/")
+	return strings.Trim(strings.TrimPrefix(r.URL.Path+"/", u.BasePath), "/")
 }
 
 // Upload is the absolute URL of an upload, as the client of r reaches it.

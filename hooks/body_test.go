@@ -1,0 +1,144 @@
+package hooks
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+)
+
+// serveBody starts a server whose handler reads each body as the test says, and
+// returns its address and what ended each body.
+func serveBody(t *testing.T, idle time.Duration, stopper *Stopper, started chan<- struct{}) (addr string, ended <-chan error) {
+	t.Helper()
+	ends := make(chan error, 1)
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body := NewBody(w, r, idle, stopper)
+		defer body.Close()
+		if started != nil {
+			started <- struct{}{}
+		}
+		_, err := io.Copy(io.Discard, body)
+		ends <- errors.Join(err, ignoreEOF(body.Err()))
+	}))
+	t.Cleanup(srv.Close)
+	return srv.Listener.Addr().String(), ends
+}
+
+func ignoreEOF(err error) error {
+	if err == io.EOF {
+		return nil
+	}
+	return err
+}
+
+func dial(t *testing.T, addr, head string) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	if _, err := io.WriteString(conn, head); err != nil {
+		t.Fatal(err)
+	}
+	return conn
+}
+
+func TestSilentClientIsCutOffButASlowOneIsNot(t *testing.T) {
+	const idle = 300 * time.Millisecond
+	addr, ended := serveBody(t, idle, NewStopper(), nil)
+	conn := dial(t, addr, "PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 12\r\n\r\n")
+	for range 8 { // longer than idle in all
+		time.Sleep(idle / 4)
+		if _, err := conn.Write([]byte("x")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	select {
+	case err := <-ended:
+		t.Fatalf("a slow client was cut off: %v", err)
+	default:
+	}
+	if err := <-ended; !errors.Is(err, ErrIdle) {
+		t.Errorf("a silent client ended with %v, want ErrIdle", err)
+	}
+}
+
+func TestStopCutsABodyThatWaits(t *testing.T) {
+	stopper, started := NewStopper(), make(chan struct{}, 1)
+	addr, ended := serveBody(t, time.Minute, stopper, started)
+	dial(t, addr, "PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 12\r\n\r\nabc")
+	<-started
+	stopper.Stop()
+	if err := <-ended; !errors.Is(err, ErrStopping) {
+		t.Errorf("the body ended with %v, want ErrStopping", err)
+	}
+}
+
+func TestDrainReadsWithinItsBoundAndNotBeforePermission(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		length int64
+		expect string
+		want   bool
+		read   int64
+	}{
+		{"a chunk", 1 << 20, "", true, 1 << 20},
+		{"more than the bound", DrainLimit + 1, "", false, 0},
+		{"a client that waits", 1 << 20, "100-continue", false, 0},
+	} {
+		src := &countingReader{left: c.length}
+		r := httptest.NewRequest("PUT", "/", src)
+		r.ContentLength = c.length
+		if c.expect != "" {
+			r.Header.Set("Expect", c.expect)
+		}
+		body := NewBody(httptest.NewRecorder(), r, 0, NewStopper())
+		if got := body.Drain(r); got != c.want || src.read != c.read {
+			t.Errorf("%s: %v after %d bytes, want %v after %d", c.name, got, src.read, c.want, c.read)
+		}
+		body.Close()
+	}
+}
+
+type countingReader struct{ left, read int64 }
+
+func (c *countingReader) Read(p []byte) (int, error) {
+	if c.left == 0 {
+		return 0, io.EOF
+	}
+	n := min(int64(len(p)), c.left)
+	c.left -= n
+	c.read += n
+	return int(n), nil
+}
+
+func TestSpoolReturnsWhatWasPutIn(t *testing.T) {
+	for _, size := range []int{0, 1, spoolMemory - 1, spoolMemory, spoolMemory + 1, 3*spoolMemory + 7} {
+		want := []byte(strings.Repeat("holdfast", size/8+1)[:size])
+		var s Spool
+		if err := s.Fill(bytes.NewReader(want)); err != nil {
+			t.Fatal(err)
+		}
+		var hashed bytes.Buffer
+		if err := s.Hash(&hashed); err != nil || !bytes.Equal(hashed.Bytes(), want) {
+			t.Errorf("%d bytes: Hash saw %d, %v", size, hashed.Len(), err)
+		}
+		r, err := s.Reader()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := io.ReadAll(r); err != nil || !bytes.Equal(got, want) || s.Size() != int64(size) {
+			t.Errorf("%d bytes: %d came back, %v", size, len(got), err)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}

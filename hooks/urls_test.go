@@ -1,0 +1,50 @@
+package hooks
+
+import (
+	"crypto/tls"
+	"net/http/httptest"
+	"testing"
+)
+
+func TestUploadURLIsTheOneThatTheClientReached(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		headers map[string]string
+		tls     bool
+		trust   bool
+		want    string
+	}{
+		{"plain", nil, false, true, "http://up.test:8080/files/abc"},
+		{"over TLS", nil, true, true, "https://up.test:8080/files/abc"},
+		{"X-Forwarded", map[string]string{"X-Forwarded-Proto": "https", "X-Forwarded-Host": "a.example"}, false, true, "https://a.example/files/abc"},
+		{"the first proxy of several", map[string]string{"X-Forwarded-Proto": "https, http", "X-Forwarded-Host": "a.example, b.example"}, false, true, "https://a.example/files/abc"},
+		{"Forwarded", map[string]string{"Forwarded": `for=1.2.3.4;host="a.example:444";proto=https`}, false, true, "https://a.example:444/files/abc"},
+		{"the scheme's own port is left out", map[string]string{"X-Forwarded-Proto": "https", "X-Forwarded-Host": "a.example:443"}, false, true, "https://a.example/files/abc"},
+		{"not trusted", map[string]string{"X-Forwarded-Proto": "https", "X-Forwarded-Host": "a.example"}, false, false, "http://up.test:8080/files/abc"},
+		{"no host that could be one", map[string]string{"X-Forwarded-Host": "a.example/evil?x="}, false, true, "http://up.test:8080/files/abc"},
+	} {
+		r := httptest.NewRequest("POST", "http://up.test:8080/files/", nil)
+		if r.TLS = nil; c.tls {
+			r.TLS = &tls.ConnectionState{}
+		}
+		for k, v := range c.headers {
+			r.Header.Set(k, v)
+		}
+		urls := URLs{BasePath: "/files/", TrustForwarded: c.trust}
+		if got := urls.Upload(r, "abc"); got != c.want {
+			t.Errorf("%s: %s, want %s", c.name, got, c.want)
+		}
+	}
+}
+
+func TestIDIsWhatFollowsTheBasePath(t *testing.T) {
+	urls := URLs{BasePath: "/files/"}
+	for path, want := range map[string]string{
+		"/files": "", "/files/": "", "/files/abc": "abc", "/files/abc/": "abc", "/files/a/b": "a/b",
+		"/files/a%2Fb": "a/b", "/files/..": "..", "/files/a%00b": "a\x00b",
+	} {
+		if got := urls.ID(httptest.NewRequest("GET", path, nil)); got != want {
+			t.Errorf("%s: %q, want %q", path, got, want)
+		}
+	}
+}
