@@ -1,0 +1,39 @@
+// Command holdfast takes uploads over HTTP and lets go of nothing.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/holdfast-upload/holdfast/config"
+)
+
+func main() {
+	os.Exit(run(os.Args[1:], os.LookupEnv, os.Stdout, os.Stderr))
+}
+
+// run is the program: it returns the exit code, 2 for a mistake in the settings.
+func run(args []string, getenv func(string) (string, bool), stdout, stderr io.Writer) int {
+	command, err := config.Parse(args, config.World{Getenv: getenv, Stdout: stdout, Version: version()})
+	switch {
+	case errors.Is(err, config.ErrPrinted):
+		return 0
+	case err != nil:
+		fmt.Fprintf(stderr, "holdfast: %v\n", err)
+		return 2
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // so that a second signal ends the process at once
+	slog.SetDefault(newLog(stderr, command.Config))
+	if err := serve(ctx, command.Config, slog.Default()); err != nil {
+		fmt.Fprintf(stderr, "holdfast: %v\n", err)
+		return 1
+	}
+	return 0
+}

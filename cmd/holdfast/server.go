@@ -1,0 +1,148 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/holdfast-upload/holdfast/config"
+	"github.com/holdfast-upload/holdfast/hooks"
+	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/disk"
+)
+
+// Server is a whole holdfast: the store, the doors to it, and the address at
+// which they are found. Create it with Open, then call Run or Close.
+type Server struct {
+	cfg      config.Config
+	log      *slog.Logger
+	store    *disk.Store
+	uploads  *storage.Uploads
+	stopper  *hooks.Stopper
+	listener net.Listener
+	http     *http.Server
+	leaving  atomic.Bool // a shutdown has begun
+}
+
+// Open opens the store and listens. Connections are served from Run on.
+func Open(cfg config.Config, log *slog.Logger) (*Server, error) {
+	s := &Server{cfg: cfg, log: log, stopper: hooks.NewStopper()}
+	var err error
+	if s.store, err = disk.Open(cfg.Data, disk.Options{NoSync: !cfg.Sync}); err != nil {
+		return nil, fmt.Errorf("open the store: %w", err)
+	}
+	s.uploads = storage.New(s.store, &storage.LocalLocker{}, &storage.LocalIndex{}, storage.Options{
+		MaxSize:     int64(cfg.MaxSize),
+		ExpireAfter: cfg.ExpireAfter,
+		Notify:      logEvents(log),
+		Log:         log,
+	})
+	if s.http, err = s.newHTTP(); err == nil {
+		s.listener, err = net.Listen("tcp", cfg.Listen)
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.store.Close())
+	}
+	return s, nil
+}
+
+// Close lets go of a Server at once, without regard to running requests.
+func (s *Server) Close() error {
+	return errors.Join(s.http.Close(), ignoreClosed(s.listener.Close()), s.store.Close())
+}
+
+// ignoreClosed is err unless it says that a listener was closed before.
+func ignoreClosed(err error) error {
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+// Addr is the address that the server listens on.
+func (s *Server) Addr() net.Addr { return s.listener.Addr() }
+
+// URL is where uploads are created, as seen from this machine.
+func (s *Server) URL() string {
+	scheme := "http"
+	if s.cfg.TLSCert != "" {
+		scheme = "https"
+	}
+	host, port, _ := net.SplitHostPort(s.Addr().String())
+	if net.ParseIP(host).IsUnspecified() {
+		host = "localhost"
+	}
+	return scheme + "://" + net.JoinHostPort(host, port) + s.cfg.BasePath
+}
+
+// Run serves until ctx is done, then shuts down in an orderly way: no new
+// connections, and running requests get half of the shutdown timeout to end by
+// themselves. After it the bodies of uploads are cut off: what came of them is
+// stored, and their clients are told to come back. At the timeout Run returns,
+// whatever still goes on. It closes the Server.
+func (s *Server) Run(ctx context.Context) error {
+	sweeping, stopSweeping := context.WithCancel(context.Background())
+	swept := make(chan struct{})
+	go func() {
+		defer close(swept)
+		s.uploads.Run(sweeping, s.cfg.SweepEvery)
+	}()
+	served := make(chan error, 1)
+	go func() { served <- s.serve() }()
+	s.log.Info("listening", "addr", s.Addr().String(), "url", s.URL(), "data", s.cfg.Data, "version", version())
+
+	var err error
+	select {
+	case err = <-served:
+		err = fmt.Errorf("serve: %w", err)
+		stopSweeping()
+	case <-ctx.Done():
+		s.log.Info("shutting down", "timeout", s.cfg.ShutdownTimeout)
+		stopSweeping()
+		s.drain(swept)
+	}
+	err = errors.Join(err, s.Close())
+	s.log.Info("stopped", "error", err)
+	return err
+}
+
+func (s *Server) serve() error {
+	if s.http.TLSConfig != nil {
+		return s.http.ServeTLS(s.listener, "", "")
+	}
+	return s.http.Serve(s.listener)
+}
+
+// drain waits until the requests and the sweep have ended, and sees to it that
+// they do.
+func (s *Server) drain(swept <-chan struct{}) {
+	deadline, cancel := context.WithTimeout(context.Background(), s.cfg.ShutdownTimeout)
+	defer cancel()
+	s.leaving.Store(true)
+	cut := time.AfterFunc(s.cfg.ShutdownTimeout/2, func() {
+		s.log.Info("cutting off the uploads that still run")
+		s.stopper.Stop()
+	})
+	defer cut.Stop()
+	if err := s.http.Shutdown(deadline); err != nil {
+		s.log.Warn("the shutdown timeout has passed: requests that still run are cut off", "error", err)
+	}
+	select {
+	case <-swept:
+	case <-deadline.Done():
+	}
+}
+
+// serve runs a Server with these settings until ctx is done.
+func serve(ctx context.Context, cfg config.Config, log *slog.Logger) error {
+	s, err := Open(cfg, log)
+	if err != nil {
+		return err
+	}
+	return s.Run(ctx)
+}

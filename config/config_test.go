@@ -1,0 +1,345 @@
+package config_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/holdfast-upload/holdfast/config"
+)
+
+// world is an environment of its own for a test.
+type world struct {
+	env map[string]string
+	out strings.Builder
+}
+
+func (w *world) parse(args ...string) (config.Command, error) {
+	return config.Parse(args, config.World{
+		Getenv:  func(key string) (string, bool) { v, ok := w.env[key]; return v, ok },
+		Stdout:  &w.out,
+		Version: "v1.2.3",
+	})
+}
+
+func writeYAML(t *testing.T, text string) (path string) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "holdfast.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestNothingSetIsTheDefault(t *testing.T) {
+	want := config.Config{
+		Listen: ":8080", BasePath: "/files/", ForwardedHeaders: true, CORSOrigins: []string{"*"},
+		Data: "./data", Sync: true,
+		ExpireAfter: 24 * time.Hour, IdleTimeout: time.Minute, LockTimeout: 20 * time.Second, SweepEvery: time.Minute,
+		LogFormat: "text", LogLevel: "info", ShutdownTimeout: 30 * time.Second,
+	}
+	if got := config.Default(); !reflect.DeepEqual(got, want) {
+		t.Errorf("Default() = %+v, want %+v", got, want)
+	}
+	for _, args := range [][]string{nil, {"serve"}} {
+		got, err := new(world).parse(args...)
+		if err != nil || got.Name != "serve" || !reflect.DeepEqual(got.Config, want) {
+			t.Errorf("Parse(%q) = %+v, %v, want the defaults", args, got, err)
+		}
+	}
+}
+
+// settings has for each setting a value that is not its default.
+var settings = map[string]struct {
+	value string
+	set   func(*config.Config)
+}{
+	"listen":            {"127.0.0.1:0", func(c *config.Config) { c.Listen = "127.0.0.1:0" }},
+	"base-path":         {"up/v1", func(c *config.Config) { c.BasePath = "/up/v1/" }},
+	"tls-cert":          {"cert.pem", func(c *config.Config) { c.TLSCert = "cert.pem" }},
+	"tls-key":           {"key.pem", func(c *config.Config) { c.TLSKey = "key.pem" }},
+	"forwarded-headers": {"false", func(c *config.Config) { c.ForwardedHeaders = false }},
+	"cors-origin": {"https://a.example,capacitor://localhost", func(c *config.Config) {
+		c.CORSOrigins = []string{"https://a.example", "capacitor://localhost"}
+	}},
+	"data":             {"/srv/uploads", func(c *config.Config) { c.Data = "/srv/uploads" }},
+	"sync":             {"false", func(c *config.Config) { c.Sync = false }},
+	"max-size":         {"2GiB", func(c *config.Config) { c.MaxSize = 2 << 30 }},
+	"expire-after":     {"0", func(c *config.Config) { c.ExpireAfter = 0 }},
+	"idle-timeout":     {"250ms", func(c *config.Config) { c.IdleTimeout = 250 * time.Millisecond }},
+	"lock-timeout":     {"5s", func(c *config.Config) { c.LockTimeout = 5 * time.Second }},
+	"sweep-every":      {"1h30m", func(c *config.Config) { c.SweepEvery = 90 * time.Minute }},
+	"log-format":       {"json", func(c *config.Config) { c.LogFormat = "json" }},
+	"log-level":        {"debug", func(c *config.Config) { c.LogLevel = "debug" }},
+	"shutdown-timeout": {"2m", func(c *config.Config) { c.ShutdownTimeout = 2 * time.Minute }},
+}
+
+func TestEverySettingIsFlagVariableAndKey(t *testing.T) {
+	if n := reflect.TypeFor[config.Config]().NumField(); n != len(settings) {
+		t.Fatalf("Config has %d settings, this test knows %d", n, len(settings))
+	}
+	want := config.Default()
+	var args, lines []string
+	env := map[string]string{}
+	for name, s := range settings {
+		s.set(&want)
+		args = append(args, "--"+name+"="+s.value)
+		env["HOLDFAST_"+strings.ToUpper(strings.ReplaceAll(name, "-", "_"))] = s.value
+		lines = append(lines, name+": "+s.value)
+	}
+	byFile := []string{"--config", writeYAML(t, strings.Join(lines, "\n"))}
+	for place, parse := range map[string]func() (config.Command, error){
+		"flags":              func() (config.Command, error) { return new(world).parse(args...) },
+		"flags before serve": func() (config.Command, error) { return new(world).parse(append(args, "serve")...) },
+		"environment":        func() (config.Command, error) { return (&world{env: env}).parse() },
+		"file":               func() (config.Command, error) { return new(world).parse(byFile...) },
+	} {
+		got, err := parse()
+		if err != nil || !reflect.DeepEqual(got.Config, want) {
+			t.Errorf("%s: %+v, %v, want %+v", place, got.Config, err, want)
+		}
+	}
+}
+
+func TestFlagWinsOverEnvironmentWinsOverFile(t *testing.T) {
+	path := writeYAML(t, "max-size: 1000\nlisten: ':1'\nlog-level: warn\ncors-origin: [https://file.example, 'https://*.example']\n")
+	w := &world{env: map[string]string{
+		"HOLDFAST_CONFIG":   path,
+		"HOLDFAST_MAX_SIZE": "2000",
+		"HOLDFAST_LISTEN":   ":2",
+	}}
+	got, err := w.parse("--max-size=3000")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := config.Default()
+	want.MaxSize, want.Listen, want.LogLevel = 3000, ":2", "warn"
+	want.CORSOrigins = []string{"https://file.example", "https://*.example"}
+	if !reflect.DeepEqual(got.Config, want) {
+		t.Errorf("got %+v, want %+v", got.Config, want)
+	}
+}
+
+func TestConfigFlagWinsOverVariable(t *testing.T) {
+	w := &world{env: map[string]string{"HOLDFAST_CONFIG": writeYAML(t, "max-size: 1")}}
+	got, err := w.parse("--config", writeYAML(t, "max-size: 2"))
+	if err != nil || got.Config.MaxSize != 2 {
+		t.Errorf("max-size is %d, %v, want 2", got.Config.MaxSize, err)
+	}
+}
+
+func TestSwitchesCanBeNegated(t *testing.T) {
+	got, err := new(world).parse("--no-sync", "--no-forwarded-headers")
+	if err != nil || got.Config.Sync || got.Config.ForwardedHeaders {
+		t.Errorf("got %+v, %v", got.Config, err)
+	}
+	w := &world{env: map[string]string{"HOLDFAST_SYNC": "false"}}
+	if got, err := w.parse("--sync"); err != nil || !got.Config.Sync {
+		t.Errorf("--sync does not win over the environment: %+v, %v", got.Config, err)
+	}
+}
+
+func TestEmptyOriginTurnsCORSOff(t *testing.T) {
+	none := &world{env: map[string]string{"HOLDFAST_CORS_ORIGIN": ""}}
+	for place, parse := range map[string]func() (config.Command, error){
+		"flag":        func() (config.Command, error) { return new(world).parse("--cors-origin=") },
+		"environment": func() (config.Command, error) { return none.parse() },
+		"file":        func() (config.Command, error) { return new(world).parse("--config", writeYAML(t, "cors-origin: []")) },
+	} {
+		if got, err := parse(); err != nil || len(got.Config.CORSOrigins) != 0 {
+			t.Errorf("%s: %q, %v", place, got.Config.CORSOrigins, err)
+		}
+	}
+	got, err := new(world).parse("--cors-origin=https://a.example", "--cors-origin=https://b.example")
+	if err != nil || len(got.Config.CORSOrigins) != 2 {
+		t.Errorf("given twice: %q, %v", got.Config.CORSOrigins, err)
+	}
+}
+
+// Each wrong value is refused with the name of the setting and what is allowed,
+// whichever way it came.
+func TestWrongValueIsRefusedByName(t *testing.T) {
+	for _, c := range []struct{ name, value, allowed string }{
+		{"listen", "8080", "host:port"},
+		{"listen", ":http", "0 to 65535"},
+		{"listen", ":65536", "0 to 65535"},
+		{"listen", "", "host:port"},
+		{"base-path", "/a/../b/", "/files/"},
+		{"base-path", "https://x.example/files/", "/files/"},
+		{"base-path", "/a b/", "/files/"},
+		{"forwarded-headers", "perhaps", "true"},
+		{"cors-origin", "app.example.com", "scheme://host"},
+		{"cors-origin", "https://app.example.com/", "no path"},
+		{"cors-origin", "https://*.*.example.com", "at most one *"},
+		{"data", "", "directory"},
+		{"sync", "maybe", "false"},
+		{"max-size", "2 parsecs", "GiB"},
+		{"max-size", "-1", "GiB"},
+		{"max-size", "", "GiB"},
+		{"expire-after", "-1s", "0 or more"},
+		{"expire-after", "3 days", "24h"},
+		{"idle-timeout", "0", "more than 0"},
+		{"idle-timeout", "60", "30s"},
+		{"lock-timeout", "-5s", "more than 0"},
+		{"sweep-every", "0s", "more than 0"},
+		{"log-format", "xml", "text, json"},
+		{"log-level", "loud", "debug, info, warn, error"},
+		{"shutdown-timeout", "0", "more than 0"},
+	} {
+		variable := "HOLDFAST_" + strings.ToUpper(strings.ReplaceAll(c.name, "-", "_"))
+		path := writeYAML(t, c.name+": '"+c.value+"'")
+
+		_, err := new(world).parse("--" + c.name + "=" + c.value)
+		refused(t, err, "--"+c.name, c.allowed)
+		_, err = (&world{env: map[string]string{variable: c.value}}).parse()
+		refused(t, err, "--"+c.name, variable, c.allowed)
+		_, err = new(world).parse("serve", "--config", path)
+		refused(t, err, "--"+c.name, c.name+" in "+path, c.allowed)
+	}
+}
+
+func TestCertificateNeedsItsKey(t *testing.T) {
+	_, err := new(world).parse("--tls-cert=c.pem")
+	refused(t, err, "--tls-key", "--tls-cert")
+	_, err = new(world).parse("--tls-key=k.pem")
+	refused(t, err, "--tls-cert", "--tls-key")
+}
+
+func TestAllWrongValuesAreNamedAtOnce(t *testing.T) {
+	_, err := new(world).parse("--log-level=loud", "--idle-timeout=0s")
+	refused(t, err, "--log-level", "--idle-timeout")
+}
+
+func TestWrongFileIsRefused(t *testing.T) {
+	for _, c := range []struct{ yaml, names, allowed string }{
+		{"max_size: 5", `"max_size"`, "max-size"},
+		{"zeta: 1\nalpha: 2", `"alpha", "zeta"`, "base-path"},
+		{"config: x.yaml", `"config"`, "listen"},
+		{"max-size:", "--max-size", "no value"},
+		{"listen: [':1', ':2']", "--listen", "not a list"},
+		{"max-size: {a: 1}", "--max-size", "plain value"},
+		{"cors-origin: [{a: 1}]", "--cors-origin", "plain value"},
+		{"listen: ':1'\nlisten: ':2'", "--config", "already defined"},
+		{"listen: ':1'\n---\nlisten: ':2'", "--config", "more than one"},
+		{"- listen", "--config", "holdfast.yaml"},
+		{"listen: 'unclosed", "--config", "holdfast.yaml"},
+	} {
+		_, err := new(world).parse("--config", writeYAML(t, c.yaml))
+		refused(t, err, c.names, c.allowed)
+	}
+	_, err := new(world).parse("--config", "does/not/exist.yaml")
+	refused(t, err, "--config", "does/not/exist.yaml")
+	_, err = (&world{env: map[string]string{"HOLDFAST_CONFIG": "does/not/exist.yaml"}}).parse()
+	refused(t, err, "HOLDFAST_CONFIG", "does/not/exist.yaml")
+}
+
+func TestEmptyFileSetsNothing(t *testing.T) {
+	for _, text := range []string{"", "# nothing\n", "{}"} {
+		got, err := new(world).parse("--config", writeYAML(t, text))
+		if err != nil || !reflect.DeepEqual(got.Config, config.Default()) {
+			t.Errorf("%q: %+v, %v", text, got.Config, err)
+		}
+	}
+}
+
+func TestUnknownFlagAndCommandAreRefused(t *testing.T) {
+	_, err := new(world).parse("--max-sise=5")
+	refused(t, err, "--max-sise", "--max-size")
+	_, err = new(world).parse("sevre")
+	refused(t, err, "sevre")
+	_, err = new(world).parse("serve", "upload.bin")
+	refused(t, err, "upload.bin")
+}
+
+// refused checks that err is there and that its message has all of the words.
+func refused(t *testing.T, err error, words ...string) {
+	t.Helper()
+	if err == nil || errors.Is(err, config.ErrPrinted) {
+		t.Errorf("not refused (%v): expected a message with %q", err, words)
+		return
+	}
+	for _, word := range words {
+		if !strings.Contains(err.Error(), word) {
+			t.Errorf("the message %q does not say %q", err, word)
+		}
+	}
+}
+
+func TestHelpTellsOfEverySetting(t *testing.T) {
+	defaults := map[string]string{
+		"listen": ":8080", "base-path": "/files/", "forwarded-headers": "on", "cors-origin": "*",
+		"data": "./data", "sync": "on", "max-size": "0", "expire-after": "24h", "idle-timeout": "60s",
+		"lock-timeout": "20s", "sweep-every": "1m", "log-format": "text", "log-level": "info", "shutdown-timeout": "30s",
+		"tls-cert": "", "tls-key": "",
+	}
+	for _, args := range [][]string{{"--help"}, {"-h"}, {"serve", "--help"}, {"--listen", ":1", "--help"}} {
+		w := new(world)
+		if _, err := w.parse(args...); !errors.Is(err, config.ErrPrinted) {
+			t.Fatalf("%q: %v", args, err)
+		}
+		help := w.out.String()
+		for _, text := range []string{"Usage: holdfast", "HOLDFAST_MAX_SIZE", "\nListening:\n", "\nStorage:\n", "\nUploads:\n",
+			"\nLogging and life cycle:\n", "\nExamples:\n  holdfast --listen"} {
+			if !strings.Contains(help, text) {
+				t.Errorf("%q: %q is missing", args, text)
+			}
+		}
+		for name := range settings {
+			if told := helpOf(help, name); told == "" || defaults[name] != "" && !strings.Contains(told, "(default "+defaults[name]+")") {
+				t.Errorf("%q: --%s is described as %q", args, name, told)
+			}
+		}
+	}
+}
+
+// helpOf is what the help says of a flag, on one line.
+func helpOf(help, name string) string {
+	for _, item := range strings.Split(help, "\n  --") {
+		flag, text, _ := strings.Cut(item, " ")
+		flag, _, _ = strings.Cut(strings.TrimPrefix(flag, "[no-]"), "=")
+		if flag == name {
+			return strings.Join(strings.Fields(text), " ")
+		}
+	}
+	return ""
+}
+
+func TestHelpDoesNotNeedARightConfiguration(t *testing.T) {
+	w := &world{env: map[string]string{"HOLDFAST_CONFIG": "does/not/exist.yaml", "HOLDFAST_MAX_SIZE": "huge"}}
+	if _, err := w.parse("--help"); !errors.Is(err, config.ErrPrinted) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestVersionIsPrinted(t *testing.T) {
+	w := new(world)
+	_, err := w.parse("--version")
+	if !errors.Is(err, config.ErrPrinted) || w.out.String() != "holdfast v1.2.3\n" {
+		t.Errorf("printed %q, %v", w.out.String(), err)
+	}
+}
+
+func TestSizes(t *testing.T) {
+	for text, want := range map[string]config.Size{
+		"0": 0, "1": 1, "1048576": 1 << 20, " 7 ": 7, "9b": 9,
+		"500MB": 500e6, "3kb": 3000, "1GB": 1e9, "2TB": 2e12,
+		"2GiB": 2 << 30, "2gib": 2 << 30, "2 GiB": 2 << 30, "1KiB": 1024, "64MiB": 64 << 20, "5TiB": 5 << 40,
+		"9223372036854775807": 1<<63 - 1, "8388607TiB": 8388607 << 40,
+	} {
+		var got config.Size
+		if err := got.UnmarshalText([]byte(text)); err != nil || got != want {
+			t.Errorf("%q is %d, %v, want %d", text, got, err, want)
+		}
+	}
+	for _, text := range []string{"", "B", "GiB", "-1", "+1", "1.5GiB", "1e9", "1K", "1M", "1 G", "0x10", "1_000", "1GiB2",
+		"9223372036854775808", "8388608TiB", "9223373TB"} {
+		got := config.Size(42)
+		if err := got.UnmarshalText([]byte(text)); err == nil || got != 42 {
+			t.Errorf("%q is taken for %d", text, got)
+		}
+	}
+}

@@ -1,0 +1,65 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/alecthomas/kong"
+)
+
+const intro = `
+Every setting below is also an environment variable and a key of the file that
+--config names: --max-size is HOLDFAST_MAX_SIZE and max-size. A flag wins over
+the environment, the environment over the file, the file over the default.
+TIME is a number with a unit: 500ms, 30s, 5m, 24h.
+`
+
+const examples = `
+Examples:
+  holdfast --listen :8080 --data /srv/uploads --max-size 10GiB
+  holdfast --base-path /uploads/ --cors-origin https://app.example.com --log-format json
+  HOLDFAST_LISTEN=127.0.0.1:0 holdfast serve --config /etc/holdfast.yaml
+`
+
+// printHelp is kong's help between an introduction and examples. That of the
+// program is that of its default command, followed by the other commands.
+func printHelp(options kong.HelpOptions, ctx *kong.Context) error {
+	command, usage := ctx.Selected(), "holdfast %s [flags]"
+	whole := command == nil
+	if whole {
+		command, usage = ctx.Model.DefaultCmd, "holdfast [%s] [flags]"
+		ctx.Path = append(ctx.Path, &kong.Path{Parent: ctx.Model.Node, Command: command, Flags: command.Flags})
+	}
+	fmt.Fprintf(ctx.Stdout, "Usage: "+usage+"\n\n%s\n%s", command.Name, command.Help, intro)
+	command.Help = "" // printed already
+	if err := kong.DefaultHelpPrinter(options, ctx); err != nil {
+		return err
+	}
+	if command == ctx.Model.DefaultCmd {
+		fmt.Fprint(ctx.Stdout, examples)
+	}
+	if whole {
+		printCommands(ctx)
+	}
+	return nil
+}
+
+func printCommands(ctx *kong.Context) {
+	fmt.Fprint(ctx.Stdout, "\nCommands:\n")
+	for _, command := range ctx.Model.Leaves(true) {
+		fmt.Fprintf(ctx.Stdout, "  %-8s %s\n", command.Name, command.Tag.Help)
+	}
+	fmt.Fprint(ctx.Stdout, "\nRun \"holdfast COMMAND --help\" for the settings of a command.\n")
+}
+
+// describe is the help of a flag with its default.
+func describe(value *kong.Value) string {
+	if !value.HasDefault {
+		return value.Help
+	}
+	shown := value.Default
+	if value.IsBool() {
+		shown = map[string]string{"true": "on", "false": "off"}[shown]
+	}
+	return fmt.Sprintf("%s (default %s)", strings.TrimSuffix(value.Help, "."), shown)
+}

@@ -1,0 +1,165 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/alecthomas/kong"
+	"github.com/goccy/go-yaml"
+)
+
+// place is somewhere that settings come from, other than the command line.
+type place interface {
+	// name is how its author calls the setting of a flag there.
+	name(flag string) string
+	// look returns what is written there for a flag, and whether anything is.
+	look(flag *kong.Flag) (text string, ok bool, err error)
+	// check returns an error if anything is written there that is no setting.
+	check(settings []string) error
+}
+
+// source lets kong take from a place what the command line leaves open.
+type source struct {
+	place
+	origins map[string]string // by flag: what was taken, by its name there
+}
+
+var _ kong.Resolver = (*source)(nil)
+
+// Validate implements kong.Resolver.
+func (s *source) Validate(app *kong.Application) error {
+	var settings []string
+	for _, command := range app.Children {
+		for _, flag := range command.Flags {
+			settings = append(settings, flag.Name)
+		}
+	}
+	slices.Sort(settings)
+	return s.check(slices.Compact(settings))
+}
+
+// Resolve implements kong.Resolver. The flags of the program itself, such as
+// --help, are no settings.
+func (s *source) Resolve(_ *kong.Context, parent *kong.Path, flag *kong.Flag) (any, error) {
+	if parent.App != nil {
+		return nil, nil
+	}
+	text, ok, err := s.look(flag)
+	if err == nil && ok {
+		err = try(flag, text)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", s.name(flag.Name), err)
+	}
+	if !ok {
+		return nil, nil
+	}
+	s.origins[flag.Name] = s.name(flag.Name)
+	return text, nil
+}
+
+// try reads text as a value of the flag, for the error alone: kong's own would
+// not say where the text comes from.
+func try(flag *kong.Flag, text string) error {
+	scan := kong.Scan().PushTyped(text, kong.FlagValueToken)
+	value := reflect.New(flag.Target.Type()).Elem()
+	return flag.Mapper.Decode(&kong.DecodeContext{Value: flag.Value, Scan: scan}, value)
+}
+
+// environment is a place: the process's variables.
+type environment func(string) (string, bool)
+
+func (environment) name(flag string) string {
+	return "HOLDFAST_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}
+
+func (e environment) look(flag *kong.Flag) (string, bool, error) {
+	text, ok := e(e.name(flag.Name))
+	return text, ok, nil
+}
+
+// check allows everything: an orchestrator may set variables that only look like
+// ours, as Kubernetes does for a service called holdfast.
+func (environment) check([]string) error { return nil }
+
+// file is a place: a YAML file of settings.
+type file struct {
+	path   string
+	values map[string]any
+}
+
+func readFile(path string) (*file, error) {
+	in, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close()
+	f := &file{path: path}
+	decoder := yaml.NewDecoder(in)
+	if err := decoder.Decode(&f.values); err != nil && !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	var more any
+	if err := decoder.Decode(&more); !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("%s: there is more than one YAML document in it", path)
+	}
+	return f, nil
+}
+
+func (f *file) name(flag string) string { return flag + " in " + f.path }
+
+func (f *file) look(flag *kong.Flag) (string, bool, error) {
+	value, ok := f.values[flag.Name]
+	if !ok {
+		return "", false, nil
+	}
+	list, isList := value.([]any)
+	if !isList {
+		text, err := scalar(value)
+		return text, true, err
+	}
+	if !flag.IsSlice() {
+		return "", true, errors.New("takes one value, not a list")
+	}
+	var texts []string
+	for _, value := range list {
+		text, err := scalar(value)
+		if err != nil {
+			return "", true, err
+		}
+		texts = append(texts, text)
+	}
+	return strings.Join(texts, ","), true, nil
+}
+
+// scalar is the text of a YAML value, so that it is read as a flag's would be.
+func scalar(value any) (string, error) {
+	switch v := value.(type) {
+	case nil:
+		return "", errors.New("has no value")
+	case string, bool, int64, uint64, float64:
+		return fmt.Sprint(v), nil
+	default:
+		return "", errors.New("takes a plain value")
+	}
+}
+
+func (f *file) check(settings []string) error {
+	var unknown []string
+	for _, key := range slices.Sorted(maps.Keys(f.values)) {
+		if !slices.Contains(settings, key) {
+			unknown = append(unknown, fmt.Sprintf("%q", key))
+		}
+	}
+	if len(unknown) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s: unknown key %s; the keys are %s",
+		f.path, strings.Join(unknown, ", "), strings.Join(settings, ", "))
+}

@@ -1,0 +1,105 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// validate returns an error about every setting whose value is not allowed. Name
+// is how to call a setting, given its flag.
+func (c *Config) validate(name func(flag string) string) error {
+	var wrong []error
+	refuse := func(flag string, err error) {
+		if err != nil {
+			wrong = append(wrong, fmt.Errorf("%s: %w", name(flag), err))
+		}
+	}
+	refuse("listen", checkAddress(c.Listen))
+	refuse("base-path", checkBasePath(c.BasePath))
+	switch {
+	case c.TLSCert == "" && c.TLSKey != "":
+		refuse("tls-cert", errors.New("is missing, while --tls-key is set: HTTPS needs both, HTTP neither"))
+	case c.TLSCert != "" && c.TLSKey == "":
+		refuse("tls-key", errors.New("is missing, while --tls-cert is set: HTTPS needs both, HTTP neither"))
+	}
+	for _, origin := range c.CORSOrigins {
+		refuse("cors-origin", checkOrigin(origin))
+	}
+	if c.Data == "" {
+		refuse("data", errors.New("is empty: the uploads need a directory"))
+	}
+	refuse("expire-after", checkDuration(c.ExpireAfter, 0))
+	refuse("idle-timeout", checkDuration(c.IdleTimeout, 1))
+	refuse("lock-timeout", checkDuration(c.LockTimeout, 1))
+	refuse("sweep-every", checkDuration(c.SweepEvery, 1))
+	refuse("shutdown-timeout", checkDuration(c.ShutdownTimeout, 1))
+	refuse("log-format", checkOneOf(c.LogFormat, "text", "json"))
+	refuse("log-level", checkOneOf(c.LogLevel, "debug", "info", "warn", "error"))
+	return errors.Join(wrong...)
+}
+
+func checkAddress(address string) error {
+	_, port, err := net.SplitHostPort(address)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	if err != nil {
+		return fmt.Errorf("%q is not an address: host:port with a port of 0 to 65535, such as :8080 or [::1]:8080", address)
+	}
+	return nil
+}
+
+// slashed is path with a "/" at both ends.
+func slashed(path string) string {
+	if path = strings.Trim(path, "/"); path == "" {
+		return "/"
+	}
+	return "/" + path + "/"
+}
+
+var plainPath = regexp.MustCompile(`^/([A-Za-z0-9_~.-]+/)*$`)
+
+func checkBasePath(path string) error {
+	segments := strings.Split(path, "/")
+	if !plainPath.MatchString(path) || slices.Contains(segments, ".") || slices.Contains(segments, "..") {
+		return fmt.Errorf("%q is not a path of letters, digits, '-', '_', '.' and '~' between slashes, such as /files/", path)
+	}
+	return nil
+}
+
+func checkOrigin(origin string) error {
+	if origin == "*" {
+		return nil
+	}
+	u, err := url.Parse(origin)
+	if err != nil || u.Scheme == "" || u.Host == "" || origin != u.Scheme+"://"+u.Host || strings.Count(origin, "*") > 1 {
+		return fmt.Errorf("%q is not an origin: * or scheme://host[:port] with no path, such as https://app.example.com, "+
+			"and at most one * in it", origin)
+	}
+	return nil
+}
+
+func checkDuration(d, least time.Duration) error {
+	switch {
+	case d >= least:
+		return nil
+	case least == 0:
+		return fmt.Errorf("%s is negative: 0 or more is allowed", d)
+	default:
+		return fmt.Errorf("%s is too short: it must be more than 0", d)
+	}
+}
+
+func checkOneOf(value string, allowed ...string) error {
+	if !slices.Contains(allowed, value) {
+		return fmt.Errorf("%q is not one of %s", value, strings.Join(allowed, ", "))
+	}
+	return nil
+}
