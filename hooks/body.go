@@ -39,11 +39,12 @@ func (s *Stopper) Stop() { s.cancel() }
 // for the given time, however long the whole takes, and with ErrStopping once
 // the Stopper says so. It remembers the error that ended it.
 type Body struct {
-	src   io.ReadCloser
-	ctl   *http.ResponseController
-	idle  time.Duration
-	off   func() bool
-	begun bool // somebody has read, and so let the client send
+	src    io.ReadCloser
+	ctl    *http.ResponseController
+	idle   time.Duration
+	off    func() bool
+	length int64 // as announced, -1 if it was not
+	begun  bool  // somebody has read, and so let the client send
 
 	mu    sync.Mutex
 	armed time.Time // when the deadline was last set
@@ -53,7 +54,7 @@ type Body struct {
 // NewBody returns a reader of r's body. With an idle of 0, somebody else watches
 // the time. Close it when done.
 func NewBody(w http.ResponseWriter, r *http.Request, idle time.Duration, stopper *Stopper) *Body {
-	b := &Body{src: r.Body, ctl: http.NewResponseController(w), idle: idle}
+	b := &Body{src: r.Body, length: r.ContentLength, ctl: http.NewResponseController(w), idle: idle}
 	b.off = context.AfterFunc(stopper.ctx, func() { b.Cut(ErrStopping) })
 	return b
 }
@@ -83,6 +84,9 @@ func (b *Body) Read(p []byte) (int, error) {
 	}
 	return n, b.ended
 }
+
+// Expect implements storage.Expecting.
+func (b *Body) Expect() int64 { return b.length }
 
 // Close implements io.Closer.
 func (b *Body) Close() error {

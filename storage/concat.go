@@ -10,7 +10,8 @@ import (
 // Concat fills an upload that was created with Parts with the files of these, in
 // their order, and finishes it. All of them must be finished.
 //
-// Errors: those of Get, ErrIncomplete if a part is not finished.
+// Errors: those of Get, ErrIncomplete if a part is not finished, ErrSizeConflict
+// if the parts do not add up to the size of the upload.
 func (u *Uploads) Concat(ctx context.Context, id string) (Upload, error) {
 	up, err := u.load(ctx, id)
 	if err != nil {
@@ -19,24 +20,65 @@ func (u *Uploads) Concat(ctx context.Context, id string) (Upload, error) {
 	return u.settle(ctx, up)
 }
 
-// concatenate copies the parts into up. Where each byte goes is fixed by the
-// sizes of the parts, so that a copy which broke off is simply made again.
-func (u *Uploads) concatenate(ctx context.Context, up Upload) error {
-	var offset int64
-	for _, id := range up.Parts {
-		part, err := u.Get(ctx, id)
+// concatenate makes the file of an upload out of those of its parts: at once, if
+// the store can, or else by copying. Where each byte goes is fixed by the sizes of
+// the parts, so that a copy which broke off is simply made again.
+func (u *Uploads) concatenate(ctx context.Context, up Upload) (Upload, error) {
+	parts, rest := make([]Upload, len(up.Parts)), up.Size
+	for i, id := range up.Parts {
+		var err error
+		if parts[i], err = u.part(ctx, id); err != nil {
+			return up, fmt.Errorf("concatenate %s: part %s: %w", up.ID, id, err)
+		}
+		rest -= parts[i].Size
+	}
+	if rest != 0 {
+		return up, fmt.Errorf("concatenate %s: %w: its parts do not have its %d bytes", up.ID, ErrSizeConflict, up.Size)
+	}
+	if c, ok := u.store.(Concater); ok {
+		done, err := c.Concat(ctx, up, parts)
 		if err != nil {
-			return fmt.Errorf("concatenate %s: part %s: %w", up.ID, id, err)
+			return up, err
 		}
-		if !part.Finished {
-			return fmt.Errorf("concatenate %s: part %s: %w", up.ID, id, ErrIncomplete)
+		if done {
+			return u.finished(ctx, up), nil
 		}
+	}
+	return u.copyParts(ctx, up, parts)
+}
+
+func (u *Uploads) copyParts(ctx context.Context, up Upload, parts []Upload) (Upload, error) {
+	var offset int64
+	for _, part := range parts {
 		if err := u.copyPart(ctx, up, offset, part); err != nil {
-			return fmt.Errorf("concatenate %s: part %s: %w", up.ID, id, err)
+			return up, fmt.Errorf("concatenate %s: part %s: %w", up.ID, part.ID, err)
 		}
 		offset += part.Size
 	}
-	return nil
+	up, err := u.store.Load(ctx, up.ID)
+	if err != nil || up.Finished {
+		return up, err
+	}
+	if !up.Complete() {
+		return up, fmt.Errorf("concatenate %s: %w: the parts have %d of %d bytes", up.ID, ErrUnavailable, offset, up.Size)
+	}
+	return u.finish(ctx, up)
+}
+
+// part returns a part, which must be finished. It asks the store, for an index
+// may not have heard of the finish, and to lack a part is final.
+func (u *Uploads) part(ctx context.Context, id string) (Upload, error) {
+	if err := CheckID(id); err != nil {
+		return Upload{}, err
+	}
+	part, err := u.reload(ctx, id)
+	if err != nil {
+		return Upload{}, err
+	}
+	if part, err = u.settle(ctx, part); err == nil && !part.Finished {
+		err = ErrIncomplete
+	}
+	return part, err
 }
 
 func (u *Uploads) copyPart(ctx context.Context, up Upload, offset int64, part Upload) error {
@@ -49,7 +91,12 @@ func (u *Uploads) copyPart(ctx context.Context, up Upload, offset int64, part Up
 	}
 	defer file.Close()
 	in := &body{src: file, left: part.Size, over: ErrBeyondEnd}
-	if err := u.store.Write(ctx, up, offset, in, func(ranges.Range) {}); err != nil {
+	copied := up.Clone()
+	err = u.store.Write(ctx, up, Chunk{offset, part.Size, in}, func(p Piece) Upload {
+		copied.Add(p)
+		return copied.Clone()
+	})
+	if err != nil {
 		return err
 	}
 	if in.err != nil || in.n != part.Size {

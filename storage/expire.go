@@ -77,8 +77,6 @@ func (u *Uploads) sweepOne(ctx context.Context, id string) error {
 		return err
 	case u.expired(up):
 		return u.remove(ctx, up, Expired)
-	case up.Finished:
-		return u.store.Finish(ctx, up) // what is left to tidy after a crash
 	}
 	_, err = u.settle(ctx, up)
 	return err

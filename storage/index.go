@@ -1,10 +1,6 @@
 package storage
 
-import (
-	"context"
-
-	"github.com/holdfast-upload/holdfast/storage/ranges"
-)
+import "context"
 
 // Index remembers the state of live uploads, so that not every request has to
 // ask the store. It may forget anything at any time. What it says was stored was
@@ -17,12 +13,12 @@ type Index interface {
 	Get(ctx context.Context, id string) (Upload, error)
 
 	// Put makes the upload known as it was loaded from the store, and returns what
-	// is known now: received ranges that were added meanwhile are kept.
+	// is known now: pieces that were added meanwhile are kept.
 	Put(ctx context.Context, up Upload) (Upload, error)
 
-	// Add adds a stored range in one atomic step, and returns what is known after
-	// it, so that whoever adds the last missing range sees that it is the last.
-	Add(ctx context.Context, id string, r ranges.Range) (Upload, error)
+	// Add adds a stored piece, as Upload.Add does, in one atomic step, and returns
+	// what is known after it, so that whoever adds the last one sees that it is.
+	Add(ctx context.Context, id string, p Piece) (Upload, error)
 
 	// Drop forgets an upload that is over, finished or deleted, and for a while
 	// takes no Put of it, which could only be out of date.

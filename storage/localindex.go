@@ -4,8 +4,6 @@ import (
 	"context"
 	"sync"
 	"time"
-
-	"github.com/holdfast-upload/holdfast/storage/ranges"
 )
 
 // localIndexSize is how many uploads a LocalIndex knows at most. One that is
@@ -46,27 +44,21 @@ func (x *LocalIndex) Put(_ context.Context, up Upload) (Upload, error) {
 	}
 	up = up.Clone()
 	if known, ok := x.uploads[up.ID]; ok {
-		up.Received.AddSet(known.Received)
-		if up.Size == Unknown {
-			up.Size = known.Size
-		}
-		if known.Touched.After(up.Touched) {
-			up.Touched = known.Touched
-		}
+		up.merge(known)
 	}
 	x.keep(up)
 	return up.Clone(), nil
 }
 
 // Add implements Index.
-func (x *LocalIndex) Add(_ context.Context, id string, r ranges.Range) (Upload, error) {
+func (x *LocalIndex) Add(_ context.Context, id string, p Piece) (Upload, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	up, ok := x.uploads[id]
 	if !ok {
 		return Upload{}, ErrNotFound
 	}
-	up.Received.Add(r)
+	up.Add(p)
 	up.Touched = time.Now()
 	x.uploads[id] = up
 	return up.Clone(), nil

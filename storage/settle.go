@@ -2,15 +2,18 @@ package storage
 
 import (
 	"context"
-	"fmt"
+	"errors"
+	"maps"
+	"time"
 )
 
 // settle brings an upload as far as it can go without more bytes: one that is
-// complete is finished, one that is to be concatenated is. Everybody who looks
-// at an upload calls it, so that a finish which failed, or whose answer was lost,
-// is driven again by whoever comes next.
+// complete is finished, one that is to be concatenated is, and the event of one
+// that is finished is told. Everybody who looks at an upload calls it, so that a
+// finish which failed, or whose answer was lost, is driven again by whoever comes
+// next.
 func (u *Uploads) settle(ctx context.Context, up Upload) (Upload, error) {
-	if up.Finished || !up.Complete() && len(up.Parts) == 0 {
+	if up.Finished && !up.owed() || !up.Complete() && len(up.Parts) == 0 {
 		return up, nil
 	}
 	done, err, _ := u.settling.Do(up.ID, func() (any, error) {
@@ -22,29 +25,84 @@ func (u *Uploads) settle(ctx context.Context, up Upload) (Upload, error) {
 	return done.(Upload).Clone(), nil
 }
 
+// owed tells whether the app has still to hear that the upload is finished. It
+// does not hear so of one that only waits to be concatenated.
+func (u Upload) owed() bool { return u.Owed && !u.Partial }
+
 func (u *Uploads) settleOnce(ctx context.Context, id string) (Upload, error) {
-	up, err := u.store.Load(ctx, id)
-	if err != nil || up.Finished {
+	up, err := u.load(ctx, id)
+	if err == nil && !up.Complete() {
+		up, err = u.store.Load(ctx, id) // the index is behind, or there is more to do
+	}
+	if err == nil && !up.Finished {
+		up, err = u.finish(ctx, up)
+	}
+	if err != nil {
 		return up, err
 	}
+	if up.owed() {
+		u.tell(ctx, up)
+	}
+	return up, nil
+}
+
+// tell tells of a finished upload, and then notes that it did: so that, whatever
+// comes between, it is told once at least, and always under the same id.
+func (u *Uploads) tell(ctx context.Context, up Upload) {
+	if u.firstTold(up.ID) {
+		u.notify(ctx, Finished, up)
+	}
+	if err := u.store.Retire(ctx, up); err != nil {
+		u.opts.Log.WarnContext(ctx, "a finished upload is still listed", "id", up.ID, "error", err)
+	}
+}
+
+// rememberTold is for how long a process remembers what it has told, to tell it
+// once where it can: an index that could not be reached may go on to say that a
+// finished upload is not, and Retire may fail.
+const rememberTold = 10 * time.Minute
+
+// firstTold notes that the upload is told of, and returns whether that is news.
+func (u *Uploads) firstTold(id string) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	now := time.Now()
+	if now.Sub(u.forgot) > rememberTold {
+		u.forgot = now
+		maps.DeleteFunc(u.told, func(_ string, at time.Time) bool { return now.Sub(at) > rememberTold })
+	}
+	_, told := u.told[id]
+	u.told[id] = now
+	return !told
+}
+
+// finish makes the file of an upload that has all its bytes, or can get them. It
+// believes what the index says the upload has; the store finds out if that is not
+// so.
+func (u *Uploads) finish(ctx context.Context, up Upload) (Upload, error) {
 	if !up.Complete() && len(up.Parts) > 0 {
-		if err := u.concatenate(ctx, up); err != nil {
-			return up, err
-		}
-		if up, err = u.store.Load(ctx, id); err != nil {
-			return up, err
-		}
+		return u.concatenate(ctx, up)
 	}
 	if !up.Complete() {
-		return up, fmt.Errorf("finish %s: %w: the index says it has bytes that the store lacks", id, ErrUnavailable)
+		u.drop(ctx, up.ID)
+		return up, Unavailable("finish", up.ID, ErrIncomplete)
 	}
-	if err := u.store.Finish(ctx, up); err != nil {
+	err := u.store.Finish(ctx, up)
+	if errors.Is(err, ErrIncomplete) {
+		u.drop(ctx, up.ID)
+		return up, Unavailable("finish", up.ID, err)
+	}
+	if err != nil {
 		return up, err
 	}
-	u.drop(ctx, id)
-	if up, err = u.store.Load(ctx, id); err != nil {
-		return up, err
+	return u.finished(ctx, up), nil
+}
+
+func (u *Uploads) finished(ctx context.Context, up Upload) Upload {
+	u.drop(ctx, up.ID)
+	up.Finished, up.Owed, up.Touched = true, true, u.opts.Now()
+	if up.Partial {
+		u.notify(ctx, Finished, up)
 	}
-	u.notify(ctx, Finished, up)
-	return up, nil
+	return up
 }

@@ -21,6 +21,7 @@
 package storage
 
 import (
+	"io"
 	"maps"
 	"slices"
 	"time"
@@ -38,6 +39,8 @@ type Record struct {
 	Metadata map[string]string `json:"metadata,omitempty"`
 	Created  time.Time         `json:"created"`
 
+	// Chosen tells that the client chose the ID, so that it may have been used before.
+	Chosen bool `json:"chosen,omitempty"`
 	// Partial marks an upload that exists only to be concatenated with others.
 	Partial bool `json:"partial,omitempty"`
 	// Parts are the ids of the uploads that this one is the concatenation of.
@@ -51,10 +54,52 @@ type Upload struct {
 
 	// Received are the byte ranges that the store has for good.
 	Received ranges.Set
+	// Pieces are what the store has to remember of Received, by name, for its own
+	// use. A store that finds everything by its offset has none.
+	Pieces map[string]Piece
 	// Finished tells that the file exists, whole, and can be read.
 	Finished bool
+	// Owed tells that it is finished, and that nobody has noted yet that the event
+	// of it was told: see Store.Retire.
+	Owed bool
 	// Touched is when something of the upload was last stored.
 	Touched time.Time
+}
+
+// Piece is something that a store has of an upload: the bytes in Range and, for
+// stores that need it, the name under which it is known and what is to be known of
+// it. A Piece with an empty Range is a fact about the whole upload.
+type Piece struct {
+	ranges.Range
+	Name, Tag string
+}
+
+// Chunk is what a client sends at once.
+type Chunk struct {
+	Offset int64
+	// Length is how many bytes the client means to send, or Unknown. The Body may
+	// break off before.
+	Length int64
+	Body   io.Reader
+}
+
+// Add adds a piece to what is known of the upload. Named pieces that it covers
+// are forgotten.
+func (u *Upload) Add(p Piece) {
+	covers := !u.Received.Within(p.Range).Empty()
+	u.Received.Add(p.Range)
+	if p.Name == "" {
+		return
+	}
+	if u.Pieces == nil {
+		u.Pieces = map[string]Piece{}
+	}
+	if covers {
+		maps.DeleteFunc(u.Pieces, func(_ string, old Piece) bool {
+			return !old.Empty() && p.Start <= old.Start && old.End <= p.End
+		})
+	}
+	u.Pieces[p.Name] = p
 }
 
 // Offset is the end of the first unbroken range: the offset from which a client
@@ -95,5 +140,22 @@ func (u Upload) Clone() Upload {
 	u.Metadata = maps.Clone(u.Metadata)
 	u.Parts = slices.Clone(u.Parts)
 	u.Received = u.Received.Clone()
+	u.Pieces = maps.Clone(u.Pieces)
 	return u
+}
+
+// merge adds to u what o knows of the same upload.
+func (u *Upload) merge(o Upload) {
+	for _, p := range o.Pieces {
+		if p.Empty() || !u.Received.Contains(p.Range) {
+			u.Add(p)
+		}
+	}
+	u.Received.AddSet(o.Received)
+	if u.Size == Unknown {
+		u.Size = o.Size
+	}
+	if o.Touched.After(u.Touched) {
+		u.Touched = o.Touched
+	}
 }

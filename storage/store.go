@@ -5,8 +5,6 @@ import (
 	"io"
 	"iter"
 	"time"
-
-	"github.com/holdfast-upload/holdfast/storage/ranges"
 )
 
 // Store keeps records, bytes and finished files. It is the only truth about an
@@ -31,24 +29,30 @@ type Store interface {
 	// ErrSizeConflict if another size was declared before.
 	Declare(ctx context.Context, id string, size int64) error
 
-	// Write stores what src yields from offset on, until src ends or fails. The
-	// caller sees to it that src does not run past the upload's size.
+	// Write stores the body of a chunk, until that ends or fails. The caller sees
+	// to it that it does not run past the upload's size.
 	//
-	// Each range is passed to durable once it is stored for good: in any order,
+	// Each piece is passed to stored once it is stored for good: in any order,
 	// never two calls at once, all before Write returns, and as early as the
-	// store can, so that a reader of the state sees a long write advance.
+	// store can, so that a reader of the state sees a long write advance. What
+	// stored returns is the upload as it is known then.
 	// Bytes at offsets that were stored before are read and dropped: the first
 	// ones stay. Between concurrent writes of one offset, one of them wins.
 	//
-	// If Write returns nil, every byte that src yielded is stored and was
-	// reported, by this call or by another. A failing src is no failure of Write:
+	// If Write returns nil, every byte that the body yielded is stored and was
+	// reported, by this call or by another. A failing body is no failure of Write:
 	// what came before is stored, and nil returned. Otherwise only what was
 	// reported is there.
-	Write(ctx context.Context, up Upload, offset int64, src io.Reader, durable func(ranges.Range)) error
+	Write(ctx context.Context, up Upload, c Chunk, stored func(Piece) Upload) error
 
 	// Finish turns a complete upload into its file. After it has returned nil,
-	// Load says Finished.
+	// Load says Finished and Owed. It returns ErrIncomplete if the store lacks
+	// bytes that up says it has.
 	Finish(ctx context.Context, up Upload) error
+
+	// Retire notes that the event of a finished upload was told: it is not Owed any
+	// more, and List need not name it.
+	Retire(ctx context.Context, up Upload) error
 
 	// Open reads the file of a finished upload from offset to its end.
 	Open(ctx context.Context, up Upload, offset int64) (io.ReadCloser, error)
@@ -58,10 +62,17 @@ type Store interface {
 	// exist is no error.
 	Delete(ctx context.Context, id string) error
 
-	// List yields the ids of all uploads that may have to be finished or to
-	// expire: at least those that are neither finished nor deleted, and those that
-	// are Partial. An error ends it.
+	// List yields the ids of all uploads that may have to be finished, told of, or
+	// to expire: at least those that are neither retired nor deleted. An error ends
+	// it.
 	List(ctx context.Context) iter.Seq2[string, error]
+}
+
+// Concater is a Store that can make a file out of others without moving bytes.
+type Concater interface {
+	// Concat makes the file of up out of those of finished uploads, as Finish would.
+	// It returns false if it can't be done in this case.
+	Concat(ctx context.Context, up Upload, files []Upload) (bool, error)
 }
 
 // Cleaner is a Store that has leftovers to remove which belong to no upload:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -41,7 +42,9 @@ type Uploads struct {
 	settling singleflight.Group // by upload id
 
 	mu     sync.Mutex
-	active map[string]int // writes in progress, by upload id
+	active map[string]int       // writes in progress, by upload id
+	told   map[string]time.Time // when finished uploads were told of here, by id
+	forgot time.Time            // when told was last cleared of what is old
 }
 
 // New returns the core over a store, which is the truth, a locker and an index.
@@ -52,7 +55,8 @@ func New(store Store, locker Locker, index Index, opts Options) *Uploads {
 	if opts.Log == nil {
 		opts.Log = slog.Default()
 	}
-	return &Uploads{store: store, locker: locker, index: index, opts: opts, active: map[string]int{}}
+	return &Uploads{store: store, locker: locker, index: index, opts: opts,
+		active: map[string]int{}, told: map[string]time.Time{}}
 }
 
 // MaxSize is the largest size of an upload in bytes, 0 if there is no limit.
@@ -65,10 +69,10 @@ func (u *Uploads) ExpireAfter() time.Duration { return u.opts.ExpireAfter }
 // Create writes down a new upload and returns it. An empty rec.ID is chosen by
 // Create. An upload of size 0 is finished at once.
 //
-// Errors: ErrBadID, ErrBadRequest (a negative size), ErrTooLarge, ErrExists,
-// ErrGone (an upload of that id was deleted not long ago), and transient ones.
+// Errors: ErrBadID, ErrBadRequest (a negative size, a part of itself), ErrTooLarge,
+// ErrExists, ErrGone (an upload of that id was deleted not long ago), and transient ones.
 func (u *Uploads) Create(ctx context.Context, rec Record) (Upload, error) {
-	if rec.ID == "" {
+	if rec.Chosen = rec.ID != ""; !rec.Chosen {
 		rec.ID = NewID()
 	}
 	if err := CheckID(rec.ID); err != nil {
@@ -76,6 +80,9 @@ func (u *Uploads) Create(ctx context.Context, rec Record) (Upload, error) {
 	}
 	if rec.Size < 0 && rec.Size != Unknown {
 		return Upload{}, fmt.Errorf("%w: a size of %d bytes", ErrBadRequest, rec.Size)
+	}
+	if slices.Contains(rec.Parts, rec.ID) {
+		return Upload{}, fmt.Errorf("%w: %s as a part of itself", ErrBadRequest, rec.ID)
 	}
 	if err := u.checkSize(rec.Size); err != nil {
 		return Upload{}, err
@@ -167,7 +174,7 @@ func (u *Uploads) load(ctx context.Context, id string) (Upload, error) {
 		return Upload{}, err
 	}
 	up, err := u.index.Get(ctx, id)
-	if err != nil {
+	if err != nil || u.expired(up) { // what has expired is gone for good: let the store say so
 		up, err = u.reload(ctx, id)
 	}
 	if err != nil {

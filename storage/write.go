@@ -16,7 +16,8 @@ import (
 // What was received before at an offset stays, and the new byte for it is
 // dropped. If src breaks off, what came is stored all the same and the error is
 // ErrBody; if src yields more than the upload may have, it is ErrBeyondEnd or
-// ErrTooLarge. The upload is returned with these too. Only without an error is
+// ErrTooLarge. The upload is returned with these too. If src is Expecting, a store
+// may lay out the upload by the length of its chunks. Only without an error is
 // all of src stored.
 //
 // Other errors: those of Get, ErrScattered.
@@ -33,16 +34,20 @@ func (u *Uploads) Write(ctx context.Context, id string, offset int64, src io.Rea
 	}
 	if up.Finished {
 		_, _ = io.Copy(io.Discard, in)
-		return up, in.err
+		up, err = u.settle(ctx, up)
+		return up, errors.Join(in.err, err)
 	}
 
 	u.begin(id)
 	defer u.end(id)
-	written := up
-	err = u.store.Write(ctx, up, offset, in, func(r ranges.Range) {
-		if known, err := u.index.Add(ctx, id, r); err == nil {
+	written := up.Clone()
+	err = u.store.Write(ctx, up, Chunk{offset, expected(src), in}, func(p Piece) Upload {
+		if known, err := u.index.Add(ctx, id, p); err == nil {
 			written = known
+		} else {
+			written.Add(p)
 		}
+		return written.Clone()
 	})
 	if errors.Is(err, ErrGone) || errors.Is(err, ErrNotFound) {
 		u.drop(ctx, id)
@@ -118,6 +123,19 @@ func (u *Uploads) writing(id string) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return u.active[id] > 0
+}
+
+// Expecting is a source that knows how many bytes it yields unless it breaks off.
+type Expecting interface {
+	// Expect is that number, or Unknown.
+	Expect() int64
+}
+
+func expected(src io.Reader) int64 {
+	if e, ok := src.(Expecting); ok {
+		return e.Expect()
+	}
+	return Unknown
 }
 
 // body reads at most left bytes of src, and keeps the error that ended it. The

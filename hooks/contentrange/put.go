@@ -225,9 +225,12 @@ func (d *Door) writeSpooled(ctx context.Context, p put, body *hooks.Body) (stora
 
 // counter counts what is read through it.
 type counter struct {
-	src io.Reader
+	src *hooks.Body
 	n   int64
 }
+
+// Expect implements storage.Expecting.
+func (c *counter) Expect() int64 { return c.src.Expect() }
 
 func (c *counter) Read(p []byte) (int, error) {
 	n, err := c.src.Read(p)

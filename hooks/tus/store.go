@@ -90,7 +90,7 @@ func (u *upload) GetInfo(context.Context) (handler.FileInfo, error) {
 // which is further than src is long where bytes that came early follow.
 func (u *upload) WriteChunk(ctx context.Context, offset int64, src io.Reader) (int64, error) {
 	x := exchangeOf(ctx)
-	src = &unhurried{src, http.NewResponseController(x)}
+	src = &unhurried{src, http.NewResponseController(x), x.body.Expect()}
 	if x.checksum != nil {
 		var spool hooks.Spool
 		defer spool.Close()
@@ -154,8 +154,12 @@ func (u *upload) ConcatUploads(ctx context.Context, _ []handler.Upload) error {
 // one with every read, and storing the last bytes may take longer.
 type unhurried struct {
 	io.Reader
-	ctl *http.ResponseController
+	ctl    *http.ResponseController
+	length int64
 }
+
+// Expect implements storage.Expecting.
+func (u *unhurried) Expect() int64 { return u.length }
 
 func (u *unhurried) Read(p []byte) (int, error) {
 	n, err := u.Reader.Read(p)

@@ -2,7 +2,6 @@ package disk
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/holdfast-upload/holdfast/storage"
@@ -11,7 +10,7 @@ import (
 // Declare implements storage.Store.
 func (s *Store) Declare(ctx context.Context, id string, size int64) error {
 	u, err := s.acquire(id)
-	if errors.Is(err, storage.ErrNotFound) {
+	if err == errClosed {
 		return s.declareFinished(ctx, id, size)
 	}
 	if err != nil {

@@ -24,21 +24,26 @@ func (s *Store) Finish(_ context.Context, up storage.Upload) error {
 	if !now.Complete() {
 		return fmt.Errorf("finish %s: %w", up.ID, storage.ErrIncomplete)
 	}
-	if !now.Finished {
-		if err := s.nameFile(now); err != nil {
-			return classify("finish", up.ID, err)
-		}
+	if now.Finished {
+		return nil
 	}
-	if now.Partial {
-		return nil // it stays listed, for it still has to expire
+	return classify("finish", up.ID, s.nameFile(now))
+}
+
+// Retire implements storage.Store: it takes the journal to where those of finished
+// uploads lie. A Partial one stays listed, for it still has to expire.
+func (s *Store) Retire(_ context.Context, up storage.Upload) error {
+	guard := s.guard(up.ID)
+	guard.Lock()
+	defer guard.Unlock()
+	if up.Partial {
+		return nil
 	}
-	// From here on the upload is finished. If the journal does not get to where
-	// those of finished ones lie, List names the upload until it does.
-	err = os.Rename(s.livePath(up.ID), s.donePath(up.ID))
+	err := os.Rename(s.livePath(up.ID), s.donePath(up.ID))
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
 	}
-	return classify("finish", up.ID, err)
+	return classify("retire", up.ID, err)
 }
 
 func (s *Store) nameFile(up storage.Upload) error {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"time"
 
 	"github.com/holdfast-upload/holdfast/storage"
 )
@@ -27,15 +26,15 @@ func (s *Store) load(id string) (storage.Upload, error) {
 	if gone {
 		return storage.Upload{}, storage.ErrGone
 	}
-	j, touched, err := s.readJournal(id)
+	up, live, err := s.readJournal(id)
 	if err != nil {
 		return storage.Upload{}, err
 	}
-	up := storage.Upload{Record: j.record, Received: j.ranges, Touched: touched}
 	if !up.Complete() {
 		return up, nil
 	}
 	up.Finished, err = s.fileIsThere(up)
+	up.Owed = up.Finished && live
 	if err != nil || up.Finished {
 		return up, classify("load", id, err)
 	}
@@ -46,26 +45,27 @@ func (s *Store) load(id string) (storage.Upload, error) {
 	return up, nil
 }
 
-// readJournal returns the journal of an upload, finished or not, and the time
-// when something was last added to it.
-func (s *Store) readJournal(id string) (journal, time.Time, error) {
+// readJournal returns what the journal of an upload says, and whether it lies
+// among those of uploads that are not over.
+func (s *Store) readJournal(id string) (up storage.Upload, live bool, err error) {
 	for _, path := range []string{s.livePath(id), s.donePath(id)} {
 		text, err := os.ReadFile(path)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err != nil {
-			return journal{}, time.Time{}, classify("load", id, err)
+			return storage.Upload{}, false, classify("load", id, err)
 		}
 		info, err := os.Stat(path)
 		if err != nil {
-			return journal{}, time.Time{}, classify("load", id, err)
+			return storage.Upload{}, false, classify("load", id, err)
 		}
 		if j, created := parseJournal(text); created && j.record.ID == id {
-			return j, info.ModTime(), nil
+			up := storage.Upload{Record: j.record, Received: j.ranges, Touched: info.ModTime()}
+			return up, path == s.livePath(id), nil
 		}
 	}
-	return journal{}, time.Time{}, storage.ErrNotFound
+	return storage.Upload{}, false, storage.ErrNotFound
 }
 
 func (s *Store) fileIsThere(up storage.Upload) (bool, error) {

@@ -86,14 +86,14 @@ func (s *Store) openUpload(id string) (*upload, error) {
 	}
 	text, err := os.ReadFile(s.livePath(id))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, storage.ErrNotFound
+		return nil, errClosed
 	}
 	if err != nil {
 		return nil, classify("open", id, err)
 	}
 	j, created := parseJournal(text)
 	if !created {
-		return nil, storage.ErrNotFound
+		return nil, errClosed
 	}
 	if j.wordy() {
 		if j, err = s.rewrite(j); err != nil {
@@ -103,8 +103,16 @@ func (s *Store) openUpload(id string) (*upload, error) {
 	u := &upload{id: id, store: s, users: 1, record: j.record, logEnd: j.length,
 		claimed: j.ranges.Clone(), settled: j.ranges.Clone(), durable: j.ranges}
 	u.changed.L = &u.mu
-	return u, classify("open", id, u.openFiles())
+	err = u.openFiles()
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, errClosed
+	}
+	return u, classify("open", id, err)
 }
+
+// errClosed: the upload takes no bytes, because it is finished or because there
+// is none. Load tells which.
+var errClosed = errors.New("the upload is not open")
 
 func (u *upload) openFiles() (err error) {
 	// The data file was made when the upload was created. If it is missing, to

@@ -18,22 +18,38 @@ const blockSize = 256 << 10
 var blocks = sync.Pool{New: func() any { return new([blockSize]byte) }}
 
 // Write implements storage.Store.
-func (s *Store) Write(_ context.Context, up storage.Upload, offset int64, src io.Reader, durable func(ranges.Range)) error {
+func (s *Store) Write(ctx context.Context, up storage.Upload, c storage.Chunk, stored func(storage.Piece) storage.Upload) error {
 	u, err := s.acquire(up.ID)
+	if err == errClosed {
+		return s.dropLate(ctx, up.ID, c.Body)
+	}
 	if err != nil {
 		return err
 	}
 	defer s.release(u)
-	w := u.watch(durable)
+	w := u.watch(func(r ranges.Range) { stored(storage.Piece{Range: r}) })
 	defer u.unwatch(w)
 
-	end, err := u.copyFrom(src, offset)
+	end, err := u.copyFrom(c.Body, c.Offset)
 	if err != nil {
 		// What was written before is as good as if src had ended there.
 		_ = u.commit()
 		return err
 	}
-	return u.await(ranges.Range{Start: offset, End: end})
+	return u.await(ranges.Range{Start: c.Offset, End: end})
+}
+
+// dropLate reads what comes for an upload that is finished, and has it all.
+func (s *Store) dropLate(ctx context.Context, id string, src io.Reader) error {
+	up, err := s.Load(ctx, id)
+	if err != nil {
+		return err
+	}
+	if !up.Finished {
+		return storage.Unavailable("write", id, errClosed)
+	}
+	_, _ = io.Copy(io.Discard, src) // why src ended is its reader's concern
+	return nil
 }
 
 // copyFrom writes what src yields, each read as it comes: bytes must not wait in

@@ -1,0 +1,139 @@
+package storage_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"testing"
+
+	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/storagetest"
+)
+
+// badIndex is an index that forgets everything, or fails, at random.
+type badIndex struct {
+	mu    sync.Mutex
+	rnd   *rand.Rand
+	inner *storage.LocalIndex
+
+	forgets float64 // how likely it forgets everything before a call
+	fails   float64 // how likely a call fails, before or after doing what it was asked
+}
+
+var errIndex = errors.New("the index is not there")
+
+func newBadIndex(seed uint64, forgets, fails float64) *badIndex {
+	return &badIndex{rnd: rand.New(rand.NewPCG(seed, 0)), inner: new(storage.LocalIndex), forgets: forgets, fails: fails}
+}
+
+// heal makes it a good index that knows nothing.
+func (x *badIndex) heal() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.inner, x.forgets, x.fails = new(storage.LocalIndex), 0, 0
+}
+
+// call runs one call of the index that it has now.
+func (x *badIndex) call(run func(*storage.LocalIndex) (storage.Upload, error)) (storage.Upload, error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.rnd.Float64() < x.forgets {
+		x.inner = new(storage.LocalIndex)
+	}
+	if x.rnd.Float64() >= x.fails {
+		return run(x.inner)
+	}
+	if x.rnd.IntN(2) == 0 {
+		_, _ = run(x.inner)
+	}
+	return storage.Upload{}, errIndex
+}
+
+func (x *badIndex) Get(ctx context.Context, id string) (storage.Upload, error) {
+	return x.call(func(i *storage.LocalIndex) (storage.Upload, error) { return i.Get(ctx, id) })
+}
+
+func (x *badIndex) Put(ctx context.Context, up storage.Upload) (storage.Upload, error) {
+	return x.call(func(i *storage.LocalIndex) (storage.Upload, error) { return i.Put(ctx, up) })
+}
+
+func (x *badIndex) Add(ctx context.Context, id string, p storage.Piece) (storage.Upload, error) {
+	return x.call(func(i *storage.LocalIndex) (storage.Upload, error) { return i.Add(ctx, id, p) })
+}
+
+func (x *badIndex) Drop(ctx context.Context, id string) error {
+	_, err := x.call(func(i *storage.LocalIndex) (storage.Upload, error) { return storage.Upload{}, i.Drop(ctx, id) })
+	return err
+}
+
+// deafIndex is an index that, once it is deaf, is told nothing any more.
+type deafIndex struct {
+	storage.LocalIndex
+	deaf bool
+}
+
+func (x *deafIndex) Put(ctx context.Context, up storage.Upload) (storage.Upload, error) {
+	if x.deaf {
+		return storage.Upload{}, errIndex
+	}
+	return x.LocalIndex.Put(ctx, up)
+}
+
+func (x *deafIndex) Add(ctx context.Context, id string, p storage.Piece) (storage.Upload, error) {
+	if x.deaf {
+		return storage.Upload{}, errIndex
+	}
+	return x.LocalIndex.Add(ctx, id, p)
+}
+
+func (x *deafIndex) Drop(ctx context.Context, id string) error {
+	if x.deaf {
+		return errIndex
+	}
+	return x.LocalIndex.Drop(ctx, id)
+}
+
+// runOver runs every script over bad indexes and a store that now and then fails.
+func runOver(t *testing.T, forgets, fails float64) {
+	data := storagetest.Content(1, fileSize)
+	for _, s := range scripts {
+		for seed := range uint64(40) {
+			t.Run(fmt.Sprintf("%s, seed %d", s.name, seed), func(t *testing.T) {
+				index := newBadIndex(seed, forgets, fails)
+				w := newWorldWith(t, storage.Options{}, func() storage.Index { return index })
+				// An index that misses what was stored is a step behind the store until
+				// it is told the next time. To be so it has to fail, or to forget in
+				// between the two steps of a reload beside a write.
+				w.mayGoBack = s.parallel && forgets > 0 || fails > 0 && fails < 1
+				w.injectAtRandom(rand.New(rand.NewPCG(seed, 1)), float64(seed%3)*0.02)
+				s.run(w, data)
+				index.heal()
+				w.wantEnd(s, data)
+				w.wantTold("it")
+			})
+		}
+	}
+}
+
+// injectAtRandom makes operations of the store fail with the given likelihood.
+func (w *world) injectAtRandom(rnd *rand.Rand, fails float64) {
+	w.memory.Inject(func(op storagetest.Op) storagetest.Outcome {
+		switch {
+		case rnd.Float64() >= fails:
+			return storagetest.Works
+		case op.Writes() && rnd.IntN(2) == 0:
+			return storagetest.FailsButPersists
+		}
+		return storagetest.Fails
+	})
+}
+
+func TestAnIndexThatAlwaysFailsMakesItOnlySlower(t *testing.T) { runOver(t, 0, 1) }
+
+func TestAnIndexMayForgetEverythingAtAnyMoment(t *testing.T) { runOver(t, 0.3, 0) }
+
+func TestAnIndexMayFailAtAnyMoment(t *testing.T) { runOver(t, 0, 0.3) }
+
+func TestAnIndexMayForgetAndFailAtAnyMoment(t *testing.T) { runOver(t, 0.2, 0.2) }

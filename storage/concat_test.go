@@ -1,0 +1,171 @@
+package storage_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/ranges"
+	"github.com/holdfast-upload/holdfast/storage/storagetest"
+)
+
+var partSizes = []int64{3333, 0, 1, 4000, 777}
+
+// createParts makes an upload for each part, and one, "it", that is to hold them
+// all: the fourth of them twice. It returns what that has to be.
+func (w *world) createParts() (parts [][]byte, whole []byte) {
+	var ids []string
+	for i, size := range partSizes {
+		id := fmt.Sprintf("part%d", i)
+		ids = append(ids, id)
+		parts = append(parts, storagetest.Content(uint64(i), size))
+		w.create(storage.Record{ID: id, Size: size, Partial: true})
+	}
+	whole = append(slices.Concat(parts...), parts[3]...)
+	w.create(storage.Record{ID: "it", Size: int64(len(whole)), Parts: append(ids, "part3")})
+	return parts, whole
+}
+
+func TestConcatJoinsTheFilesOfItsParts(t *testing.T) {
+	w := newWorld(t, storage.Options{})
+	parts, whole := w.createParts()
+	for i, data := range slices.Backward(parts) {
+		if _, err := w.uploads.Concat(w.ctx, "it"); !errors.Is(err, storage.ErrIncomplete) || storage.Transient(err) {
+			t.Errorf("concatenate while part %d is missing: %v, want ErrIncomplete", i, err)
+		}
+		w.wantEvents("it", storage.Created)
+		w.resume(fmt.Sprintf("part%d", i), data)
+	}
+	if up, err := w.uploads.Concat(w.ctx, "it"); err != nil || !up.Finished {
+		t.Errorf("concatenate: %v, finished %v", err, up.Finished)
+	}
+	w.concat("it")
+	w.wantFile("it", whole)
+	w.wantEvents("it", storage.Created, storage.Finished)
+	for i, data := range parts {
+		w.wantFile(fmt.Sprintf("part%d", i), data)
+	}
+	w.delete("part0")
+	w.wantFile("it", whole)
+}
+
+// A concatenation that broke off is driven again, whoever comes next.
+func TestConcatIsDrivenAgain(t *testing.T) {
+	for name, rescue := range map[string]func(w *world) error{
+		"concat":         func(w *world) error { _, err := w.core().Concat(w.ctx, "it"); return err },
+		"a status query": func(w *world) error { _, err := w.core().Get(w.ctx, "it"); return err },
+		"the sweeper":    func(w *world) error { return w.core().Sweep(w.ctx) },
+	} {
+		for _, crash := range []bool{false, true} {
+			for k := range 14 {
+				t.Run(fmt.Sprintf("%s, write %d failed, crash %v", name, k, crash), func(t *testing.T) {
+					w := newWorld(t, storage.Options{})
+					parts, whole := w.createParts()
+					for i, data := range parts {
+						w.resume(fmt.Sprintf("part%d", i), data)
+					}
+					count := fault{k: k, n: 1, outcome: storagetest.Fails}.inject(w)
+					if _, err := w.uploads.Concat(w.ctx, "it"); *count > k && !storage.Transient(err) {
+						t.Errorf("concatenate: %v, want a transient error", err)
+					}
+					if crash {
+						w.restart()
+					}
+					if err := rescue(w); err != nil {
+						t.Errorf("rescue: %v", err)
+					}
+					w.wantFile("it", whole)
+					w.wantEvents("it", storage.Created, storage.Finished)
+				})
+			}
+		}
+	}
+}
+
+func TestConcatOfAPartThatIsGoneFails(t *testing.T) {
+	w := newWorld(t, storage.Options{})
+	w.create(storage.Record{ID: "part", Size: 10, Partial: true})
+	w.resume("part", storagetest.Content(1, 10))
+	w.create(storage.Record{ID: "it", Size: 20, Parts: []string{"part", "other"}})
+	if _, err := w.uploads.Concat(w.ctx, "it"); !errors.Is(err, storage.ErrNotFound) {
+		t.Errorf("a part that never was: %v, want ErrNotFound", err)
+	}
+	w.create(storage.Record{ID: "other", Size: 10, Partial: true})
+	w.delete("other")
+	if _, err := w.uploads.Concat(w.ctx, "it"); !errors.Is(err, storage.ErrGone) {
+		t.Errorf("a part that was deleted: %v, want ErrGone", err)
+	}
+	if up, err := w.memory.Load(w.ctx, "it"); err != nil || up.Finished {
+		t.Errorf("load: %v, finished %v", err, up.Finished)
+	}
+	w.create(storage.Record{ID: "bad", Size: 20, Parts: []string{"../../etc/passwd"}})
+	if _, err := w.uploads.Concat(w.ctx, "bad"); !errors.Is(err, storage.ErrBadID) {
+		t.Errorf("a part whose id is none: %v, want ErrBadID", err)
+	}
+}
+
+func TestConcatOfPartsThatDoNotAddUpFails(t *testing.T) {
+	data := storagetest.Content(1, 10)
+	for _, size := range []int64{0, 1, 9, 15, 19, 21, 100, storage.Unknown} {
+		w := newWorld(t, storage.Options{})
+		w.create(storage.Record{ID: "part", Size: 10, Partial: true})
+		w.resume("part", data)
+		w.create(storage.Record{ID: "it", Size: size, Parts: []string{"part", "part"}})
+		if _, err := w.uploads.Concat(w.ctx, "it"); size > 0 && !errors.Is(err, storage.ErrSizeConflict) {
+			t.Errorf("20 bytes into one of %d: %v, want ErrSizeConflict", size, err)
+		}
+		if up, err := w.memory.Load(w.ctx, "it"); err != nil || up.Received.End() > max(size, 0) || size != 0 && up.Finished {
+			t.Errorf("20 bytes into one of %d: %v, received %v, finished %v", size, err, up.Received, up.Finished)
+		}
+	}
+}
+
+// A part whose finish failed is finished when it is needed.
+func TestConcatFinishesItsParts(t *testing.T) {
+	data := storagetest.Content(1, fileSize)
+	w := newWorld(t, storage.Options{})
+	w.create(storage.Record{ID: "part", Size: fileSize, Partial: true})
+	w.memory.Inject(failFirst(storagetest.Finish, storagetest.Fails))
+	if _, err := w.uploads.Write(w.ctx, "part", 0, bytes.NewReader(data)); !storage.Transient(err) {
+		t.Errorf("write: %v, want a transient error", err)
+	}
+	w.create(storage.Record{ID: "it", Size: fileSize, Parts: []string{"part"}})
+	w.concat("it")
+	w.wantFile("it", data)
+	w.wantEvents("part", storage.Created, storage.Finished)
+}
+
+func TestConcatDoesNotTrustAnIndexThatMissedAFinish(t *testing.T) {
+	data := storagetest.Content(1, fileSize)
+	index := new(deafIndex)
+	w := newWorldWith(t, storage.Options{}, func() storage.Index { return index })
+	w.create(storage.Record{ID: "part", Size: fileSize, Partial: true})
+	w.create(storage.Record{ID: "it", Size: fileSize, Parts: []string{"part"}})
+	index.deaf = true
+	w.resume("part", data)
+	w.concat("it")
+	w.wantFile("it", data)
+}
+
+func TestConcatOfEmptyPartsWaitsForThem(t *testing.T) {
+	w := newWorld(t, storage.Options{})
+	up, err := w.uploads.Create(w.ctx, storage.Record{ID: "it", Size: 0, Parts: []string{"part"}})
+	if err != nil || up.Finished {
+		t.Errorf("create: %v, finished %v", err, up.Finished)
+	}
+	w.create(storage.Record{ID: "part", Size: 0, Partial: true})
+	w.concat("it")
+	w.wantFile("it", nil)
+}
+
+func TestConcatWithoutPartsIsAStatusQuery(t *testing.T) {
+	w := newWorld(t, storage.Options{})
+	w.create(storage.Record{ID: "it", Size: 10})
+	w.send("it", storagetest.Content(1, 10), ranges.Of(0, 5))
+	if up, err := w.uploads.Concat(w.ctx, "it"); err != nil || up.Finished || up.Offset() != 5 {
+		t.Errorf("concat: %v, finished %v, offset %d", err, up.Finished, up.Offset())
+	}
+}

@@ -1,0 +1,299 @@
+package storage_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"iter"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/ranges"
+	"github.com/holdfast-upload/holdfast/storage/storagetest"
+)
+
+const day = 24 * time.Hour
+
+// expiring runs a test with a clock that only time.Sleep moves, over uploads
+// that expire a day after their last byte.
+func expiring(t *testing.T, test func(w *world)) {
+	synctest.Test(t, func(t *testing.T) { test(newWorld(t, storage.Options{ExpireAfter: day})) })
+}
+
+func (w *world) sweep() {
+	w.Helper()
+	if err := w.core().Sweep(w.ctx); err != nil {
+		w.Errorf("sweep: %v", err)
+	}
+}
+
+// wantExpires checks how long from now the upload expires; 0 is never.
+func (w *world) wantExpires(id string, in time.Duration) {
+	w.Helper()
+	up, err := w.get(id)
+	if err != nil {
+		w.Errorf("get: %v", err)
+		return
+	}
+	at := w.core().Expires(up)
+	if in == 0 && !at.IsZero() || in != 0 && !at.Equal(time.Now().Add(in)) {
+		w.Errorf("%s expires at %v, want in %v", id, at, in)
+	}
+}
+
+func TestF16LastByteMovesTheExpiry(t *testing.T) {
+	expiring(t, func(w *world) {
+		data := storagetest.Content(1, fileSize)
+		w.create(storage.Record{ID: "it", Size: fileSize})
+		w.wantExpires("it", day)
+		for i := range int64(5) {
+			time.Sleep(day - time.Second)
+			w.sweep()
+			w.wantExpires("it", time.Second) // to look at it is not to touch it
+			w.send("it", data, ranges.Of(i*100, 100))
+			w.wantExpires("it", day)
+		}
+		time.Sleep(day)
+		w.sweep()
+		w.send("it", data, ranges.Of(1000, 1)) // in the last moment
+		w.wantExpires("it", day)
+	})
+}
+
+func TestF16ExpiredUploadIsRemovedWithAllOfIt(t *testing.T) {
+	expiring(t, func(w *world) {
+		data := storagetest.Content(1, fileSize)
+		w.create(storage.Record{ID: "it", Size: fileSize})
+		w.create(storage.Record{ID: "untouched", Size: storage.Unknown})
+		time.Sleep(time.Hour)
+		w.send("it", data, ranges.Of(0, 5000))
+		time.Sleep(day + 1)
+
+		if up, err := w.memory.Load(w.ctx, "it"); err != nil || up.Offset() != 5000 {
+			w.Errorf("before the sweep: %v, %v", up, err)
+		}
+		w.wantRefused("it") // though it is still there
+		w.sweep()
+		w.wantRefused("it")
+		w.wantGone("it")
+		w.wantGone("untouched")
+		w.sweep()
+		w.wantEvents("it", storage.Created, storage.Expired)
+		w.wantEvents("untouched", storage.Created, storage.Expired)
+		for id := range w.memory.List(w.ctx) {
+			w.Errorf("%s is still listed", id)
+		}
+
+		time.Sleep(day - time.Hour)
+		w.sweep()
+		w.wantGone("it")
+		time.Sleep(2 * time.Hour) // by then nobody need know that there was one
+		w.sweep()
+		if _, err := w.get("it"); !errors.Is(err, storage.ErrNotFound) {
+			w.Errorf("get long after: %v, want ErrNotFound", err)
+		}
+	})
+}
+
+// wantRefused checks that nothing can be done with an upload that is gone.
+func (w *world) wantRefused(id string) {
+	w.Helper()
+	_, get := w.uploads.Get(w.ctx, id)
+	_, write := w.uploads.Write(w.ctx, id, 0, strings.NewReader("x"))
+	_, declare := w.uploads.Declare(w.ctx, id, fileSize)
+	_, concat := w.uploads.Concat(w.ctx, id)
+	remove := w.uploads.Delete(w.ctx, id)
+	for what, err := range map[string]error{"get": get, "write": write, "declare": declare, "concat": concat, "delete": remove} {
+		if !errors.Is(err, storage.ErrGone) {
+			w.Errorf("%s of one that is gone: %v, want ErrGone", what, err)
+		}
+	}
+}
+
+func TestF16UploadThatIsBeingWrittenDoesNotExpire(t *testing.T) {
+	expiring(t, func(w *world) {
+		data := storagetest.Content(1, fileSize)
+		w.create(storage.Record{ID: "it", Size: fileSize})
+		src := storagetest.NewGate(bytes.NewReader(data[:5000]), bytes.NewReader(data[5000:]))
+		done := make(chan error, 1)
+		go func() {
+			_, err := w.uploads.Write(w.ctx, "it", 0, src)
+			done <- err
+		}()
+		<-src.Reached
+		time.Sleep(3 * day)
+		w.sweep()
+		if up, err := w.get("it"); err != nil || up.Offset() != 5000 {
+			w.Errorf("get during a long write: %v, offset %d", err, up.Offset())
+		}
+		src.Open()
+		if err := <-done; err != nil {
+			w.Errorf("write: %v", err)
+		}
+		w.wantFile("it", data)
+	})
+}
+
+func TestF16FinishedUploadStaysAndAFinishedPartDoesNot(t *testing.T) {
+	expiring(t, func(w *world) {
+		data := storagetest.Content(1, fileSize)
+		w.create(storage.Record{ID: "whole", Size: fileSize})
+		w.resume("whole", data)
+		w.create(storage.Record{ID: "part", Size: fileSize, Partial: true})
+		w.resume("part", data)
+		w.wantExpires("whole", 0)
+		w.wantExpires("part", day)
+		time.Sleep(day)
+		w.sweep()
+		w.wantFile("part", data)
+		time.Sleep(time.Nanosecond)
+		w.wantRefused("part")
+		w.sweep()
+		w.wantGone("part")
+		w.wantEvents("part", storage.Created, storage.Finished, storage.Expired)
+		time.Sleep(1000 * day)
+		w.sweep()
+		w.wantFile("whole", data)
+		w.wantEvents("whole", storage.Created, storage.Finished)
+	})
+}
+
+func TestF16WithoutALimitNothingExpires(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, storage.Options{})
+		w.create(storage.Record{ID: "it", Size: fileSize})
+		time.Sleep(10_000 * day)
+		w.sweep()
+		w.wantExpires("it", 0)
+	})
+}
+
+// The index's word that an upload has expired is not enough: it may have missed
+// the last bytes.
+func TestF16IndexThatMissedBytesExpiresNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		index := new(deafIndex)
+		w := newWorldWith(t, storage.Options{ExpireAfter: day}, func() storage.Index { return index })
+		w.create(storage.Record{ID: "it", Size: fileSize})
+		time.Sleep(day - time.Second)
+		index.deaf = true
+		w.send("it", storagetest.Content(1, fileSize), ranges.Of(0, 10))
+		time.Sleep(time.Hour)
+		w.wantExpires("it", day-time.Hour)
+	})
+}
+
+func TestClockOfTheOptionsIsUsed(t *testing.T) {
+	now := time.Now()
+	w := newWorld(t, storage.Options{})
+	w.opts.ExpireAfter, w.opts.Now = day, func() time.Time { return now }
+	w.uploads = w.node(w.memory)
+	now = now.Add(-10 * day)
+	w.create(storage.Record{ID: "it", Size: fileSize})
+	up, err := w.get("it")
+	if err != nil || !up.Created.Equal(now) || !w.uploads.Expires(up).Equal(now.Add(day)) {
+		t.Errorf("%v: created %v, expires %v; the clock says %v", err, up.Created, w.uploads.Expires(up), now)
+	}
+	if e := w.events.all(); len(e) != 1 || !e[0].Time.Equal(now) {
+		t.Errorf("events %+v, want one at %v", e, now)
+	}
+	now = now.Add(day + 1)
+	w.wantRefused("it")
+	w.sweep()
+	w.wantGone("it")
+}
+
+func TestSweepGoesOnAfterAFailure(t *testing.T) {
+	expiring(t, func(w *world) {
+		data := storagetest.Content(1, fileSize)
+		for _, id := range []string{"a", "b", "c"} {
+			w.create(storage.Record{ID: id, Size: fileSize})
+			w.memory.Inject(failFirst(storagetest.Finish, storagetest.Fails))
+			_, _ = w.uploads.Write(w.ctx, id, 0, bytes.NewReader(data))
+		}
+		w.create(storage.Record{ID: "old", Size: 5})
+		w.memory.Inject(failFirst(storagetest.Finish, storagetest.Fails))
+		if err := w.uploads.Sweep(w.ctx); !storage.Transient(err) {
+			w.Errorf("a sweep in which one finish fails: %v, want its error", err)
+		}
+		finished := 0
+		for _, id := range []string{"a", "b", "c"} {
+			if up, _ := w.memory.Load(w.ctx, id); up.Finished {
+				finished++
+			}
+		}
+		if finished < 2 {
+			w.Errorf("%d of 3 uploads were finished, though one finish failed only", finished)
+		}
+		time.Sleep(2 * day)
+		w.memory.Inject(failFirst(storagetest.Delete, storagetest.Fails))
+		if err := w.uploads.Sweep(w.ctx); !storage.Transient(err) {
+			w.Errorf("a sweep in which a removal fails: %v, want its error", err)
+		}
+		w.sweep()
+		w.wantGone("old")
+		w.wantEvents("old", storage.Created, storage.Expired)
+		for _, op := range []storagetest.Op{storagetest.List, storagetest.Clean} {
+			w.memory.Inject(failFirst(op, storagetest.Fails))
+			if err := w.uploads.Sweep(w.ctx); !storage.Transient(err) {
+				w.Errorf("a sweep whose %s fails: %v, want its error", op, err)
+			}
+		}
+	})
+}
+
+// halfDeleted is a store that lists, as one may that crashed in the middle of a
+// deletion, an upload that is gone, and one that was never whole.
+type halfDeleted struct {
+	*storagetest.Memory
+	deleted []string
+}
+
+func (s *halfDeleted) List(context.Context) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) { _ = yield("never", nil) && yield("gone", nil) }
+}
+
+func (s *halfDeleted) Delete(ctx context.Context, id string) error {
+	s.deleted = append(s.deleted, id)
+	return s.Memory.Delete(ctx, id)
+}
+
+func TestSweepDoesTheOtherHalfOfADelete(t *testing.T) {
+	store := &halfDeleted{Memory: storagetest.NewMemory(piece)}
+	w := newWorld(t, storage.Options{})
+	u := w.node(store)
+	if _, err := u.Create(w.ctx, storage.Record{ID: "gone", Size: 5}); err != nil {
+		t.Fatalf("create: %v", err)
+	}
+	if err := store.Memory.Delete(w.ctx, "gone"); err != nil {
+		t.Fatalf("delete: %v", err)
+	}
+	if err := u.Sweep(w.ctx); err != nil || len(store.deleted) != 1 || store.deleted[0] != "gone" {
+		t.Errorf("sweep: %v, deleted %v, want [gone]", err, store.deleted)
+	}
+}
+
+func TestRunSweepsUntilItsContextEnds(t *testing.T) {
+	expiring(t, func(w *world) {
+		data := storagetest.Content(1, fileSize)
+		ctx, cancel := context.WithCancel(w.ctx)
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			w.uploads.Run(ctx, time.Hour)
+		}()
+		w.create(storage.Record{ID: "it", Size: fileSize})
+		w.create(storage.Record{ID: "old", Size: fileSize})
+		w.memory.Inject(failFirst(storagetest.Finish, storagetest.FailsButPersists))
+		_, _ = w.uploads.Write(w.ctx, "it", 0, bytes.NewReader(data))
+		time.Sleep(time.Hour + 1)
+		w.wantEvents("it", storage.Created, storage.Finished)
+		time.Sleep(day + time.Hour)
+		w.wantEvents("old", storage.Created, storage.Expired)
+		cancel()
+		<-ended
+	})
+}

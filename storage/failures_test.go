@@ -1,0 +1,389 @@
+package storage_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/ranges"
+	"github.com/holdfast-upload/holdfast/storage/storagetest"
+)
+
+// The rows of failures.md that the core alone can show.
+
+// rescuers are all who may come after a finish that failed.
+var rescuers = map[string]func(w *world, data []byte) error{
+	"a status query": func(w *world, _ []byte) error { _, err := w.core().Get(w.ctx, "it"); return err },
+	"the last chunk again": func(w *world, data []byte) error {
+		_, err := w.core().Write(w.ctx, "it", fileSize/2, bytes.NewReader(data[fileSize/2:]))
+		return err
+	},
+	"an empty write": func(w *world, _ []byte) error {
+		_, err := w.core().Write(w.ctx, "it", fileSize, strings.NewReader(""))
+		return err
+	},
+	"the size again":    func(w *world, _ []byte) error { _, err := w.core().Declare(w.ctx, "it", fileSize); return err },
+	"the sweeper":       func(w *world, _ []byte) error { return w.core().Sweep(w.ctx) },
+	"the sweeper twice": func(w *world, _ []byte) error { return errors.Join(w.core().Sweep(w.ctx), w.core().Sweep(w.ctx)) },
+}
+
+func TestF05FinishFailsOnceAndWhoeverComesNextFinishes(t *testing.T) {
+	data := storagetest.Content(1, fileSize)
+	for _, outcome := range []storagetest.Outcome{storagetest.Fails, storagetest.FailsButPersists} {
+		for name, rescue := range rescuers {
+			for _, forgets := range []bool{false, true} {
+				t.Run(fmt.Sprintf("%v, %s, index lost %v", outcome, name, forgets), func(t *testing.T) {
+					index := newBadIndex(1, 0, 0)
+					w := newWorldWith(t, storage.Options{}, func() storage.Index { return index })
+					w.create(storage.Record{ID: "it", Size: fileSize})
+					w.memory.Inject(failFirst(storagetest.Finish, outcome))
+					if up, err := w.uploads.Write(w.ctx, "it", 0, bytes.NewReader(data)); !storage.Transient(err) || up.Finished {
+						t.Fatalf("write whose finish fails: %v, finished %v", err, up.Finished)
+					}
+					w.wantEvents("it", storage.Created)
+					if forgets {
+						index.heal()
+					}
+					if err := rescue(w, data); err != nil {
+						t.Errorf("rescue: %v", err)
+					}
+					w.wantEvents("it", storage.Created, storage.Finished)
+					w.wantFile("it", data)
+					w.wantEvents("it", storage.Created, storage.Finished)
+				})
+			}
+		}
+	}
+}
+
+// The finish succeeds, and the store falls silent before it can be looked at.
+func TestF05StoreFailsRightAfterTheFinish(t *testing.T) {
+	data := storagetest.Content(1, fileSize)
+	for name, rescue := range rescuers {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, storage.Options{})
+			w.create(storage.Record{ID: "it", Size: fileSize})
+			finished := false
+			w.memory.Inject(func(op storagetest.Op) storagetest.Outcome {
+				if finished {
+					return storagetest.Fails
+				}
+				finished = op == storagetest.Finish
+				return storagetest.Works
+			})
+			if up, err := w.uploads.Write(w.ctx, "it", 0, bytes.NewReader(data)); err != nil || !up.Finished {
+				t.Errorf("write: finished %v, %v", up.Finished, err)
+			}
+			if _, err := w.uploads.Get(w.ctx, "it"); !storage.Transient(err) {
+				t.Errorf("get while the store is silent: %v, want a transient error", err)
+			}
+			w.memory.Inject(nil)
+			if err := rescue(w, data); err != nil {
+				t.Errorf("rescue: %v", err)
+			}
+			w.wantEvents("it", storage.Created, storage.Finished)
+			w.wantFile("it", data)
+		})
+	}
+}
+
+// What was finished but, as far as the store knows, not told of, is told of by the
+// process that comes after a crash: twice at most, and under the same id.
+func TestF05FinishThatWasNotToldIsToldAfterACrash(t *testing.T) {
+	data := storagetest.Content(1, fileSize)
+	for name, rescue := range rescuers {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, storage.Options{})
+			w.create(storage.Record{ID: "it", Size: fileSize})
+			up, err := w.memory.Load(w.ctx, "it")
+			if err == nil {
+				err = w.memory.Write(w.ctx, up, storage.Chunk{Body: bytes.NewReader(data)}, func(storage.Piece) storage.Upload { return up })
+			}
+			if err == nil {
+				up.Received = ranges.NewSet(ranges.Of(0, fileSize))
+				err = w.memory.Finish(w.ctx, up) // and then the process is killed
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.restart()
+			if err := rescue(w, data); err != nil {
+				t.Errorf("rescue: %v", err)
+			}
+			w.wantEvents("it", storage.Created, storage.Finished)
+			w.wantFile("it", data)
+			if now, err := w.memory.Load(w.ctx, "it"); err != nil || now.Owed {
+				t.Errorf("still owed: %v, %v", now.Owed, err)
+			}
+		})
+	}
+}
+
+// A process that died before it could finish is followed by one that does.
+func TestF05UploadThatACrashLeftCompleteIsFinished(t *testing.T) {
+	data := storagetest.Content(1, fileSize)
+	for name, rescue := range rescuers {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, storage.Options{})
+			w.create(storage.Record{ID: "it", Size: fileSize})
+			w.memory.Inject(failFirst(storagetest.Finish, storagetest.Fails))
+			_, _ = w.uploads.Write(w.ctx, "it", 0, bytes.NewReader(data))
+			w.restart()
+			if err := rescue(w, data); err != nil {
+				t.Errorf("rescue: %v", err)
+			}
+			w.wantEvents("it", storage.Created, storage.Finished)
+			w.wantFile("it", data)
+		})
+	}
+}
+
+// Two nodes that finish the same upload make one file. Each may tell of it, as
+// long as it is the same event.
+func TestF05TwoNodesFinishAtOnce(t *testing.T) {
+	data := storagetest.Content(1, fileSize)
+	for range 20 {
+		w := newSharedWorld(t)
+		other := w.node(w.memory.Node())
+		w.create(storage.Record{ID: "it", Size: fileSize})
+		var wg sync.WaitGroup
+		for i, u := range []*storage.Uploads{w.uploads, other} {
+			wg.Go(func() {
+				if _, err := u.Write(w.ctx, "it", int64(i)*5000, bytes.NewReader(data[i*5000:])); err != nil {
+					t.Errorf("write: %v", err)
+				}
+				if up, err := u.Get(w.ctx, "it"); err != nil || i == 0 && !up.Finished {
+					t.Errorf("get: %v, finished %v", err, up.Finished)
+				}
+			})
+		}
+		wg.Wait()
+		w.wantFile("it", data)
+		ids := map[string]bool{}
+		for _, e := range w.events.all() {
+			ids[e.ID] = true
+		}
+		if len(ids) != 2 {
+			t.Errorf("the events told are %v, want one creation and one finish", ids)
+		}
+	}
+}
+
+func TestF07UnknownLengthKeepsItsShortLastPiece(t *testing.T) {
+	for _, size := range []int64{1, piece - 1, piece, piece + 1, fileSize} {
+		for _, declareFirst := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%d bytes, declared before the last piece %v", size, declareFirst), func(t *testing.T) {
+				data := storagetest.Content(1, size)
+				w := newWorld(t, storage.Options{})
+				w.create(storage.Record{ID: "it", Size: storage.Unknown})
+				last := ranges.Range{Start: size - size/4, End: size}
+				w.send("it", data, ranges.Range{End: last.Start})
+				if declareFirst {
+					w.declare("it", size)
+				}
+				w.send("it", data, last)
+				w.declare("it", size)
+				w.wantFile("it", data)
+				w.wantEvents("it", storage.Created, storage.Finished)
+			})
+		}
+	}
+}
+
+// The zombie: a write that goes on, with other bytes, after another node has
+// continued and finished the upload.
+func TestF08LateWriteOfANodeThoughtDeadChangesNothing(t *testing.T) {
+	data, other := storagetest.Content(1, fileSize), storagetest.Content(2, fileSize)
+	w := newSharedWorld(t)
+	w.create(storage.Record{ID: "it", Size: fileSize})
+	src := storagetest.NewGate(bytes.NewReader(data[:4000]), bytes.NewReader(other[4000:]))
+	done := make(chan error, 1)
+	go func() {
+		_, err := w.uploads.Write(w.ctx, "it", 0, src)
+		done <- err
+	}()
+	<-src.Reached
+	if _, err := w.node(w.memory.Node()).Write(w.ctx, "it", 3000, bytes.NewReader(data[3000:])); err != nil {
+		t.Errorf("continue on another node: %v", err)
+	}
+	src.Open()
+	if err := <-done; err != nil {
+		t.Errorf("the late write: %v", err)
+	}
+	w.wantFile("it", data)
+}
+
+// Reading state needs no lock (the tests have no locker at all), waits for no
+// writer and does not disturb one.
+func TestF11ReadingStateNeverDisturbsAWriter(t *testing.T) {
+	data := storagetest.Content(1, fileSize)
+	w := newWorld(t, storage.Options{})
+	w.create(storage.Record{ID: "it", Size: fileSize})
+	src := storagetest.NewGate(bytes.NewReader(data[:5*piece]), bytes.NewReader(data[5*piece:]))
+	done := make(chan error, 1)
+	go func() {
+		_, err := w.uploads.Write(w.ctx, "it", 0, src)
+		done <- err
+	}()
+	<-src.Reached
+	if up, err := w.get("it"); err != nil || up.Offset() != 5*piece || up.Finished {
+		t.Errorf("in the middle of a write: %v, offset %d, finished %v; want %d", err, up.Offset(), up.Finished, 5*piece)
+	}
+	if err := w.uploads.Sweep(w.ctx); err != nil {
+		t.Errorf("sweep in the middle of a write: %v", err)
+	}
+	src.Open()
+	if err := <-done; err != nil {
+		t.Errorf("write: %v", err)
+	}
+	w.wantFile("it", data)
+}
+
+func TestF12SecondCreationOfAnIDIsRefused(t *testing.T) {
+	data := storagetest.Content(1, fileSize)
+	w := newWorld(t, storage.Options{})
+	w.create(storage.Record{ID: "it", Size: fileSize, Metadata: map[string]string{"is": "first"}})
+	again := func() {
+		t.Helper()
+		up, err := w.uploads.Create(w.ctx, storage.Record{ID: "it", Size: 0})
+		if !errors.Is(err, storage.ErrExists) || storage.Transient(err) {
+			t.Errorf("second creation: %v, returned %+v; want ErrExists", err, up)
+		}
+		if up, err := w.get("it"); err != nil || up.Size != fileSize || up.Metadata["is"] != "first" {
+			t.Errorf("the first is now %+v, %v", up, err)
+		}
+	}
+	again()
+	w.send("it", data, ranges.Of(0, 5000))
+	again()
+	w.send("it", data, ranges.Range{Start: 5000, End: fileSize})
+	again()
+	w.wantFile("it", data)
+	w.wantEvents("it", storage.Created, storage.Finished)
+}
+
+func TestF13EmptyFileIsThereAndToldOnce(t *testing.T) {
+	for name, make := range map[string]func(w *world){
+		"created empty": func(w *world) { w.create(storage.Record{ID: "it", Size: 0}) },
+		"created empty, with an empty body": func(w *world) {
+			w.create(storage.Record{ID: "it", Size: 0})
+			w.send("it", nil, ranges.Range{})
+		},
+		"declared empty": func(w *world) {
+			w.create(storage.Record{ID: "it", Size: storage.Unknown})
+			w.send("it", nil, ranges.Range{})
+			w.declare("it", 0)
+		},
+		"created while the finish failed": func(w *world) {
+			w.memory.Inject(failFirst(storagetest.Finish, storagetest.Fails))
+			up, err := w.uploads.Create(w.ctx, storage.Record{ID: "it", Size: 0})
+			if !storage.Transient(err) || up.ID != "it" {
+				w.Errorf("create: %v, %+v", err, up)
+			}
+		},
+		"created while the finish lost its answer": func(w *world) {
+			w.memory.Inject(failFirst(storagetest.Finish, storagetest.FailsButPersists))
+			_, _ = w.uploads.Create(w.ctx, storage.Record{ID: "it", Size: 0})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, storage.Options{})
+			make(w)
+			w.wantFile("it", nil)
+			w.wantFile("it", nil)
+			w.wantEvents("it", storage.Created, storage.Finished)
+		})
+	}
+}
+
+func TestF14ChunkThatComesTwiceGetsTheSameAnswer(t *testing.T) {
+	data := storagetest.Content(1, fileSize)
+	w := newWorld(t, storage.Options{})
+	w.create(storage.Record{ID: "it", Size: fileSize})
+	for _, r := range chunks {
+		write := func() (storage.Upload, error) {
+			return w.uploads.Write(w.ctx, "it", r.Start, bytes.NewReader(data[r.Start:r.End]))
+		}
+		var wg sync.WaitGroup
+		for range 3 {
+			wg.Go(func() { w.wantAnswer(r)(write()) })
+		}
+		wg.Wait()
+		w.wantAnswer(r)(write())
+	}
+	for _, r := range chunks {
+		up, err := w.uploads.Write(w.ctx, "it", r.Start, bytes.NewReader(data[r.Start:r.End]))
+		if err != nil || !up.Finished {
+			t.Errorf("chunk %v of a finished upload: %v, finished %v", r, err, up.Finished)
+		}
+	}
+	w.wantFile("it", data)
+	w.wantEvents("it", storage.Created, storage.Finished)
+}
+
+// wantAnswer checks the answer to a chunk of an upload that comes in order.
+func (w *world) wantAnswer(r ranges.Range) func(storage.Upload, error) {
+	return func(up storage.Upload, err error) {
+		w.Helper()
+		if err != nil || up.Offset() != r.End || up.Finished != (r.End == fileSize) {
+			w.Errorf("chunk %v: %v, offset %d, finished %v", r, err, up.Offset(), up.Finished)
+		}
+	}
+}
+
+func TestF15SourceThatIsLongerThanTheUploadIsCut(t *testing.T) {
+	data := storagetest.Content(1, fileSize+5)
+	for _, c := range []struct {
+		name     string
+		size     int64 // at creation
+		maxSize  int64
+		from     int64
+		finished bool
+		want     error
+	}{
+		{"of known size", fileSize, 0, 0, true, storage.ErrBeyondEnd},
+		{"of known size, in its middle", fileSize, 0, 700, false, storage.ErrBeyondEnd},
+		{"of known size, at its end", fileSize, 0, fileSize, false, storage.ErrBeyondEnd},
+		{"of unknown size", storage.Unknown, fileSize, 0, false, storage.ErrTooLarge},
+		{"of unknown size, at the limit", storage.Unknown, fileSize, fileSize, false, storage.ErrTooLarge},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t, storage.Options{MaxSize: c.maxSize})
+			w.create(storage.Record{ID: "it", Size: c.size})
+			up, err := w.uploads.Write(w.ctx, "it", c.from, bytes.NewReader(data[c.from:]))
+			if !errors.Is(err, c.want) || up.Finished != c.finished {
+				t.Errorf("write: %v, finished %v; want %v, %v", err, up.Finished, c.want, c.finished)
+			}
+			if !up.Has(ranges.Range{Start: c.from, End: fileSize}) {
+				t.Errorf("received %v, want all from %d to %d", up.Received, c.from, fileSize)
+			}
+			w.send("it", data, ranges.Range{End: c.from})
+			w.declare("it", fileSize)
+			w.wantFile("it", data[:fileSize])
+		})
+	}
+}
+
+func TestF15SourceThatBreaksOffIsKeptAndResumed(t *testing.T) {
+	data := storagetest.Content(1, fileSize)
+	w := newWorld(t, storage.Options{})
+	w.create(storage.Record{ID: "it", Size: fileSize})
+	for offset := int64(0); offset < fileSize; {
+		n := min(1234, fileSize-offset)
+		up, err := w.uploads.Write(w.ctx, "it", offset, brokenOff(data[offset:offset+n]))
+		if !errors.Is(err, storage.ErrBody) || !errors.Is(err, io.ErrUnexpectedEOF) || storage.Transient(err) {
+			t.Errorf("write of a body that breaks off: %v, want ErrBody with its cause", err)
+		}
+		if up.Offset() != offset+n {
+			t.Fatalf("%d bytes came after offset %d, which is now %d", n, offset, up.Offset())
+		}
+		offset = up.Offset()
+	}
+	w.wantFile("it", data)
+	w.wantEvents("it", storage.Created, storage.Finished)
+}

@@ -1,0 +1,180 @@
+package storagetest
+
+import (
+	"bytes"
+	"errors"
+
+	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/ranges"
+)
+
+func finishCases() []storeCase {
+	return []storeCase{
+		{"an upload is finished by Finish alone, and any number of times", finishIsRepeatable},
+		{"an upload may be finished several times at once", finishAtOnce},
+		{"a late write leaves the file as it is", lateWriteChangesNothing},
+		{"a chunk that comes again while the upload is finished is dropped", writeDuringFinish},
+		{"an empty upload has an empty file", emptyFile},
+		{"an upload of unknown size has the file of its declared size", unknownSize},
+		{"a file can be read from any offset", readFromAnyOffset},
+		{"a file can be read by many at once", readAtOnce},
+		{"a finished concatenation keeps its record", finishedKeepsRecord},
+	}
+}
+
+func finishIsRepeatable(f *fixture) {
+	data := Content(1, f.size)
+	up := f.create(f.size)
+	f.putAll(up, data)
+	complete := f.load(up.ID)
+	if complete.Finished || !complete.Complete() {
+		f.Errorf("with all bytes written: finished %v, complete %v", complete.Finished, complete.Complete())
+	}
+	finished := f.finish(up.ID, data)
+	for _, again := range []storage.Upload{complete, finished} {
+		if err := f.store.Finish(f.ctx, again); err != nil {
+			f.Errorf("finish again: %v", err)
+		}
+		f.step()
+		f.wantFile(up.ID, data)
+	}
+}
+
+func finishAtOnce(f *fixture) {
+	data := Content(1, f.size)
+	up := f.create(f.size)
+	f.putAll(up, data)
+	complete := f.load(up.ID)
+	errs := together(4, func(int) error { return f.store.Finish(f.ctx, complete.Clone()) })
+	if err := errors.Join(errs...); err != nil {
+		f.Errorf("finish at once: %v", err)
+	}
+	f.step()
+	f.wantFile(up.ID, data)
+}
+
+func lateWriteChangesNothing(f *fixture) {
+	data, other := Content(1, f.size), Content(2, f.size)
+	up := f.create(f.size)
+	f.put(up, data, ranges.Of(0, f.size/2))
+	half := f.load(up.ID)
+	f.put(up, data, ranges.Range{Start: f.size / 2, End: f.size})
+	finished := f.finish(up.ID, data)
+	for _, snapshot := range []storage.Upload{up, half, finished} {
+		for _, r := range []ranges.Range{ranges.Of(0, f.size), ranges.Of(f.size/3, f.size/3), ranges.Of(f.size-1, 1)} {
+			f.put(snapshot, other, r)
+			f.wantFile(up.ID, data)
+		}
+	}
+}
+
+func writeDuringFinish(f *fixture) {
+	data, other := Content(1, f.size), Content(2, f.size)
+	up := f.create(f.size)
+	f.putAll(up, data)
+	src := NewGate(bytes.NewReader(other[:f.size/2]), bytes.NewReader(other[f.size/2:]))
+	rep := newReports(f)
+	store, done := f.store, make(chan error, 1)
+	go func() { done <- store.Write(f.ctx, up, chunk(0, src), rep.stored(up)) }()
+	<-src.Reached
+	if err := f.store.Finish(f.ctx, f.load(up.ID)); err != nil {
+		f.Errorf("finish: %v", err)
+	}
+	src.Open()
+	if err := <-done; err != nil {
+		f.Errorf("a write of bytes that are all there: %v", err)
+	}
+	f.step()
+	f.wantFile(up.ID, data)
+}
+
+func emptyFile(f *fixture) {
+	up := f.create(0)
+	f.finish(up.ID, nil)
+	written := f.create(0)
+	f.putFrom(f.store, written, ranges.Range{}, bytes.NewReader(nil))
+	f.step()
+	f.finish(written.ID, nil)
+	declared := f.create(storage.Unknown)
+	f.declare(declared.ID, 0)
+	f.finish(declared.ID, nil)
+	if err := f.store.Finish(f.ctx, f.load(up.ID)); err != nil {
+		f.Errorf("finish again: %v", err)
+	}
+	f.wantFile(up.ID, nil)
+}
+
+func unknownSize(f *fixture) {
+	data := Content(1, f.size)
+	early := f.create(storage.Unknown)
+	f.put(early, data, ranges.Of(f.size/2, f.size/4))
+	f.declare(early.ID, f.size)
+	f.putAll(early, data)
+	f.finish(early.ID, data)
+
+	late := f.create(storage.Unknown)
+	f.putAll(late, data)
+	if got := f.load(late.ID); got.Complete() || got.Offset() != f.size {
+		f.Errorf("complete %v without a size, offset %d of %d", got.Complete(), got.Offset(), f.size)
+	}
+	f.declare(late.ID, f.size)
+	f.finish(late.ID, data)
+
+	short := f.create(storage.Unknown)
+	f.put(short, data, ranges.Of(0, 1))
+	f.declare(short.ID, 1)
+	f.finish(short.ID, data[:1])
+}
+
+func readFromAnyOffset(f *fixture) {
+	data := Content(1, f.size)
+	up := f.create(f.size)
+	f.putAll(up, data)
+	up = f.finish(up.ID, data)
+	for _, at := range []int64{0, 1, f.size/5 + 1, f.size / 2, f.size - 1, f.size} {
+		f.wantRead(up, at, data)
+	}
+	file, err := f.store.Open(f.ctx, up, 0)
+	if err != nil {
+		f.Fatalf("open: %v", err)
+	}
+	if _, err := file.Read(make([]byte, 10)); err != nil {
+		f.Errorf("read: %v", err)
+	}
+	if err := file.Close(); err != nil {
+		f.Errorf("close in the middle: %v", err)
+	}
+}
+
+func readAtOnce(f *fixture) {
+	data := Content(1, f.size)
+	up := f.create(f.size)
+	f.putAll(up, data)
+	up = f.finish(up.ID, data)
+	errs := together(4, func(i int) error {
+		at := f.size * int64(i) / 5
+		file, err := f.store.Open(f.ctx, up, at)
+		if err != nil {
+			return err
+		}
+		return errors.Join(Same(file, data[at:]), file.Close())
+	})
+	if err := errors.Join(errs...); err != nil {
+		f.Error(err)
+	}
+}
+
+func finishedKeepsRecord(f *fixture) {
+	data := Content(1, f.size)
+	up := f.createAs(storage.Record{ID: storage.NewID(), Size: storage.Unknown, Partial: true,
+		Metadata: map[string]string{"filename": "a.mp4"}, Parts: []string{"one", "two"}})
+	f.putAll(up, data)
+	f.declare(up.ID, f.size)
+	got := f.finish(up.ID, data)
+	if got.ID != up.ID || !got.Partial || got.Metadata["filename"] != "a.mp4" || len(got.Parts) != 2 || !got.Created.Equal(up.Created) {
+		f.Errorf("created %+v, finished %+v", up.Record, got.Record)
+	}
+	if got.Touched.IsZero() || got.Offset() != f.size {
+		f.Errorf("finished: touched %v, offset %d of %d", got.Touched, got.Offset(), f.size)
+	}
+}

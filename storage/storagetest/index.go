@@ -1,0 +1,265 @@
+package storagetest
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/ranges"
+)
+
+// TestIndex checks that an index keeps every promise of storage.Index, but for
+// forgetting, which it should not do while it is tested. Each call of node
+// returns another node's view of the same index; for an index of one process
+// that is always the same one.
+func TestIndex(t *testing.T, node func() storage.Index) {
+	for _, c := range []struct {
+		name string
+		run  func(*indexFixture)
+	}{
+		{"an upload that was not put is not found", notPutIsNotFound},
+		{"what was put is known", putIsKnown},
+		{"a put keeps what was added meanwhile", putMerges},
+		{"an added range is returned and kept", addedIsKept},
+		{"of all adders only the last completes the upload", oneAdderCompletes},
+		{"adds and puts at once lose nothing", nothingIsLost},
+		{"a dropped upload is forgotten and takes no put", droppedStaysDropped},
+		{"uploads are told apart", indexTellsApart},
+		{"a snapshot shares nothing with the index", indexSnapshotIsItsOwn},
+	} {
+		t.Run(c.name, func(t *testing.T) { c.run(newIndexFixture(t, node)) })
+	}
+}
+
+type indexFixture struct {
+	*testing.T
+	ctx   context.Context
+	here  storage.Index
+	there storage.Index
+}
+
+func newIndexFixture(t *testing.T, node func() storage.Index) *indexFixture {
+	return &indexFixture{T: t, ctx: t.Context(), here: node(), there: node()}
+}
+
+// upload is one as a store may have it.
+func upload(size int64, received ...ranges.Range) storage.Upload {
+	now := time.Now().UTC()
+	return storage.Upload{
+		Record: storage.Record{ID: storage.NewID(), Size: size, Created: now.Add(-time.Hour),
+			Metadata: map[string]string{"filename": "ä\x00\n.mp4", "empty": ""}, Partial: true, Parts: []string{"a", "b"}},
+		Received: ranges.NewSet(received...),
+		Touched:  now.Add(-time.Minute),
+	}
+}
+
+func (f *indexFixture) put(up storage.Upload) storage.Upload {
+	f.Helper()
+	known, err := f.here.Put(f.ctx, up)
+	if err != nil {
+		f.Fatalf("put: %v", err)
+	}
+	return known
+}
+
+func (f *indexFixture) add(id string, r ranges.Range) storage.Upload {
+	f.Helper()
+	known, err := f.here.Add(f.ctx, id, storage.Piece{Range: r})
+	if err != nil {
+		f.Fatalf("add: %v", err)
+	}
+	return known
+}
+
+// want checks what the index knows, on both nodes.
+func (f *indexFixture) want(up storage.Upload) {
+	f.Helper()
+	for _, x := range []storage.Index{f.here, f.there} {
+		known, err := x.Get(f.ctx, up.ID)
+		if err != nil {
+			f.Fatalf("get: %v", err)
+		}
+		f.wantSame(known, up)
+	}
+}
+
+func (f *indexFixture) wantSame(got, want storage.Upload) {
+	f.Helper()
+	same := got.ID == want.ID && got.Size == want.Size && got.Partial == want.Partial && got.Created.Equal(want.Created) &&
+		len(got.Metadata) == len(want.Metadata) && slices.Equal(got.Parts, want.Parts) && got.Received.Equal(want.Received)
+	for name, value := range want.Metadata {
+		same = same && got.Metadata[name] == value
+	}
+	if !same {
+		f.Errorf("got %+v\nwant %+v", got, want)
+	}
+}
+
+func (f *indexFixture) wantNotFound(id string) {
+	f.Helper()
+	for _, x := range []storage.Index{f.here, f.there} {
+		if _, err := x.Get(f.ctx, id); !errors.Is(err, storage.ErrNotFound) {
+			f.Errorf("get: %v, want ErrNotFound", err)
+		}
+		if _, err := x.Add(f.ctx, id, storage.Piece{Range: ranges.Of(0, 1)}); !errors.Is(err, storage.ErrNotFound) {
+			f.Errorf("add: %v, want ErrNotFound", err)
+		}
+	}
+}
+
+func notPutIsNotFound(f *indexFixture) {
+	id := storage.NewID()
+	f.wantNotFound(id)
+	f.wantNotFound(id) // the Add has made nothing
+}
+
+func putIsKnown(f *indexFixture) {
+	for _, up := range []storage.Upload{
+		upload(0), upload(1 << 45), upload(storage.Unknown),
+		upload(1<<62, ranges.Of(0, 5), ranges.Of(10, 1), ranges.Of(1<<62-1, 1)),
+		{Record: storage.Record{ID: storage.NewID(), Size: 3}},
+	} {
+		known := f.put(up)
+		f.wantSame(known, up)
+		f.want(up)
+		if known.Touched.Sub(up.Touched).Abs() > time.Millisecond {
+			f.Errorf("put as touched at %v, known as touched at %v", up.Touched, known.Touched)
+		}
+		f.put(up)
+		f.want(up)
+	}
+}
+
+func putMerges(f *indexFixture) {
+	old := upload(storage.Unknown, ranges.Of(0, 5))
+	f.put(old)
+	added := f.add(old.ID, ranges.Of(20, 5))
+	stale := old.Clone()
+	stale.Received = ranges.NewSet(ranges.Of(0, 7))
+	known := f.put(stale)
+	want := old.Clone()
+	want.Received = ranges.NewSet(ranges.Of(0, 7), ranges.Of(20, 5))
+	f.wantSame(known, want)
+	f.want(want)
+	if known.Touched.Before(added.Touched.Add(-time.Millisecond)) {
+		f.Errorf("added to at %v, after a stale put touched at %v", added.Touched, known.Touched)
+	}
+
+	want.Size = 100
+	f.wantSame(f.put(want), want)
+	f.wantSame(f.put(old), want) // it knows nothing of the size
+	f.want(want)
+}
+
+func addedIsKept(f *indexFixture) {
+	up := upload(100)
+	f.put(up)
+	for _, r := range []ranges.Range{ranges.Of(10, 10), ranges.Of(40, 10), ranges.Of(15, 30), ranges.Of(10, 10), ranges.Of(50, 0)} {
+		up.Received.Add(r)
+		known := f.add(up.ID, r)
+		f.wantSame(known, up)
+		f.want(up)
+		if time.Since(known.Touched).Abs() > 5*time.Second {
+			f.Errorf("added to at %v, touched at %v", time.Now(), known.Touched)
+		}
+		f.here, f.there = f.there, f.here
+	}
+}
+
+func oneAdderCompletes(f *indexFixture) {
+	const n, size = 64, 6400
+	for range 5 {
+		up := upload(size)
+		f.put(up)
+		var completed atomic.Int32
+		errs := together(n, func(i int) error {
+			x := []storage.Index{f.here, f.there}[i%2]
+			known, err := x.Add(f.ctx, up.ID, storage.Piece{Range: ranges.Of(int64(i)*size/n, size/n)})
+			if known.Complete() {
+				completed.Add(1)
+			}
+			return err
+		})
+		if err := errors.Join(errs...); err != nil || completed.Load() != 1 {
+			f.Errorf("%d adders saw the upload complete, want 1; %v", completed.Load(), err)
+		}
+	}
+}
+
+func nothingIsLost(f *indexFixture) {
+	const n = 40
+	up := upload(n)
+	f.put(up)
+	errs := together(2*n, func(i int) error {
+		if i%2 == 0 {
+			_, err := f.here.Add(f.ctx, up.ID, storage.Piece{Range: ranges.Of(int64(i/2), 1)})
+			return err
+		}
+		stale := up.Clone()
+		stale.Received = ranges.NewSet(ranges.Of(int64(i%7), 1))
+		_, err := f.there.Put(f.ctx, stale)
+		return err
+	})
+	if err := errors.Join(errs...); err != nil {
+		f.Error(err)
+	}
+	up.Received = ranges.NewSet(ranges.Of(0, n))
+	f.want(up)
+}
+
+func droppedStaysDropped(f *indexFixture) {
+	up := upload(100, ranges.Of(0, 50))
+	f.put(up)
+	for _, x := range []storage.Index{f.here, f.there} {
+		if err := x.Drop(f.ctx, up.ID); err != nil {
+			f.Errorf("drop: %v", err)
+		}
+		f.wantNotFound(up.ID)
+		for _, y := range []storage.Index{f.here, f.there} {
+			if _, err := y.Put(f.ctx, up); err == nil {
+				f.Error("a dropped upload was put")
+			}
+		}
+		f.wantNotFound(up.ID)
+	}
+	if err := f.here.Drop(f.ctx, storage.NewID()); err != nil {
+		f.Errorf("drop what is not known: %v", err)
+	}
+}
+
+func indexTellsApart(f *indexFixture) {
+	a, b := upload(100, ranges.Of(0, 5)), upload(200, ranges.Of(7, 5))
+	b.ID = a.ID + "~1"
+	f.put(a)
+	f.put(b)
+	a.Received.Add(ranges.Of(50, 1))
+	f.add(a.ID, ranges.Of(50, 1))
+	f.want(a)
+	f.want(b)
+	if err := f.here.Drop(f.ctx, a.ID); err != nil {
+		f.Errorf("drop: %v", err)
+	}
+	f.wantNotFound(a.ID)
+	f.want(b)
+}
+
+func indexSnapshotIsItsOwn(f *indexFixture) {
+	up := upload(100, ranges.Of(20, 10))
+	want := up.Clone()
+	for _, snapshot := range []func() storage.Upload{
+		func() storage.Upload { return f.put(up) },
+		func() storage.Upload { return up },
+		func() storage.Upload { return f.add(up.ID, ranges.Of(20, 10)) },
+		func() storage.Upload { known, _ := f.here.Get(f.ctx, up.ID); return known },
+	} {
+		known := snapshot()
+		known.Metadata["empty"] = "changed"
+		known.Parts[0] = "changed"
+		known.Received.Remove(ranges.Of(20, 5))
+		f.want(want)
+	}
+}

@@ -1,0 +1,285 @@
+package storagetest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/ranges"
+)
+
+// Memory is a Store in memory. It keeps every promise of storage.Store, also
+// while it does what Inject asks for: failing.
+//
+// A Memory is one process's view of the data. Node is another one beside it,
+// Restart the one after it.
+type Memory struct {
+	*memory
+	dead bool // guarded by memory.mu, like everything
+}
+
+var (
+	_ storage.Store   = (*Memory)(nil)
+	_ storage.Cleaner = (*Memory)(nil)
+	_ storage.Checker = (*Memory)(nil)
+)
+
+// memory is the data that all views share.
+type memory struct {
+	piece int // bytes stored in one operation
+
+	mu      sync.Mutex
+	fault   func(Op) Outcome
+	uploads map[string]*memoryUpload
+}
+
+type memoryUpload struct {
+	storage.Upload
+	pieces []memoryPiece // they do not overlap
+	told   ranges.Set    // what some Write has reported
+	file   []byte
+	gone   time.Time // when it was deleted, zero if it was not
+}
+
+type memoryPiece struct {
+	offset int64
+	data   []byte
+}
+
+// NewMemory is an empty Memory that stores what is written piece by piece, each
+// of so many bytes and each an operation of its own that can fail.
+func NewMemory(piece int) *Memory {
+	return &Memory{memory: &memory{piece: piece, uploads: map[string]*memoryUpload{}}}
+}
+
+// Node is the view of another process beside this one.
+func (m *Memory) Node() *Memory { return &Memory{memory: m.memory} }
+
+// Restart kills this view, so that nothing can be done through it any more, and
+// returns the view of the process that comes after it.
+func (m *Memory) Restart() *Memory {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.dead = true
+	return m.Node()
+}
+
+// Create implements storage.Store.
+func (m *Memory) Create(_ context.Context, rec storage.Record) error {
+	return m.do(Create, rec.ID, func() error {
+		if up, ok := m.uploads[rec.ID]; ok {
+			if !up.gone.IsZero() {
+				return storage.ErrGone
+			}
+			return storage.ErrExists
+		}
+		up := storage.Upload{Record: rec, Touched: rec.Created}
+		m.uploads[rec.ID] = &memoryUpload{Upload: up.Clone()}
+		return nil
+	})
+}
+
+// Load implements storage.Store.
+func (m *Memory) Load(_ context.Context, id string) (loaded storage.Upload, err error) {
+	err = m.do(Load, id, func() error {
+		up, err := m.find(id)
+		if err == nil {
+			loaded = up.Clone()
+		}
+		return err
+	})
+	return loaded, err
+}
+
+// Declare implements storage.Store.
+func (m *Memory) Declare(_ context.Context, id string, size int64) error {
+	return m.do(Declare, id, func() error {
+		up, err := m.find(id)
+		if err != nil {
+			return err
+		}
+		if up.Size != storage.Unknown && up.Size != size {
+			return storage.ErrSizeConflict
+		}
+		up.Size = size
+		return nil
+	})
+}
+
+// Write implements storage.Store. What has been reported before is not reported
+// again.
+func (m *Memory) Write(_ context.Context, up storage.Upload, c storage.Chunk, stored func(storage.Piece) storage.Upload) error {
+	offset := c.Offset
+	buf := make([]byte, m.piece)
+	for {
+		n, err := io.ReadFull(c.Body, buf)
+		piece := ranges.Of(offset, int64(n))
+		if failed := m.do(Write, up.ID, func() error {
+			up, err := m.find(up.ID)
+			if err == nil {
+				up.put(offset, buf[:n])
+			}
+			return err
+		}); failed != nil {
+			return failed
+		}
+		m.report(up.ID, piece, func(r ranges.Range) { stored(storage.Piece{Range: r}) })
+		offset = piece.End
+		if err != nil {
+			return nil
+		}
+	}
+}
+
+// report reports what of r has not been. It counts as reported once the call has
+// returned, so that of two writes both report what neither of them had yet.
+func (m *Memory) report(id string, r ranges.Range, durable func(ranges.Range)) {
+	m.mu.Lock()
+	var untold ranges.Set
+	if up, err := m.find(id); err == nil {
+		untold = up.told.Missing(r)
+	}
+	m.mu.Unlock()
+	for _, r := range untold.Ranges() {
+		durable(r)
+	}
+	m.mu.Lock()
+	if up, err := m.find(id); err == nil {
+		up.told.AddSet(untold)
+	}
+	m.mu.Unlock()
+}
+
+// put stores those bytes that are not there yet.
+func (up *memoryUpload) put(offset int64, data []byte) {
+	missing := up.Received.Missing(ranges.Of(offset, int64(len(data))))
+	for _, r := range missing.Ranges() {
+		up.pieces = append(up.pieces, memoryPiece{r.Start, bytes.Clone(data[r.Start-offset : r.End-offset])})
+		up.Received.Add(r)
+		up.Touched = time.Now().UTC()
+	}
+}
+
+// Finish implements storage.Store.
+func (m *Memory) Finish(_ context.Context, up storage.Upload) error {
+	return m.do(Finish, up.ID, func() error {
+		up, err := m.find(up.ID)
+		if err != nil || up.Finished {
+			return err
+		}
+		if !up.Complete() {
+			return fmt.Errorf("finish %s: %w", up.ID, storage.ErrIncomplete)
+		}
+		up.file = make([]byte, up.Size)
+		for _, p := range up.pieces {
+			if p.offset < up.Size {
+				copy(up.file[p.offset:], p.data)
+			}
+		}
+		up.Finished, up.Owed = true, true
+		return nil
+	})
+}
+
+// Retire implements storage.Store.
+func (m *Memory) Retire(_ context.Context, up storage.Upload) error {
+	return m.do(Retire, up.ID, func() error {
+		if up, err := m.find(up.ID); err == nil && !up.Partial {
+			up.Owed = false
+		}
+		return nil
+	})
+}
+
+// Open implements storage.Store.
+func (m *Memory) Open(_ context.Context, up storage.Upload, offset int64) (file io.ReadCloser, err error) {
+	err = m.do(Open, up.ID, func() error {
+		up, err := m.find(up.ID)
+		if err != nil {
+			return err
+		}
+		if !up.Finished {
+			return errors.New("an upload was opened that is not finished")
+		}
+		file = io.NopCloser(bytes.NewReader(up.file[offset:]))
+		return nil
+	})
+	return file, err
+}
+
+// Delete implements storage.Store.
+func (m *Memory) Delete(_ context.Context, id string) error {
+	return m.do(Delete, id, func() error {
+		if up, err := m.find(id); err == nil {
+			*up = memoryUpload{gone: time.Now()}
+		}
+		return nil
+	})
+}
+
+// List implements storage.Store.
+func (m *Memory) List(context.Context) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		var ids []string
+		err := m.do(List, "uploads", func() error {
+			for _, id := range slices.Sorted(maps.Keys(m.uploads)) {
+				if up, err := m.find(id); err == nil && (!up.Finished || up.Owed) {
+					ids = append(ids, id)
+				}
+			}
+			return nil
+		})
+		for _, id := range ids {
+			if !yield(id, nil) {
+				return
+			}
+		}
+		if err != nil {
+			yield("", err)
+		}
+	}
+}
+
+// Clean implements storage.Cleaner.
+func (m *Memory) Clean(_ context.Context, before time.Time) error {
+	return m.do(Clean, "uploads", func() error {
+		maps.DeleteFunc(m.uploads, func(_ string, up *memoryUpload) bool {
+			return !up.gone.IsZero() && up.gone.Before(before)
+		})
+		return nil
+	})
+}
+
+// Check implements storage.Checker.
+func (m *Memory) Check(context.Context) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.dead {
+		return errDead
+	}
+	return nil
+}
+
+func (m *Memory) find(id string) (*memoryUpload, error) {
+	up, ok := m.uploads[id]
+	switch {
+	case !ok:
+		return nil, storage.ErrNotFound
+	case !up.gone.IsZero():
+		return nil, storage.ErrGone
+	}
+	return up, nil
+}
+
+var (
+	errDead     = errors.New("this process was killed")
+	errInjected = errors.New("injected fault")
+)

@@ -1,0 +1,248 @@
+package storagetest
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/ranges"
+)
+
+// create makes an upload of the given size and returns it as it was then: the
+// tests pass this old snapshot on, as a request that began long ago would.
+func (f *fixture) create(size int64) storage.Upload {
+	f.Helper()
+	return f.createAs(storage.Record{ID: storage.NewID(), Size: size})
+}
+
+func (f *fixture) createAs(rec storage.Record) storage.Upload {
+	f.Helper()
+	if rec.Created.IsZero() {
+		rec.Created = time.Now().UTC()
+	}
+	if err := f.store.Create(f.ctx, rec); err != nil {
+		f.Fatalf("create %s: %v", rec.ID, err)
+	}
+	f.step()
+	return f.load(rec.ID)
+}
+
+func (f *fixture) load(id string) storage.Upload {
+	f.Helper()
+	up, err := f.store.Load(f.ctx, id)
+	if err != nil {
+		f.Fatalf("load %s: %v", id, err)
+	}
+	return up
+}
+
+// put writes the part of data that lies in r to its place.
+func (f *fixture) put(up storage.Upload, data []byte, r ranges.Range) {
+	f.Helper()
+	f.putFrom(f.store, up, r, cut(data, r))
+	f.step()
+	f.wantReceived(up.ID, r)
+}
+
+// putFrom writes src, which yields as many bytes as r has, to r. What the store
+// reports and what it says of itself afterwards must agree with that.
+func (f *fixture) putFrom(s storage.Store, up storage.Upload, r ranges.Range, src io.Reader) {
+	f.Helper()
+	f.tellLoaded(s, up.ID)
+	rep := newReports(f)
+	stored := rep.stored(up)
+	err := s.Write(f.ctx, up, chunk(r.Start, src), func(p storage.Piece) storage.Upload {
+		defer f.tell(up.ID, ranges.NewSet(p.Range))
+		return stored(p)
+	})
+	rep.end()
+	if err != nil {
+		f.Errorf("write %v: %v", r, err)
+		return
+	}
+	if told := f.tell(up.ID, ranges.Set{}); !told.Contains(r) {
+		f.Errorf("write %v: no write has reported %v", r, told.Missing(r))
+	}
+	if n, err := src.Read(make([]byte, 1)); n != 0 || err == nil {
+		f.Errorf("write %v: the source was not read to its end", r)
+	}
+	now, err := s.Load(f.ctx, up.ID)
+	if err != nil {
+		f.Errorf("load after the write of %v: %v", r, err)
+		return
+	}
+	for _, reported := range append(rep.soFar().Ranges(), r) {
+		if !now.Has(reported) {
+			f.Errorf("after the write of %v only %v is there, not %v", r, now.Received, reported)
+		}
+	}
+}
+
+// chunk is a chunk of unknown length.
+func chunk(offset int64, src io.Reader) storage.Chunk {
+	return storage.Chunk{Offset: offset, Length: storage.Unknown, Body: src}
+}
+
+// tell notes that ranges were reported, and returns all that were.
+func (f *fixture) tell(id string, got ranges.Set) ranges.Set {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.told[id] == nil {
+		f.told[id] = new(ranges.Set)
+	}
+	f.told[id].AddSet(got)
+	return f.told[id].Clone()
+}
+
+// tellLoaded notes what can be loaded: a write that was killed may have stored
+// more than it came to report.
+func (f *fixture) tellLoaded(s storage.Store, id string) {
+	up, err := s.Load(f.ctx, id)
+	switch {
+	case err != nil:
+		f.Errorf("load before a write: %v", err)
+	case up.Finished:
+		f.tell(id, ranges.NewSet(ranges.Of(0, up.Size)))
+	default:
+		f.tell(id, up.Received)
+	}
+}
+
+// putAll writes all of data, chunk by chunk in a shuffled order.
+func (f *fixture) putAll(up storage.Upload, data []byte) {
+	f.Helper()
+	size := int64(len(data))
+	chunks := Chunks(size, size/5+1)
+	rand.Shuffle(len(chunks), func(i, j int) { chunks[i], chunks[j] = chunks[j], chunks[i] })
+	for _, r := range chunks {
+		f.put(up, data, r)
+	}
+}
+
+func (f *fixture) declare(id string, size int64) {
+	f.Helper()
+	if err := f.store.Declare(f.ctx, id, size); err != nil {
+		f.Fatalf("declare %d: %v", size, err)
+	}
+	f.step()
+	if got := f.load(id).Size; got != size {
+		f.Fatalf("declared %d, loaded %d", size, got)
+	}
+}
+
+// finish finishes the upload, and checks that its file is data.
+func (f *fixture) finish(id string, data []byte) storage.Upload {
+	f.Helper()
+	up := f.load(id)
+	if !up.Finished && !up.Complete() {
+		f.Fatalf("not complete: %v of %d bytes", up.Received, up.Size)
+	}
+	if err := f.store.Finish(f.ctx, up); err != nil {
+		f.Fatalf("finish: %v", err)
+	}
+	f.step()
+	return f.wantFile(id, data)
+}
+
+func (f *fixture) delete(id string) {
+	f.Helper()
+	if err := f.store.Delete(f.ctx, id); err != nil {
+		f.Fatalf("delete: %v", err)
+	}
+	f.step()
+}
+
+// wantFile checks that the upload is finished and its file is data.
+func (f *fixture) wantFile(id string, data []byte) storage.Upload {
+	f.Helper()
+	up := f.load(id)
+	if !up.Finished || up.Size != int64(len(data)) {
+		f.Fatalf("finished %v, %d bytes; want a file of %d", up.Finished, up.Size, len(data))
+	}
+	f.wantRead(up, 0, data)
+	return up
+}
+
+func (f *fixture) wantRead(up storage.Upload, offset int64, data []byte) {
+	f.Helper()
+	file, err := f.store.Open(f.ctx, up, offset)
+	if err != nil {
+		f.Fatalf("open at %d: %v", offset, err)
+	}
+	if err := errors.Join(Same(file, data[offset:]), file.Close()); err != nil {
+		f.Fatalf("read from %d: %v", offset, err)
+	}
+}
+
+// wantReceived checks that all of r has been received.
+func (f *fixture) wantReceived(id string, r ranges.Range) {
+	f.Helper()
+	if up := f.load(id); !up.Has(r) {
+		f.Errorf("%v was reported, and is not in %v", r, up.Received)
+	}
+}
+
+// wantGone checks that nothing brings the upload back.
+func (f *fixture) wantGone(up storage.Upload) {
+	f.Helper()
+	if _, err := f.store.Load(f.ctx, up.ID); !errors.Is(err, storage.ErrGone) {
+		f.Errorf("load after delete: %v, want ErrGone", err)
+	}
+	if err := f.store.Create(f.ctx, up.Record); !errors.Is(err, storage.ErrGone) {
+		f.Errorf("create after delete: %v, want ErrGone", err)
+	}
+	up.Finished = true
+	if file, err := f.store.Open(f.ctx, up, 0); err == nil {
+		_ = file.Close()
+		f.Error("the file of a deleted upload can be opened")
+	}
+}
+
+// ids are the ids that List yields.
+func (f *fixture) ids() map[string]bool {
+	f.Helper()
+	ids := map[string]bool{}
+	for id, err := range f.store.List(f.ctx) {
+		if err != nil {
+			f.Fatalf("list: %v", err)
+		}
+		ids[id] = true
+	}
+	return ids
+}
+
+// together runs n calls at the same time and returns their errors.
+func together(n int, call func(i int) error) []error {
+	errs := make([]error, n)
+	start := make(chan struct{})
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() {
+			<-start
+			errs[i] = call(i)
+		})
+	}
+	close(start)
+	wg.Wait()
+	return errs
+}
+
+// mixed tells whether each byte of got is one that a or b has in its place.
+func mixed(got, a, b []byte) bool {
+	if bytes.Equal(got, a) || bytes.Equal(got, b) {
+		return true
+	}
+	if len(got) != len(a) || len(got) != len(b) {
+		return false
+	}
+	for i := range got {
+		if got[i] != a[i] && got[i] != b[i] {
+			return false
+		}
+	}
+	return true
+}

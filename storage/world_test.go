@@ -1,0 +1,271 @@
+package storage_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/ranges"
+	"github.com/holdfast-upload/holdfast/storage/storagetest"
+)
+
+const (
+	fileSize = 10_007
+	piece    = 1000 // of what is written, stored in one operation
+)
+
+// quiet is a log that nobody reads.
+var quiet = slog.New(slog.DiscardHandler)
+
+// world is a core over a store that can be made to fail, and a client of it that
+// checks all that it is told.
+type world struct {
+	*testing.T
+	ctx      context.Context
+	opts     storage.Options
+	newIndex func() storage.Index
+	events   *eventLog
+
+	mu      sync.Mutex
+	memory  *storagetest.Memory
+	uploads *storage.Uploads
+	offsets map[string]int64 // the highest ones reported
+	crash   bool             // the next failure that the client meets kills the process
+
+	mayGoBack bool // offsets may
+}
+
+// newWorld has no locker: to be right, nothing needs one.
+func newWorld(t *testing.T, opts storage.Options) *world {
+	return newWorldWith(t, opts, func() storage.Index { return new(storage.LocalIndex) })
+}
+
+func newWorldWith(t *testing.T, opts storage.Options, newIndex func() storage.Index) *world {
+	w := &world{T: t, ctx: context.Background(), newIndex: newIndex, events: new(eventLog), offsets: map[string]int64{},
+		memory: storagetest.NewMemory(piece)}
+	opts.Notify, opts.Log = w.events.notify, quiet
+	w.opts = opts
+	w.uploads = w.node(w.memory)
+	return w
+}
+
+// newSharedWorld is one whose nodes share an index.
+func newSharedWorld(t *testing.T) *world {
+	index := new(storage.LocalIndex)
+	return newWorldWith(t, storage.Options{}, func() storage.Index { return index })
+}
+
+// node is a core of another process over the same store.
+func (w *world) node(store storage.Store) *storage.Uploads {
+	return storage.New(store, nil, w.newIndex(), w.opts)
+}
+
+// restart kills the process and starts the next one.
+func (w *world) restart() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.memory = w.memory.Restart()
+	w.uploads = w.node(w.memory)
+}
+
+func (w *world) core() *storage.Uploads {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.uploads
+}
+
+// failed is told of each failure that the client meets.
+func (w *world) failed() {
+	w.mu.Lock()
+	crash := w.crash
+	w.crash = false
+	w.mu.Unlock()
+	if crash {
+		w.restart()
+	}
+}
+
+// try does what a client does with a request until it succeeds, or fails in a
+// way that does not pass. The offset in the answer must not be behind any that
+// was answered before the request was made.
+func (w *world) try(id string, request func(*storage.Uploads) (storage.Upload, error)) (up storage.Upload, err error) {
+	for range 60 {
+		w.mu.Lock()
+		before := w.offsets[id]
+		w.mu.Unlock()
+		up, err = request(w.core())
+		if up.ID != "" {
+			w.wantOffset(up, before)
+		}
+		if !storage.Transient(err) {
+			return up, err
+		}
+		w.failed()
+	}
+	return up, err
+}
+
+func (w *world) wantOffset(up storage.Upload, atLeast int64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if up.Offset() < atLeast && !w.mayGoBack {
+		w.Errorf("the offset of %s went back from %d to %d", up.ID, atLeast, up.Offset())
+	}
+	w.offsets[up.ID] = max(w.offsets[up.ID], up.Offset())
+}
+
+func (w *world) create(rec storage.Record) {
+	w.Helper()
+	asked := 0
+	_, err := w.try(rec.ID, func(u *storage.Uploads) (storage.Upload, error) {
+		asked++
+		return u.Create(w.ctx, rec)
+	})
+	// It exists if the answer to a creation that succeeded was lost.
+	if err != nil && (asked == 1 || !errors.Is(err, storage.ErrExists)) {
+		w.Fatalf("create: %v", err)
+	}
+}
+
+func (w *world) get(id string) (storage.Upload, error) {
+	return w.try(id, func(u *storage.Uploads) (storage.Upload, error) { return u.Get(w.ctx, id) })
+}
+
+// send writes one chunk whole, and again as a whole until that is confirmed.
+func (w *world) send(id string, data []byte, r ranges.Range) {
+	up, err := w.try(id, func(u *storage.Uploads) (storage.Upload, error) {
+		return u.Write(w.ctx, id, r.Start, bytes.NewReader(data[r.Start:r.End]))
+	})
+	if err != nil || !up.Has(r) {
+		w.Errorf("send %v: %v; confirmed %v", r, err, up.Received)
+	}
+}
+
+// resume sends all of data in one request, and after a failure asks for the
+// offset and goes on from there, as tus clients do.
+func (w *world) resume(id string, data []byte) {
+	offset := int64(0)
+	_, err := w.try(id, func(u *storage.Uploads) (storage.Upload, error) {
+		up, err := u.Write(w.ctx, id, offset, bytes.NewReader(data[offset:]))
+		if err != nil {
+			if now, getErr := w.get(id); getErr == nil {
+				offset = now.Offset()
+			}
+		}
+		return up, err
+	})
+	if err != nil {
+		w.Errorf("resume: %v", err)
+	}
+}
+
+func (w *world) declare(id string, size int64) {
+	w.Helper()
+	if _, err := w.try(id, func(u *storage.Uploads) (storage.Upload, error) { return u.Declare(w.ctx, id, size) }); err != nil {
+		w.Errorf("declare: %v", err)
+	}
+}
+
+func (w *world) delete(id string) {
+	w.Helper()
+	_, err := w.try(id, func(u *storage.Uploads) (storage.Upload, error) { return storage.Upload{}, u.Delete(w.ctx, id) })
+	if err != nil && !errors.Is(err, storage.ErrGone) {
+		w.Errorf("delete: %v", err)
+	}
+}
+
+// wantFile checks that the upload is finished and its file is data.
+func (w *world) wantFile(id string, data []byte) {
+	w.Helper()
+	up, err := w.get(id)
+	if err != nil || !up.Finished || up.Size != int64(len(data)) {
+		w.Fatalf("get: %v, finished %v, %d bytes; want a file of %d", err, up.Finished, up.Size, len(data))
+	}
+	_, err = w.try(id, func(u *storage.Uploads) (storage.Upload, error) {
+		file, err := u.Open(w.ctx, up)
+		if err != nil {
+			return storage.Upload{}, err
+		}
+		return storage.Upload{}, errors.Join(storagetest.Same(file, data), file.Close())
+	})
+	if err != nil {
+		w.Errorf("read: %v", err)
+	}
+}
+
+// wantGone checks that the upload is gone, for the core and in the store.
+func (w *world) wantGone(id string) {
+	w.Helper()
+	if _, err := w.get(id); !errors.Is(err, storage.ErrGone) {
+		w.Errorf("get: %v, want ErrGone", err)
+	}
+	w.memory.Inject(nil)
+	if _, err := w.memory.Load(w.ctx, id); !errors.Is(err, storage.ErrGone) {
+		w.Errorf("load from the store: %v, want ErrGone", err)
+	}
+}
+
+// wantEvents checks which events of an upload were told, in their order.
+func (w *world) wantEvents(id string, want ...storage.EventType) {
+	w.Helper()
+	if got := w.events.of(id); !slices.Equal(got, want) {
+		w.Errorf("events of %s: %v, want %v", id, got, want)
+	}
+}
+
+// eventLog remembers the events that it is told.
+type eventLog struct {
+	mu     sync.Mutex
+	events []storage.Event
+}
+
+func (l *eventLog) notify(_ context.Context, e storage.Event) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.events = append(l.events, e)
+}
+
+func (l *eventLog) all() []storage.Event {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.events)
+}
+
+// of are the types of the events of one upload.
+func (l *eventLog) of(id string) []storage.EventType {
+	var types []storage.EventType
+	for _, e := range l.all() {
+		if e.Upload.ID == id {
+			types = append(types, e.Type)
+		}
+	}
+	return types
+}
+
+// failFirst makes the first operation of a kind come out so, and no other.
+func failFirst(op storagetest.Op, outcome storagetest.Outcome) func(storagetest.Op) storagetest.Outcome {
+	done := false
+	return func(o storagetest.Op) storagetest.Outcome {
+		if o != op || done {
+			return storagetest.Works
+		}
+		done = true
+		return outcome
+	}
+}
+
+// brokenOff yields data and then fails, as the body of a request does whose
+// connection breaks.
+func brokenOff(data []byte) io.Reader {
+	return io.MultiReader(bytes.NewReader(data), errReader{io.ErrUnexpectedEOF})
+}
+
+type errReader struct{ err error }
+
+func (r errReader) Read([]byte) (int, error) { return 0, r.err }

@@ -1,0 +1,186 @@
+package storage_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/ranges"
+	"github.com/holdfast-upload/holdfast/storage/storagetest"
+)
+
+func TestWriteBeginsWithinTheUpload(t *testing.T) {
+	w := newWorld(t, storage.Options{MaxSize: 1000})
+	w.create(storage.Record{ID: "known", Size: 100})
+	w.create(storage.Record{ID: "unknown", Size: storage.Unknown})
+	for _, c := range []struct {
+		id     string
+		offset int64
+		want   error
+	}{
+		{"known", 0, nil}, {"known", 99, nil}, {"known", 100, nil}, {"known", 101, storage.ErrBeyondEnd},
+		{"known", -1, storage.ErrBadRequest}, {"known", math.MinInt64, storage.ErrBadRequest},
+		{"known", math.MaxInt64, storage.ErrBeyondEnd},
+		{"unknown", 1000, nil}, {"unknown", 1001, storage.ErrTooLarge}, {"unknown", math.MaxInt64, storage.ErrTooLarge},
+	} {
+		up, err := w.uploads.Write(w.ctx, c.id, c.offset, strings.NewReader(""))
+		if !errors.Is(err, c.want) || storage.Transient(err) || !up.Received.Empty() {
+			t.Errorf("nothing at %d of %s: %v, received %v; want %v", c.offset, c.id, err, up.Received, c.want)
+		}
+	}
+}
+
+func TestWriteWithoutAnyLimitTakesAnyOffset(t *testing.T) {
+	w := newWorld(t, storage.Options{})
+	w.create(storage.Record{ID: "it", Size: storage.Unknown})
+	up, err := w.uploads.Write(w.ctx, "it", math.MaxInt64-2, strings.NewReader("abc"))
+	if !errors.Is(err, storage.ErrTooLarge) || !up.Has(ranges.Of(math.MaxInt64-2, 2)) {
+		t.Errorf("three bytes at the last but two offsets: %v, received %v", err, up.Received)
+	}
+}
+
+func TestFirstBytesOfAnOffsetStay(t *testing.T) {
+	first, second := storagetest.Content(1, fileSize), storagetest.Content(2, fileSize)
+	w := newWorld(t, storage.Options{})
+	w.create(storage.Record{ID: "it", Size: fileSize})
+	w.send("it", first, ranges.Of(2500, 3000))
+	w.restart()
+	w.send("it", second, ranges.Of(0, fileSize))
+	copy(second[2500:], first[2500:5500])
+	w.wantFile("it", second)
+	w.send("it", first, ranges.Of(0, fileSize))
+	w.wantFile("it", second)
+}
+
+// patient is a store that minds its context.
+type patient struct{ *storagetest.Memory }
+
+func (s patient) Write(ctx context.Context, up storage.Upload, c storage.Chunk, stored func(storage.Piece) storage.Upload) error {
+	c.Body = io.MultiReader(c.Body, contextReader{ctx})
+	return s.Memory.Write(ctx, up, c, stored)
+}
+
+func (s patient) Finish(ctx context.Context, up storage.Upload) error {
+	return errors.Join(ctx.Err(), s.Memory.Finish(ctx, up))
+}
+
+// contextReader ends, or fails if its context has.
+type contextReader struct{ ctx context.Context }
+
+func (r contextReader) Read([]byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		panic("what arrived is being stored in a context that has ended")
+	}
+	return 0, io.EOF
+}
+
+func TestClientThatGoesAwayStopsNoStoring(t *testing.T) {
+	data := storagetest.Content(1, fileSize)
+	w := newWorld(t, storage.Options{})
+	u := w.node(patient{w.memory})
+	w.create(storage.Record{ID: "it", Size: fileSize})
+	ctx, cancel := context.WithCancel(w.ctx)
+	src := storagetest.NewGate(bytes.NewReader(data[:5000]), bytes.NewReader(data[5000:]))
+	go func() {
+		<-src.Reached
+		cancel()
+		src.Open()
+	}()
+	if up, err := u.Write(ctx, "it", 0, src); err != nil || !up.Finished {
+		t.Errorf("write: %v, finished %v", err, up.Finished)
+	}
+	w.uploads = u
+	w.wantFile("it", data)
+}
+
+func TestStatusQueryThatIsBrokenOffFinishesAllTheSame(t *testing.T) {
+	data := storagetest.Content(1, fileSize)
+	w := newWorld(t, storage.Options{})
+	w.create(storage.Record{ID: "it", Size: fileSize})
+	w.memory.Inject(failFirst(storagetest.Finish, storagetest.Fails))
+	_, _ = w.uploads.Write(w.ctx, "it", 0, bytes.NewReader(data))
+	ctx, cancel := context.WithCancel(w.ctx)
+	cancel()
+	if up, err := w.node(patient{w.memory}).Get(ctx, "it"); err != nil || !up.Finished {
+		t.Errorf("get: %v, finished %v", err, up.Finished)
+	}
+}
+
+func TestFinishedUploadIsNotWrittenToAgain(t *testing.T) {
+	data := storagetest.Content(1, fileSize)
+	w := newWorld(t, storage.Options{})
+	w.create(storage.Record{ID: "it", Size: fileSize})
+	w.resume("it", data)
+	w.memory.Inject(func(op storagetest.Op) storagetest.Outcome {
+		if op.Writes() {
+			return storagetest.Fails
+		}
+		return storagetest.Works
+	})
+	for _, r := range chunks {
+		src := bytes.NewReader(data[r.Start:r.End])
+		if up, err := w.uploads.Write(w.ctx, "it", r.Start, src); err != nil || !up.Finished || src.Len() != 0 {
+			t.Errorf("write %v again: %v, finished %v, %d bytes unread", r, err, up.Finished, src.Len())
+		}
+	}
+}
+
+func TestUploadFallsIntoNoMoreThanMaxRanges(t *testing.T) {
+	w := newWorld(t, storage.Options{})
+	const size = 4 * storage.MaxRanges
+	data := storagetest.Content(1, size)
+	w.create(storage.Record{ID: "it", Size: size})
+	up, err := w.memory.Load(w.ctx, "it")
+	if err != nil {
+		t.Fatalf("load: %v", err)
+	}
+	for i := range int64(storage.MaxRanges) {
+		if err := w.memory.Write(w.ctx, up, storage.Chunk{Offset: 2 * i, Body: bytes.NewReader(data[2*i : 2*i+1])}, func(storage.Piece) storage.Upload { return up }); err != nil {
+			t.Fatalf("write: %v", err)
+		}
+	}
+	w.restart()
+	island := ranges.Of(size-100, 10)
+	_, err = w.uploads.Write(w.ctx, "it", island.Start, bytes.NewReader(data[island.Start:]))
+	if !errors.Is(err, storage.ErrScattered) || storage.Transient(err) {
+		t.Errorf("one range more than allowed: %v, want ErrScattered", err)
+	}
+	w.send("it", data, ranges.Of(1, 1)) // it closes a gap
+	w.send("it", data, island)          // so that there is room for one more
+}
+
+// A finish that comes from a body which broke off after the last byte, too.
+func TestBodyThatBreaksOffAfterTheLastByteFinishes(t *testing.T) {
+	data := storagetest.Content(1, fileSize)
+	w := newWorld(t, storage.Options{})
+	w.create(storage.Record{ID: "it", Size: fileSize})
+	up, err := w.uploads.Write(w.ctx, "it", 0, brokenOff(data))
+	if !errors.Is(err, storage.ErrBody) || !up.Finished {
+		t.Errorf("write: %v, finished %v; want ErrBody, finished", err, up.Finished)
+	}
+	w.wantEvents("it", storage.Created, storage.Finished)
+	up, err = w.uploads.Write(w.ctx, "it", 100, brokenOff(data[100:200]))
+	if !errors.Is(err, storage.ErrBody) || !up.Finished {
+		t.Errorf("write to a finished upload: %v, finished %v; want ErrBody, finished", err, up.Finished)
+	}
+	w.wantFile("it", data)
+}
+
+// What the store could not take is not in the answer, and what it took is.
+func TestFailedWriteReportsWhatIsThere(t *testing.T) {
+	data := storagetest.Content(1, fileSize)
+	for k := range 5 {
+		w := newWorld(t, storage.Options{})
+		w.create(storage.Record{ID: "it", Size: fileSize})
+		fault{k: k, n: 1, outcome: storagetest.Fails}.inject(w)
+		up, err := w.uploads.Write(w.ctx, "it", 0, bytes.NewReader(data))
+		if !errors.Is(err, storage.ErrUnavailable) || up.Offset() != int64(k)*piece {
+			t.Errorf("piece %d fails: %v, offset %d", k, err, up.Offset())
+		}
+	}
+}
