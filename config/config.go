@@ -37,6 +37,35 @@ type Config struct {
 	// Sync tells to acknowledge nothing before it is on the disk.
 	Sync bool `name:"sync" group:"Storage:" default:"true" negatable:"" help:"Acknowledge bytes only once they are on the disk. With --no-sync a crash or kill of holdfast still loses nothing, but a power loss may lose acknowledged bytes."`
 
+	// S3Bucket is the bucket that holds the uploads instead of Data, if set. The
+	// credentials are found as the AWS SDKs find them.
+	S3Bucket string `name:"s3-bucket" group:"S3 and Redis:" placeholder:"NAME" help:"Bucket that holds the uploads, instead of --data. Credentials are found as by all AWS tools: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, ~/.aws, or the role of the machine."`
+	// S3Endpoint is the URL of an S3 that is not Amazon's.
+	S3Endpoint string `name:"s3-endpoint" group:"S3 and Redis:" placeholder:"URL" help:"Where S3 is, if it is not Amazon's: http://minio:9000."`
+	// S3Region is the region of the bucket.
+	S3Region string `name:"s3-region" group:"S3 and Redis:" placeholder:"NAME" help:"Region of the bucket. Empty takes AWS_REGION, or else us-east-1."`
+	// S3PathStyle puts the bucket into the path of a URL.
+	S3PathStyle bool `name:"s3-path-style" group:"S3 and Redis:" help:"Put the bucket into the path of a URL, not its host, as most S3 servers that are not Amazon's want it."`
+	// S3Prefix begins every key.
+	S3Prefix string `name:"s3-prefix" group:"S3 and Redis:" placeholder:"TEXT" help:"Beginning of every key: the file of an upload is TEXT followed by its id."`
+	// S3CreateBucket makes the bucket if it is missing.
+	S3CreateBucket bool `name:"s3-create-bucket" group:"S3 and Redis:" help:"Make the bucket if it is missing."`
+	// S3Checksums gives S3 a CRC32C with all that is stored.
+	S3Checksums bool `name:"s3-checksums" group:"S3 and Redis:" default:"true" negatable:"" help:"Have S3 check a CRC32C of every part and of the whole file. Turn off for an S3 that does not know x-amz-checksum-crc32c."`
+	// S3StorageClass is the storage class of finished files.
+	S3StorageClass string `name:"s3-storage-class" group:"S3 and Redis:" placeholder:"CLASS" help:"Storage class of the files, such as STANDARD_IA. Empty is the bucket's default."`
+	// S3Encryption is the server-side encryption of finished files.
+	S3Encryption string `name:"s3-encryption" group:"S3 and Redis:" placeholder:"AES256|aws:kms" help:"Server-side encryption of the files. Empty is the bucket's default."`
+	// S3EncryptionKey is the KMS key of S3Encryption.
+	S3EncryptionKey string `name:"s3-encryption-key" group:"S3 and Redis:" placeholder:"ID" help:"KMS key for --s3-encryption aws:kms."`
+	// MemoryBudget bounds the bytes of uploads that are held in memory on their way
+	// to S3.
+	MemoryBudget Size `name:"memory-budget" group:"S3 and Redis:" default:"256MiB" placeholder:"SIZE" help:"How many bytes of uploads are held in memory at most on their way to S3. What is beyond goes through temporary files."`
+	// Redis is the URL of what several nodes share, if set.
+	Redis string `name:"redis" group:"S3 and Redis:" placeholder:"URL" help:"Redis that the nodes share for locks and state: redis://HOST:6379/0, rediss:// for TLS, with ?addr=HOST:PORT for each further node of a Cluster, or ?master_name=NAME&addr=HOST:PORT of Sentinels. Needs --s3-bucket. Without Redis each node keeps its own."`
+	// RedisPrefix begins every key in Redis.
+	RedisPrefix string `name:"redis-prefix" group:"S3 and Redis:" default:"holdfast:" placeholder:"TEXT" help:"Beginning of every key in Redis."`
+
 	// MaxSize is the largest size of one upload; 0 is no limit.
 	MaxSize Size `name:"max-size" group:"Uploads:" default:"0" placeholder:"SIZE" help:"Largest size of one upload, in bytes or with a unit: 500MB, 2GiB. 0 is no limit."`
 	// ExpireAfter is how long after its last byte an unfinished upload is kept; 0

@@ -38,7 +38,7 @@ func writeYAML(t *testing.T, text string) (path string) {
 func TestNothingSetIsTheDefault(t *testing.T) {
 	want := config.Config{
 		Listen: ":8080", BasePath: "/files/", ForwardedHeaders: true, CORSOrigins: []string{"*"},
-		Data: "./data", Sync: true,
+		Data: "./data", Sync: true, S3Checksums: true, MemoryBudget: 256 << 20, RedisPrefix: "holdfast:",
 		ExpireAfter: 24 * time.Hour, IdleTimeout: time.Minute, LockTimeout: 20 * time.Second, SweepEvery: time.Minute,
 		LogFormat: "text", LogLevel: "info", ShutdownTimeout: 30 * time.Second,
 	}
@@ -66,8 +66,22 @@ var settings = map[string]struct {
 	"cors-origin": {"https://a.example,capacitor://localhost", func(c *config.Config) {
 		c.CORSOrigins = []string{"https://a.example", "capacitor://localhost"}
 	}},
-	"data":             {"/srv/uploads", func(c *config.Config) { c.Data = "/srv/uploads" }},
-	"sync":             {"false", func(c *config.Config) { c.Sync = false }},
+	"data":              {"/srv/uploads", func(c *config.Config) { c.Data = "/srv/uploads" }},
+	"sync":              {"false", func(c *config.Config) { c.Sync = false }},
+	"s3-bucket":         {"b", func(c *config.Config) { c.S3Bucket = "b" }},
+	"s3-endpoint":       {"http://s3:9000", func(c *config.Config) { c.S3Endpoint = "http://s3:9000" }},
+	"s3-region":         {"eu-central-1", func(c *config.Config) { c.S3Region = "eu-central-1" }},
+	"s3-path-style":     {"true", func(c *config.Config) { c.S3PathStyle = true }},
+	"s3-prefix":         {"up/", func(c *config.Config) { c.S3Prefix = "up/" }},
+	"s3-create-bucket":  {"true", func(c *config.Config) { c.S3CreateBucket = true }},
+	"s3-checksums":      {"false", func(c *config.Config) { c.S3Checksums = false }},
+	"s3-storage-class":  {"STANDARD_IA", func(c *config.Config) { c.S3StorageClass = "STANDARD_IA" }},
+	"s3-encryption":     {"aws:kms", func(c *config.Config) { c.S3Encryption = "aws:kms" }},
+	"s3-encryption-key": {"k", func(c *config.Config) { c.S3EncryptionKey = "k" }},
+	"memory-budget":     {"64MiB", func(c *config.Config) { c.MemoryBudget = 64 << 20 }},
+	"redis":             {"redis://r:6379/1", func(c *config.Config) { c.Redis = "redis://r:6379/1" }},
+	"redis-prefix":      {"x-", func(c *config.Config) { c.RedisPrefix = "x-" }},
+
 	"max-size":         {"2GiB", func(c *config.Config) { c.MaxSize = 2 << 30 }},
 	"expire-after":     {"0", func(c *config.Config) { c.ExpireAfter = 0 }},
 	"idle-timeout":     {"250ms", func(c *config.Config) { c.IdleTimeout = 250 * time.Millisecond }},
@@ -177,6 +191,10 @@ func TestWrongValueIsRefusedByName(t *testing.T) {
 		{"cors-origin", "https://*.*.example.com", "at most one *"},
 		{"data", "", "directory"},
 		{"sync", "maybe", "false"},
+		{"s3-endpoint", "minio:9000", "http://, https://"},
+		{"redis", "http://redis", "redis://, rediss://, unix://"},
+		{"redis", "redis://localhost", "without --s3-bucket"},
+		{"memory-budget", "1000", "1MiB"},
 		{"max-size", "2 parsecs", "GiB"},
 		{"max-size", "-1", "GiB"},
 		{"max-size", "", "GiB"},

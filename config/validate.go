@@ -35,6 +35,7 @@ func (c *Config) validate(name func(flag string) string) error {
 	if c.Data == "" {
 		refuse("data", errors.New("is empty: the uploads need a directory"))
 	}
+	c.validateS3(refuse)
 	refuse("expire-after", checkDuration(c.ExpireAfter, 0))
 	refuse("idle-timeout", checkDuration(c.IdleTimeout, 1))
 	refuse("lock-timeout", checkDuration(c.LockTimeout, 1))
@@ -43,6 +44,30 @@ func (c *Config) validate(name func(flag string) string) error {
 	refuse("log-format", checkOneOf(c.LogFormat, "text", "json"))
 	refuse("log-level", checkOneOf(c.LogLevel, "debug", "info", "warn", "error"))
 	return errors.Join(wrong...)
+}
+
+func (c *Config) validateS3(refuse func(flag string, err error)) {
+	if c.S3Endpoint != "" {
+		refuse("s3-endpoint", checkURL(c.S3Endpoint, "http", "https"))
+	}
+	if c.Redis != "" {
+		refuse("redis", checkURL(c.Redis, "redis", "rediss", "unix"))
+	}
+	if c.Redis != "" && c.S3Bucket == "" {
+		refuse("redis", errors.New("is set without --s3-bucket: a directory is used by one process, which needs no Redis"))
+	}
+	if c.MemoryBudget < 1<<20 {
+		refuse("memory-budget", fmt.Errorf("%d bytes are too few: 1MiB or more is allowed", c.MemoryBudget))
+	}
+}
+
+func checkURL(raw string, schemes ...string) error {
+	u, err := url.Parse(raw)
+	if err != nil || !slices.Contains(schemes, u.Scheme) || u.Host == "" && u.Path == "" {
+		// The URL may hold a password, so it is not repeated.
+		return fmt.Errorf("is not a URL that begins with one of %s://", strings.Join(schemes, "://, "))
+	}
+	return nil
 }
 
 func checkAddress(address string) error {

@@ -2,6 +2,7 @@ package storage_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -168,4 +169,50 @@ func TestConcatWithoutPartsIsAStatusQuery(t *testing.T) {
 	if up, err := w.uploads.Concat(w.ctx, "it"); err != nil || up.Finished || up.Offset() != 5 {
 		t.Errorf("concat: %v, finished %v, offset %d", err, up.Finished, up.Offset())
 	}
+}
+
+// No byte is copied for a store that can join files.
+func TestConcatLeavesJoiningToTheStore(t *testing.T) {
+	for _, outcome := range []storagetest.Outcome{storagetest.Works, storagetest.Fails, storagetest.FailsButPersists} {
+		t.Run(outcome.String(), func(t *testing.T) {
+			w := newWorld(t, storage.Options{})
+			parts, whole := w.createParts()
+			for i, data := range parts {
+				w.resume(fmt.Sprintf("part%d", i), data)
+			}
+			w.uploads = w.node(storagetest.Joiner{Memory: w.memory})
+			fails := failFirst(storagetest.Finish, outcome)
+			w.memory.Inject(func(op storagetest.Op) storagetest.Outcome {
+				if op == storagetest.Write {
+					t.Error("bytes were written")
+				}
+				return fails(op)
+			})
+			if _, err := w.uploads.Concat(w.ctx, "it"); storage.Transient(err) != (outcome != storagetest.Works) {
+				t.Errorf("concatenate: %v", err)
+			}
+			w.concat("it")
+			w.wantFile("it", whole)
+			w.wantEvents("it", storage.Created, storage.Finished)
+		})
+	}
+}
+
+// unable is a store that can join files, but never these.
+type unable struct{ *storagetest.Memory }
+
+func (unable) Concat(context.Context, storage.Upload, []storage.Upload) (bool, error) {
+	return false, nil
+}
+
+func TestConcatCopiesWhatTheStoreCannotJoin(t *testing.T) {
+	w := newWorld(t, storage.Options{})
+	parts, whole := w.createParts()
+	w.uploads = w.node(unable{w.memory})
+	for i, data := range parts {
+		w.resume(fmt.Sprintf("part%d", i), data)
+	}
+	w.concat("it")
+	w.wantFile("it", whole)
+	w.wantEvents("it", storage.Created, storage.Finished)
 }

@@ -102,7 +102,8 @@ func TestF05FinishThatWasNotToldIsToldAfterACrash(t *testing.T) {
 			w.create(storage.Record{ID: "it", Size: fileSize})
 			up, err := w.memory.Load(w.ctx, "it")
 			if err == nil {
-				err = w.memory.Write(w.ctx, up, storage.Chunk{Body: bytes.NewReader(data)}, func(storage.Piece) storage.Upload { return up })
+				all := storage.Chunk{Length: fileSize, Body: bytes.NewReader(data)}
+				err = w.memory.Write(w.ctx, up, all, func(storage.Piece) storage.Upload { return up })
 			}
 			if err == nil {
 				up.Received = ranges.NewSet(ranges.Of(0, fileSize))
@@ -122,6 +123,56 @@ func TestF05FinishThatWasNotToldIsToldAfterACrash(t *testing.T) {
 			}
 		})
 	}
+}
+
+// As long as the store can't note that an upload was told of, it is not told again
+// by the same process, and the sweeper goes on trying to have it noted.
+func TestF05FinishThatCannotBeNotedIsToldOnce(t *testing.T) {
+	data := storagetest.Content(1, fileSize)
+	w := newWorld(t, storage.Options{})
+	w.memory.Inject(func(op storagetest.Op) storagetest.Outcome {
+		if op == storagetest.Retire {
+			return storagetest.Fails
+		}
+		return storagetest.Works
+	})
+	w.create(storage.Record{ID: "it", Size: fileSize})
+	w.resume("it", data)
+	for name, rescue := range rescuers {
+		if err := rescue(w, data); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	w.memory.Inject(nil)
+	if up, err := w.memory.Load(w.ctx, "it"); err != nil || !up.Owed {
+		t.Errorf("while it can't be noted: owed %v, %v", up.Owed, err)
+	}
+	w.sweep()
+	if up, err := w.memory.Load(w.ctx, "it"); err != nil || up.Owed {
+		t.Errorf("after a sweep that could note it: owed %v, %v", up.Owed, err)
+	}
+	w.wantEvents("it", storage.Created, storage.Finished)
+}
+
+// An index that claims more than the store has finishes nothing.
+func TestF05WhatOnlyTheIndexHasIsNotFinished(t *testing.T) {
+	data := storagetest.Content(1, fileSize)
+	index := new(storage.LocalIndex)
+	w := newWorldWith(t, storage.Options{}, func() storage.Index { return index })
+	w.create(storage.Record{ID: "it", Size: fileSize})
+	w.send("it", data, ranges.Of(0, 5000))
+	if _, err := index.Add(w.ctx, "it", storage.Piece{Range: ranges.Of(0, fileSize)}); err != nil {
+		t.Fatalf("add: %v", err)
+	}
+	if up, err := w.uploads.Get(w.ctx, "it"); !storage.Transient(err) || up.Finished {
+		t.Errorf("get: %v, finished %v; want a transient error", err, up.Finished)
+	}
+	if up, err := w.uploads.Get(w.ctx, "it"); err != nil || up.Offset() != 5000 {
+		t.Errorf("get again: %v, offset %d; want what the store has", err, up.Offset())
+	}
+	w.wantEvents("it", storage.Created)
+	w.resume("it", data)
+	w.wantFile("it", data)
 }
 
 // A process that died before it could finish is followed by one that does.

@@ -3,6 +3,9 @@ package storage_test
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/holdfast-upload/holdfast/storage"
@@ -40,13 +43,48 @@ func TestSnapshotSaysWhatWasReceived(t *testing.T) {
 	}
 }
 
+func TestNamedPiecesAreKeptUntilOneCoversThem(t *testing.T) {
+	piece := func(name string, start, end int64) storage.Piece {
+		return storage.Piece{Range: ranges.Range{Start: start, End: end}, Name: name, Tag: "tag of " + name}
+	}
+	for _, c := range []struct {
+		name string
+		add  []storage.Piece
+		want string // names, sorted
+	}{
+		{"none has a name", []storage.Piece{piece("", 0, 5), piece("", 5, 10)}, ""},
+		{"side by side", []storage.Piece{piece("a", 0, 5), piece("b", 5, 10)}, "a b"},
+		{"covered", []storage.Piece{piece("a", 0, 5), piece("b", 5, 10), piece("c", 0, 10)}, "c"},
+		{"covered in part", []storage.Piece{piece("a", 0, 5), piece("b", 3, 10)}, "a b"},
+		{"covered by one without a name", []storage.Piece{piece("a", 2, 5), piece("", 0, 10)}, "a"},
+		{"the same again", []storage.Piece{piece("a", 0, 5), piece("a", 0, 5)}, "a"},
+		{"a fact", []storage.Piece{piece("fact", 0, 0), piece("a", 0, 5), piece("b", 0, 10)}, "b fact"},
+	} {
+		var up storage.Upload
+		for _, p := range c.add {
+			up.Add(p)
+		}
+		names := slices.Sorted(maps.Keys(up.Pieces))
+		if got := strings.Join(names, " "); got != c.want {
+			t.Errorf("%s: kept %q, want %q", c.name, got, c.want)
+		}
+		for name, p := range up.Pieces {
+			if p.Name != name || p.Tag != "tag of "+name || !up.Has(p.Range) {
+				t.Errorf("%s: under %q is %+v", c.name, name, p)
+			}
+		}
+	}
+}
+
 func TestCloneSharesNothing(t *testing.T) {
 	up := storage.Upload{Record: storage.Record{Metadata: map[string]string{"a": "b"}, Parts: []string{"p"}},
 		Received: ranges.NewSet(ranges.Of(0, 10))}
+	up.Add(storage.Piece{Range: ranges.Of(0, 10), Name: "p"})
 	clone := up.Clone()
+	delete(up.Pieces, "p")
 	up.Metadata["a"], up.Parts[0] = "changed", "changed"
 	up.Received.Remove(ranges.Of(0, 5))
-	if clone.Metadata["a"] != "b" || clone.Parts[0] != "p" || clone.Received.String() != "0-9" {
+	if clone.Metadata["a"] != "b" || clone.Parts[0] != "p" || len(clone.Pieces) != 1 || clone.Received.String() != "0-9" {
 		t.Errorf("the clone changed with its origin: %+v", clone)
 	}
 }

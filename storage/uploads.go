@@ -189,7 +189,7 @@ func (u *Uploads) load(ctx context.Context, id string) (Upload, error) {
 // reload returns what the store has of the upload and lets the index know it.
 func (u *Uploads) reload(ctx context.Context, id string) (Upload, error) {
 	up, err := u.store.Load(ctx, id)
-	if errors.Is(err, ErrNotFound) || errors.Is(err, ErrGone) {
+	if errors.Is(err, ErrGone) {
 		u.drop(ctx, id)
 	}
 	if err != nil || up.Finished {

@@ -52,6 +52,16 @@ func TestCreateChoosesAnID(t *testing.T) {
 	}
 }
 
+func TestRecordSaysWhoChoseTheID(t *testing.T) {
+	w := newWorld(t, storage.Options{})
+	for id, chosen := range map[string]bool{"": false, "mine": true} {
+		up, err := w.uploads.Create(w.ctx, storage.Record{ID: id, Size: 3, Chosen: !chosen})
+		if err != nil || up.Chosen != chosen {
+			t.Errorf("create %q: %v, chosen %v", id, err, up.Chosen)
+		}
+	}
+}
+
 func TestEventsSayWhatHappened(t *testing.T) {
 	data := storagetest.Content(1, fileSize)
 	w := newWorld(t, storage.Options{})

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -55,6 +56,38 @@ func TestFirstBytesOfAnOffsetStay(t *testing.T) {
 	w.wantFile("it", second)
 	w.send("it", first, ranges.Of(0, fileSize))
 	w.wantFile("it", second)
+}
+
+// attentive is a store that notes how long chunks are meant to be.
+type attentive struct {
+	*storagetest.Memory
+	lengths []int64
+}
+
+func (s *attentive) Write(ctx context.Context, up storage.Upload, c storage.Chunk, stored func(storage.Piece) storage.Upload) error {
+	s.lengths = append(s.lengths, c.Length)
+	return s.Memory.Write(ctx, up, c, stored)
+}
+
+// expecting is a source that knows its length.
+type expecting struct {
+	io.Reader
+	length int64
+}
+
+func (e expecting) Expect() int64 { return e.length }
+
+func TestStoreHearsHowLongAChunkIsMeantToBe(t *testing.T) {
+	w := newWorld(t, storage.Options{})
+	store := &attentive{Memory: w.memory}
+	u := w.node(store)
+	w.create(storage.Record{ID: "it", Size: fileSize})
+	for _, src := range []io.Reader{strings.NewReader("abc"), expecting{strings.NewReader("abc"), 3}, expecting{brokenOff([]byte("abc")), 9}} {
+		_, _ = u.Write(w.ctx, "it", 0, src)
+	}
+	if want := []int64{storage.Unknown, 3, 9}; !slices.Equal(store.lengths, want) {
+		t.Errorf("lengths %v, want %v", store.lengths, want)
+	}
 }
 
 // patient is a store that minds its context.
@@ -140,7 +173,8 @@ func TestUploadFallsIntoNoMoreThanMaxRanges(t *testing.T) {
 		t.Fatalf("load: %v", err)
 	}
 	for i := range int64(storage.MaxRanges) {
-		if err := w.memory.Write(w.ctx, up, storage.Chunk{Offset: 2 * i, Body: bytes.NewReader(data[2*i : 2*i+1])}, func(storage.Piece) storage.Upload { return up }); err != nil {
+		one := storage.Chunk{Offset: 2 * i, Length: 1, Body: bytes.NewReader(data[2*i : 2*i+1])}
+		if err := w.memory.Write(w.ctx, up, one, func(storage.Piece) storage.Upload { return up }); err != nil {
 			t.Fatalf("write: %v", err)
 		}
 	}

@@ -104,8 +104,14 @@ func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 		err = hooks.ErrStopping
 	}
 	status, answer := http.StatusOK, map[string]any{"ready": err == nil}
-	if err != nil {
+	switch {
+	case errors.Is(err, hooks.ErrStopping):
 		status, answer["reason"] = http.StatusServiceUnavailable, err.Error()
+	case err != nil:
+		s.log.WarnContext(r.Context(), "not ready", "error", err)
+		status, answer["reason"] = http.StatusServiceUnavailable, "the store takes no uploads now"
+	case s.backend.degraded(r.Context()):
+		answer["degraded"] = "Redis does not answer: this node goes on without it"
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")

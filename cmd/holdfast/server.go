@@ -13,7 +13,6 @@ import (
 	"github.com/holdfast-upload/holdfast/config"
 	"github.com/holdfast-upload/holdfast/hooks"
 	"github.com/holdfast-upload/holdfast/storage"
-	"github.com/holdfast-upload/holdfast/storage/disk"
 )
 
 // Server is a whole holdfast: the store, the doors to it, and the address at
@@ -21,7 +20,7 @@ import (
 type Server struct {
 	cfg      config.Config
 	log      *slog.Logger
-	store    *disk.Store
+	backend  backend
 	uploads  *storage.Uploads
 	stopper  *hooks.Stopper
 	listener net.Listener
@@ -33,10 +32,10 @@ type Server struct {
 func Open(cfg config.Config, log *slog.Logger) (*Server, error) {
 	s := &Server{cfg: cfg, log: log, stopper: hooks.NewStopper()}
 	var err error
-	if s.store, err = disk.Open(cfg.Data, disk.Options{NoSync: !cfg.Sync}); err != nil {
-		return nil, fmt.Errorf("open the store: %w", err)
+	if s.backend, err = openBackend(cfg, log); err != nil {
+		return nil, err
 	}
-	s.uploads = storage.New(s.store, &storage.LocalLocker{}, &storage.LocalIndex{}, storage.Options{
+	s.uploads = storage.New(s.backend.store, s.backend.locker, s.backend.index, storage.Options{
 		MaxSize:     int64(cfg.MaxSize),
 		ExpireAfter: cfg.ExpireAfter,
 		Notify:      logEvents(log),
@@ -46,14 +45,14 @@ func Open(cfg config.Config, log *slog.Logger) (*Server, error) {
 		s.listener, err = net.Listen("tcp", cfg.Listen)
 	}
 	if err != nil {
-		return nil, errors.Join(err, s.store.Close())
+		return nil, errors.Join(err, s.backend.close())
 	}
 	return s, nil
 }
 
 // Close lets go of a Server at once, without regard to running requests.
 func (s *Server) Close() error {
-	return errors.Join(s.http.Close(), ignoreClosed(s.listener.Close()), s.store.Close())
+	return errors.Join(s.http.Close(), ignoreClosed(s.listener.Close()), s.backend.close())
 }
 
 // ignoreClosed is err unless it says that a listener was closed before.
@@ -94,7 +93,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}()
 	served := make(chan error, 1)
 	go func() { served <- s.serve() }()
-	s.log.Info("listening", "addr", s.Addr().String(), "url", s.URL(), "data", s.cfg.Data, "version", version())
+	s.log.Info("listening", "addr", s.Addr().String(), "url", s.URL(), "store", s.backend.name, "version", version())
 
 	var err error
 	select {

@@ -1,6 +1,8 @@
 package disk_test
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/holdfast-upload/holdfast/storage"
@@ -9,22 +11,36 @@ import (
 )
 
 func TestDiskKeepsThePromisesOfAStore(t *testing.T) {
-	storagetest.TestStore(t, func(t *testing.T) storagetest.Harness {
-		dir := t.TempDir()
-		var store *disk.Store
-		closeStore := func() {
-			if store != nil {
-				_ = store.Close() // it is the end of a process, which nobody checks
-			}
+	storagetest.TestStore(t, harness)
+}
+
+func harness(t *testing.T) storagetest.Harness {
+	dir := t.TempDir()
+	var store *disk.Store
+	closeStore := func() {
+		if store != nil {
+			_ = store.Close() // it is the end of a process, which nobody checks
 		}
-		t.Cleanup(closeStore)
-		return storagetest.Harness{Open: func() storage.Store {
-			closeStore()
-			var err error
-			if store, err = disk.Open(dir, disk.Options{NoSync: true}); err != nil {
-				t.Fatalf("open: %v", err)
-			}
-			return store
-		}}
-	})
+	}
+	t.Cleanup(closeStore)
+	open := func() storage.Store {
+		closeStore()
+		var err error
+		if store, err = disk.Open(dir, disk.Options{NoSync: true}); err != nil {
+			t.Fatalf("open: %v", err)
+		}
+		return store
+	}
+	lost := 0
+	lose := func(id string) {
+		path := filepath.Join(dir, id)
+		remove := func() error { return os.Remove(path) }
+		if lost++; lost%2 == 0 {
+			remove = func() error { return os.Truncate(path, 10) }
+		}
+		if err := remove(); err != nil {
+			t.Errorf("lose the file of %s: %v", id, err)
+		}
+	}
+	return storagetest.Harness{Open: open, Lose: lose}
 }

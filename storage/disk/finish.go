@@ -52,7 +52,12 @@ func (s *Store) nameFile(up storage.Upload) error {
 	if err != nil {
 		return err
 	}
-	if info.Size() != up.Size {
+	if info.Size() > up.Size {
+		// Bytes that were on their way while a smaller size was declared.
+		if err := os.Truncate(data, up.Size); err != nil {
+			return err
+		}
+	} else if info.Size() < up.Size {
 		return fmt.Errorf("the data file has %d bytes, the upload %d", info.Size(), up.Size)
 	}
 	if err := os.Rename(data, s.filePath(up.ID)); err != nil {

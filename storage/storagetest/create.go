@@ -30,7 +30,7 @@ func recordIsKept(f *fixture) {
 	at := time.Date(2026, 3, 1, 12, 30, 15, 123456789, time.UTC)
 	for _, rec := range []storage.Record{
 		{ID: storage.NewID(), Size: 0, Created: at},
-		{ID: storage.NewID(), Size: 1 << 40, Created: at},
+		{ID: storage.NewID(), Size: 1 << 40, Created: at, Chosen: true},
 		{ID: storage.NewID(), Size: storage.Unknown, Created: at, Partial: true},
 		{ID: storage.NewID(), Size: 7, Created: at, Parts: []string{"one", "two", "one"}},
 		{ID: strings.Repeat("i", storage.MaxIDLength), Size: 7, Created: at},
@@ -38,7 +38,7 @@ func recordIsKept(f *fixture) {
 			"filename": "späť \"1\"\n/../é\x00.mp4", "empty": "", "": "no name", "long": strings.Repeat("x", 4000)}},
 	} {
 		up := f.createAs(rec)
-		if up.ID != rec.ID || up.Size != rec.Size || up.Partial != rec.Partial || !up.Created.Equal(rec.Created) ||
+		if up.ID != rec.ID || up.Size != rec.Size || up.Partial != rec.Partial || up.Chosen != rec.Chosen || !up.Created.Equal(rec.Created) ||
 			!maps.Equal(up.Metadata, rec.Metadata) || !slices.Equal(up.Parts, rec.Parts) {
 			f.Errorf("created %+v, loaded %+v", rec, up.Record)
 		}
@@ -76,10 +76,11 @@ func unknownIsNotFound(f *fixture) {
 
 func idIsCreatedOnce(f *fixture) {
 	data := Content(1, f.size)
-	up := f.createAs(storage.Record{ID: storage.NewID(), Size: f.size, Metadata: map[string]string{"is": "first"}})
+	up := f.createAs(storage.Record{ID: storage.NewID(), Size: f.size, Chosen: true,
+		Metadata: map[string]string{"is": "first"}})
 	again := func(state string) {
 		f.Helper()
-		err := f.store.Create(f.ctx, storage.Record{ID: up.ID, Size: 5, Created: time.Now().UTC()})
+		err := f.store.Create(f.ctx, storage.Record{ID: up.ID, Size: 5, Chosen: true, Created: time.Now().UTC()})
 		if !errors.Is(err, storage.ErrExists) {
 			f.Errorf("create a second time, %s: %v, want ErrExists", state, err)
 		}
@@ -95,16 +96,21 @@ func idIsCreatedOnce(f *fixture) {
 	again("full")
 	f.finish(up.ID, data)
 	again("finished")
+	f.retire(up.ID)
+	again("retired")
 	f.wantFile(up.ID, data)
 }
 
 func oneCreationSucceeds(f *fixture) {
-	id := storage.NewID()
-	errs := together(8, func(i int) error {
-		return f.store.Create(f.ctx, storage.Record{ID: id, Size: int64(100 + i), Created: time.Now().UTC()})
-	})
-	f.step()
-	f.wantOneCreation(id, errs)
+	for range 10 {
+		id := storage.NewID()
+		errs := together(8, func(i int) error {
+			rec := storage.Record{ID: id, Size: int64(100 + i), Chosen: true, Created: time.Now().UTC()}
+			return f.store.Create(f.ctx, rec)
+		})
+		f.step()
+		f.wantOneCreation(id, errs)
+	}
 }
 
 // wantOneCreation checks that of several creations, the i-th with a size of
@@ -131,14 +137,14 @@ func alikeIDsStayApart(f *fixture) {
 		"a.file", "a.size", "a.record", "a.gone", "a.deleted", "a.finished", "a.layout", "a.meta", "record", "file"}
 	content := func(i int) []byte { return Content(uint64(i), 1000) }
 	for i, id := range ids {
-		up := f.createAs(storage.Record{ID: id, Size: 1000})
+		up := f.createAs(storage.Record{ID: id, Size: 1000, Chosen: true})
 		f.put(up, content(i), ranges.Of(0, 1000))
 		if i%3 != 0 {
 			f.finish(id, content(i))
 		}
 	}
 	f.delete("a")
-	f.wantGone(storage.Upload{Record: storage.Record{ID: "a", Size: 1000}})
+	f.wantGone(storage.Upload{Record: storage.Record{ID: "a", Size: 1000, Chosen: true}})
 	for i, id := range ids[1:] {
 		f.finish(id, content(i+1))
 	}
@@ -192,21 +198,25 @@ func sizeIsDeclaredOnce(f *fixture) {
 	check("full")
 	f.finish(up.ID, data)
 	check("finished")
+	f.retire(up.ID)
+	check("retired")
 	f.wantFile(up.ID, data)
 }
 
 func oneDeclaredSizeStays(f *fixture) {
-	up := f.create(storage.Unknown)
-	errs := together(6, func(i int) error { return f.store.Declare(f.ctx, up.ID, int64(10+i/2)) })
-	f.step()
-	size := f.load(up.ID).Size
-	for i, err := range errs {
-		won := int64(10+i/2) == size
-		if won && err != nil || !won && !errors.Is(err, storage.ErrSizeConflict) {
-			f.Errorf("declare %d: %v, while the size is %d", 10+i/2, err, size)
+	for range 5 {
+		up := f.create(storage.Unknown)
+		errs := together(6, func(i int) error { return f.store.Declare(f.ctx, up.ID, int64(10+i/2)) })
+		f.step()
+		size := f.load(up.ID).Size
+		for i, err := range errs {
+			won := int64(10+i/2) == size
+			if won && err != nil || !won && !errors.Is(err, storage.ErrSizeConflict) {
+				f.Errorf("declare %d: %v, while the size is %d", 10+i/2, err, size)
+			}
 		}
+		f.finishAfter(up, size)
 	}
-	f.finishAfter(up, size)
 }
 
 // finishAfter fills an upload whose size was declared late, and finishes it.

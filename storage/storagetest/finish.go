@@ -19,6 +19,10 @@ func finishCases() []storeCase {
 		{"a file can be read from any offset", readFromAnyOffset},
 		{"a file can be read by many at once", readAtOnce},
 		{"a finished concatenation keeps its record", finishedKeepsRecord},
+		{"a finished upload is owed and listed until it is retired", owedUntilRetired},
+		{"an upload that lacks bytes is not finished", lackingIsNotFinished},
+		{"an upload that has lost its file is gone, not finished", lostFileIsGone},
+		{"files are joined, if the store can do so", filesAreJoined},
 	}
 }
 
@@ -60,7 +64,10 @@ func lateWriteChangesNothing(f *fixture) {
 	half := f.load(up.ID)
 	f.put(up, data, ranges.Range{Start: f.size / 2, End: f.size})
 	finished := f.finish(up.ID, data)
-	for _, snapshot := range []storage.Upload{up, half, finished} {
+	for i, snapshot := range []storage.Upload{up, half, finished, up, half} {
+		if i == 3 {
+			f.retire(up.ID)
+		}
 		for _, r := range []ranges.Range{ranges.Of(0, f.size), ranges.Of(f.size/3, f.size/3), ranges.Of(f.size-1, 1)} {
 			f.put(snapshot, other, r)
 			f.wantFile(up.ID, data)
@@ -176,5 +183,76 @@ func finishedKeepsRecord(f *fixture) {
 	}
 	if got.Touched.IsZero() || got.Offset() != f.size {
 		f.Errorf("finished: touched %v, offset %d of %d", got.Touched, got.Offset(), f.size)
+	}
+}
+
+// retire notes that the event of a finished upload was told.
+func (f *fixture) retire(id string) {
+	f.Helper()
+	if err := f.store.Retire(f.ctx, f.load(id)); err != nil {
+		f.Fatalf("retire: %v", err)
+	}
+	f.step()
+	if up := f.load(id); up.Owed || !up.Finished {
+		f.Errorf("retired: owed %v, finished %v", up.Owed, up.Finished)
+	}
+}
+
+func owedUntilRetired(f *fixture) {
+	data := Content(1, f.size)
+	up := f.create(f.size)
+	f.putAll(up, data)
+	if f.load(up.ID).Owed {
+		f.Error("what is not finished is owed")
+	}
+	finished := f.finish(up.ID, data)
+	if !finished.Owed || !f.ids()[up.ID] {
+		f.Errorf("finished: owed %v, listed %v", finished.Owed, f.ids()[up.ID])
+	}
+	errs := together(3, func(int) error { return f.store.Retire(f.ctx, finished.Clone()) })
+	if err := errors.Join(errs...); err != nil {
+		f.Errorf("retire at once: %v", err)
+	}
+	f.step()
+	f.retire(up.ID)
+	f.wantFile(up.ID, data)
+	f.delete(up.ID)
+	f.wantGone(up)
+}
+
+func lackingIsNotFinished(f *fixture) {
+	data := Content(1, f.size)
+	for _, have := range []ranges.Range{{}, ranges.Of(0, f.size-1), ranges.Of(1, f.size-1), ranges.Of(f.size/3, 1)} {
+		up := f.create(f.size)
+		f.put(up, data, have)
+		claimed := f.load(up.ID)
+		claimed.Received.Add(ranges.Of(0, f.size))
+		if err := f.store.Finish(f.ctx, claimed); !errors.Is(err, storage.ErrIncomplete) {
+			f.Errorf("finish what has only %v: %v, want ErrIncomplete", have, err)
+		}
+		f.step()
+		if now := f.load(up.ID); now.Finished || !now.Received.Equal(ranges.NewSet(have)) {
+			f.Errorf("finished in vain: finished %v, received %v, want %v", now.Finished, now.Received, have)
+		}
+		f.put(up, data, ranges.Of(0, f.size))
+		f.finish(up.ID, data)
+	}
+}
+
+// The vanished object of failures.md, F4.
+func lostFileIsGone(f *fixture) {
+	if f.h.Lose == nil {
+		return
+	}
+	data := Content(1, f.size)
+	for _, state := range []string{"finished", "retired", "partial finished"} {
+		up := f.inState(state, data)
+		f.h.Lose(up.ID)
+		f.step()
+		if now, err := f.store.Load(f.ctx, up.ID); !errors.Is(err, storage.ErrGone) {
+			f.Errorf("%s, without its file: finished %v, %v; want ErrGone", state, now.Finished, err)
+		}
+		f.delete(up.ID)
+		f.wantGone(up)
 	}
 }

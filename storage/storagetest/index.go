@@ -3,6 +3,9 @@ package storagetest
 import (
 	"context"
 	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -25,6 +28,8 @@ func TestIndex(t *testing.T, node func() storage.Index) {
 		{"what was put is known", putIsKnown},
 		{"a put keeps what was added meanwhile", putMerges},
 		{"an added range is returned and kept", addedIsKept},
+		{"a named piece is kept until another covers it", namedPiecesAreKept},
+		{"a put merges named pieces", putMergesPieces},
 		{"of all adders only the last completes the upload", oneAdderCompletes},
 		{"adds and puts at once lose nothing", nothingIsLost},
 		{"a dropped upload is forgotten and takes no put", droppedStaysDropped},
@@ -49,12 +54,16 @@ func newIndexFixture(t *testing.T, node func() storage.Index) *indexFixture {
 // upload is one as a store may have it.
 func upload(size int64, received ...ranges.Range) storage.Upload {
 	now := time.Now().UTC()
-	return storage.Upload{
-		Record: storage.Record{ID: storage.NewID(), Size: size, Created: now.Add(-time.Hour),
+	up := storage.Upload{
+		Record: storage.Record{ID: storage.NewID(), Size: size, Created: now.Add(-time.Hour), Chosen: true,
 			Metadata: map[string]string{"filename": "ä\x00\n.mp4", "empty": ""}, Partial: true, Parts: []string{"a", "b"}},
-		Received: ranges.NewSet(received...),
-		Touched:  now.Add(-time.Minute),
+		Touched: now.Add(-time.Minute),
 	}
+	up.Add(storage.Piece{Name: "layout", Tag: `a fact, {"not": "a range"}`})
+	for i, r := range received {
+		up.Add(storage.Piece{Range: r, Name: fmt.Sprint("piece ", i), Tag: `"an: ETag, 1"`})
+	}
+	return up
 }
 
 func (f *indexFixture) put(up storage.Upload) storage.Upload {
@@ -68,7 +77,12 @@ func (f *indexFixture) put(up storage.Upload) storage.Upload {
 
 func (f *indexFixture) add(id string, r ranges.Range) storage.Upload {
 	f.Helper()
-	known, err := f.here.Add(f.ctx, id, storage.Piece{Range: r})
+	return f.addPiece(id, storage.Piece{Range: r})
+}
+
+func (f *indexFixture) addPiece(id string, p storage.Piece) storage.Upload {
+	f.Helper()
+	known, err := f.here.Add(f.ctx, id, p)
 	if err != nil {
 		f.Fatalf("add: %v", err)
 	}
@@ -90,7 +104,8 @@ func (f *indexFixture) want(up storage.Upload) {
 func (f *indexFixture) wantSame(got, want storage.Upload) {
 	f.Helper()
 	same := got.ID == want.ID && got.Size == want.Size && got.Partial == want.Partial && got.Created.Equal(want.Created) &&
-		len(got.Metadata) == len(want.Metadata) && slices.Equal(got.Parts, want.Parts) && got.Received.Equal(want.Received)
+		len(got.Metadata) == len(want.Metadata) && slices.Equal(got.Parts, want.Parts) && got.Received.Equal(want.Received) &&
+		got.Chosen == want.Chosen && maps.Equal(got.Pieces, want.Pieces) && got.Finished == want.Finished
 	for name, value := range want.Metadata {
 		same = same && got.Metadata[name] == value
 	}
@@ -168,6 +183,57 @@ func addedIsKept(f *indexFixture) {
 		}
 		f.here, f.there = f.there, f.here
 	}
+}
+
+// What Upload.Add says is what the index does.
+func namedPiecesAreKept(f *indexFixture) {
+	const cell, n = 10, 12
+	rnd := rand.New(rand.NewPCG(1, 2))
+	up := upload(cell * n)
+	f.put(up)
+	for i := range 150 {
+		start := rnd.Int64N(cell * n)
+		r := ranges.Range{Start: start, End: min(start+rnd.Int64N(8), cell*n)}
+		if i%3 == 0 {
+			r = ranges.Of(start/cell*cell, cell)
+		}
+		p := storage.Piece{Range: r, Name: r.String() + "/x", Tag: fmt.Sprint("tag ", i)}
+		if i%5 == 0 {
+			p.Name, p.Tag = "", ""
+		}
+		if r.Empty() {
+			p.Name = "a fact"
+		}
+		up.Add(p)
+		f.wantSame(f.addPiece(up.ID, p), up)
+		f.here, f.there = f.there, f.here
+	}
+	f.want(up)
+}
+
+func putMergesPieces(f *indexFixture) {
+	old := upload(100, ranges.Of(0, 5), ranges.Of(50, 5))
+	f.put(old)
+	want := old.Clone()
+	for _, p := range []storage.Piece{
+		{Range: ranges.Of(0, 20), Name: "covers", Tag: "1"},
+		{Range: ranges.Of(70, 5), Name: "apart", Tag: "2"},
+		{Name: "fact", Tag: "3"},
+	} {
+		want.Add(p)
+		f.addPiece(old.ID, p)
+	}
+	f.wantSame(f.put(old), want) // it brings nothing back that was covered
+	newer := old.Clone()
+	for _, p := range []storage.Piece{
+		{Range: ranges.Of(90, 5), Name: "newer", Tag: "4"},
+		{Range: ranges.Of(45, 20), Name: "covers more", Tag: "5"},
+	} {
+		newer.Add(p)
+		want.Add(p)
+	}
+	f.wantSame(f.put(newer), want) // what it covers is gone from the index too
+	f.want(want)
 }
 
 func oneAdderCompletes(f *indexFixture) {
@@ -259,6 +325,7 @@ func indexSnapshotIsItsOwn(f *indexFixture) {
 		known := snapshot()
 		known.Metadata["empty"] = "changed"
 		known.Parts[0] = "changed"
+		delete(known.Pieces, "layout")
 		known.Received.Remove(ranges.Of(20, 5))
 		f.want(want)
 	}

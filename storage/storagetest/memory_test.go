@@ -15,3 +15,10 @@ func TestMemoryKeepsThePromisesOfAStore(t *testing.T) {
 		}
 	})
 }
+
+func TestJoinerKeepsThePromisesOfAStore(t *testing.T) {
+	TestStore(t, func(*testing.T) Harness {
+		m := NewMemory(100_000)
+		return Harness{Open: func() storage.Store { m = m.Restart(); return Joiner{m} }}
+	})
+}

@@ -46,7 +46,7 @@ func nodesCreateOnce(f *fixture) {
 	nodes := f.nodes()
 	id := storage.NewID()
 	errs := together(8, func(i int) error {
-		return nodes[i%2].Create(f.ctx, storage.Record{ID: id, Size: int64(100 + i), Created: time.Now().UTC()})
+		return nodes[i%2].Create(f.ctx, storage.Record{ID: id, Size: int64(100 + i), Chosen: true, Created: time.Now().UTC()})
 	})
 	for _, f.store = range nodes {
 		f.wantOneCreation(id, errs)

@@ -26,6 +26,10 @@ type Harness struct {
 	// does. It is nil if the store serves one process only.
 	Node func() storage.Store
 
+	// Lose takes the finished file of an upload away behind the store's back, or
+	// the end of it. It is nil if the suite shall not try that.
+	Lose func(id string)
+
 	// Size is how large the uploads of the suite are, in bytes; 0 is 200,003. A
 	// store that cuts uploads into cells names one that needs several.
 	Size int64

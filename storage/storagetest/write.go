@@ -172,8 +172,17 @@ func failingSourceIsKept(f *fixture) {
 	data := Content(1, f.size)
 	up := f.create(f.size)
 	for _, r := range []ranges.Range{ranges.Of(0, f.size/7), ranges.Of(f.size/2, f.size/3), ranges.Of(f.size/7, 1)} {
+		meant := f.size - r.Start
+		if r.Start == 0 {
+			meant = storage.Unknown
+		}
+		rep := newReports(f)
 		broken := io.MultiReader(cut(data, r), iotest.ErrReader(errors.New("the connection broke")))
-		f.putFrom(f.store, up, r, broken)
+		err := f.store.Write(f.ctx, up, storage.Chunk{Offset: r.Start, Length: meant, Body: broken}, rep.stored(up))
+		rep.end()
+		if err != nil {
+			f.Errorf("a source that fails is no failure of the store: %v", err)
+		}
 		f.step()
 		f.wantReceived(up.ID, r)
 	}

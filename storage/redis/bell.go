@@ -1,0 +1,75 @@
+package redis
+
+import (
+	"context"
+	"strings"
+	"sync"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// bell is the node's one subscription: on it nodes ask each other for locks, and
+// say when one is free. Words may be lost; nobody relies on them.
+type bell struct {
+	channel string
+	sub     *redis.PubSub
+	asked   func(id string)
+	done    chan struct{}
+
+	mu      sync.Mutex
+	waiting map[string]map[chan struct{}]bool // by upload id
+}
+
+func newBell(r *Redis, asked func(string)) *bell {
+	b := &bell{channel: r.opts.Prefix + "bell", asked: asked, done: make(chan struct{}), waiting: map[string]map[chan struct{}]bool{}}
+	b.sub = r.client.Subscribe(context.Background(), b.channel)
+	go b.listen(b.sub.Channel())
+	return b
+}
+
+func (b *bell) close() {
+	_ = b.sub.Close()
+	<-b.done
+}
+
+func (b *bell) listen(words <-chan *redis.Message) {
+	defer close(b.done)
+	for word := range words {
+		switch kind, id, _ := strings.Cut(word.Payload, " "); kind {
+		case "ask":
+			b.asked(id)
+		case "free":
+			b.wake(id)
+		}
+	}
+}
+
+// wait returns a channel that gets a token when the lock of id becomes free.
+func (b *bell) wait(id string) (woken <-chan struct{}, stop func()) {
+	ch := make(chan struct{}, 1)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.waiting[id] == nil {
+		b.waiting[id] = map[chan struct{}]bool{}
+	}
+	b.waiting[id][ch] = true
+	return ch, func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		delete(b.waiting[id], ch)
+		if len(b.waiting[id]) == 0 {
+			delete(b.waiting, id)
+		}
+	}
+}
+
+func (b *bell) wake(id string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for ch := range b.waiting[id] {
+		select {
+		case ch <- struct{}{}:
+		default: // a token is there already
+		}
+	}
+}

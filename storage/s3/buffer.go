@@ -1,0 +1,235 @@
+package s3
+
+import (
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"os"
+	"sync"
+
+	"github.com/holdfast-upload/holdfast/storage"
+)
+
+// blockSize is the unit in which memory is given out.
+const blockSize = 256 << 10
+
+// scratchSize is how much a buffer in a file reads at once.
+const scratchSize = 32 << 10
+
+// budget bounds the memory that the bytes of all uploads take. What does not fit
+// goes to temporary files. Blocks that are given back are kept for the next.
+type budget struct {
+	mu   sync.Mutex
+	left int // blocks that may still be made
+	free [][]byte
+
+	reclaim func() bool // makes blocks come back that nobody needs, if there are any
+}
+
+func newBudget(bytes int64) *budget { return &budget{left: int(bytes / blockSize)} }
+
+// take returns a block, or nil if there is none left.
+func (b *budget) take() []byte {
+	for {
+		if block := b.tryTake(); block != nil {
+			return block
+		}
+		if b.reclaim == nil || !b.reclaim() {
+			return nil
+		}
+	}
+}
+
+func (b *budget) tryTake() []byte {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if n := len(b.free); n > 0 {
+		block := b.free[n-1]
+		b.free = b.free[:n-1]
+		return block
+	}
+	if b.left == 0 {
+		return nil
+	}
+	b.left--
+	return make([]byte, blockSize)
+}
+
+func (b *budget) give(blocks [][]byte) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.free = append(b.free, blocks...)
+}
+
+// buffer holds consecutive bytes of an upload, in memory as far as the budget
+// allows and after that in a file without a name. Their checksum is computed as
+// they come. Release it after use.
+type buffer struct {
+	budget  *budget
+	blocks  [][]byte
+	inMem   int64 // bytes in blocks
+	file    *os.File
+	scratch []byte
+	size    int64
+	sum     checksum
+}
+
+// fill reads from src until the buffer has size bytes or src ends. It fails only
+// if there is no room.
+func (b *buffer) fill(src io.Reader, size int64) (ended bool, err error) {
+	for b.size < size {
+		room, err := b.room()
+		if err != nil {
+			return false, err
+		}
+		room = room[:min(int64(len(room)), size-b.size)]
+		n, readErr := src.Read(room)
+		if err := b.accept(room[:n]); err != nil {
+			return false, err
+		}
+		if readErr != nil {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// room is where the next bytes may be read to.
+func (b *buffer) room() ([]byte, error) {
+	if b.file != nil {
+		return b.scratch, nil
+	}
+	if at := b.inMem % blockSize; at != 0 {
+		return b.blocks[len(b.blocks)-1][at:], nil
+	}
+	if block := b.budget.take(); block != nil {
+		b.blocks = append(b.blocks, block)
+		return block, nil
+	}
+	if err := b.openFile(); err != nil {
+		return nil, noRoom(err)
+	}
+	return b.scratch, nil
+}
+
+// accept takes bytes that were read to room.
+func (b *buffer) accept(p []byte) error {
+	b.sum = checksum(crc32.Update(uint32(b.sum), castagnoli, p))
+	b.size += int64(len(p))
+	if b.file == nil {
+		b.inMem += int64(len(p))
+		return nil
+	}
+	_, err := b.file.Write(p)
+	return noRoom(err)
+}
+
+func (b *buffer) openFile() error {
+	f, err := os.CreateTemp("", "holdfast-*")
+	if err != nil {
+		return err
+	}
+	b.file, b.scratch = f, make([]byte, scratchSize)
+	return os.Remove(f.Name())
+}
+
+func noRoom(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("keep a part: %w: %w", storage.ErrNoSpace, err)
+}
+
+// release gives the memory back. The buffer is empty then.
+func (b *buffer) release() {
+	b.budget.give(b.blocks)
+	if b.file != nil {
+		_ = b.file.Close() // it has no name, and nobody needs it any more
+	}
+	*b = buffer{budget: b.budget}
+}
+
+// reader reads the buffer from the given offset on. Several may read at once.
+func (b *buffer) reader() *bufferReader { return &bufferReader{b: b} }
+
+type bufferReader struct {
+	b  *buffer
+	at int64
+}
+
+// Read implements io.Reader.
+func (r *bufferReader) Read(p []byte) (int, error) {
+	switch {
+	case r.at >= r.b.size:
+		return 0, io.EOF
+	case r.at < r.b.inMem:
+		block := r.b.blocks[r.at/blockSize]
+		in := r.at % blockSize
+		n := copy(p, block[in:min(blockSize, in+r.b.inMem-r.at)])
+		r.at += int64(n)
+		return n, nil
+	}
+	n, err := r.b.file.ReadAt(p, r.at-r.b.inMem)
+	r.at += int64(n)
+	if n > 0 && err == io.EOF {
+		err = nil
+	}
+	return n, err
+}
+
+// Seek implements io.Seeker, by which a request is sent again.
+func (r *bufferReader) Seek(offset int64, whence int) (int64, error) {
+	switch whence {
+	case io.SeekCurrent:
+		offset += r.at
+	case io.SeekEnd:
+		offset += r.b.size
+	}
+	if offset < 0 {
+		return r.at, errors.New("seek before the start of a part")
+	}
+	r.at = offset
+	return offset, nil
+}
+
+// WriteTo implements io.WriterTo, so that blocks go out without another copy.
+func (r *bufferReader) WriteTo(w io.Writer) (int64, error) {
+	var written int64
+	for r.at < r.b.inMem {
+		in := r.at % blockSize
+		n, err := w.Write(r.b.blocks[r.at/blockSize][in:min(blockSize, in+r.b.inMem-r.at)])
+		r.at += int64(n)
+		written += int64(n)
+		if err != nil {
+			return written, err
+		}
+	}
+	if r.at < r.b.size {
+		n, err := io.Copy(w, io.NewSectionReader(r.b.file, r.at-r.b.inMem, r.b.size-r.at))
+		r.at += n
+		return written + n, err
+	}
+	return written, nil
+}
+
+// ReadAt implements io.ReaderAt.
+func (b *buffer) ReadAt(p []byte, at int64) (int, error) {
+	r := &bufferReader{b, at}
+	n, err := io.ReadFull(r, p)
+	if err == io.ErrUnexpectedEOF {
+		err = io.EOF
+	}
+	return n, err
+}
+
+// sumAll is the checksum of what a section holds, which is read from its start
+// again afterwards.
+func sumAll(r *io.SectionReader) (checksum, error) {
+	h := crc32.New(castagnoli)
+	if _, err := io.Copy(h, r); err != nil {
+		return 0, err
+	}
+	_, err := r.Seek(0, io.SeekStart)
+	return checksum(h.Sum32()), err
+}

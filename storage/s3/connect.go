@@ -1,0 +1,92 @@
+package s3
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/config"
+	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/holdfast-upload/holdfast/storage"
+)
+
+const (
+	// tries is how often a request is sent before its failure is the client's to
+	// know, who then tries again himself.
+	tries = 4
+	// longestPause is how long the SDK waits at most between two of them.
+	longestPause = 3 * time.Second
+	// patience is how long S3 may take to begin an answer.
+	patience = time.Minute
+)
+
+// connect returns the SDK's client, with credentials found as the SDK finds them:
+// environment, shared files, container and instance roles.
+func connect(ctx context.Context, opts Options) (*awss3.Client, error) {
+	client := awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
+		t.MaxIdleConnsPerHost = 256
+		t.MaxIdleConns = 512
+		t.ResponseHeaderTimeout = patience
+		t.WriteBufferSize = 64 << 10
+	})
+	cfg, err := config.LoadDefaultConfig(ctx, config.WithHTTPClient(client), config.WithRetryer(retryer))
+	if err != nil {
+		return nil, fmt.Errorf("set up S3: %w", err)
+	}
+	if opts.Region != "" {
+		cfg.Region = opts.Region
+	}
+	if cfg.Region == "" {
+		cfg.Region = "us-east-1"
+	}
+	return awss3.NewFromConfig(cfg, func(o *awss3.Options) {
+		o.UsePathStyle = opts.PathStyle
+		if opts.Endpoint != "" {
+			o.BaseEndpoint = &opts.Endpoint
+		}
+		// The store computes the one checksum that is needed itself.
+		o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
+		o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
+	}), nil
+}
+
+// retryer is the one policy by which S3 requests are tried again. No token bucket
+// limits it: that would make one bad minute fail requests of the next.
+func retryer() aws.Retryer {
+	return retry.NewStandard(func(o *retry.StandardOptions) {
+		o.MaxAttempts = tries
+		o.MaxBackoff = longestPause
+		o.RateLimiter = ratelimit.None
+	})
+}
+
+func (c *client) bucketIsThere(ctx context.Context, opts Options) error {
+	_, err := c.s3.HeadBucket(ctx, &awss3.HeadBucketInput{Bucket: c.bucket})
+	if err == nil {
+		return nil
+	}
+	if err = meaning("find the bucket", opts.Bucket, err); !errors.Is(err, errMissing) {
+		return fmt.Errorf("S3: %w", err)
+	}
+	if !opts.CreateBucket {
+		return fmt.Errorf("S3: there is no bucket %q at %s", opts.Bucket, opts.Endpoint)
+	}
+	in := &awss3.CreateBucketInput{Bucket: c.bucket}
+	if opts.Region != "" && opts.Region != "us-east-1" {
+		in.CreateBucketConfiguration = &types.CreateBucketConfiguration{LocationConstraint: types.BucketLocationConstraint(opts.Region)}
+	}
+	_, err = c.s3.CreateBucket(ctx, in)
+	var owned *types.BucketAlreadyOwnedByYou // another node made it just now
+	if errors.As(err, &owned) {
+		return nil
+	}
+	return storage.Unavailable("create the bucket", opts.Bucket, err)
+}

@@ -1,0 +1,117 @@
+package s3
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/ranges"
+)
+
+// Finish implements storage.Store. It trusts what up knows of the parts until S3
+// says otherwise, and then asks S3 for them.
+func (s *Store) Finish(ctx context.Context, up storage.Upload) error {
+	if up.Finished {
+		return nil
+	}
+	err := s.makeFile(ctx, up)
+	if errors.Is(err, errBadPart) || errors.Is(err, errNoUpload) {
+		err = s.makeFileAfresh(ctx, up.ID)
+	}
+	return err
+}
+
+func (s *Store) makeFileAfresh(ctx context.Context, id string) error {
+	s.forget(id)
+	up, err := s.Load(ctx, id)
+	if err != nil || up.Finished {
+		return err
+	}
+	if err = s.makeFile(ctx, up); errors.Is(err, errBadPart) || errors.Is(err, errNoUpload) {
+		return storage.Unavailable("finish", id, err)
+	}
+	return err
+}
+
+func (s *Store) makeFile(ctx context.Context, up storage.Upload) error {
+	if !up.Complete() {
+		return fmt.Errorf("finish %s: %w", up.ID, storage.ErrIncomplete)
+	}
+	if _, put := up.Pieces[fileName]; put {
+		return nil
+	}
+	l, decided := s.layoutOf(up)
+	if !decided {
+		var err error
+		if l, err = s.decide(ctx, up, choose(s.opts.cell, up.Size, storage.Unknown)); err != nil {
+			return err
+		}
+	}
+	if l.single(up) {
+		_, err := s.fillCell(ctx, up, l, 1, ranges.Range{End: up.Size})
+		return err
+	}
+	parts, err := s.allParts(ctx, up, l)
+	if err != nil {
+		return err
+	}
+	return s.client.complete(ctx, s.fileKey(up.ID), l.UploadID, parts)
+}
+
+// allParts lists the parts of the file, and puts those that are still fragments.
+func (s *Store) allParts(ctx context.Context, up storage.Upload, l layout) ([]part, error) {
+	var parts []part
+	for offset := int64(0); offset < up.Size; {
+		number, cell := l.cell(offset, up.Size)
+		piece, there := up.Pieces[partName(number)]
+		if !there || piece.Range != cell {
+			var err error
+			if piece, err = s.fillCell(ctx, up, l, number, cell); err != nil {
+				return nil, err
+			}
+		}
+		p := part{number: number, size: cell.Len()}
+		p.parseTag(piece.Tag)
+		parts = append(parts, p)
+		offset = cell.End
+	}
+	return parts, nil
+}
+
+func (s *Store) fillCell(ctx context.Context, up storage.Upload, l layout, number int32, cell ranges.Range) (storage.Piece, error) {
+	b, err := s.assemble(ctx, up, cell, ranges.Set{}, nil)
+	if err != nil {
+		return storage.Piece{}, err
+	}
+	defer b.release()
+	return s.putCell(ctx, up, l, number, cell, b)
+}
+
+// Retire implements storage.Store: it removes all that a finished upload needs no
+// more. The record of a Partial one stays, for that still has to expire.
+func (s *Store) Retire(ctx context.Context, up storage.Upload) error {
+	s.forget(up.ID)
+	if up.Partial {
+		return nil
+	}
+	kept, err := s.file(up.Record)
+	if err != nil {
+		return err
+	}
+	if kept.metadata[recordName] == elsewhere {
+		text, err := json.Marshal(up.Record)
+		if err != nil {
+			return err
+		}
+		if _, err := s.client.putOnce(ctx, s.doneKey(up.ID), text); err != nil {
+			return storage.Unavailable("finish", up.ID, err)
+		}
+	}
+	keys := []string{s.liveKey(up.ID, "layout"), s.liveKey(up.ID, "size"), s.liveKey(up.ID, "record")}
+	for _, f := range fragments(up, ranges.Range{End: up.Size}) {
+		keys = append(keys, s.fragmentKey(up.ID, f))
+	}
+	return s.client.remove(ctx, keys...)
+}

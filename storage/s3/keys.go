@@ -1,0 +1,106 @@
+package s3
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"hash/crc32"
+	"mime"
+	"net/url"
+	"strings"
+
+	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/ranges"
+)
+
+// The objects of an unfinished upload lie under one prefix, so that one listing
+// finds them all:
+//
+//	PREFIX.holdfast/live/ID/record   what storage.Record says, in JSON
+//	PREFIX.holdfast/live/ID/layout   the multipart upload and its cells, in JSON
+//	PREFIX.holdfast/live/ID/size     the size, if it was declared late
+//	PREFIX.holdfast/live/ID/f/A-B    bytes A to B, half-open, in hexadecimal
+//	PREFIX.holdfast/live/ID/gone     the mark of a deleted upload
+//
+// Each is written once. Those of a finished upload are removed: what its record
+// said is in the metadata of the file, or, where that is too long, at
+//
+//	PREFIX.holdfast/done/ID
+func (s *Store) liveKey(id, name string) string {
+	return s.opts.Prefix + ".holdfast/live/" + id + "/" + name
+}
+
+func (s *Store) doneKey(id string) string { return s.opts.Prefix + ".holdfast/done/" + id }
+
+func (s *Store) fileKey(id string) string { return s.opts.Prefix + id }
+
+func (s *Store) fragmentKey(id string, r ranges.Range) string {
+	return s.liveKey(id, fmt.Sprintf("f/%016x-%016x", r.Start, r.End))
+}
+
+// parseFragment reads the last element of a fragment's key.
+func parseFragment(name string) (r ranges.Range, ok bool) {
+	n, err := fmt.Sscanf(name, "f/%x-%x", &r.Start, &r.End)
+	return r, n == 2 && err == nil && r.Valid()
+}
+
+func copySource(bucket, key string) string {
+	return bucket + "/" + strings.ReplaceAll(url.PathEscape(key), "%2F", "/")
+}
+
+func crcOf(b []byte) uint32 { return crc32.Checksum(b, castagnoli) }
+
+const (
+	// recordName is the name under which an object's metadata has its record.
+	recordName = "holdfast"
+	// maxInMetadata is how long it may be there: S3 takes 2 KB of metadata in all.
+	maxInMetadata = 1800
+	// elsewhere stands in the metadata for a record that is too long for it.
+	elsewhere = "done"
+)
+
+// file describes the finished file of an upload, whatever its bytes.
+func (s *Store) file(rec storage.Record) (o object, err error) {
+	text, err := json.Marshal(rec) // the size is the file's own
+	if err != nil {
+		return object{}, err
+	}
+	kept := base64.RawURLEncoding.EncodeToString(text)
+	if len(kept) > maxInMetadata {
+		kept = elsewhere
+	}
+	return object{
+		key: s.fileKey(rec.ID), metadata: map[string]string{recordName: kept},
+		contentType: contentType(rec.Metadata), disposition: disposition(rec.Metadata),
+	}, nil
+}
+
+// recordOf reads what file has put into the metadata.
+func recordOf(kept string) (rec storage.Record, err error) {
+	text, err := base64.RawURLEncoding.DecodeString(kept)
+	if err == nil {
+		err = json.NewDecoder(bytes.NewReader(text)).Decode(&rec)
+	}
+	return rec, err
+}
+
+func contentType(meta map[string]string) string {
+	for _, key := range []string{"filetype", "type", "contentType"} {
+		if typ, params, err := mime.ParseMediaType(meta[key]); err == nil {
+			return mime.FormatMediaType(typ, params)
+		}
+	}
+	return ""
+}
+
+func disposition(meta map[string]string) string {
+	name := meta["filename"]
+	if name == "" {
+		name = meta["name"]
+	}
+	if name == "" {
+		return ""
+	}
+	return mime.FormatMediaType("attachment", map[string]string{"filename": name})
+}

@@ -1,0 +1,65 @@
+package s3
+
+import (
+	"math"
+	"testing"
+
+	"github.com/holdfast-upload/holdfast/storage"
+)
+
+func TestCellsFitTheChunksOfTheClient(t *testing.T) {
+	const gib = 1 << 30
+	for _, c := range []struct {
+		name              string
+		size, chunk, cell int64
+	}{
+		{"50 MiB chunks", gib, 50 * mib, 25 * mib},
+		{"64 MiB chunks", gib, 64 * mib, 16 * mib},
+		{"1 MiB chunks", gib, 1 * mib, 16 * mib},
+		{"6 MiB chunks", gib, 6 * mib, 18 * mib},
+		{"5 MB chunks", gib, 5_000_000, 20_000_000},
+		{"a chunk of a prime length", gib, 20*mib + 7, 20*mib + 7},
+		{"one whole body", gib, gib, 16 * mib},
+		{"no length", gib, storage.Unknown, 16 * mib},
+		{"5 TiB fit 10,000 parts", 5 << 40, 50 * mib, 525 * mib},
+		{"unknown size", storage.Unknown, 50 * mib, 16 * mib},
+	} {
+		got := choose(goodCell, c.size, c.chunk)
+		if got.Cell != c.cell || got.Grows != (c.size == storage.Unknown) {
+			t.Errorf("%s: %+v, want %d", c.name, got, c.cell)
+		}
+		if !got.Grows && (c.size+got.Cell-1)/got.Cell > maxParts {
+			t.Errorf("%s: %d parts", c.name, (c.size+got.Cell-1)/got.Cell)
+		}
+	}
+}
+
+// F9: however an upload is cut up, its parts are few enough, and no byte is in two.
+func TestF09CellsCoverEveryOffsetOnceIn10000Parts(t *testing.T) {
+	growing := layout{Cell: goodCell, Grows: true}
+	for l, end := range map[layout]int64{{Cell: 25 * mib}: 10_000 * 25 * mib, growing: 5 << 40} {
+		var number int32
+		for offset := int64(0); offset < end; {
+			n, r := l.cell(offset, storage.Unknown)
+			if n != number+1 || r.Start != offset || r.Len() < minPart || n > maxParts {
+				t.Fatalf("cell %d of %+v: number %d, %v", number+1, l, n, r)
+			}
+			if last, same := l.cell(r.End-1, storage.Unknown); last != n || same != r {
+				t.Fatalf("the last byte of cell %d is in %d", n, last)
+			}
+			if same, ok := l.at(n, storage.Unknown); !ok || same != r {
+				t.Fatalf("cell %d is %v by its number, %v by its offset", n, same, r)
+			}
+			number, offset = n, r.End
+		}
+	}
+	if _, r := growing.cell(math.MaxInt64-1, storage.Unknown); !r.Valid() {
+		t.Errorf("the last offset of all is in %v", r)
+	}
+}
+
+func TestLastCellEndsWithTheUpload(t *testing.T) {
+	if n, r := (layout{Cell: 25 * mib}).cell(1000*mib, 1001*mib); n != 41 || r.End != 1001*mib {
+		t.Errorf("%d %v", n, r)
+	}
+}

@@ -1,0 +1,167 @@
+package s3
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"iter"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+)
+
+// part is a stored part of a multipart upload.
+type part struct {
+	number   int32
+	size     int64
+	etag     string
+	sum      checksum
+	summed   bool // sum is known
+	modified time.Time
+}
+
+// tag is what the index remembers of a part.
+func (p part) tag() string {
+	if !p.summed {
+		return p.etag
+	}
+	return p.etag + ";" + p.sum.String()
+}
+
+func (p *part) parseTag(tag string) {
+	etag, sum, _ := strings.Cut(tag, ";")
+	p.etag = etag
+	p.sum, p.summed = parseChecksum(sum)
+}
+
+// begin creates a multipart upload for the object described by o.
+func (c *client) begin(ctx context.Context, o object) (uploadID string, err error) {
+	in := &awss3.CreateMultipartUploadInput{
+		Bucket: c.bucket, Key: &o.key, Metadata: o.metadata,
+		ContentType: notEmpty(o.contentType), ContentDisposition: notEmpty(o.disposition),
+		StorageClass: c.class, ServerSideEncryption: c.sse, SSEKMSKeyId: c.sseKey,
+	}
+	if c.checksums {
+		in.ChecksumAlgorithm, in.ChecksumType = types.ChecksumAlgorithmCrc32c, types.ChecksumTypeFullObject
+	}
+	out, err := c.s3.CreateMultipartUpload(ctx, in)
+	if err != nil {
+		return "", meaning("begin", o.key, err)
+	}
+	return *out.UploadId, nil
+}
+
+func (c *client) putPart(ctx context.Context, key, uploadID string, number int32, body io.ReadSeeker, size int64, sum checksum) (part, error) {
+	in := &awss3.UploadPartInput{
+		Bucket: c.bucket, Key: &key, UploadId: &uploadID, PartNumber: &number, Body: body, ContentLength: &size,
+	}
+	in.ChecksumCRC32C, in.ChecksumAlgorithm = c.crc(sum)
+	out, err := c.s3.UploadPart(ctx, in, unsigned)
+	if err != nil {
+		return part{}, meaning(fmt.Sprintf("put part %d of", number), key, err)
+	}
+	return part{number: number, size: size, etag: aws.ToString(out.ETag), sum: sum, summed: true}, nil
+}
+
+// copyPart makes a part of n bytes of another object from offset on, without
+// moving them through this process.
+func (c *client) copyPart(ctx context.Context, key, uploadID string, number int32, from string, offset, n int64) (part, error) {
+	out, err := c.s3.UploadPartCopy(ctx, &awss3.UploadPartCopyInput{
+		Bucket: c.bucket, Key: &key, UploadId: &uploadID, PartNumber: &number,
+		CopySource:      aws.String(copySource(*c.bucket, from)),
+		CopySourceRange: aws.String(fmt.Sprintf("bytes=%d-%d", offset, offset+n-1)),
+	})
+	if err != nil {
+		return part{}, meaning(fmt.Sprintf("copy part %d of", number), key, err)
+	}
+	p := part{number: number, size: n, etag: aws.ToString(out.CopyPartResult.ETag)}
+	p.sum, p.summed = parseChecksum(aws.ToString(out.CopyPartResult.ChecksumCRC32C))
+	return p, nil
+}
+
+// parts yields the stored parts of a multipart upload.
+func (c *client) parts(ctx context.Context, key, uploadID string) iter.Seq2[part, error] {
+	return func(yield func(part, error) bool) {
+		pages := awss3.NewListPartsPaginator(c.s3, &awss3.ListPartsInput{Bucket: c.bucket, Key: &key, UploadId: &uploadID})
+		for pages.HasMorePages() {
+			page, err := pages.NextPage(ctx)
+			if err != nil {
+				yield(part{}, meaning("list parts of", key, err))
+				return
+			}
+			for _, p := range page.Parts {
+				found := part{number: *p.PartNumber, size: aws.ToInt64(p.Size), etag: aws.ToString(p.ETag), modified: aws.ToTime(p.LastModified)}
+				found.sum, found.summed = parseChecksum(aws.ToString(p.ChecksumCRC32C))
+				if !yield(found, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// complete makes the object of its parts. Where the checksums of all of them are
+// known, S3 also has to find that of the whole right.
+func (c *client) complete(ctx context.Context, key, uploadID string, parts []part) error {
+	in := &awss3.CompleteMultipartUploadInput{Bucket: c.bucket, Key: &key, UploadId: &uploadID}
+	list := make([]types.CompletedPart, len(parts))
+	var whole checksum
+	summed := c.checksums
+	for i := range parts {
+		p := &parts[i]
+		list[i] = types.CompletedPart{PartNumber: &p.number, ETag: &p.etag}
+		if c.checksums && p.summed {
+			list[i].ChecksumCRC32C = aws.String(p.sum.String())
+		}
+		summed = summed && p.summed
+		whole = whole.join(p.sum, p.size)
+	}
+	if summed {
+		in.ChecksumCRC32C, in.ChecksumType = aws.String(whole.String()), types.ChecksumTypeFullObject
+	}
+	in.MultipartUpload = &types.CompletedMultipartUpload{Parts: list}
+	_, err := c.s3.CompleteMultipartUpload(ctx, in)
+	return meaning("complete", key, err)
+}
+
+// abort removes a multipart upload with all its parts. One that is not there is
+// as good as removed.
+func (c *client) abort(ctx context.Context, key, uploadID string) error {
+	_, err := c.s3.AbortMultipartUpload(ctx, &awss3.AbortMultipartUploadInput{Bucket: c.bucket, Key: &key, UploadId: &uploadID})
+	if err = meaning("abort", key, err); err == errNoUpload || err == errMissing {
+		return nil
+	}
+	return err
+}
+
+// begun is a multipart upload in a listing.
+type begun struct {
+	key, uploadID string
+	at            time.Time
+}
+
+// multiparts yields the multipart uploads whose keys begin with prefix.
+func (c *client) multiparts(ctx context.Context, prefix string) iter.Seq2[begun, error] {
+	return func(yield func(begun, error) bool) {
+		in := &awss3.ListMultipartUploadsInput{Bucket: c.bucket, Prefix: &prefix}
+		for {
+			page, err := c.s3.ListMultipartUploads(ctx, in)
+			if err != nil {
+				yield(begun{}, meaning("list multipart uploads of", prefix, err))
+				return
+			}
+			for _, u := range page.Uploads {
+				if !yield(begun{*u.Key, *u.UploadId, aws.ToTime(u.Initiated)}, nil) {
+					return
+				}
+			}
+			if !aws.ToBool(page.IsTruncated) {
+				return
+			}
+			in.KeyMarker, in.UploadIdMarker = page.NextKeyMarker, page.NextUploadIdMarker
+		}
+	}
+}

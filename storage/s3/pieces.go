@@ -1,0 +1,62 @@
+package s3
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/ranges"
+)
+
+// The index remembers, for each piece of an upload, a name and a tag that only
+// this package reads:
+//
+//	"layout"   the layout, in JSON; covers no bytes
+//	"pN"       part N; its ETag and checksum
+//	"fA-B"     a fragment
+//	"file"     the file, put at once
+const (
+	layoutName = "layout"
+	fileName   = "file"
+)
+
+func (l layout) piece() storage.Piece {
+	text, _ := json.Marshal(l) // a string and a number
+	return storage.Piece{Name: layoutName, Tag: string(text)}
+}
+
+func partName(number int32) string { return fmt.Sprintf("p%d", number) }
+
+// partPiece is the piece that a stored part makes, if it is as long as its cell.
+func (l layout) partPiece(p part, size int64) (storage.Piece, bool) {
+	r, ok := l.at(p.number, size)
+	return storage.Piece{Range: r, Name: partName(p.number), Tag: p.tag()}, ok && r.Len() == p.size
+}
+
+func fragmentPiece(r ranges.Range) storage.Piece {
+	return storage.Piece{Range: r, Name: fmt.Sprintf("f%x-%x", r.Start, r.End)}
+}
+
+// fragments are the fragments of up that share bytes with r, the longest first:
+// a short one may have been merged into it since, and be gone.
+func fragments(up storage.Upload, r ranges.Range) []ranges.Range {
+	var out []ranges.Range
+	for _, p := range up.Pieces {
+		if p.Name[0] == 'f' && p.Name != fileName && !p.Range.Intersect(r).Empty() {
+			out = append(out, p.Range)
+		}
+	}
+	sortByLength(out)
+	return out
+}
+
+// layoutOf returns the layout that up has: that which was decided, or, for an
+// upload that fits one cell, that of a single put. It has none before either.
+func (s *Store) layoutOf(up storage.Upload) (layout, bool) {
+	if p, ok := up.Pieces[layoutName]; ok {
+		var l layout
+		return l, json.Unmarshal([]byte(p.Tag), &l) == nil
+	}
+	single := layout{Cell: s.opts.cell}
+	return single, single.single(up)
+}

@@ -1,0 +1,51 @@
+package s3
+
+import (
+	"fmt"
+	"sync/atomic"
+	"testing"
+
+	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/storagetest"
+	"github.com/holdfast-upload/holdfast/test/servers"
+)
+
+var buckets atomic.Int32
+
+// useKeys makes the SDK find the credentials of the test server, as it finds them
+// in production.
+func useKeys(t *testing.T) {
+	t.Setenv("AWS_ACCESS_KEY_ID", servers.AccessKey)
+	t.Setenv("AWS_SECRET_ACCESS_KEY", servers.SecretKey)
+}
+
+// options are those of an empty bucket on the server.
+func options(endpoint string) Options {
+	return Options{
+		Bucket: fmt.Sprintf("bucket-%d", buckets.Add(1)), Endpoint: endpoint, PathStyle: true,
+		CreateBucket: true, Memory: 64 * mib, cell: minPart,
+	}
+}
+
+func mustOpen(t *testing.T, opts Options) *Store {
+	t.Helper()
+	s, err := Open(t.Context(), opts)
+	if err != nil {
+		t.Fatalf("open: %v", err)
+	}
+	return s
+}
+
+func TestS3KeepsThePromisesOfAStore(t *testing.T) {
+	useKeys(t)
+	endpoint := servers.S3(t).URL("http")
+	for name, size := range map[string]int64{"one cell": 200_003, "three cells": 2*minPart + 100_003} {
+		t.Run(name, func(t *testing.T) {
+			storagetest.TestStore(t, func(t *testing.T) storagetest.Harness {
+				opts := options(endpoint)
+				open := func() storage.Store { return mustOpen(t, opts) }
+				return storagetest.Harness{Open: open, Node: open, Size: size}
+			})
+		})
+	}
+}

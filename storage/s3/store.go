@@ -1,0 +1,121 @@
+// Package s3 is the store in an S3 bucket, which any number of nodes may share.
+//
+// An upload is a multipart upload whose parts are numbered by the offset of their
+// bytes, never by the order in which they came: so a part that comes twice, late
+// or from a node that lost its lock puts the same bytes in the same place. What
+// ends in the middle of a part is kept as a fragment, an object named by its
+// range, until the part is whole. Every object is written once, and the state of
+// an upload is which of them exist; there is nothing to read, change and write.
+//
+// A file that is no larger than a part is put at once.
+package s3
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"golang.org/x/sync/singleflight"
+
+	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/ranges"
+)
+
+// Options say where the bucket is and how to use it.
+type Options struct {
+	Bucket string
+	// Endpoint is the URL of an S3 that is not Amazon's, "" for Amazon's.
+	Endpoint string
+	Region   string
+	// PathStyle puts the bucket into the path of a URL, not its host.
+	PathStyle bool
+	// Prefix begins every key.
+	Prefix string
+	// CreateBucket makes the bucket if it is missing.
+	CreateBucket bool
+	// NoChecksums is for an S3 that knows no x-amz-checksum-crc32c.
+	NoChecksums bool
+	// StorageClass, Encryption and EncryptionKey are for the finished file: see
+	// x-amz-storage-class, x-amz-server-side-encryption and
+	// x-amz-server-side-encryption-aws-kms-key-id. "" is the bucket's default.
+	StorageClass, Encryption, EncryptionKey string
+	// Memory is how many bytes of all uploads together are held in memory; what is
+	// beyond goes to temporary files.
+	Memory int64
+
+	cell int64 // the size near which cells are best, goodCell if 0
+}
+
+// Store is a storage.Store in a bucket. Create it with Open.
+type Store struct {
+	opts   Options
+	client *client
+	budget *budget
+	tails  *tails
+
+	deciding singleflight.Group // layouts, by upload id
+	mu       sync.Mutex
+	layouts  map[string]decided
+}
+
+// decided is a layout that this process has seen decided.
+type decided struct {
+	layout
+	at time.Time
+}
+
+var (
+	_ storage.Store    = (*Store)(nil)
+	_ storage.Cleaner  = (*Store)(nil)
+	_ storage.Checker  = (*Store)(nil)
+	_ storage.Concater = (*Store)(nil)
+)
+
+// Open returns the store in a bucket, after it has seen that the bucket is there.
+func Open(ctx context.Context, opts Options) (*Store, error) {
+	if opts.cell == 0 {
+		opts.cell = goodCell
+	}
+	sdk, err := connect(ctx, opts)
+	if err != nil {
+		return nil, err
+	}
+	b := newBudget(opts.Memory)
+	s := &Store{
+		opts: opts, budget: b, tails: newTails(), layouts: map[string]decided{},
+		client: &client{s3: sdk, bucket: &opts.Bucket, checksums: !opts.NoChecksums,
+			class: types.StorageClass(opts.StorageClass), sse: types.ServerSideEncryption(opts.Encryption), sseKey: notEmpty(opts.EncryptionKey)},
+	}
+	b.reclaim = s.tails.dropOldest
+	return s, s.client.bucketIsThere(ctx, opts)
+}
+
+// Check implements storage.Checker.
+func (s *Store) Check(ctx context.Context) error {
+	_, err := s.client.head(ctx, s.liveKey("check", "record"))
+	if errors.Is(err, errMissing) {
+		return nil
+	}
+	return err
+}
+
+// Open implements storage.Store.
+func (s *Store) Open(ctx context.Context, up storage.Upload, offset int64) (io.ReadCloser, error) {
+	if up.Size == 0 {
+		return io.NopCloser(new(buffer).reader()), nil
+	}
+	body, err := s.client.open(ctx, s.fileKey(up.ID), offset, 0)
+	if errors.Is(err, errMissing) {
+		return nil, fmt.Errorf("open %s: %w: its file is missing", up.ID, storage.ErrGone)
+	}
+	return body, err
+}
+
+func sortByLength(rs []ranges.Range) {
+	slices.SortFunc(rs, func(a, b ranges.Range) int { return int(min(1, max(-1, b.Len()-a.Len()))) })
+}

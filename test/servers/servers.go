@@ -1,0 +1,130 @@
+// Package servers starts the real servers that tests run against: an S3 server
+// and a Redis server, each on a port of its own, gone when the test ends. One that
+// is not installed fails the test.
+package servers
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// The keys with which S3 is reached.
+const (
+	AccessKey = "holdfast"
+	SecretKey = "holdfast-secret"
+)
+
+// Server is a running server.
+type Server struct {
+	Addr string // HOST:PORT
+
+	t     testing.TB
+	start func() *exec.Cmd
+	cmd   *exec.Cmd
+}
+
+// S3 starts an S3 server with no bucket in it.
+func S3(t testing.TB) *Server {
+	t.Helper()
+	dir := t.TempDir()
+	s := &Server{Addr: freeAddr(t), t: t}
+	s.start = func() *exec.Cmd {
+		cmd := exec.Command(find(t, "versitygw"), "--port", s.Addr, "--keep-alive", "--quiet", "posix", dir)
+		cmd.Env = append(os.Environ(), "ROOT_ACCESS_KEY="+AccessKey, "ROOT_SECRET_KEY="+SecretKey)
+		return cmd
+	}
+	s.Start()
+	t.Cleanup(s.Kill)
+	return s
+}
+
+// Redis starts a Redis server that keeps nothing on disk.
+func Redis(t testing.TB) *Server {
+	t.Helper()
+	s := &Server{Addr: freeAddr(t), t: t}
+	s.start = func() *exec.Cmd {
+		host, port, _ := net.SplitHostPort(s.Addr)
+		return exec.Command(find(t, "redis-server"), "--bind", host, "--port", port, "--save", "", "--appendonly", "no")
+	}
+	s.Start()
+	t.Cleanup(s.Kill)
+	return s
+}
+
+// Start starts the server again after Kill, and waits until it listens.
+func (s *Server) Start() {
+	s.t.Helper()
+	s.cmd = s.start()
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := s.cmd.Start(); err != nil {
+		s.t.Fatalf("start %s: %v", s.cmd.Path, err)
+	}
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		conn, err := net.Dial("tcp", s.Addr)
+		if err == nil {
+			conn.Close()
+			return
+		}
+		if time.Now().After(deadline) {
+			s.t.Fatalf("%s does not listen: %v", s.cmd.Path, err)
+		}
+	}
+}
+
+// Kill ends the server at once.
+func (s *Server) Kill() {
+	if s.cmd == nil {
+		return
+	}
+	_ = s.cmd.Process.Kill() // it may be gone already
+	_ = s.cmd.Wait()
+	s.cmd = nil
+}
+
+// Signal sends the server a signal, such as SIGSTOP.
+func (s *Server) Signal(sig os.Signal) {
+	if err := s.cmd.Process.Signal(sig); err != nil {
+		s.t.Fatalf("signal %s: %v", s.cmd.Path, err)
+	}
+}
+
+// URL is where the server is found.
+func (s *Server) URL(scheme string) string { return fmt.Sprintf("%s://%s", scheme, s.Addr) }
+
+// find looks for a program on the PATH and where go install puts it.
+func find(t testing.TB, name string) string {
+	if path, err := exec.LookPath(name); err == nil {
+		return path
+	}
+	for _, dir := range []string{os.Getenv("GOBIN"), goBin()} {
+		path := filepath.Join(dir, name)
+		if info, err := os.Stat(path); dir != "" && err == nil && !info.IsDir() {
+			return path
+		}
+	}
+	t.Fatalf("%s is not installed; run the tests by `make test`, which installs it", name)
+	return ""
+}
+
+func goBin() string {
+	out, err := exec.Command("go", "env", "GOPATH").Output()
+	if err != nil || len(out) < 2 {
+		return ""
+	}
+	return filepath.Join(string(out[:len(out)-1]), "bin")
+}
+
+func freeAddr(t testing.TB) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
