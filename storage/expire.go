@@ -2,8 +2,6 @@ package storage
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"time"
 )
 
@@ -46,54 +44,3 @@ func (u *Uploads) remove(ctx context.Context, up Upload, why EventType) error {
 	return nil
 }
 
-// Sweep looks at every upload that is not over: it finishes those that are
-// complete, removes those that have expired, and clears leftovers away. What
-// fails is tried again by the next Sweep; the errors are returned together.
-func (u *Uploads) Sweep(ctx context.Context) error {
-	var errs []error
-	for id, err := range u.store.List(ctx) {
-		if err != nil {
-			errs = append(errs, fmt.Errorf("list uploads: %w", err))
-			break
-		}
-		if err := u.sweepOne(ctx, id); err != nil {
-			errs = append(errs, err)
-		}
-	}
-	if c, ok := u.store.(Cleaner); ok {
-		errs = append(errs, c.Clean(ctx, u.opts.Now().Add(-max(keepGone, u.opts.ExpireAfter))))
-	}
-	return errors.Join(errs...)
-}
-
-func (u *Uploads) sweepOne(ctx context.Context, id string) error {
-	up, err := u.store.Load(ctx, id)
-	switch {
-	case errors.Is(err, ErrNotFound):
-		return nil
-	case errors.Is(err, ErrGone):
-		return u.store.Delete(ctx, id) // half a delete: do the other half
-	case err != nil:
-		return err
-	case u.expired(up):
-		return u.remove(ctx, up, Expired)
-	}
-	_, err = u.settle(ctx, up)
-	return err
-}
-
-// Run sweeps every interval until ctx is done.
-func (u *Uploads) Run(ctx context.Context, interval time.Duration) {
-	tick := time.NewTicker(interval)
-	defer tick.Stop()
-	for {
-		if err := u.Sweep(ctx); err != nil && ctx.Err() == nil {
-			u.opts.Log.WarnContext(ctx, "a sweep was not complete", "error", err)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-	}
-}

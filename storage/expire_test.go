@@ -281,6 +281,7 @@ func TestRunSweepsUntilItsContextEnds(t *testing.T) {
 		data := storagetest.Content(1, fileSize)
 		ctx, cancel := context.WithCancel(w.ctx)
 		ended := make(chan struct{})
+		w.uploads = storage.New(w.memory, new(storage.LocalLocker), new(storage.LocalIndex), w.opts)
 		go func() {
 			defer close(ended)
 			w.uploads.Run(ctx, time.Hour)
@@ -289,10 +290,36 @@ func TestRunSweepsUntilItsContextEnds(t *testing.T) {
 		w.create(storage.Record{ID: "old", Size: fileSize})
 		w.memory.Inject(failFirst(storagetest.Finish, storagetest.FailsButPersists))
 		_, _ = w.uploads.Write(w.ctx, "it", 0, bytes.NewReader(data))
-		time.Sleep(time.Hour + 1)
+		time.Sleep(12 * time.Hour) // it may have been looked at before, and then is left alone for a while
 		w.wantEvents("it", storage.Created, storage.Finished)
 		time.Sleep(day + time.Hour)
 		w.wantEvents("old", storage.Created, storage.Expired)
+		cancel()
+		<-ended
+	})
+}
+
+// Of the nodes that share a store, one sweeps at a time.
+func TestRunLeavesTheSweepToTheNodeThatHasTheLock(t *testing.T) {
+	expiring(t, func(w *world) {
+		locker := new(storage.LocalLocker)
+		w.uploads = storage.New(w.memory, locker, new(storage.LocalIndex), w.opts)
+		unlock, err := locker.Lock(w.ctx, ".sweep", func() {})
+		if err != nil {
+			w.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(w.ctx)
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			w.uploads.Run(ctx, time.Hour)
+		}()
+		w.create(storage.Record{ID: "it", Size: fileSize})
+		time.Sleep(2 * day)
+		w.wantEvents("it", storage.Created)
+		unlock()
+		time.Sleep(2 * time.Hour)
+		w.wantEvents("it", storage.Created, storage.Expired)
 		cancel()
 		<-ended
 	})
