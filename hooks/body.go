@@ -88,10 +88,12 @@ func (b *Body) Read(p []byte) (int, error) {
 // Expect implements storage.Expecting.
 func (b *Body) Expect() int64 { return b.length }
 
-// Close implements io.Closer.
+// Close lets go of the Stopper. It leaves the body itself to the server, which
+// knows whether the client has been allowed to send it: to close it here would be
+// to wait for bytes that may never come, with the answer not sent yet.
 func (b *Body) Close() error {
 	b.off()
-	return b.src.Close()
+	return nil
 }
 
 // Err is the error that ended the body: nil while it lasts, io.EOF for a proper end.
