@@ -62,15 +62,18 @@ func New(uploads *storage.Uploads, opts Options) (*Door, error) {
 	composer.UseLengthDeferrer(s)
 	composer.UseLocker(&locker{uploads})
 	tusd, err := handler.NewHandler(handler.Config{
-		StoreComposer:           composer,
-		BasePath:                opts.URLs.BasePath,
-		MaxSize:                 uploads.MaxSize(),
-		NetworkTimeout:          opts.IdleTimeout,
-		AcquireLockTimeout:      opts.LockTimeout,
-		RespectForwardedHeaders: true, // set by tellOrigin
-		DisableDownload:         true, // the file is served in one place for all doors
-		Cors:                    &handler.CorsConfig{Disable: true},
-		Logger:                  silent(),
+		StoreComposer:      composer,
+		BasePath:           opts.URLs.BasePath,
+		MaxSize:            uploads.MaxSize(),
+		NetworkTimeout:     opts.IdleTimeout,
+		AcquireLockTimeout: opts.LockTimeout,
+		// tusd keeps every request in memory for so long after its end, for stores
+		// that still work on it. This one works on whether or not anybody waits.
+		GracefulRequestCompletionTimeout: 10 * time.Millisecond,
+		RespectForwardedHeaders:          true, // set by tellOrigin
+		DisableDownload:                  true, // the file is served in one place for all doors
+		Cors:                             &handler.CorsConfig{Disable: true},
+		Logger:                           silent(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("set up tusd's handler: %w", err)
