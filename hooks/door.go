@@ -25,6 +25,17 @@ type Door interface {
 	http.Handler
 }
 
+// Options is what every door needs besides the core.
+type Options struct {
+	URLs URLs
+	// IdleTimeout is how long a client may send, or take, nothing.
+	IdleTimeout time.Duration
+	// LockTimeout is how long a request waits for another of the same upload to end.
+	LockTimeout time.Duration
+	Stopper     *Stopper
+	Log         *slog.Logger
+}
+
 // CORS says which web pages may use the doors from a browser.
 type CORS struct {
 	// Origins are the allowed ones, such as "https://app.example.com"; "*" allows

@@ -2,7 +2,6 @@ package hooks
 
 import (
 	"fmt"
-	"mime"
 	"net/http"
 	"time"
 
@@ -20,42 +19,13 @@ func ServeFile(w http.ResponseWriter, r *http.Request, uploads *storage.Uploads,
 	}
 	defer file.Close()
 	h := w.Header()
-	h.Set("Content-Type", contentType(up.Metadata))
-	h.Set("Content-Disposition", disposition(up.Metadata))
+	h.Set("Content-Type", up.ContentType())
+	h.Set("Content-Disposition", up.Disposition())
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Content-Security-Policy", "sandbox")
 	h.Set("ETag", fmt.Sprintf(`"%s-%x"`, up.ID, up.Created.UnixNano()))
 	http.ServeContent(&patientWriter{w, http.NewResponseController(w), idle}, r, "", up.Touched, file)
 	return nil
-}
-
-// Filename is the name that the client gave the file, "" if none: clients put it
-// under "filename" or "name".
-func Filename(meta map[string]string) string {
-	if name := meta["filename"]; name != "" {
-		return name
-	}
-	return meta["name"]
-}
-
-func contentType(meta map[string]string) string {
-	for _, key := range []string{"filetype", "type", "contentType"} {
-		if typ, params, err := mime.ParseMediaType(meta[key]); err == nil {
-			if clean := mime.FormatMediaType(typ, params); clean != "" {
-				return clean
-			}
-		}
-	}
-	return "application/octet-stream"
-}
-
-func disposition(meta map[string]string) string {
-	if name := Filename(meta); name != "" {
-		if d := mime.FormatMediaType("attachment", map[string]string{"filename": name}); d != "" {
-			return d
-		}
-	}
-	return "attachment"
 }
 
 // patientWriter gives a client that takes a file its time, as long as it takes

@@ -43,4 +43,3 @@ func (u *Uploads) remove(ctx context.Context, up Upload, why EventType) error {
 	u.notify(ctx, why, up)
 	return nil
 }
-

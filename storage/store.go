@@ -13,7 +13,8 @@ import (
 // Every method may be called at any time, by several goroutines and for the
 // same upload. Every write may fail, may fail after having happened, and may be
 // repeated: doing a thing twice is the same as doing it once. Errors that may
-// pass are ErrUnavailable or ErrNoSpace. Ids have passed CheckID.
+// pass are ErrUnavailable or ErrNoSpace. Ids have passed CheckID, and an Upload is
+// one that Create or Load has shown, however long ago.
 type Store interface {
 	// Create writes rec down for good before it returns. It returns ErrExists,
 	// and changes nothing, if the id is taken by whatever state of an upload, and
@@ -26,7 +27,8 @@ type Store interface {
 	Load(ctx context.Context, id string) (Upload, error)
 
 	// Declare sets the size of an upload that was created with none. It returns
-	// ErrSizeConflict if another size was declared before.
+	// ErrSizeConflict if another size was declared before. That of an upload that was
+	// deleted may be set in vain.
 	Declare(ctx context.Context, id string, size int64) error
 
 	// Write stores the body of a chunk, until that ends or fails. The caller sees
@@ -36,8 +38,10 @@ type Store interface {
 	// never two calls at once, all before Write returns, and as early as the
 	// store can, so that a reader of the state sees a long write advance. What
 	// stored returns is the upload as it is known then.
-	// Bytes at offsets that were stored before are read and dropped: the first
-	// ones stay. Between concurrent writes of one offset, one of them wins.
+	// Bytes at offsets that up says were received are read and dropped: the first
+	// ones stay. Of others that are there by now, one or the other stays. What is
+	// written to an upload that was deleted meanwhile may be lost without an error;
+	// it does not bring the upload back.
 	//
 	// If Write returns nil, every byte that the body yielded is stored and was
 	// reported, by this call or by another. A failing body is no failure of Write:
@@ -47,7 +51,7 @@ type Store interface {
 
 	// Finish turns a complete upload into its file. After it has returned nil,
 	// Load says Finished and Owed. It returns ErrIncomplete if the store lacks
-	// bytes that up says it has.
+	// bytes that up says it has. Pieces that up lacks are looked for.
 	Finish(ctx context.Context, up Upload) error
 
 	// Retire notes that the event of a finished upload was told: it is not Owed any

@@ -75,25 +75,19 @@ func (s *Server) routes() (http.Handler, error) {
 }
 
 func (s *Server) doors() (http.Handler, error) {
-	urls := hooks.URLs{BasePath: s.cfg.BasePath, TrustForwarded: s.cfg.ForwardedHeaders}
-	tusDoor, err := tus.New(s.uploads, tus.Options{
-		URLs:        urls,
+	opts := hooks.Options{
+		URLs:        hooks.URLs{BasePath: s.cfg.BasePath, TrustForwarded: s.cfg.ForwardedHeaders},
 		IdleTimeout: s.cfg.IdleTimeout,
 		LockTimeout: s.cfg.LockTimeout,
 		Stopper:     s.stopper,
 		Log:         s.log,
-	})
+	}
+	tusDoor, err := tus.New(s.uploads, opts)
 	if err != nil {
 		return nil, fmt.Errorf("open the tus door: %w", err)
 	}
 	// First, because a Content-Range decides, whatever else the request says.
-	rangeDoor := contentrange.New(s.uploads, contentrange.Options{
-		URLs:        urls,
-		IdleTimeout: s.cfg.IdleTimeout,
-		LockTimeout: s.cfg.LockTimeout,
-		Stopper:     s.stopper,
-		Log:         s.log,
-	})
+	rangeDoor := contentrange.New(s.uploads, opts)
 	return hooks.Router(hooks.CORS{Origins: s.cfg.CORSOrigins}, s.log, rangeDoor, tusDoor), nil
 }
 

@@ -154,7 +154,7 @@ func list(set ranges.Set) []string {
 }
 
 func name(up storage.Upload) string {
-	if n := hooks.Filename(up.Metadata); n != "" {
+	if n := up.Filename(); n != "" {
 		return n
 	}
 	return up.ID

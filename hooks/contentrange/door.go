@@ -22,35 +22,22 @@ package contentrange
 
 import (
 	"fmt"
-	"log/slog"
 	"net/http"
-	"time"
 
 	"github.com/holdfast-upload/holdfast/hooks"
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
-// Options is what the door needs besides the core.
-type Options struct {
-	URLs hooks.URLs
-	// IdleTimeout is how long a client may send, or take, nothing.
-	IdleTimeout time.Duration
-	// LockTimeout is how long a PUT of a whole file waits for another to end.
-	LockTimeout time.Duration
-	Stopper     *hooks.Stopper
-	Log         *slog.Logger
-}
-
 // Door is the Content-Range door. Create it with New.
 type Door struct {
 	uploads *storage.Uploads
-	opts    Options
+	opts    hooks.Options
 }
 
 var _ hooks.Door = (*Door)(nil)
 
 // New returns the door to uploads.
-func New(uploads *storage.Uploads, opts Options) *Door {
+func New(uploads *storage.Uploads, opts hooks.Options) *Door {
 	return &Door{uploads, opts}
 }
 

@@ -13,7 +13,6 @@ package tus
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"strconv"
 	"time"
@@ -32,28 +31,17 @@ const (
 	maxMetadata = 64 << 10
 )
 
-// Options is what the door needs besides the core.
-type Options struct {
-	URLs hooks.URLs
-	// IdleTimeout is how long a client may send nothing.
-	IdleTimeout time.Duration
-	// LockTimeout is how long a request waits for another of the same upload to end.
-	LockTimeout time.Duration
-	Stopper     *hooks.Stopper
-	Log         *slog.Logger
-}
-
 // Door is the tus door. Create it with New.
 type Door struct {
 	uploads *storage.Uploads
-	opts    Options
+	opts    hooks.Options
 	tusd    *handler.Handler
 }
 
 var _ hooks.Door = (*Door)(nil)
 
 // New returns the door to uploads.
-func New(uploads *storage.Uploads, opts Options) (*Door, error) {
+func New(uploads *storage.Uploads, opts hooks.Options) (*Door, error) {
 	composer := handler.NewStoreComposer()
 	s := &store{uploads}
 	composer.UseCore(s)
