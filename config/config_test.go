@@ -361,3 +361,15 @@ func TestSizes(t *testing.T) {
 		}
 	}
 }
+
+func TestHealthAsksWhereTheServerListens(t *testing.T) {
+	w := &world{env: map[string]string{"HOLDFAST_LISTEN": "127.0.0.1:9", "HOLDFAST_MAX_SIZE": "5GiB"}}
+	got, err := w.parse("health")
+	if err != nil || got.Name != "health" || got.Config.Listen != "127.0.0.1:9" {
+		t.Errorf("%+v, %v", got, err)
+	}
+	path := writeYAML(t, "listen: ':7'\nmax-size: 5GiB\n")
+	if got, err = new(world).parse("health", "--config", path); err != nil || got.Config.Listen != ":7" {
+		t.Errorf("by file: %+v, %v", got, err)
+	}
+}

@@ -16,7 +16,7 @@ var ErrPrinted = errors.New("printed")
 
 // Command is what the command line asks for.
 type Command struct {
-	Name   string // the command: "serve"
+	Name   string // the command: "serve" or "health"
 	Config Config // its settings
 }
 
@@ -37,8 +37,16 @@ type commandLine struct {
 
 	Serve Config `cmd:"" default:"withargs" help:"Take uploads and keep them. This is what holdfast does if no command is named."`
 
+	Health health `cmd:"" help:"Ask the server on this machine whether it lives, and exit with 0 if it does: for the health check of a container."`
+
 	getenv  func(string) (string, bool)
 	origins map[string]string // of settings that came from elsewhere than a flag
+}
+
+// health is the part of Config that tells where to ask.
+type health struct {
+	Listen  string `name:"listen" default:":8080" placeholder:"HOST:PORT" help:"Address that the server listens on."`
+	TLSCert string `name:"tls-cert" placeholder:"FILE" help:"Set if the server speaks HTTPS."`
 }
 
 // Parse reads the command line, without the program's name, and all that it
@@ -65,6 +73,9 @@ func Parse(args []string, world World) (Command, error) {
 		return Command{}, ErrPrinted
 	case err != nil:
 		return Command{}, err
+	}
+	if ctx.Command() == "health" {
+		return Command{Name: "health", Config: Config{Listen: cli.Health.Listen, TLSCert: cli.Health.TLSCert}}, nil
 	}
 	cli.Serve.BasePath = slashed(cli.Serve.BasePath)
 	if err := cli.Serve.validate(cli.name); err != nil {

@@ -31,7 +31,8 @@ func run(args []string, getenv func(string) (string, bool), stdout, stderr io.Wr
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // so that a second signal ends the process at once
 	slog.SetDefault(newLog(stderr, command.Config))
-	if err := serve(ctx, command.Config, slog.Default()); err != nil {
+	do := map[string]func(context.Context, config.Config, *slog.Logger) error{"serve": serve, "health": health}
+	if err := do[command.Name](ctx, command.Config, slog.Default()); err != nil {
 		fmt.Fprintf(stderr, "holdfast: %v\n", err)
 		return 1
 	}

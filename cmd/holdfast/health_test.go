@@ -1,0 +1,18 @@
+package main
+
+import (
+	"testing"
+)
+
+func TestHealthTellsWhetherTheServerOnThisMachineLives(t *testing.T) {
+	s := start(t, testConfig(t), nil)
+	cfg := testConfig(t)
+	cfg.Listen = s.Addr().String()
+	if err := health(t.Context(), cfg, nil); err != nil {
+		t.Errorf("a server that lives: %v", err)
+	}
+	s.stop(t)
+	if err := health(t.Context(), cfg, nil); err == nil {
+		t.Error("a server that is gone was found healthy")
+	}
+}
