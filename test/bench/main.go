@@ -1,0 +1,120 @@
+// Command bench measures holdfast's real binary beside tusd's file store, in one
+// run on one machine, and prints a table in Markdown.
+//
+// Each measurement is a fresh server over an empty directory. The servers take
+// turns, and of several runs the median counts. It reads what a process has used
+// from /proc, and so runs on Linux only.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+
+	"github.com/holdfast-upload/holdfast/test"
+)
+
+const module = "github.com/holdfast-upload/holdfast"
+
+// bench is one run of the command.
+type bench struct {
+	dir        string // for binaries and data
+	runs       int
+	tusdLocker string
+	results    map[key][]usage
+}
+
+// key names a cell of the table.
+type key struct{ work, contender string }
+
+func main() {
+	b := bench{results: map[key][]usage{}}
+	flag.IntVar(&b.runs, "runs", 3, "how often to measure each; the median counts")
+	flag.StringVar(&b.dir, "dir", "", "directory on the disk to measure on; the system's for temporary files if empty")
+	flag.StringVar(&b.tusdLocker, "tusd-locker", "file", "tusd's locker: file, as its command has it, or memory")
+	flag.Parse()
+	if err := b.run(); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func (b *bench) run() error {
+	dir, err := os.MkdirTemp(b.dir, "holdfast-bench")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	b.dir = dir
+	if err := b.build(); err != nil {
+		return err
+	}
+	for n := range b.runs {
+		for _, work := range works {
+			for _, c := range contenders {
+				used, err := b.measure(work, c, n == 0)
+				if err != nil {
+					return fmt.Errorf("%s: %s: %w", c.name, work.name, err)
+				}
+				fmt.Fprintf(os.Stderr, "run %d: %-28s %-18s %v\n", n+1, work.name, c.name, used)
+				k := key{work.name, c.name}
+				b.results[k] = append(b.results[k], used)
+			}
+		}
+	}
+	b.print(os.Stdout)
+	return nil
+}
+
+func (b *bench) build() error {
+	for _, pkg := range []string{"/cmd/holdfast", "/test/peer/tusd"} {
+		cmd := exec.Command("go", "build", "-o", b.dir+string(filepath.Separator), module+pkg)
+		cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
+		if err := cmd.Run(); err != nil {
+			return fmt.Errorf("build %s: %w", pkg, err)
+		}
+	}
+	return nil
+}
+
+// contender is a server to measure.
+type contender struct {
+	name string
+	args []string // of holdfast; nil for tusd
+}
+
+const peer = "tusd 2.9.2"
+
+var contenders = []contender{
+	{"holdfast", []string{}},
+	{"holdfast --no-sync", []string{"--no-sync"}},
+	{peer, nil},
+}
+
+func (b *bench) server(c contender, data string) *test.Server {
+	if c.args == nil {
+		return &test.Server{Argv: []string{filepath.Join(b.dir, "tusd"), "-data", data, "-locker", b.tusdLocker}}
+	}
+	return &test.Server{Bin: filepath.Join(b.dir, "holdfast"), Data: data, Args: c.args}
+}
+
+// measure lets a fresh server do some work, and tells what that took. The first
+// time it also verifies that the server has stored what it was sent.
+func (b *bench) measure(w work, c contender, verify bool) (usage, error) {
+	data := filepath.Join(b.dir, "data")
+	defer os.RemoveAll(data)
+	syscall.Sync() // what others wrote before must not count here
+	s := b.server(c, data)
+	if err := s.Start(); err != nil {
+		return usage{}, err
+	}
+	defer s.Kill()
+	paths, used, err := watch(s, w)
+	if err == nil && verify {
+		err = w.verify(s.Addr, paths)
+	}
+	return used, err
+}

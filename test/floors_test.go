@@ -1,0 +1,170 @@
+package test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/holdfast-upload/holdfast"
+
+// floors are the packages from the bottom up. Imports go strictly down: never up,
+// and never between two of one floor. A name that ends with "/" stands for all
+// that lie below it.
+var floors = [][]string{
+	{"storage/ranges", "config"},
+	{"storage"},
+	{"storage/"}, // the drivers: only cmd and tests import them
+	{"hooks"},
+	{"hooks/"}, // the doors
+	{"cmd/"},
+	{"test/", "test"},
+}
+
+const (
+	driverFloor = 2
+	cmdFloor    = 5
+)
+
+// tusd may be imported by its own door, and beside it by what is measured here.
+const tusd = "github.com/tus/tusd"
+
+// goPackage is what go list tells of a package.
+type goPackage struct {
+	ImportPath   string
+	Imports      []string
+	TestImports  []string
+	XTestImports []string
+}
+
+func TestImportsGoStrictlyDown(t *testing.T) {
+	t.Parallel()
+	list := exec.Command("go", "list", "-json", module+"/...")
+	out, err := list.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := 0
+	for dec := json.NewDecoder(strings.NewReader(string(out))); ; seen++ {
+		var p goPackage
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		for _, wrong := range p.violations() {
+			t.Error(wrong)
+		}
+	}
+	if seen < 8 {
+		t.Errorf("only %d packages were looked at", seen)
+	}
+}
+
+// violations tells of each import that is not allowed.
+func (p goPackage) violations() []string {
+	var wrong []string
+	from := strings.TrimPrefix(p.ImportPath, module+"/")
+	floor, ok := floorOf(from)
+	if !ok {
+		return []string{from + " stands on no floor: add it to floors"}
+	}
+	for _, path := range p.Imports {
+		if why := forbidden(from, floor, path); why != "" {
+			wrong = append(wrong, fmt.Sprintf("%s imports %s: %s", from, path, why))
+		}
+	}
+	for _, path := range slices.Concat(p.TestImports, p.XTestImports) {
+		if strings.HasPrefix(path, tusd) && !mayUseTusd(from) {
+			wrong = append(wrong, fmt.Sprintf("the tests of %s import tusd", from))
+		}
+	}
+	return wrong
+}
+
+// forbidden tells why a package may not import path, "" if it may.
+func forbidden(from string, floor int, path string) string {
+	if strings.HasPrefix(path, tusd) && !mayUseTusd(from) {
+		return "tusd belongs behind hooks/tus"
+	}
+	to, inside := strings.CutPrefix(path, module+"/")
+	if !inside {
+		return ""
+	}
+	below, ok := floorOf(to)
+	switch {
+	case !ok:
+		return "it stands on no floor"
+	case floor == len(floors)-1:
+		return ""
+	case below > floor:
+		return "imports go down"
+	case below == floor:
+		return "packages of one floor do not import each other"
+	case below == driverFloor && floor < cmdFloor:
+		return "only cmd and tests import drivers"
+	}
+	return ""
+}
+
+func mayUseTusd(from string) bool {
+	return from == "hooks/tus" || strings.HasPrefix(from, "test/")
+}
+
+// floorOf finds the floor of a package: an exact name wins over one ending with "/".
+func floorOf(path string) (floor int, ok bool) {
+	for i, names := range floors {
+		if slices.Contains(names, path) {
+			return i, true
+		}
+	}
+	for i, names := range floors {
+		for _, name := range names {
+			if strings.HasSuffix(name, "/") && strings.HasPrefix(path, name) {
+				return i, true
+			}
+		}
+	}
+	return 0, false
+}
+
+// A rule that nothing can break holds nothing.
+func TestImportsThatBreakTheFloorsAreFound(t *testing.T) {
+	t.Parallel()
+	const handler = tusd + "/v2/pkg/handler"
+	wrong := map[string]goPackage{
+		"up":                        {ImportPath: module + "/storage", Imports: []string{module + "/hooks"}},
+		"from a leaf":               {ImportPath: module + "/storage/ranges", Imports: []string{module + "/storage"}},
+		"from a leaf to another":    {ImportPath: module + "/storage/ranges", Imports: []string{module + "/config"}},
+		"from the core to a driver": {ImportPath: module + "/storage", Imports: []string{module + "/storage/disk"}},
+		"from a door to a driver":   {ImportPath: module + "/hooks/tus", Imports: []string{module + "/storage/disk"}},
+		"from driver to driver":     {ImportPath: module + "/storage/s3", Imports: []string{module + "/storage/disk"}},
+		"from door to door":         {ImportPath: module + "/hooks/contentrange", Imports: []string{module + "/hooks/tus"}},
+		"of tusd by another door":   {ImportPath: module + "/hooks/contentrange", Imports: []string{handler}},
+		"of tusd by a test":         {ImportPath: module + "/hooks", TestImports: []string{handler}},
+		"of tusd by cmd":            {ImportPath: module + "/cmd/holdfast", Imports: []string{handler}},
+		"by a stranger":             {ImportPath: module + "/util"},
+		"of a stranger":             {ImportPath: module + "/hooks", Imports: []string{module + "/util"}},
+	}
+	for name, p := range wrong {
+		if len(p.violations()) != 1 {
+			t.Errorf("import %s: %v", name, p.violations())
+		}
+	}
+	right := []goPackage{
+		{ImportPath: module + "/hooks/tus", Imports: []string{handler, module + "/hooks", module + "/storage", module + "/storage/ranges"}},
+		{ImportPath: module + "/cmd/holdfast", Imports: []string{module + "/storage/disk", module + "/config", module + "/hooks/tus"}},
+		{ImportPath: module + "/storage/disk", Imports: []string{module + "/storage"}, TestImports: []string{module + "/storage/storagetest"}},
+		{ImportPath: module + "/test/peer/tusd", Imports: []string{handler}},
+	}
+	for _, p := range right {
+		for _, found := range p.violations() {
+			t.Errorf("allowed, but refused: %s", found)
+		}
+	}
+}
