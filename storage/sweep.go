@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 const (
@@ -13,6 +16,8 @@ const (
 	// lookAgain is after how many sweeps Run looks again at an upload that was not
 	// complete and has not expired: to look costs requests to the store.
 	lookAgain = 10
+	// looksAtOnce is how many uploads are looked at side by side.
+	looksAtOnce = 16
 )
 
 // Sweep looks at every upload that is not over: it finishes those that are
@@ -45,7 +50,10 @@ func (u *Uploads) Run(ctx context.Context, interval time.Duration) {
 type sweeper struct {
 	uploads  *Uploads
 	patience time.Duration // 0 to look at every upload every time
-	next     map[string]time.Time
+
+	mu   sync.Mutex
+	next map[string]time.Time
+	errs []error
 }
 
 func (s *sweeper) sweepAlone(ctx context.Context, wait time.Duration) error {
@@ -62,31 +70,50 @@ func (s *sweeper) sweepAlone(ctx context.Context, wait time.Duration) error {
 func (s *sweeper) sweep(ctx context.Context) error {
 	u, now := s.uploads, s.uploads.opts.Now()
 	before := s.next
-	s.next = map[string]time.Time{}
-	var errs []error
+	s.next, s.errs = map[string]time.Time{}, nil
+	var looks errgroup.Group
+	looks.SetLimit(looksAtOnce)
 	for id, err := range u.store.List(ctx) {
 		if err != nil {
-			errs = append(errs, fmt.Errorf("list uploads: %w", err))
+			s.note("", time.Time{}, fmt.Errorf("list uploads: %w", err))
 			break
 		}
 		if at := before[id]; now.Before(at) {
-			s.next[id] = at
+			s.note(id, at, nil)
 			continue
 		}
-		up, err := u.sweepOne(ctx, id)
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		s.next[id] = now.Add(s.patience)
-		if at := u.Expires(up); !at.IsZero() && at.Before(s.next[id]) {
-			s.next[id] = at
-		}
+		looks.Go(func() error {
+			up, err := u.sweepOne(ctx, id)
+			s.note(id, s.lookAgain(up, now), err)
+			return nil
+		})
 	}
+	_ = looks.Wait() // what failed has been noted
 	if c, ok := u.store.(Cleaner); ok {
-		errs = append(errs, c.Clean(ctx, now.Add(-max(keepGone, u.opts.ExpireAfter))))
+		s.errs = append(s.errs, c.Clean(ctx, now.Add(-max(keepGone, u.opts.ExpireAfter))))
 	}
-	return errors.Join(errs...)
+	return errors.Join(s.errs...)
+}
+
+// note remembers when to look at an upload again, or what went wrong.
+func (s *sweeper) note(id string, next time.Time, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err != nil {
+		s.errs = append(s.errs, err)
+		return
+	}
+	s.next[id] = next
+}
+
+// lookAgain is when an upload that was looked at now is to be looked at again: when
+// it expires, or after a while.
+func (s *sweeper) lookAgain(up Upload, now time.Time) time.Time {
+	next := now.Add(s.patience)
+	if at := s.uploads.Expires(up); !at.IsZero() && at.Before(next) {
+		return at
+	}
+	return next
 }
 
 func (u *Uploads) sweepOne(ctx context.Context, id string) (Upload, error) {
