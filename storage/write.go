@@ -40,11 +40,12 @@ func (u *Uploads) Write(ctx context.Context, id string, offset int64, src io.Rea
 
 	u.begin(id)
 	defer u.end(id)
-	written := up.Clone()
+	written, alone := up.Clone(), false
 	err = u.store.Write(ctx, up, Chunk{offset, expected(src), in}, func(p Piece) Upload {
 		if known, err := u.index.Add(ctx, id, p); err == nil {
 			written = known
 		} else {
+			alone = true
 			written.Add(p)
 		}
 		return written.Clone()
@@ -53,8 +54,8 @@ func (u *Uploads) Write(ctx context.Context, id string, offset int64, src io.Rea
 		u.drop(ctx, id)
 		return up, err
 	}
-	if r := ranges.Of(offset, in.n); !written.Has(r) {
-		latest, loadErr := u.holding(ctx, id, r)
+	if r := ranges.Of(offset, in.n); alone || !written.Has(r) {
+		latest, loadErr := u.holding(ctx, id, r, alone)
 		if loadErr != nil {
 			return up, errors.Join(err, loadErr)
 		}
@@ -68,10 +69,14 @@ func (u *Uploads) Write(ctx context.Context, id string, offset int64, src io.Rea
 }
 
 // holding returns the upload as it is now: from the index if that knows of r,
-// which another write may have reported, or else from the store.
-func (u *Uploads) holding(ctx context.Context, id string, r ranges.Range) (Upload, error) {
-	if up, err := u.index.Get(ctx, id); err == nil && up.Has(r) {
-		return up, nil
+// which another write may have reported, or else from the store. A write that was
+// alone, because the index did not take its pieces, knows nothing of others: only
+// the store can tell whether it was the last.
+func (u *Uploads) holding(ctx context.Context, id string, r ranges.Range, alone bool) (Upload, error) {
+	if !alone {
+		if up, err := u.index.Get(ctx, id); err == nil && up.Has(r) {
+			return up, nil
+		}
 	}
 	return u.reload(ctx, id)
 }

@@ -1,0 +1,54 @@
+package storage_test
+
+import (
+	"bytes"
+	"context"
+	"testing"
+
+	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/storagetest"
+)
+
+// noIndex is an index that cannot be reached.
+type noIndex struct{}
+
+func (noIndex) Get(context.Context, string) (storage.Upload, error) {
+	return storage.Upload{}, storage.ErrUnavailable
+}
+func (noIndex) Put(context.Context, storage.Upload) (storage.Upload, error) {
+	return storage.Upload{}, storage.ErrUnavailable
+}
+func (noIndex) Add(context.Context, string, storage.Piece) (storage.Upload, error) {
+	return storage.Upload{}, storage.ErrUnavailable
+}
+func (noIndex) Drop(context.Context, string) error { return storage.ErrUnavailable }
+
+// Two nodes that write at the same time, with nothing between them but the store:
+// the one that ends last finds that the upload is complete, and says so.
+func TestLastWriteFinishesTheUploadWithoutAnIndex(t *testing.T) {
+	w := newWorld(t, storage.Options{})
+	a := storage.New(w.memory, new(storage.LocalLocker), noIndex{}, storage.Options{Log: quiet})
+	b := storage.New(w.memory.Node(), new(storage.LocalLocker), noIndex{}, storage.Options{Log: quiet})
+	data := storagetest.Content(1, fileSize)
+	half := int64(fileSize / 2)
+	if _, err := a.Create(w.ctx, storage.Record{ID: "it", Size: fileSize}); err != nil {
+		t.Fatal(err)
+	}
+	gate := storagetest.NewGate(bytes.NewReader(data[:10]), bytes.NewReader(data[10:half]))
+	first := make(chan storage.Upload, 1)
+	go func() {
+		up, err := a.Write(w.ctx, "it", 0, gate)
+		if err != nil {
+			t.Errorf("write of the first half: %v", err)
+		}
+		first <- up
+	}()
+	<-gate.Reached
+	if up, err := b.Write(w.ctx, "it", half, bytes.NewReader(data[half:])); err != nil || up.Finished {
+		t.Errorf("write of the second half: finished %v, %v", up.Finished, err)
+	}
+	gate.Open()
+	if up := <-first; !up.Finished {
+		t.Errorf("the write that ended last says %v, not finished", up.Received)
+	}
+}
