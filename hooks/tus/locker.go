@@ -5,6 +5,7 @@ import (
 
 	"github.com/tus/tusd/v2/pkg/handler"
 
+	"github.com/holdfast-upload/holdfast/hooks"
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
@@ -27,12 +28,15 @@ type lock struct {
 }
 
 // Lock implements handler.Lock.
-func (l *lock) Lock(ctx context.Context, requestUnlock func()) error {
+//
+// Asked to let go, the holder ends its body here, and not by tusd's callback: that
+// does nothing before tusd has begun to read, and nothing if it is called again.
+func (l *lock) Lock(ctx context.Context, _ func()) error {
 	x := exchangeOf(ctx)
 	if x.reads() {
 		return nil
 	}
-	unlock, err := l.uploads.Lock(ctx, l.id, requestUnlock)
+	unlock, err := l.uploads.Lock(ctx, l.id, func() { x.body.Cut(hooks.ErrReplaced) })
 	if err != nil {
 		return x.explain(err)
 	}

@@ -71,6 +71,7 @@ func (s *Store) release(u *upload) {
 	last := u.users == 0
 	if last {
 		delete(s.open, u.id)
+		u.close()
 	}
 	s.mu.Unlock()
 	if last {
@@ -141,6 +142,14 @@ func (s *Store) rewrite(j journal) (journal, error) {
 	}
 	j.length = int64(len(text))
 	return j, s.syncDir(s.own("live"))
+}
+
+// close keeps what was put off from being done after the upload's files are closed
+// or, worse, opened again by somebody else.
+func (u *upload) close() {
+	u.commitMu.Lock() // a commit that is under way ends first
+	defer u.commitMu.Unlock()
+	u.fail(storage.ErrUnavailable)
 }
 
 // fail makes all writing to the upload end with err.

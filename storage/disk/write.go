@@ -76,10 +76,13 @@ func (u *upload) writeBlock(offset int64, p []byte) error {
 	if err != nil {
 		return err
 	}
-	for _, r := range mine.Ranges() {
+	for i, r := range mine.Ranges() {
 		_, err := u.data.WriteAt(p[r.Start-offset:r.End-offset], r.Start)
 		u.settle(r, err == nil)
 		if err != nil {
+			for _, rest := range mine.Ranges()[i+1:] {
+				u.settle(rest, false) // somebody else may write these
+			}
 			return classify("write", u.id, err)
 		}
 	}
