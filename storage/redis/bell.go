@@ -8,21 +8,30 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// bell is the node's one subscription: on it nodes ask each other for locks, and
-// say when one is free. Words may be lost; nobody relies on them.
+// bell is the node's one subscription: on it nodes ask the holders of locks to let
+// go, and say when a lock is free. Words may be lost; nobody relies on them.
 type bell struct {
 	channel string
 	sub     *redis.PubSub
-	asked   func(id string)
+	asked   func(token string)
 	done    chan struct{}
 
 	mu      sync.Mutex
 	waiting map[string]map[chan struct{}]bool // by upload id
 }
 
-func newBell(r *Redis, asked func(string)) *bell {
+// newBell returns a bell that hears every word from now on. If Redis does not
+// answer it is deaf until Redis does.
+func newBell(r *Redis, asked func(token string)) *bell {
 	b := &bell{channel: r.opts.Prefix + "bell", asked: asked, done: make(chan struct{}), waiting: map[string]map[chan struct{}]bool{}}
-	b.sub = r.client.Subscribe(context.Background(), b.channel)
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	b.sub = r.client.Subscribe(ctx, b.channel)
+	if r.health.down() == nil {
+		if _, err := b.sub.Receive(ctx); err != nil { // the confirmation
+			r.failed(call{}, err)
+		}
+	}
 	go b.listen(b.sub.Channel())
 	return b
 }
@@ -35,11 +44,11 @@ func (b *bell) close() {
 func (b *bell) listen(words <-chan *redis.Message) {
 	defer close(b.done)
 	for word := range words {
-		switch kind, id, _ := strings.Cut(word.Payload, " "); kind {
+		switch kind, of, _ := strings.Cut(word.Payload, " "); kind {
 		case "ask":
-			b.asked(id)
+			b.asked(of)
 		case "free":
-			b.wake(id)
+			b.wake(of)
 		}
 	}
 }

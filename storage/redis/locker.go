@@ -2,8 +2,7 @@ package redis
 
 import (
 	"context"
-	"crypto/rand"
-	mrand "math/rand/v2"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -12,67 +11,64 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
-const (
-	// pollEvery is about how often somebody who waits looks again, in case the
-	// word that the lock is free did not come.
-	pollEvery = 500 * time.Millisecond
-	// wantedFor is how long a waiter's wish counts without being repeated.
-	wantedFor = 3 * time.Second
-)
-
 // Locker is a storage.Locker for the requests of all nodes. Within a node only
 // one of those who wait for a lock competes with other nodes for it, so that a
-// hundred of them cost no more than one.
+// hundred of them cost little more than one.
 //
-// A lock that was lost, because this node was paused for longer than its lifetime
-// or Redis forgot it, is given up: its holder is asked to let go.
+// While Redis is down each node locks for itself. A lock that is lost, because this
+// node was paused for longer than its lifetime or Redis forgot it, is taken again
+// or, if somebody else has it, given up: its holder is asked to let go.
 type Locker struct {
 	*Redis
 	local storage.LocalLocker
 	bell  *bell
 
 	mu   sync.Mutex
-	held map[string]*held // by upload id
-}
-
-type held struct {
-	token string
-	letGo func()
-	until time.Time // when Redis lets it expire, by this node's clock
-	stop  chan struct{}
+	held map[string]*held // by token
 }
 
 var _ storage.Locker = (*Locker)(nil)
 
-// NewLocker returns a Locker. Close it to stop listening.
+// NewLocker returns a Locker that hears the others. Close it to stop listening.
 func NewLocker(r *Redis) *Locker {
 	l := &Locker{Redis: r, held: map[string]*held{}}
 	l.bell = newBell(r, l.asked)
 	return l
 }
 
-// Close ends what the Locker does in the background.
+// Close ends what the Locker does in the background. Locks that are held stay so.
 func (l *Locker) Close() { l.bell.close() }
 
-// lockScript takes the lock if it is free, or else leaves word that it is wanted.
+// Of the lifetime of a lock:
+func (l *Locker) renewEvery() time.Duration { return l.opts.LockTTL / 3 }
+func (l *Locker) retryEvery() time.Duration { return l.opts.LockTTL / 15 }
+
+// safeFor is for how long a holder may rely on it without renewal.
+func (l *Locker) safeFor() time.Duration { return l.opts.LockTTL * 4 / 5 }
+
+// wantedFor is how long a waiter's wish counts that is not repeated: less than what
+// goes by between a lock's being taken and its first renewal, so that nobody is asked
+// to let go for one who waited for another.
+func (l *Locker) wantedFor() time.Duration { return l.opts.LockTTL / 5 }
+
+// pollEvery is about how often somebody who waits looks again, in case the word that
+// the lock is free did not come.
+func (l *Locker) pollEvery() time.Duration { return l.opts.LockTTL / 30 }
+
+var lockKeys = []string{"lock", "wanted"}
+
+// lockScript takes the lock if it is free, or else asks the holder to let go. The
+// caller may have taken it already, if the answer was lost and the client repeats
+// the request.
 var lockScript = redis.NewScript(`
-	if redis.call("SET", KEYS[1], ARGV[1], "NX", "PX", ARGV[2]) then
+	local holder = redis.call("GET", KEYS[1])
+	if not holder or holder == ARGV[1] then
+		redis.call("SET", KEYS[1], ARGV[1], "PX", ARGV[2])
 		return 1
 	end
 	redis.call("SET", KEYS[2], "1", "PX", ARGV[3])
-	redis.call("PUBLISH", ARGV[4], "ask " .. ARGV[5])
+	redis.call("PUBLISH", ARGV[4], "ask " .. holder)
 	return 0`)
-
-// renewScript makes the lock last, if it still is the caller's, and tells whether
-// it is wanted: then the request to let go may have been missed. A lock that Redis
-// has forgotten is taken again, unless somebody else has it.
-var renewScript = redis.NewScript(`
-	local holder = redis.call("GET", KEYS[1])
-	if holder and holder ~= ARGV[1] then
-		return -1
-	end
-	redis.call("SET", KEYS[1], ARGV[1], "PX", ARGV[2])
-	return redis.call("EXISTS", KEYS[2])`)
 
 // unlockScript gives the lock back, if it still is the caller's, and says so to
 // those who wait for it.
@@ -86,101 +82,88 @@ var unlockScript = redis.NewScript(`
 	end
 	return 1`)
 
-var lockKeys = []string{"lock", "wanted"}
-
 // Lock implements storage.Locker.
 func (l *Locker) Lock(ctx context.Context, id string, letGo func()) (func(), error) {
-	unlockLocal, err := l.local.Lock(ctx, id, letGo)
+	h := newHeld(id, letGo)
+	unlockLocal, err := l.local.Lock(ctx, id, h.ask)
 	if err != nil {
 		return nil, err
 	}
-	h := &held{token: newToken(), letGo: letGo, stop: make(chan struct{})}
-	if err := l.acquire(ctx, id, h); err != nil {
+	l.mu.Lock()
+	l.held[h.token] = h // before anybody can ask for it
+	l.mu.Unlock()
+	if err := l.acquire(ctx, h); err != nil {
+		l.release(h)
 		unlockLocal()
 		return nil, err
 	}
-	l.mu.Lock()
-	l.held[id] = h
-	l.mu.Unlock()
-	go l.renew(id, h)
+	h.begin()
+	go l.renew(h)
 	return sync.OnceFunc(func() {
-		l.mu.Lock()
-		delete(l.held, id)
-		l.mu.Unlock()
-		close(h.stop)
-		// Whoever unlocks may have been cancelled; that must not keep the lock.
-		_, _ = l.run(context.Background(), unlockScript, id, lockKeys, h.token, l.bell.channel, id)
+		h.end()
+		l.release(h)
 		unlockLocal()
 	}), nil
 }
 
-// newToken is the name of one holder of a lock, which nobody else can know.
-func newToken() string { return rand.Text() }
-
 // acquire tries until the lock is this node's, or Redis is found to be down: then
 // the local lock has to do.
-func (l *Locker) acquire(ctx context.Context, id string, h *held) error {
-	woken, stop := l.bell.wait(id)
-	defer stop()
-	for {
+func (l *Locker) acquire(ctx context.Context, h *held) error {
+	woken, done := l.bell.wait(h.id)
+	defer done()
+	for ctx.Err() == nil {
 		asked := time.Now()
-		got, err := l.run(ctx, lockScript, id, lockKeys,
-			h.token, l.opts.LockTTL.Milliseconds(), wantedFor.Milliseconds(), l.bell.channel, id)
+		got, err := l.try(ctx, h, lockScript, l.opts.LockTTL.Milliseconds(), l.wantedFor().Milliseconds(), l.bell.channel)
 		if ctx.Err() != nil {
-			l.giveBack(id, h)
-			return storage.ErrLocked
+			break
 		}
-		if err != nil || got == int64(1) {
-			h.until = asked.Add(l.opts.LockTTL)
+		if err != nil {
+			return nil
+		}
+		if got == int64(1) {
+			l.safe(h, asked)
 			return nil
 		}
 		select {
 		case <-ctx.Done():
-			return storage.ErrLocked
 		case <-woken:
-		case <-time.After(pollEvery/2 + mrand.N(pollEvery)):
+		case <-time.After(l.pollEvery()/2 + rand.N(l.pollEvery())):
 		}
 	}
+	return storage.ErrLocked
 }
 
-// giveBack releases a lock that may have been taken while its taker went away.
-func (l *Locker) giveBack(id string, h *held) {
-	_, _ = l.run(context.Background(), unlockScript, id, lockKeys, h.token, l.bell.channel, id)
+// try runs a script that may make h the holder of its lock.
+func (l *Locker) try(ctx context.Context, h *held, script *redis.Script, args ...any) (any, error) {
+	if l.health.down() == nil {
+		h.tried = true
+	}
+	return l.run(ctx, call{script: script, id: h.id, names: lockKeys, args: append([]any{h.token}, args...)})
 }
 
-// renew makes the lock last until it is unlocked. One renewal that fails is no
-// reason to give up; that the lock is about to expire is.
-func (l *Locker) renew(id string, h *held) {
-	every := time.NewTicker(l.opts.LockTTL / 3)
-	defer every.Stop()
-	for {
-		select {
-		case <-h.stop:
-			return
-		case <-every.C:
-		}
-		asked := time.Now()
-		state, err := l.run(context.Background(), renewScript, id, lockKeys, h.token, l.opts.LockTTL.Milliseconds())
-		switch {
-		case err == nil && state == int64(-1):
-			h.letGo() // another node has it: this one was away for too long
-		case err == nil:
-			h.until = asked.Add(l.opts.LockTTL)
-			if state == int64(1) {
-				h.letGo()
-			}
-		case time.Now().After(h.until.Add(-l.opts.LockTTL/5)) && !l.down.Load():
-			h.letGo()
-		}
+// release gives a lock back that h may have. It does so whatever became of the
+// request that wanted it, and once Redis answers if it does not now.
+func (l *Locker) release(h *held) {
+	l.mu.Lock()
+	delete(l.held, h.token)
+	l.mu.Unlock()
+	if h.alarm != nil {
+		h.alarm.Stop()
+	}
+	if h.tried {
+		c := call{script: unlockScript, id: h.id, names: lockKeys, args: []any{h.token, l.bell.channel, h.id}}
+		later := c
+		c.instead = &later
+		_, _ = l.run(context.Background(), c)
 	}
 }
 
 // asked is called when somebody on another node wants a lock.
-func (l *Locker) asked(id string) {
+func (l *Locker) asked(token string) {
 	l.mu.Lock()
-	h, ok := l.held[id]
+	h, ok := l.held[token]
 	l.mu.Unlock()
 	if ok {
-		go h.letGo()
+		h.ask()
 	}
 }

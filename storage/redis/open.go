@@ -3,12 +3,18 @@ package redis
 import (
 	"fmt"
 	"net/url"
-	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
+	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
-// open makes a client of the kind that the URL asks for.
+// The client would print a line for each try to reach a Redis that is down; here
+// that is logged once.
+func init() { logging.Disable() }
+
+// open makes a client of the kind that the URL asks for. A failure is to be seen
+// soon, and what to do then is decided here: so it tries little by itself.
 func open(raw string) (redis.UniversalClient, error) {
 	u, err := url.Parse(raw)
 	if err != nil {
@@ -20,7 +26,8 @@ func open(raw string) (redis.UniversalClient, error) {
 		if err != nil {
 			return nil, err
 		}
-		o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.MaxRetries = timeout, timeout, timeout, 1
+		o.DialTimeout, o.ReadTimeout, o.WriteTimeout = timeout, timeout, timeout
+		o.ContextTimeoutEnabled, o.MaxRetries, o.DialerRetries = true, 1, 1
 		return redis.NewFailoverClient(o), nil
 	case q.Has("addr"):
 		o, err := redis.ParseClusterURL(raw)
@@ -28,13 +35,22 @@ func open(raw string) (redis.UniversalClient, error) {
 			return nil, err
 		}
 		o.DialTimeout, o.ReadTimeout, o.WriteTimeout = timeout, timeout, timeout
+		o.ContextTimeoutEnabled, o.DialerRetries = true, 1
+		o.MaintNotificationsConfig = noNotifications()
 		return redis.NewClusterClient(o), nil
 	}
 	o, err := redis.ParseURL(raw)
 	if err != nil {
 		return nil, err
 	}
-	o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.MaxRetries = timeout, timeout, timeout, 1
-	o.MinRetryBackoff = 20 * time.Millisecond
+	o.DialTimeout, o.ReadTimeout, o.WriteTimeout = timeout, timeout, timeout
+	o.ContextTimeoutEnabled, o.MaxRetries, o.DialerRetries = true, 1, 1
+	o.MaintNotificationsConfig = noNotifications()
 	return redis.NewClient(o), nil
+}
+
+// noNotifications saves each connection a request that only one vendor's server
+// understands.
+func noNotifications() *maintnotifications.Config {
+	return &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 }

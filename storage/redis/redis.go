@@ -5,13 +5,15 @@
 // knows, the index is loaded from the store again; if it is not there, each node
 // locks for itself and asks the store: slower, and nothing is lost.
 //
-// The keys of one upload share a hash tag, so that a Cluster has them on one node:
+// The keys of one upload share a hash tag, so that a Cluster has them on one node.
+// Each expires.
 //
-//	PREFIX{ID}:lock     the token of the lock's holder; expires if not renewed
-//	PREFIX{ID}:wanted   somebody waits for the lock
-//	PREFIX{ID}:state    a hash: the record, and each piece that is stored
-//	PREFIX{ID}:over     the upload is finished or deleted: no state is taken
-//	PREFIXbell          a channel on which locks are asked for and given back
+//	PREFIX{id:ID}:lock     the token of the lock's holder
+//	PREFIX{id:ID}:wanted   somebody waits for the lock
+//	PREFIX{id:ID}:state    a hash: the record, and each piece that is stored
+//	PREFIX{id:ID}:over     the upload is finished or deleted: no state is taken
+//	PREFIX{id:ID}:probe    written to see whether Redis works again
+//	PREFIXbell             a channel on which locks are asked for and given back
 package redis
 
 import (
@@ -19,7 +21,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync/atomic"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -32,7 +34,8 @@ type Options struct {
 	// URL is redis://, rediss:// or unix://; with addr= parameters it is that of a
 	// Cluster, with master_name= that of Sentinels.
 	URL string
-	// Prefix begins every key.
+	// Prefix begins every key. It has no braces: these say what a Cluster keeps
+	// together.
 	Prefix string
 	// LockTTL is how long a lock outlives a holder that does not renew it; 15 s if 0.
 	LockTTL time.Duration
@@ -46,15 +49,18 @@ type Options struct {
 type Redis struct {
 	client redis.UniversalClient
 	opts   Options
-	down   atomic.Bool
+	health health
 }
 
 // timeout bounds what a request to Redis may take: it is to save time.
 const timeout = time.Second
 
 // Connect returns a connection, whether or not Redis is there yet. It fails only
-// if the URL is wrong.
+// if the URL or the prefix is wrong.
 func Connect(opts Options) (*Redis, error) {
+	if strings.ContainsAny(opts.Prefix, "{}") {
+		return nil, fmt.Errorf("redis: a brace in the prefix %q", opts.Prefix)
+	}
 	client, err := open(opts.URL)
 	if err != nil {
 		return nil, fmt.Errorf("redis: %w", err)
@@ -68,45 +74,56 @@ func Connect(opts Options) (*Redis, error) {
 	if opts.Log == nil {
 		opts.Log = slog.Default()
 	}
-	return &Redis{client: client, opts: opts}, nil
+	r := &Redis{client: client, opts: opts}
+	r.health.init()
+	return r, nil
 }
 
 // Close ends the connection.
-func (r *Redis) Close() error { return r.client.Close() }
-
-// Check returns nil if Redis answers.
-func (r *Redis) Check(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	return r.met(r.client.Ping(ctx).Err())
+func (r *Redis) Close() error {
+	r.health.close()
+	return r.client.Close()
 }
 
-// met notes how a request to Redis went, and returns its error. That there is no
-// such key is no failure of Redis, nor is a caller who went away.
-func (r *Redis) met(err error) error {
-	failed := err != nil && !errors.Is(err, redis.Nil) && !errors.Is(err, context.Canceled)
-	if failed && !r.down.Swap(true) {
-		r.opts.Log.Warn("Redis does not answer: going on without it, with local locks and the state of the store", "error", err)
-	}
-	if !failed && r.down.Swap(false) {
-		r.opts.Log.Info("Redis answers again")
-	}
-	return err
+// call is a script to run on the keys of one upload.
+type call struct {
+	script *redis.Script
+	id     string
+	names  []string // of the keys
+	args   []any
+	// instead is what to do once Redis answers again, if this could not be done.
+	instead *call
 }
 
-func (r *Redis) key(id, name string) string { return r.opts.Prefix + "{" + id + "}:" + name }
+// key names a key of an upload. The tag in braces is not empty whatever the id.
+func (r *Redis) key(id, name string) string { return r.opts.Prefix + "{id:" + id + "}:" + name }
 
-// run runs a script on the keys of one upload.
-func (r *Redis) run(ctx context.Context, script *redis.Script, id string, names []string, args ...any) (any, error) {
+// run makes a call, unless Redis is known to be down, and returns its reply, nil if
+// there is none. That the caller goes away does not end it, so that nothing is done
+// of which nobody knows.
+func (r *Redis) run(ctx context.Context, c call) (any, error) {
+	err := r.health.enter(c)
+	if err == nil {
+		var reply any
+		if reply, err = r.exec(context.WithoutCancel(ctx), c); err == nil {
+			return reply, nil
+		}
+		r.failed(c, err)
+	}
+	return nil, storage.Unavailable("ask Redis about", c.id, err)
+}
+
+// exec makes a call, whatever is known of Redis.
+func (r *Redis) exec(ctx context.Context, c call) (any, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	keys := make([]string, len(names))
-	for i, name := range names {
-		keys[i] = r.key(id, name)
+	keys := make([]string, len(c.names))
+	for i, name := range c.names {
+		keys[i] = r.key(c.id, name)
 	}
-	v, err := script.Run(ctx, r.client, keys, args...).Result()
-	if r.met(err) != nil && !errors.Is(err, redis.Nil) {
-		return nil, storage.Unavailable("ask Redis about", id, err)
+	reply, err := c.script.Run(ctx, r.client, keys, c.args...).Result()
+	if errors.Is(err, redis.Nil) {
+		return nil, nil
 	}
-	return v, err
+	return reply, err
 }

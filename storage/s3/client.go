@@ -36,7 +36,6 @@ var (
 	errMissing  = errors.New("no such key")
 	errTaken    = errors.New("the key exists")
 	errNoUpload = errors.New("no such multipart upload")
-	errBadPart  = errors.New("a part is not as it was said to be")
 )
 
 // meaning turns an error of the SDK into one of the above or a transient one.
@@ -57,13 +56,11 @@ func meaning(op, key string, err error) error {
 	switch {
 	case code == "NoSuchUpload":
 		return errNoUpload
-	case code == "InvalidPart", code == "InvalidPartOrder", code == "EntityTooSmall":
-		return fmt.Errorf("%w: %w", errBadPart, err)
 	case code == "NoSuchBucket":
 		return storage.Unavailable(op, key, err)
 	case code == "NoSuchKey", status == http.StatusNotFound:
 		return errMissing
-	case status == http.StatusPreconditionFailed, code == "ConditionalRequestConflict":
+	case status == http.StatusPreconditionFailed:
 		return errTaken
 	case code == "QuotaExceeded", code == "XMinioStorageFull", status == http.StatusInsufficientStorage:
 		return fmt.Errorf("%s %s: %w: %w", op, key, storage.ErrNoSpace, err)
@@ -144,6 +141,9 @@ func (c *client) open(ctx context.Context, key string, offset, n int64) (io.Read
 	}
 	if n > 0 {
 		*in.Range += fmt.Sprint(offset + n - 1)
+	}
+	if in.Range == nil && c.checksums {
+		in.ChecksumMode = types.ChecksumModeEnabled // the SDK checks it at the end
 	}
 	out, err := c.s3.GetObject(ctx, in)
 	if err != nil {

@@ -35,14 +35,24 @@ func (s *Store) Concat(ctx context.Context, up storage.Upload, files []storage.U
 	if err == nil {
 		err = s.client.complete(ctx, o.key, uploadID, parts)
 	}
-	if err != nil {
-		// The answer may have been lost, and the file be there all the same.
-		if s.checkFile(ctx, up) == nil {
-			return true, nil
-		}
-		return false, storage.Unavailable("concatenate", up.ID, errors.Join(err, s.client.abort(ctx, o.key, uploadID)))
+	// Whatever the answer was, the file may be there or not: another node may have
+	// made it, and an answer may have been lost.
+	done, look := s.withFile(ctx, up)
+	if look == nil && done.Finished {
+		s.dropParts(ctx, up, uploadID)
+		return true, nil
 	}
-	return true, nil
+	return false, storage.Unavailable("concatenate", up.ID, errors.Join(err, look, s.client.abort(ctx, o.key, uploadID)))
+}
+
+// dropParts removes what is not needed once the file is there: parts that were
+// stored before it was joined, and those of a join that came second. What can't be
+// removed now, Clean removes.
+func (s *Store) dropParts(ctx context.Context, up storage.Upload, joined string) {
+	_ = s.client.abort(ctx, s.fileKey(up.ID), joined)
+	if l, ok := s.layoutOf(up); ok && l.UploadID != "" {
+		_ = s.client.abort(ctx, s.fileKey(up.ID), l.UploadID)
+	}
 }
 
 func (s *Store) copyAll(ctx context.Context, key, uploadID string, files []storage.Upload) ([]part, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"time"
 
@@ -22,9 +23,8 @@ const (
 	// tries is how often a request is sent before its failure is the client's to
 	// know, who then tries again himself.
 	tries = 4
-	// longestPause is how long the SDK waits at most between two of them.
-	longestPause = 3 * time.Second
-	// patience is how long S3 may take to begin an answer.
+	// patience is how long S3 may take to begin an answer, or to take the next few
+	// bytes of a request.
 	patience = time.Minute
 )
 
@@ -36,10 +36,14 @@ func connect(ctx context.Context, opts Options) (*awss3.Client, error) {
 		t.MaxIdleConns = 512
 		t.ResponseHeaderTimeout = patience
 		t.WriteBufferSize = 64 << 10
+		t.DialContext = impatient(t.DialContext)
 	})
-	cfg, err := config.LoadDefaultConfig(ctx, config.WithHTTPClient(client), config.WithRetryer(retryer))
+	cfg, err := config.LoadDefaultConfig(ctx, config.WithHTTPClient(client), config.WithRetryer(opts.retryer))
 	if err != nil {
 		return nil, fmt.Errorf("set up S3: %w", err)
+	}
+	if opts.wrap != nil {
+		cfg.HTTPClient = &http.Client{Transport: opts.wrap(client.GetTransport())}
 	}
 	if opts.Region != "" {
 		cfg.Region = opts.Region
@@ -55,25 +59,59 @@ func connect(ctx context.Context, opts Options) (*awss3.Client, error) {
 		// The store computes the one checksum that is needed itself.
 		o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
 		o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
+		o.DisableLogOutputChecksumValidationSkipped = true
 	}), nil
 }
 
 // retryer is the one policy by which S3 requests are tried again. No token bucket
 // limits it: that would make one bad minute fail requests of the next.
-func retryer() aws.Retryer {
+func (opts Options) retryer() aws.Retryer {
 	return retry.NewStandard(func(o *retry.StandardOptions) {
 		o.MaxAttempts = tries
-		o.MaxBackoff = longestPause
+		o.MaxBackoff = opts.longestPause
 		o.RateLimiter = ratelimit.None
+		// Two conditional writes at once: neither may have happened.
+		o.Retryables = append(o.Retryables, retry.RetryableErrorCode{Codes: map[string]struct{}{
+			"ConditionalRequestConflict": {}, "OperationAborted": {},
+		}})
 	})
 }
 
-func (c *client) bucketIsThere(ctx context.Context, opts Options) error {
+type dial = func(ctx context.Context, network, addr string) (net.Conn, error)
+
+// impatient makes connections fail when the other side takes no bytes for long: a
+// request without a deadline, as that of a large part is, would wait for ever.
+func impatient(next dial) dial {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := next(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		return impatientConn{conn}, nil
+	}
+}
+
+type impatientConn struct{ net.Conn }
+
+// Write implements io.Writer.
+func (c impatientConn) Write(p []byte) (int, error) {
+	if err := c.SetWriteDeadline(time.Now().Add(patience)); err != nil {
+		return 0, err
+	}
+	return c.Conn.Write(p)
+}
+
+func (c *client) headBucket(ctx context.Context) error {
 	_, err := c.s3.HeadBucket(ctx, &awss3.HeadBucketInput{Bucket: c.bucket})
+	return meaning("find the bucket", *c.bucket, err)
+}
+
+func (c *client) bucketIsThere(ctx context.Context, opts Options) error {
+	err := c.headBucket(ctx)
 	if err == nil {
 		return nil
 	}
-	if err = meaning("find the bucket", opts.Bucket, err); !errors.Is(err, errMissing) {
+	if !errors.Is(err, errMissing) {
 		return fmt.Errorf("S3: %w", err)
 	}
 	if !opts.CreateBucket {

@@ -35,14 +35,17 @@ func (s *Store) Create(ctx context.Context, rec storage.Record) error {
 // vacant returns nil if no upload has, or lately had, the id. An id that was made
 // here needs no such look.
 func (s *Store) vacant(ctx context.Context, id string) error {
-	_, err := s.Load(ctx, id)
+	t, err := s.traces(ctx, id)
 	switch {
-	case err == nil:
-		return storage.ErrExists
-	case !errors.Is(err, storage.ErrNotFound):
+	case err != nil:
 		return err
+	case t.gone:
+		return storage.ErrGone
+	case t.record:
+		return storage.ErrExists
 	}
-	// An object that is no upload's must not be written over either.
+	// Nothing may be under the key of the file: neither one of an upload that is
+	// finished, nor what is no upload's.
 	_, err = s.client.head(ctx, s.fileKey(id))
 	switch {
 	case err == nil:

@@ -3,6 +3,8 @@ package s3
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"maps"
 	"time"
 
 	"github.com/holdfast-upload/holdfast/storage"
@@ -14,7 +16,7 @@ func (s *Store) prospect(up storage.Upload, c storage.Chunk) layout {
 	if l, ok := s.layoutOf(up); ok {
 		return l
 	}
-	if l, ok := s.remembered(up.ID); ok {
+	if l, ok := s.remembered(up); ok {
 		return l
 	}
 	if !teaches(up, c) {
@@ -31,20 +33,43 @@ func (l layout) single(up storage.Upload) bool {
 // decide returns the layout of the upload, and makes it if there is none: the one
 // wished for, unless another node has decided before.
 func (s *Store) decide(ctx context.Context, up storage.Upload, wish layout) (layout, error) {
+	for {
+		l, err := s.decideHere(up, func() (layout, error) { return s.decideOnce(ctx, up, wish) })
+		if err != errUndecided { // what another call of learn has met
+			return l, err
+		}
+	}
+}
+
+var errUndecided = errors.New("the layout is undecided")
+
+// learn returns the layout if this process has decided it, or is about to.
+func (s *Store) learn(up storage.Upload) (layout, bool) {
+	l, err := s.decideHere(up, func() (layout, error) { return layout{}, errUndecided })
+	return l, err == nil
+}
+
+// decideHere lets one call at a time decide; all that come meanwhile share what it
+// finds.
+func (s *Store) decideHere(up storage.Upload, how func() (layout, error)) (layout, error) {
 	l, err, _ := s.deciding.Do(up.ID, func() (any, error) {
-		if l, ok := s.remembered(up.ID); ok {
+		if l, ok := s.remembered(up); ok {
 			return l, nil
 		}
-		l, err := s.decideOnce(ctx, up, wish)
+		l, err := how()
 		if err == nil {
-			s.remember(up.ID, l)
+			s.remember(up, l)
 		}
 		return l, err
 	})
-	if err != nil {
-		return layout{}, err
-	}
-	return l.(layout), nil
+	return l.(layout), err
+}
+
+// decision is a layout as it is written down: with the record, so that whoever
+// loads the upload needs to read no other object.
+type decision struct {
+	layout
+	Record storage.Record `json:"record"`
 }
 
 func (s *Store) decideOnce(ctx context.Context, up storage.Upload, wish layout) (layout, error) {
@@ -56,7 +81,7 @@ func (s *Store) decideOnce(ctx context.Context, up storage.Upload, wish layout) 
 	if err != nil {
 		return layout{}, storage.Unavailable("begin", up.ID, err)
 	}
-	text, err := json.Marshal(wish)
+	text, err := json.Marshal(decision{wish, up.Record})
 	if err != nil {
 		return layout{}, err
 	}
@@ -66,41 +91,57 @@ func (s *Store) decideOnce(ctx context.Context, up storage.Upload, wish layout) 
 		// nothing ever speaks of it, Clean removes it.
 		return layout{}, storage.Unavailable("decide the layout of", up.ID, err)
 	}
-	var decided layout
+	var decided decision
 	if err := json.Unmarshal(there, &decided); err != nil {
 		return layout{}, storage.Unavailable("read the layout of", up.ID, err)
 	}
 	if decided.UploadID != wish.UploadID {
 		_ = s.client.abort(ctx, o.key, wish.UploadID) // or else Clean does
 	}
-	return decided, nil
+	return decided.layout, nil
 }
 
-func (s *Store) loadLayout(ctx context.Context, id string) (l layout, err error) {
-	text, err := s.client.get(ctx, s.liveKey(id, "layout"))
-	if err != nil {
-		return layout{}, err
+// decided is a layout that this process has seen decided.
+type decided struct {
+	layout
+	created, at time.Time // the upload, the layout
+}
+
+// maxRemembered is how many layouts a process remembers. One that is forgotten is
+// in the index, or in S3.
+const maxRemembered = 10_000
+
+func (s *Store) remembered(up storage.Upload) (layout, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d, ok := s.layouts[up.ID]
+	return d.layout, ok && d.created.Equal(up.Created)
+}
+
+func (s *Store) remember(up storage.Upload, l layout) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.layouts) >= maxRemembered {
+		clear(s.layouts)
 	}
-	return l, storage.Unavailable("read the layout of", id, json.Unmarshal(text, &l))
+	s.layouts[up.ID] = decided{l, up.Created, time.Now()}
 }
 
-func (s *Store) remembered(id string) (layout, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	d, ok := s.layouts[id]
-	return d.layout, ok
-}
-
-func (s *Store) remember(id string, l layout) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.layouts[id] = decided{l, time.Now()}
-}
-
-// forget lets go of what this process remembers of an upload that is over.
+// forget lets go of what this process remembers of an upload that is over, or not
+// as it was thought to be.
 func (s *Store) forget(id string) {
 	s.tails.drop(id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.layouts, id)
+}
+
+// forgetBefore lets go of what this process remembers of uploads that nobody has
+// added to since.
+func (s *Store) forgetBefore(at time.Time) {
+	s.tails.dropBefore(at)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	maps.DeleteFunc(s.layouts, func(_ string, d decided) bool { return d.at.Before(at) })
+	maps.DeleteFunc(s.missing, func(_ string, since time.Time) bool { return since.Before(at.Add(-s.opts.lostAfter)) })
 }

@@ -18,9 +18,13 @@ func (s *Store) Delete(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	if len(t.keys) == 0 {
-		if _, err := s.loadFile(ctx, id); errors.Is(err, storage.ErrNotFound) {
+	if !t.record && !t.gone {
+		// Without a record only the file itself shows that there is an upload.
+		switch _, err := s.loadFile(ctx, id); {
+		case errors.Is(err, storage.ErrNotFound):
 			return nil
+		case err != nil && !errors.Is(err, errMissing):
+			return err
 		}
 	}
 	if !t.gone {
@@ -32,19 +36,28 @@ func (s *Store) Delete(ctx context.Context, id string) error {
 	return s.removeAll(ctx, id, t)
 }
 
-// removeAll removes everything of an upload but the mark that it is gone.
+// removeAll removes everything of a deleted upload but the mark that it is gone.
 func (s *Store) removeAll(ctx context.Context, id string, t traces) error {
-	if t.layout {
-		l, err := s.loadLayout(ctx, id)
-		if err == nil {
-			err = s.client.abort(ctx, s.fileKey(id), l.UploadID)
-		}
-		if err != nil && !errors.Is(err, errMissing) {
-			return err
-		}
+	if err := s.abort(ctx, id, t); err != nil {
+		return err
 	}
 	keys := slices.DeleteFunc(t.keys, func(key string) bool { return key == s.liveKey(id, "gone") })
 	return s.client.remove(ctx, append(keys, s.fileKey(id), s.doneKey(id))...)
+}
+
+// abort removes the multipart upload that the layout speaks of.
+func (s *Store) abort(ctx context.Context, id string, t traces) error {
+	if !t.layout {
+		return nil
+	}
+	d, err := s.loadLayout(ctx, id)
+	if err == nil {
+		err = s.client.abort(ctx, s.fileKey(id), d.UploadID)
+	}
+	if errors.Is(err, errMissing) {
+		return nil
+	}
+	return err
 }
 
 // List implements storage.Store: it names the uploads of which there is anything
@@ -93,26 +106,26 @@ func (s *Store) live(ctx context.Context) iter.Seq2[string, tracesOrError] {
 	}
 }
 
-// Clean implements storage.Cleaner. It removes the marks of deleted uploads, what
-// a creation or deletion that broke off has left, and multipart uploads that no
-// layout speaks of.
+// Clean implements storage.Cleaner. It removes multipart uploads that no layout
+// speaks of, what a creation or deletion that broke off has left, and at last the
+// marks of deleted uploads, by which it knows what was theirs.
 func (s *Store) Clean(ctx context.Context, before time.Time) error {
 	s.forgetBefore(time.Now().Add(-time.Hour))
 	var errs []error
-	for id, t := range s.live(ctx) {
-		if t.err != nil {
-			return t.err
-		}
-		if (t.gone || !t.record) && t.touched.Before(before) {
-			errs = append(errs, s.cleanOne(ctx, id, t.traces))
-		}
-	}
 	for m, err := range s.client.multiparts(ctx, s.opts.Prefix) {
 		if err != nil {
-			return errors.Join(append(errs, err)...)
+			return err
 		}
 		if m.at.Before(before) {
 			errs = append(errs, s.cleanMultipart(ctx, m))
+		}
+	}
+	for id, t := range s.live(ctx) {
+		if t.err != nil {
+			return errors.Join(append(errs, t.err)...)
+		}
+		if (t.gone || !t.record) && t.touched.Before(before) {
+			errs = append(errs, s.cleanOne(ctx, id, t.traces))
 		}
 	}
 	return errors.Join(errs...)
@@ -125,39 +138,33 @@ func (s *Store) cleanOne(ctx context.Context, id string, t traces) error {
 		}
 		return s.client.remove(ctx, s.liveKey(id, "gone"))
 	}
-	if _, err := s.Load(ctx, id); !errors.Is(err, storage.ErrNotFound) {
-		if err != nil {
-			return err
-		}
-		return s.client.remove(ctx, t.keys...) // the file is there: these are only left over
+	// What lies under the key of the file is a finished upload, or nobody's here.
+	if err := s.abort(ctx, id, t); err != nil {
+		return err
 	}
-	return s.removeAll(ctx, id, t)
+	return s.client.remove(ctx, t.keys...)
 }
 
+// cleanMultipart aborts a multipart upload that no layout speaks of. Others may
+// use the bucket too: one whose key no upload has, or had, is not ours to touch.
 func (s *Store) cleanMultipart(ctx context.Context, m begun) error {
 	id := strings.TrimPrefix(m.key, s.opts.Prefix)
 	if storage.CheckID(id) != nil {
-		return nil // not one of ours
+		return nil
 	}
-	l, err := s.loadLayout(ctx, id)
-	if err == nil && l.UploadID == m.uploadID {
+	d, err := s.loadLayout(ctx, id)
+	if err == nil && d.UploadID == m.uploadID {
 		return nil
 	}
 	if err != nil && !errors.Is(err, errMissing) {
 		return err
 	}
-	return s.client.abort(ctx, m.key, m.uploadID)
-}
-
-// forgetBefore lets go of what this process remembers of uploads that nobody has
-// added to since.
-func (s *Store) forgetBefore(at time.Time) {
-	s.tails.dropBefore(at)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for id, d := range s.layouts {
-		if d.at.Before(at) {
-			delete(s.layouts, id)
-		}
+	_, err = s.Load(ctx, id)
+	switch {
+	case errors.Is(err, storage.ErrNotFound):
+		return nil
+	case err != nil && !errors.Is(err, storage.ErrGone):
+		return err
 	}
+	return s.client.abort(ctx, m.key, m.uploadID)
 }

@@ -5,34 +5,42 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
+	"time"
 
 	"github.com/holdfast-upload/holdfast/storage"
 	"github.com/holdfast-upload/holdfast/storage/ranges"
 )
 
+// finishPauses are the pauses between looks at an upload that could not be
+// finished: another node may be doing it.
+var finishPauses = []time.Duration{0, 100 * time.Millisecond, 500 * time.Millisecond, time.Second}
+
 // Finish implements storage.Store. It trusts what up knows of the parts until S3
 // says otherwise, and then asks S3 for them.
 func (s *Store) Finish(ctx context.Context, up storage.Upload) error {
-	if up.Finished {
-		return nil
+	var err error
+	if !up.Finished {
+		if err = s.makeFile(ctx, up); err == nil {
+			return nil
+		}
 	}
-	err := s.makeFile(ctx, up)
-	if errors.Is(err, errBadPart) || errors.Is(err, errNoUpload) {
-		err = s.makeFileAfresh(ctx, up.ID)
+	for _, pause := range finishPauses {
+		time.Sleep(pause)
+		s.forget(up.ID)
+		now, lookErr := s.Load(ctx, up.ID)
+		switch {
+		case errors.Is(lookErr, errLost) && storage.Transient(lookErr):
+			err = lookErr
+			continue
+		case lookErr != nil || now.Finished:
+			return lookErr
+		}
+		if err = s.makeFile(ctx, now); err == nil || errors.Is(err, storage.ErrIncomplete) {
+			return err
+		}
 	}
-	return err
-}
-
-func (s *Store) makeFileAfresh(ctx context.Context, id string) error {
-	s.forget(id)
-	up, err := s.Load(ctx, id)
-	if err != nil || up.Finished {
-		return err
-	}
-	if err = s.makeFile(ctx, up); errors.Is(err, errBadPart) || errors.Is(err, errNoUpload) {
-		return storage.Unavailable("finish", id, err)
-	}
-	return err
+	return storage.Unavailable("finish", up.ID, err)
 }
 
 func (s *Store) makeFile(ctx context.Context, up storage.Upload) error {
@@ -54,10 +62,22 @@ func (s *Store) makeFile(ctx context.Context, up storage.Upload) error {
 		return err
 	}
 	parts, err := s.allParts(ctx, up, l)
+	if err == nil {
+		err = s.client.complete(ctx, s.fileKey(up.ID), l.UploadID, parts)
+	}
 	if err != nil {
 		return err
 	}
-	return s.client.complete(ctx, s.fileKey(up.ID), l.UploadID, parts)
+	return s.checkFile(ctx, up)
+}
+
+// checkFile returns nil if the file is there with its size.
+func (s *Store) checkFile(ctx context.Context, up storage.Upload) error {
+	now, err := s.withFile(ctx, up)
+	if err == nil && !now.Finished {
+		err = storage.Unavailable("find the file of", up.ID, errMissing)
+	}
+	return err
 }
 
 // allParts lists the parts of the file, and puts those that are still fragments.
@@ -100,7 +120,7 @@ func (s *Store) Retire(ctx context.Context, up storage.Upload) error {
 	if err != nil {
 		return err
 	}
-	if kept.metadata[recordName] == elsewhere {
+	if strings.HasPrefix(kept.metadata[recordName], elsewhere) {
 		text, err := json.Marshal(up.Record)
 		if err != nil {
 			return err

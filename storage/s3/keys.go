@@ -6,9 +6,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash/crc32"
-	"mime"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/holdfast-upload/holdfast/storage"
 	"github.com/holdfast-upload/holdfast/storage/ranges"
@@ -18,7 +18,7 @@ import (
 // finds them all:
 //
 //	PREFIX.holdfast/live/ID/record   what storage.Record says, in JSON
-//	PREFIX.holdfast/live/ID/layout   the multipart upload and its cells, in JSON
+//	PREFIX.holdfast/live/ID/layout   the multipart upload and its cells, and the record again
 //	PREFIX.holdfast/live/ID/size     the size, if it was declared late
 //	PREFIX.holdfast/live/ID/f/A-B    bytes A to B, half-open, in hexadecimal
 //	PREFIX.holdfast/live/ID/gone     the mark of a deleted upload
@@ -56,8 +56,9 @@ const (
 	recordName = "holdfast"
 	// maxInMetadata is how long it may be there: S3 takes 2 KB of metadata in all.
 	maxInMetadata = 1800
-	// elsewhere stands in the metadata for a record that is too long for it.
-	elsewhere = "done"
+	// elsewhere stands in the metadata for a record that is too long for it; when
+	// the upload was created follows.
+	elsewhere = "done@"
 )
 
 // file describes the finished file of an upload, whatever its bytes.
@@ -68,11 +69,11 @@ func (s *Store) file(rec storage.Record) (o object, err error) {
 	}
 	kept := base64.RawURLEncoding.EncodeToString(text)
 	if len(kept) > maxInMetadata {
-		kept = elsewhere
+		kept = elsewhere + createdAt(rec)
 	}
 	return object{
 		key: s.fileKey(rec.ID), metadata: map[string]string{recordName: kept},
-		contentType: contentType(rec.Metadata), disposition: disposition(rec.Metadata),
+		contentType: rec.ContentType(), disposition: rec.Disposition(),
 	}, nil
 }
 
@@ -85,22 +86,14 @@ func recordOf(kept string) (rec storage.Record, err error) {
 	return rec, err
 }
 
-func contentType(meta map[string]string) string {
-	for _, key := range []string{"filetype", "type", "contentType"} {
-		if typ, params, err := mime.ParseMediaType(meta[key]); err == nil {
-			return mime.FormatMediaType(typ, params)
-		}
+// describes tells whether the metadata is that of rec, and not of another upload
+// that had the id once.
+func describes(kept string, rec storage.Record) bool {
+	if at, long := strings.CutPrefix(kept, elsewhere); long {
+		return at == createdAt(rec)
 	}
-	return ""
+	old, err := recordOf(kept)
+	return err == nil && old.ID == rec.ID && old.Created.Equal(rec.Created)
 }
 
-func disposition(meta map[string]string) string {
-	name := meta["filename"]
-	if name == "" {
-		name = meta["name"]
-	}
-	if name == "" {
-		return ""
-	}
-	return mime.FormatMediaType("attachment", map[string]string{"filename": name})
-}
+func createdAt(rec storage.Record) string { return rec.Created.UTC().Format(time.RFC3339Nano) }

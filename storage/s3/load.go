@@ -53,9 +53,24 @@ func (t *traces) add(name string, e entry) {
 	}
 }
 
+// looks is how often Load begins again when what it has just found is removed
+// before it is read.
+const looks = 5
+
 // Load implements storage.Store. It takes four requests for a live upload: the
-// listing, the record, the layout and the parts.
+// listing, the layout, the look for the file, and the parts.
 func (s *Store) Load(ctx context.Context, id string) (storage.Upload, error) {
+	for range looks {
+		up, err := s.look(ctx, id)
+		if !errors.Is(err, errMissing) {
+			return up, err
+		}
+	}
+	return storage.Upload{}, storage.Unavailable("load", id, errMissing)
+}
+
+// look is Load, and errMissing if something vanished on the way.
+func (s *Store) look(ctx context.Context, id string) (storage.Upload, error) {
 	t, err := s.traces(ctx, id)
 	switch {
 	case err != nil:
@@ -65,58 +80,91 @@ func (s *Store) Load(ctx context.Context, id string) (storage.Upload, error) {
 	case !t.record:
 		return s.loadFile(ctx, id)
 	}
-	up := storage.Upload{Touched: t.touched, Pieces: map[string]storage.Piece{}}
-	err = s.loadRecord(ctx, id, &up)
-	if errors.Is(err, errMissing) { // finished, or deleted, since it was listed
-		return s.loadFile(ctx, id)
+	up, l, err := s.loadRecord(ctx, id, t)
+	if err == nil {
+		up, err = s.withFile(ctx, up)
 	}
-	if err == nil && t.size {
-		up.Size, err = s.loadSize(ctx, id)
-	}
-	if err != nil {
-		return storage.Upload{}, err
+	if err != nil || up.Finished {
+		return up, err
 	}
 	for _, r := range t.fragments {
 		up.Add(fragmentPiece(r))
 	}
-	return s.loadParts(ctx, up, t)
+	if t.layout {
+		return s.withParts(ctx, up, l)
+	}
+	return up, nil
 }
 
-func (s *Store) loadRecord(ctx context.Context, id string, up *storage.Upload) error {
-	text, err := s.client.get(ctx, s.liveKey(id, "record"))
+// loadRecord reads the record, and the layout if there is one.
+func (s *Store) loadRecord(ctx context.Context, id string, t traces) (up storage.Upload, l layout, err error) {
+	up.Touched, up.Pieces = t.touched, map[string]storage.Piece{}
+	if t.layout {
+		var d decision
+		d, err = s.loadLayout(ctx, id)
+		up.Record, l = d.Record, d.layout
+	} else {
+		err = s.loadJSON(ctx, s.liveKey(id, "record"), &up.Record)
+	}
+	if err == nil && t.size {
+		up.Size, err = s.loadSize(ctx, id)
+	}
+	return up, l, err
+}
+
+func (s *Store) loadJSON(ctx context.Context, key string, to any) error {
+	text, err := s.client.get(ctx, key)
 	if err != nil {
 		return err
 	}
-	return storage.Unavailable("read the record of", id, json.Unmarshal(text, &up.Record))
+	return storage.Unavailable("read", key, json.Unmarshal(text, to))
+}
+
+func (s *Store) loadLayout(ctx context.Context, id string) (d decision, err error) {
+	return d, s.loadJSON(ctx, s.liveKey(id, "layout"), &d)
 }
 
 func (s *Store) loadSize(ctx context.Context, id string) (int64, error) {
 	text, err := s.client.get(ctx, s.liveKey(id, "size"))
 	if err != nil {
-		return 0, storage.Unavailable("read the size of", id, err)
+		return 0, err
 	}
 	n, err := strconv.ParseInt(string(text), 10, 64)
 	return n, storage.Unavailable("read the size of", id, err)
 }
 
-// loadParts adds what the multipart upload has, or finds the file that it, or a
-// single put, became.
-func (s *Store) loadParts(ctx context.Context, up storage.Upload, t traces) (storage.Upload, error) {
-	if !t.layout {
-		// There may never have been one, or half a cleaning-up took it away.
-		return s.withFile(ctx, up, false)
-	}
-	l, err := s.loadLayout(ctx, up.ID)
-	if errors.Is(err, errMissing) {
-		return s.withFile(ctx, up, false)
-	}
-	if err != nil {
+// withFile returns the upload as finished if its file is there with its size, and
+// otherwise as it is.
+func (s *Store) withFile(ctx context.Context, up storage.Upload) (storage.Upload, error) {
+	h, err := s.client.head(ctx, s.fileKey(up.ID))
+	kept := h.metadata[recordName]
+	switch {
+	case errors.Is(err, errMissing) || err == nil && kept == "":
+		return up, nil
+	case err != nil:
 		return storage.Upload{}, err
+	case !describes(kept, up.Record):
+		// A creation that was held up until an upload of the same id had come and
+		// gone: its record means nothing beside a whole file.
+		return s.fromFile(ctx, up.ID, h)
+	case up.Size != storage.Unknown && up.Size != h.size:
+		return up, nil
 	}
+	s.seen(up.ID)
+	up.Owed = true
+	return finished(up, h), nil
+}
+
+// withParts adds what the multipart upload has.
+func (s *Store) withParts(ctx context.Context, up storage.Upload, l layout) (storage.Upload, error) {
 	up.Add(l.piece())
 	for p, err := range s.client.parts(ctx, s.fileKey(up.ID), l.UploadID) {
-		if err == errNoUpload || err == errMissing {
-			return s.withFile(ctx, up, true)
+		if errors.Is(err, errNoUpload) || errors.Is(err, errMissing) {
+			// It may have become the file just now.
+			if up, err = s.withFile(ctx, up); err == nil && !up.Finished {
+				err = s.lost(up.ID)
+			}
+			return up, err
 		}
 		if err != nil {
 			return storage.Upload{}, err
@@ -128,43 +176,62 @@ func (s *Store) loadParts(ctx context.Context, up storage.Upload, t traces) (sto
 			up.Touched = p.modified
 		}
 	}
+	s.seen(up.ID)
 	return up, nil
 }
 
-// withFile returns the upload as finished if its file is there with its size. If
-// not, and it must be, because its parts are gone, then so is the upload.
-func (s *Store) withFile(ctx context.Context, up storage.Upload, must bool) (storage.Upload, error) {
-	h, err := s.client.head(ctx, s.fileKey(up.ID))
-	switch {
-	case err == nil && (up.Size == storage.Unknown || up.Size == h.size) && h.metadata[recordName] != "":
-		up.Finished, up.Owed, up.Size, up.Touched = true, true, h.size, h.modified
-		return up, nil
-	case err != nil && !errors.Is(err, errMissing):
-		return storage.Upload{}, err
-	case must:
-		return storage.Upload{}, fmt.Errorf("%w: S3 has neither its parts nor its file", storage.ErrGone)
+// errLost: S3 shows neither the parts of an upload nor its file.
+var errLost = errors.New("S3 has neither its parts nor its file")
+
+// lost says what it means that S3 shows neither the parts nor the file. Some S3s
+// do so for as long as they make the one out of the other, and to call that gone
+// would have the file removed which comes next. So only what stays that way is.
+func (s *Store) lost(id string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	since, known := s.missing[id]
+	if !known {
+		since = time.Now()
+		s.missing[id] = since
 	}
-	return up, nil
+	if time.Since(since) < s.opts.lostAfter {
+		return storage.Unavailable("load", id, errLost)
+	}
+	return fmt.Errorf("load %s: %w: %w since %s", id, storage.ErrGone, errLost, since.Format(time.RFC3339))
+}
+
+// seen notes that an upload is not lost.
+func (s *Store) seen(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.missing, id)
 }
 
 // loadFile finds an upload that has nothing but its file.
 func (s *Store) loadFile(ctx context.Context, id string) (storage.Upload, error) {
 	h, err := s.client.head(ctx, s.fileKey(id))
-	kept := h.metadata[recordName]
-	if errors.Is(err, errMissing) || err == nil && kept == "" {
+	if errors.Is(err, errMissing) || err == nil && h.metadata[recordName] == "" {
 		return storage.Upload{}, storage.ErrNotFound
 	}
 	if err != nil {
 		return storage.Upload{}, err
 	}
-	up := storage.Upload{Finished: true, Touched: h.modified}
-	if kept != elsewhere {
-		up.Record, err = recordOf(kept)
-	} else if text, getErr := s.client.get(ctx, s.doneKey(id)); getErr == nil {
-		err = json.Unmarshal(text, &up.Record)
+	return s.fromFile(ctx, id, h)
+}
+
+// fromFile is the upload that a file tells of.
+func (s *Store) fromFile(ctx context.Context, id string, h header) (up storage.Upload, err error) {
+	if kept := h.metadata[recordName]; strings.HasPrefix(kept, elsewhere) {
+		err = s.loadJSON(ctx, s.doneKey(id), &up.Record)
 	} else {
-		err = getErr
+		up.Record, err = recordOf(kept)
+		err = storage.Unavailable("read the record of", id, err)
 	}
-	up.Size = h.size
-	return up, storage.Unavailable("read the record of", id, err)
+	return finished(up, h), err
+}
+
+func finished(up storage.Upload, h header) storage.Upload {
+	up.Finished, up.Size, up.Touched = true, h.size, h.modified
+	up.Received, up.Pieces = ranges.NewSet(ranges.Range{End: h.size}), nil
+	return up
 }

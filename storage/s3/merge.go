@@ -13,15 +13,17 @@ import (
 // maxFragments is how many fragments a cell may have before they are made one.
 const maxFragments = 32
 
-// putFragments stores those fresh bytes that nobody has stored yet.
-func (w *writer) putFragments(ctx context.Context, h held) error {
-	for _, r := range w.known().Received.Missing(h.fresh).Ranges() {
-		if err := w.store.putFragment(ctx, w.up.ID, r, h.section(h.all.Start, r)); err != nil {
-			return err
+// putFragments stores those fresh bytes that nobody has stored yet. It tells
+// whether these were all of them, so that what is stored is what h holds.
+func (w *writer) putFragments(ctx context.Context, h held) (alone bool, err error) {
+	missing := w.known().Received.Missing(h.fresh)
+	for _, r := range missing.Ranges() {
+		if err := w.store.putFragment(ctx, w.id, r, h.section(h.all.Start, r)); err != nil {
+			return false, err
 		}
 		w.stored(fragmentPiece(r))
 	}
-	return nil
+	return missing.Contains(h.fresh), nil
 }
 
 // section is the part of the buffer that holds r, if the buffer begins at start.
@@ -29,57 +31,75 @@ func (b *buffer) section(start int64, r ranges.Range) *io.SectionReader {
 	return io.NewSectionReader(b, r.Start-start, r.Len())
 }
 
+// putFragment stores a fragment. One of the same range has the same bytes, unless
+// two writes at once contradict each other, and then either may stay. So it is
+// put without a condition: where that does not hold, some S3s answer before they
+// have read the bytes, which looks like a broken connection.
 func (s *Store) putFragment(ctx context.Context, id string, r ranges.Range, body *io.SectionReader) error {
 	sum, err := sumAll(body)
 	if err != nil {
 		return noRoom(err)
 	}
-	o := object{key: s.fragmentKey(id, r), body: body, size: r.Len(), sum: sum, once: true}
-	if err := s.client.put(ctx, o); err != nil && !errors.Is(err, errTaken) {
+	return s.client.put(ctx, object{key: s.fragmentKey(id, r), body: body, size: r.Len(), sum: sum})
+}
+
+// merge puts a cell of which a part is in h and the rest in fragments. If that
+// can't be, what is fresh becomes a fragment too, and the cell is left to others.
+func (w *writer) merge(ctx context.Context, cell ranges.Range, h held) error {
+	err := w.tryMerge(ctx, cell, h)
+	if err == nil || errors.Is(err, errNoUpload) {
 		return err
+	}
+	if _, keepErr := w.putFragments(ctx, h); keepErr != nil {
+		return errors.Join(err, keepErr)
 	}
 	return nil
 }
 
-// merge puts a cell of which a part is in h and the rest in fragments.
-func (w *writer) merge(ctx context.Context, number int32, cell ranges.Range, h held) error {
-	if w.currentLayout().UploadID == "" && !w.currentLayout().single(w.up) {
+// errOtherCells: another node has cut the upload up in another way.
+var errOtherCells = errors.New("the cells are others than were expected")
+
+func (w *writer) tryMerge(ctx context.Context, cell ranges.Range, h held) error {
+	if !w.ready() {
 		if err := w.decide(ctx); err != nil {
 			return err
 		}
-		if _, now := w.currentLayout().cell(cell.Start, w.known().Size); now != cell {
-			// Another node cut the upload up in another way: let Finish put it together.
-			return w.putFragments(ctx, h)
-		}
+	}
+	number, now := w.cell(cell.Start)
+	if now != cell {
+		return errOtherCells
 	}
 	up := w.known()
 	// Of bytes that came twice, the first ones stay.
-	own := ranges.NewSet(ranges.Range{Start: h.all.Start, End: h.fresh.Start})
+	own := ranges.NewSet(h.tail())
 	own.AddSet(up.Received.Missing(h.fresh))
 	b, err := w.store.assemble(ctx, up, cell, own, &h)
-	if err == nil {
-		defer b.release()
-		err = w.putCell(ctx, number, cell, b)
+	if err != nil {
+		return err
 	}
-	if err != nil && !errors.Is(err, errNoUpload) {
-		// What came must not be lost with the part that it could not become.
-		return errors.Join(err, w.putFragments(ctx, h))
-	}
-	return err
+	defer b.release()
+	return w.putCell(ctx, number, cell, b)
 }
 
-// tidyCell is called when a fragment was stored. If the cell is complete by now,
-// thanks to others, it is put; if it has many fragments, they are made one.
-func (w *writer) tidyCell(ctx context.Context, number int32, cell ranges.Range) error {
+// tidyCell is called when fragments of h were stored. If the cell is complete by
+// now, thanks to others, it is put; if it has many fragments, they are made one.
+// If h is trusted, what it holds is what is stored.
+func (w *writer) tidyCell(ctx context.Context, cell ranges.Range, h held, trusted bool) error {
 	up := w.known()
-	if up.Received.Contains(cell) && w.teaches {
-		none := held{buffer: &buffer{budget: w.store.budget}, all: ranges.Range{Start: cell.Start, End: cell.Start}}
-		none.fresh = none.all
-		return w.merge(ctx, number, cell, none)
+	own := ranges.Set{}
+	if trusted {
+		own.Add(h.all)
+	}
+	if up.Received.Contains(cell) && (w.ready() || w.teaches) {
+		h.fresh = ranges.Range{Start: h.all.End, End: h.all.End} // it is all stored
+		if !trusted {
+			h.all = h.fresh
+		}
+		return w.merge(ctx, cell, h)
 	}
 	if len(fragments(up, cell)) > maxFragments {
 		for _, run := range up.Received.Within(cell).Ranges() {
-			w.coalesce(ctx, run)
+			w.coalesce(ctx, run, own, h)
 		}
 	}
 	return nil
@@ -87,21 +107,24 @@ func (w *writer) tidyCell(ctx context.Context, number int32, cell ranges.Range) 
 
 // coalesce makes one fragment of several that lie side by side. It is no harm if
 // it fails: they are there.
-func (w *writer) coalesce(ctx context.Context, run ranges.Range) {
+func (w *writer) coalesce(ctx context.Context, run ranges.Range, own ranges.Set, h held) {
 	up := w.known()
 	if len(fragments(up, run)) < 2 {
 		return
 	}
-	b, err := w.store.assemble(ctx, up, run, ranges.Set{}, nil)
+	b, err := w.store.assemble(ctx, up, run, own.Within(run), &h)
 	if err != nil {
 		return
 	}
 	defer b.release()
 	if w.store.putFragment(ctx, up.ID, run, b.section(run.Start, run)) == nil {
 		w.stored(fragmentPiece(run))
-		w.store.removeFragmentsBut(ctx, up, run)
+		w.store.removeFragments(ctx, up, run, run)
 	}
 }
+
+// errLacking: bytes that an upload is said to have are in none of its fragments.
+var errLacking = errors.New("bytes are in no fragment")
 
 // assemble collects the bytes of r: those of own from h, the rest from fragments.
 func (s *Store) assemble(ctx context.Context, up storage.Upload, r ranges.Range, own ranges.Set, h *held) (*buffer, error) {
@@ -119,7 +142,7 @@ func (s *Store) assemble(ctx context.Context, up storage.Upload, r ranges.Range,
 			err = s.readFragment(ctx, up, ranges.Range{Start: at, End: until}, b)
 		}
 		if err == nil && b.size == at-r.Start {
-			err = storage.Unavailable("assemble", up.ID, fmt.Errorf("offset %d is in no fragment", at))
+			err = fmt.Errorf("assemble %s at %d: %w", up.ID, at, errLacking)
 		}
 		if err != nil {
 			b.release()
@@ -151,22 +174,12 @@ func (s *Store) readFragment(ctx context.Context, up storage.Upload, r ranges.Ra
 	return nil
 }
 
-// removeFragments removes the fragments that lie in a cell whose part is stored.
-// Those that can't be removed now go when the upload is finished.
-func (s *Store) removeFragments(ctx context.Context, up storage.Upload, cell ranges.Range) {
+// removeFragments removes the fragments that lie in r, once that is stored as a
+// whole, but not the one of kept. Those that can't be removed now, Clean removes.
+func (s *Store) removeFragments(ctx context.Context, up storage.Upload, r, kept ranges.Range) {
 	var keys []string
-	for _, f := range fragments(up, cell) {
-		if cell.Start <= f.Start && f.End <= cell.End {
-			keys = append(keys, s.fragmentKey(up.ID, f))
-		}
-	}
-	_ = s.client.remove(ctx, keys...)
-}
-
-func (s *Store) removeFragmentsBut(ctx context.Context, up storage.Upload, run ranges.Range) {
-	var keys []string
-	for _, f := range fragments(up, run) {
-		if f != run && run.Start <= f.Start && f.End <= run.End {
+	for _, f := range fragments(up, r) {
+		if f != kept && r.Start <= f.Start && f.End <= r.End {
 			keys = append(keys, s.fragmentKey(up.ID, f))
 		}
 	}

@@ -2,6 +2,7 @@ package s3
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -11,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/smithy-go"
 )
 
 // part is a stored part of a multipart upload.
@@ -103,10 +105,13 @@ func (c *client) parts(ctx context.Context, key, uploadID string) iter.Seq2[part
 	}
 }
 
-// complete makes the object of its parts. Where the checksums of all of them are
-// known, S3 also has to find that of the whole right.
+// complete makes the object of its parts, if there is none yet. Where the
+// checksums of all of them are known, S3 also has to find that of the whole right.
+//
+// That it returns nil does not mean that the object is there: some answer so to
+// the second of two requests while they still work on the first.
 func (c *client) complete(ctx context.Context, key, uploadID string, parts []part) error {
-	in := &awss3.CompleteMultipartUploadInput{Bucket: c.bucket, Key: &key, UploadId: &uploadID}
+	in := &awss3.CompleteMultipartUploadInput{Bucket: c.bucket, Key: &key, UploadId: &uploadID, IfNoneMatch: aws.String("*")}
 	list := make([]types.CompletedPart, len(parts))
 	var whole checksum
 	summed := c.checksums
@@ -124,6 +129,11 @@ func (c *client) complete(ctx context.Context, key, uploadID string, parts []par
 	}
 	in.MultipartUpload = &types.CompletedMultipartUpload{Parts: list}
 	_, err := c.s3.CompleteMultipartUpload(ctx, in)
+	var api smithy.APIError
+	if errors.As(err, &api) && api.ErrorCode() == "NotImplemented" {
+		in.IfNoneMatch = nil // then what is there has been looked for before, no more
+		_, err = c.s3.CompleteMultipartUpload(ctx, in)
+	}
 	return meaning("complete", key, err)
 }
 

@@ -14,7 +14,7 @@ import (
 //	"layout"   the layout, in JSON; covers no bytes
 //	"pN"       part N; its ETag and checksum
 //	"fA-B"     a fragment
-//	"file"     the file, put at once
+//	"file"     the file, put at once or found
 const (
 	layoutName = "layout"
 	fileName   = "file"
@@ -35,6 +35,11 @@ func (l layout) partPiece(p part, size int64) (storage.Piece, bool) {
 
 func fragmentPiece(r ranges.Range) storage.Piece {
 	return storage.Piece{Range: r, Name: fmt.Sprintf("f%x-%x", r.Start, r.End)}
+}
+
+// filePiece stands for a file that is there, whole.
+func filePiece(size int64) storage.Piece {
+	return storage.Piece{Range: ranges.Range{End: size}, Name: fileName}
 }
 
 // fragments are the fragments of up that share bytes with r, the longest first:

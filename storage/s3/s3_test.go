@@ -2,8 +2,10 @@ package s3
 
 import (
 	"fmt"
+	"net/http"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/holdfast-upload/holdfast/storage"
 	"github.com/holdfast-upload/holdfast/storage/storagetest"
@@ -23,7 +25,8 @@ func useKeys(t *testing.T) {
 func options(endpoint string) Options {
 	return Options{
 		Bucket: fmt.Sprintf("bucket-%d", buckets.Add(1)), Endpoint: endpoint, PathStyle: true,
-		CreateBucket: true, Memory: 64 * mib, cell: minPart,
+		CreateBucket: true, Memory: 64 * mib, cell: minPart, longestPause: 5 * time.Millisecond,
+		wrap: func(http.RoundTripper) http.RoundTripper { return plain },
 	}
 }
 
@@ -33,7 +36,20 @@ func mustOpen(t *testing.T, opts Options) *Store {
 	if err != nil {
 		t.Fatalf("open: %v", err)
 	}
+	t.Cleanup(func() { wantMemoryBack(t, s) })
 	return s
+}
+
+// wantMemoryBack checks that all blocks of memory are free that are not in use for
+// the ends of chunks.
+func wantMemoryBack(t *testing.T, s *Store) {
+	t.Helper()
+	s.tails.dropBefore(time.Now().Add(time.Hour))
+	s.budget.mu.Lock()
+	defer s.budget.mu.Unlock()
+	if whole := int(s.opts.Memory / blockSize); s.budget.left+len(s.budget.free) != whole {
+		t.Errorf("of %d blocks of memory %d are free", whole, s.budget.left+len(s.budget.free))
+	}
 }
 
 func TestS3KeepsThePromisesOfAStore(t *testing.T) {

@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -48,7 +49,22 @@ type Options struct {
 	// beyond goes to temporary files.
 	Memory int64
 
-	cell int64 // the size near which cells are best, goodCell if 0
+	cell         int64         // the size near which cells are best
+	longestPause time.Duration // between two tries of a request, at most
+	lostAfter    time.Duration // how long an upload is looked for before it is gone
+	wrap         func(http.RoundTripper) http.RoundTripper
+}
+
+func (opts *Options) setDefaults() {
+	if opts.cell == 0 {
+		opts.cell = goodCell
+	}
+	if opts.longestPause == 0 {
+		opts.longestPause = 3 * time.Second
+	}
+	if opts.lostAfter == 0 {
+		opts.lostAfter = 15 * time.Minute
+	}
 }
 
 // Store is a storage.Store in a bucket. Create it with Open.
@@ -61,12 +77,7 @@ type Store struct {
 	deciding singleflight.Group // layouts, by upload id
 	mu       sync.Mutex
 	layouts  map[string]decided
-}
-
-// decided is a layout that this process has seen decided.
-type decided struct {
-	layout
-	at time.Time
+	missing  map[string]time.Time // since when S3 shows nothing of an upload but its record
 }
 
 var (
@@ -78,16 +89,14 @@ var (
 
 // Open returns the store in a bucket, after it has seen that the bucket is there.
 func Open(ctx context.Context, opts Options) (*Store, error) {
-	if opts.cell == 0 {
-		opts.cell = goodCell
-	}
+	opts.setDefaults()
 	sdk, err := connect(ctx, opts)
 	if err != nil {
 		return nil, err
 	}
 	b := newBudget(opts.Memory)
 	s := &Store{
-		opts: opts, budget: b, tails: newTails(), layouts: map[string]decided{},
+		opts: opts, budget: b, tails: newTails(), layouts: map[string]decided{}, missing: map[string]time.Time{},
 		client: &client{s3: sdk, bucket: &opts.Bucket, checksums: !opts.NoChecksums,
 			class: types.StorageClass(opts.StorageClass), sse: types.ServerSideEncryption(opts.Encryption), sseKey: notEmpty(opts.EncryptionKey)},
 	}
@@ -97,17 +106,13 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 
 // Check implements storage.Checker.
 func (s *Store) Check(ctx context.Context) error {
-	_, err := s.client.head(ctx, s.liveKey("check", "record"))
-	if errors.Is(err, errMissing) {
-		return nil
-	}
-	return err
+	return storage.Unavailable("find the bucket", s.opts.Bucket, s.client.headBucket(ctx))
 }
 
 // Open implements storage.Store.
 func (s *Store) Open(ctx context.Context, up storage.Upload, offset int64) (io.ReadCloser, error) {
-	if up.Size == 0 {
-		return io.NopCloser(new(buffer).reader()), nil
+	if up.Size != storage.Unknown && offset >= up.Size {
+		return http.NoBody, nil
 	}
 	body, err := s.client.open(ctx, s.fileKey(up.ID), offset, 0)
 	if errors.Is(err, errMissing) {

@@ -4,6 +4,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/holdfast-upload/holdfast/storage"
 	"github.com/holdfast-upload/holdfast/storage/ranges"
 )
 
@@ -17,34 +18,35 @@ type tails struct {
 
 type tail struct {
 	*buffer
-	ranges.Range // what the buffer holds
-	at           time.Time
+	ranges.Range           // what the buffer holds
+	created, at  time.Time // the upload, the tail
 }
 
 func newTails() *tails { return &tails{of: map[string]*tail{}} }
 
 // take gives the caller the tail of an upload that ends at offset and lies in
 // cell, if there is one.
-func (t *tails) take(id string, offset int64, cell ranges.Range) *tail {
+func (t *tails) take(up storage.Upload, offset int64, cell ranges.Range) *tail {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	kept, ok := t.of[id]
-	if !ok || kept.End != offset || kept.Start < cell.Start || kept.End >= cell.End {
+	kept, ok := t.of[up.ID]
+	if !ok || !kept.created.Equal(up.Created) || kept.End != offset || kept.Start < cell.Start || kept.End >= cell.End {
 		return nil
 	}
-	delete(t.of, id)
+	delete(t.of, up.ID)
 	return kept
 }
 
-// keep takes a buffer over from the caller. One in a file is not worth keeping.
-func (t *tails) keep(id string, b *buffer, r ranges.Range) {
+// keep takes a buffer over from the caller. What it holds must be what is stored
+// for r, byte for byte. One in a file is not worth keeping.
+func (t *tails) keep(up storage.Upload, b *buffer, r ranges.Range) {
 	if b.file != nil {
 		b.release()
 		return
 	}
 	t.mu.Lock()
-	before := t.of[id]
-	t.of[id] = &tail{b, r, time.Now()}
+	before := t.of[up.ID]
+	t.of[up.ID] = &tail{b, r, up.Created, time.Now()}
 	t.mu.Unlock()
 	if before != nil {
 		before.release()

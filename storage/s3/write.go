@@ -3,7 +3,6 @@ package s3
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"sync"
 
@@ -17,6 +16,7 @@ const inFlight = 2
 // writer stores one chunk.
 type writer struct {
 	store   *Store
+	id      string
 	src     io.Reader
 	teaches bool // its length tells where other chunks end
 	tell    func(storage.Piece) storage.Upload
@@ -32,7 +32,7 @@ type writer struct {
 
 // Write implements storage.Store.
 func (s *Store) Write(ctx context.Context, up storage.Upload, c storage.Chunk, stored func(storage.Piece) storage.Upload) error {
-	w := &writer{store: s, src: c.Body, tell: stored, up: up, teaches: teaches(up, c), layout: s.prospect(up, c), slots: make(chan struct{}, inFlight)}
+	w := &writer{store: s, id: up.ID, src: c.Body, tell: stored, up: up, teaches: teaches(up, c), layout: s.prospect(up, c), slots: make(chan struct{}, inFlight)}
 	err := w.begin(ctx, c)
 	if err == nil {
 		err = w.run(ctx, c.Offset)
@@ -41,37 +41,62 @@ func (s *Store) Write(ctx context.Context, up storage.Upload, c storage.Chunk, s
 	if err == nil {
 		err = w.failure()
 	}
-	return w.gone(ctx, err)
+	return w.meaning(ctx, err)
 }
 
 // begin decides the layout before the first byte, if the chunk will fill a cell.
 func (w *writer) begin(ctx context.Context, c storage.Chunk) error {
-	l := w.layout
-	if l.UploadID != "" || l.single(w.up) || c.Length == 0 || !w.teaches {
+	if w.ready() || c.Length == 0 || !w.teaches {
 		return nil
 	}
-	if _, cell := l.cell(c.Offset, w.up.Size); c.Length != storage.Unknown && c.Length < cell.Len() {
+	if _, cell := w.cell(c.Offset); c.Length != storage.Unknown && c.Length < cell.Len() {
 		return nil
 	}
 	return w.decide(ctx)
 }
 
 func (w *writer) decide(ctx context.Context) error {
-	l, err := w.store.decide(ctx, w.up, w.layout)
-	if err != nil {
-		return err
+	l, err := w.store.decide(ctx, w.known(), w.currentLayout())
+	if err == nil {
+		w.take(l)
 	}
+	return err
+}
+
+func (w *writer) take(l layout) {
 	w.mu.Lock()
 	w.layout = l
 	w.mu.Unlock()
 	w.stored(l.piece())
-	return nil
+}
+
+// ready tells whether cells can be put. Before, the layout is only what it would be.
+func (w *writer) ready() bool {
+	l := w.currentLayout()
+	return l.UploadID != "" || l.single(w.known())
+}
+
+// learn tells whether the layout was decided meanwhile, for another chunk.
+func (w *writer) learn() bool {
+	if w.ready() {
+		return false
+	}
+	l, ok := w.store.learn(w.known())
+	if ok {
+		w.take(l)
+	}
+	return ok
+}
+
+// cell is the cell that holds the byte at offset.
+func (w *writer) cell(offset int64) (int32, ranges.Range) {
+	return w.currentLayout().cell(offset, w.known().Size)
 }
 
 // run reads the chunk cell by cell.
 func (w *writer) run(ctx context.Context, offset int64) error {
 	for w.failure() == nil {
-		number, cell := w.layout.cell(offset, w.known().Size)
+		_, cell := w.cell(offset)
 		rest := ranges.Range{Start: offset, End: cell.End}
 		if rest.Empty() {
 			_, _ = io.Copy(io.Discard, w.src) // it ends here, and has to be seen to
@@ -85,7 +110,7 @@ func (w *writer) run(ctx context.Context, offset int64) error {
 			offset += n
 			continue
 		}
-		n, ended, err := w.readCell(ctx, number, cell, offset)
+		n, ended, err := w.readCell(ctx, offset)
 		if err != nil || ended {
 			return err
 		}
@@ -95,19 +120,23 @@ func (w *writer) run(ctx context.Context, offset int64) error {
 }
 
 // readCell reads what src has of a cell, from offset on, and stores it.
-func (w *writer) readCell(ctx context.Context, number int32, cell ranges.Range, offset int64) (n int64, ended bool, err error) {
+func (w *writer) readCell(ctx context.Context, offset int64) (n int64, ended bool, err error) {
+	_, cell := w.cell(offset)
 	b, start := &buffer{budget: w.store.budget}, offset
-	if kept := w.store.tails.take(w.up.ID, offset, cell); kept != nil {
+	if kept := w.store.tails.take(w.known(), offset, cell); kept != nil {
 		b, start = kept.buffer, kept.Start
 	}
 	ended, err = b.fill(w.src, cell.End-start)
+	if err == nil && w.learn() && !ended {
+		_, cell = w.cell(offset)
+		ended, err = b.fill(w.src, cell.End-start)
+	}
 	n = start + b.size - offset
 	if err != nil || n == 0 {
 		b.release()
 		return n, ended, err
 	}
-	h := held{buffer: b, all: ranges.Of(start, b.size), fresh: ranges.Of(offset, n)}
-	return n, ended, w.place(ctx, number, cell, h)
+	return n, ended, w.place(ctx, held{buffer: b, all: ranges.Of(start, b.size), fresh: ranges.Of(offset, n)})
 }
 
 // held is a buffer with a run of an upload's bytes. Those before the fresh ones
@@ -117,27 +146,33 @@ type held struct {
 	all, fresh ranges.Range
 }
 
+func (h held) tail() ranges.Range { return ranges.Range{Start: h.all.Start, End: h.fresh.Start} }
+
 // place stores fresh bytes: as the part if they complete the cell, or else as a
 // fragment. It takes the buffer over.
-func (w *writer) place(ctx context.Context, number int32, cell ranges.Range, h held) error {
-	up := w.known()
-	received := up.Received.Within(cell)
-	untouched := received.Minus(ranges.NewSet(ranges.Range{Start: h.all.Start, End: h.fresh.Start})).Empty()
-	ready := w.currentLayout().UploadID != "" || w.currentLayout().single(up)
-	if h.all == cell && untouched && ready {
+func (w *writer) place(ctx context.Context, h held) error {
+	number, cell := w.cell(h.fresh.Start)
+	received := w.known().Received.Within(cell)
+	others := received.Minus(ranges.NewSet(h.tail()))
+	if h.all == cell && others.Empty() && w.ready() {
 		return w.put(ctx, number, cell, h.buffer)
 	}
+	inside := cell.Start <= h.all.Start && h.all.End <= cell.End // not so if the grid changed under it
 	received.Add(h.fresh)
-	if received.Contains(cell) && (ready || w.teaches) {
+	if inside && received.Contains(cell) && (w.ready() || w.teaches) {
 		defer h.release()
-		return w.merge(ctx, number, cell, h)
+		return w.merge(ctx, cell, h)
 	}
-	if err := w.putFragments(ctx, h); err != nil {
+	alone, err := w.putFragments(ctx, h)
+	if err == nil {
+		err = w.tidyCell(ctx, cell, h, alone && inside)
+	}
+	if err == nil && alone && inside {
+		w.store.tails.keep(w.known(), h.buffer, h.all)
+	} else {
 		h.release()
-		return err
 	}
-	w.store.tails.keep(w.up.ID, h.buffer, h.all)
-	return w.tidyCell(ctx, number, cell)
+	return err
 }
 
 // put sends a whole cell, while the next one is read, and takes the buffer over.
@@ -163,7 +198,7 @@ func (w *writer) putCell(ctx context.Context, number int32, cell ranges.Range, b
 		return err
 	}
 	w.stored(piece)
-	w.store.removeFragments(ctx, before, cell)
+	w.store.removeFragments(ctx, before, cell, ranges.Range{})
 	return nil
 }
 
@@ -187,13 +222,7 @@ func (s *Store) putFile(ctx context.Context, up storage.Upload, b *buffer) (stor
 	if errors.Is(err, errTaken) {
 		err = s.checkFile(ctx, up)
 	}
-	return storage.Piece{Range: ranges.Range{End: up.Size}, Name: fileName}, err
-}
-
-// checkFile returns nil if the file is there with its size, ErrGone if it is not.
-func (s *Store) checkFile(ctx context.Context, up storage.Upload) error {
-	_, err := s.withFile(ctx, up, true)
-	return err
+	return filePiece(up.Size), err
 }
 
 func (w *writer) known() storage.Upload {
@@ -228,16 +257,25 @@ func (w *writer) failure() error {
 	return w.err
 }
 
-// gone finds out what it means that the multipart upload is not there any more:
-// that another node has finished it, or that it was deleted.
-func (w *writer) gone(ctx context.Context, err error) error {
-	if !errors.Is(err, errNoUpload) {
+// meaning finds out what an error means: that another node has finished the
+// upload, so that nothing needs to be written any more, that it was deleted, or no
+// more than it says.
+func (w *writer) meaning(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
+	w.store.forget(w.id)
+	up, lookErr := w.store.Load(ctx, w.id)
+	switch {
+	case lookErr == nil && up.Finished:
+		w.stored(filePiece(up.Size)) // an index that does not know would keep the upload from being over
+		_, _ = io.Copy(io.Discard, w.src)
+		return nil
+	case errors.Is(lookErr, storage.ErrGone), errors.Is(lookErr, storage.ErrNotFound):
+		return lookErr
+	}
+	if storage.Transient(err) {
 		return err
 	}
-	w.store.forget(w.up.ID)
-	up, err := w.store.Load(ctx, w.up.ID)
-	if err != nil || up.Finished {
-		return err
-	}
-	return storage.Unavailable("write", up.ID, fmt.Errorf("%w, and then there was", errNoUpload))
+	return storage.Unavailable("write", w.id, err)
 }

@@ -120,14 +120,14 @@ func firstBytesStay(f *fixture) {
 	for _, r := range kept.Ranges() {
 		f.put(up, first, r)
 	}
-	f.put(up, second, ranges.Range{Start: f.size / 5, End: f.size})
-	f.put(up, second, ranges.Range{Start: 0, End: f.size})
+	f.put(f.load(up.ID), second, ranges.Range{Start: f.size / 5, End: f.size})
+	f.put(f.load(up.ID), second, ranges.Range{Start: 0, End: f.size})
 	want := second
 	for _, r := range kept.Ranges() {
 		copy(want[r.Start:r.End], first[r.Start:r.End])
 	}
 	f.finish(up.ID, want)
-	f.put(up, Content(3, f.size), ranges.Of(0, f.size))
+	f.put(f.load(up.ID), Content(3, f.size), ranges.Of(0, f.size))
 	f.wantFile(up.ID, want)
 }
 

@@ -1,7 +1,8 @@
-// Command bench measures holdfast's real binary beside tusd's file store, in one
-// run on one machine, and prints a table in Markdown.
+// Command bench measures holdfast's real binary beside tusd's file store, or beside
+// its S3 store on the same S3 server, in one run on one machine, and prints a table
+// in Markdown.
 //
-// Each measurement is a fresh server over an empty directory. The servers take
+// Each measurement is a fresh server over an empty directory or bucket. The servers take
 // turns, and of several runs the median counts. It reads what a process has used
 // from /proc, and so runs on Linux only.
 package main
@@ -12,9 +13,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"github.com/holdfast-upload/holdfast/test"
+	"github.com/holdfast-upload/holdfast/test/servers"
 )
 
 const module = "github.com/holdfast-upload/holdfast"
@@ -24,17 +27,22 @@ type bench struct {
 	dir        string // for binaries and data
 	runs       int
 	tusdLocker string
+	onS3       bool
+	only       string
 	results    map[key][]usage
+	requests   map[key]int64 // to S3
 }
 
 // key names a cell of the table.
 type key struct{ work, contender string }
 
 func main() {
-	b := bench{results: map[key][]usage{}}
+	b := bench{results: map[key][]usage{}, requests: map[key]int64{}}
 	flag.IntVar(&b.runs, "runs", 3, "how often to measure each; the median counts")
 	flag.StringVar(&b.dir, "dir", "", "directory on the disk to measure on; the system's for temporary files if empty")
 	flag.StringVar(&b.tusdLocker, "tusd-locker", "file", "tusd's locker: file, as its command has it, or memory")
+	flag.BoolVar(&b.onS3, "s3", false, "measure on an S3 server, versitygw, which is started for it")
+	flag.StringVar(&b.only, "only", "", "measure only work whose name contains this")
 	flag.Parse()
 	if err := b.run(); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -49,12 +57,17 @@ func (b *bench) run() error {
 	}
 	defer os.RemoveAll(dir)
 	b.dir = dir
+	for name, value := range map[string]string{
+		"AWS_ACCESS_KEY_ID": servers.AccessKey, "AWS_SECRET_ACCESS_KEY": servers.SecretKey, "AWS_REGION": "us-east-1",
+	} {
+		_ = os.Setenv(name, value) // fails for no name of these
+	}
 	if err := b.build(); err != nil {
 		return err
 	}
 	for n := range b.runs {
-		for _, work := range works {
-			for _, c := range contenders {
+		for _, work := range b.works() {
+			for _, c := range b.contenders(work) {
 				used, err := b.measure(work, c, n == 0)
 				if err != nil {
 					return fmt.Errorf("%s: %s: %w", c.name, work.name, err)
@@ -67,6 +80,31 @@ func (b *bench) run() error {
 	}
 	b.print(os.Stdout)
 	return nil
+}
+
+func (b *bench) works() []work {
+	all := diskWorks
+	if b.onS3 {
+		all = s3Works
+	}
+	var works []work
+	for _, w := range all {
+		if strings.Contains(w.name, b.only) {
+			works = append(works, w)
+		}
+	}
+	return works
+}
+
+// contenders are the servers that can do some work.
+func (b *bench) contenders(w work) []contender {
+	switch {
+	case !b.onS3:
+		return diskContenders
+	case w.ranges:
+		return s3Contenders[:1]
+	}
+	return s3Contenders
 }
 
 func (b *bench) build() error {
@@ -88,7 +126,7 @@ type contender struct {
 
 const peer = "tusd 2.9.2"
 
-var contenders = []contender{
+var diskContenders = []contender{
 	{"holdfast", []string{}},
 	{"holdfast --no-sync", []string{"--no-sync"}},
 	{peer, nil},
@@ -104,9 +142,12 @@ func (b *bench) server(c contender, data string) *test.Server {
 // measure lets a fresh server do some work, and tells what that took. The first
 // time it also verifies that the server has stored what it was sent.
 func (b *bench) measure(w work, c contender, verify bool) (usage, error) {
+	syscall.Sync() // what others wrote before must not count here
+	if b.onS3 {
+		return b.measureS3(w, c, verify)
+	}
 	data := filepath.Join(b.dir, "data")
 	defer os.RemoveAll(data)
-	syscall.Sync() // what others wrote before must not count here
 	s := b.server(c, data)
 	if err := s.Start(); err != nil {
 		return usage{}, err

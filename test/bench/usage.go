@@ -23,6 +23,8 @@ func (u usage) mibPerSecond() float64 { return float64(u.bytes) / (1 << 20) / u.
 func (u usage) cpuPerGiB() float64    { return u.cpu.Seconds() / (float64(u.bytes) / (1 << 30)) }
 func (u usage) peakMiB() float64      { return float64(u.peak) / (1 << 20) }
 
+func (u usage) seconds() float64 { return u.wall.Seconds() }
+
 func (u usage) String() string {
 	return fmt.Sprintf("%6.0f MiB/s  %5.2f CPU s/GiB  %4.0f MiB", u.mibPerSecond(), u.cpuPerGiB(), u.peakMiB())
 }

@@ -8,17 +8,20 @@ import (
 	"github.com/holdfast-upload/holdfast/test"
 )
 
-// work is a number of files to upload by tus, each created and then sent in
-// PATCHes of a given size.
+// work is a number of files to upload.
 type work struct {
 	name    string
 	files   int
 	size    int64
-	patch   int64
-	clients int // each sends one file after the other over one connection
+	patch   int64   // each file is created and then sent in PATCHes of this size, by tus
+	clients int     // each sends one file after the other over one connection
+	pace    float64 // bytes per second of each client, 0 for as fast as can be
+	parts   int     // if set, each file is sent in so many parts at once, and then concatenated
+	ranges  bool    // the parts are not concatenated, but have a Content-Range
+	beside  string  // the work of the peer that this one is held against, if it is another
 }
 
-var works = []work{
+var diskWorks = []work{
 	{name: "1 GiB in 50 MiB PATCHes", files: 1, size: 1 << 30, patch: 50 << 20, clients: 1},
 	{name: "1 GiB in one PATCH", files: 1, size: 1 << 30, patch: 1 << 30, clients: 1},
 	{name: "2,000 files of 100 KiB", files: 2000, size: 100 << 10, patch: 100 << 10, clients: 4},
@@ -58,16 +61,23 @@ func (w work) sendSome(addr string, next <-chan int, paths []string) error {
 		return err
 	}
 	defer c.Close()
+	c.pace = w.pace
 	for n := range next {
-		if paths[n], err = w.sendOne(c); err != nil {
+		if paths[n], err = w.sendOne(c, addr, n); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (w work) sendOne(c *conn) (path string, err error) {
-	if path, err = c.create(w.size); err != nil {
+func (w work) sendOne(c *conn, addr string, n int) (path string, err error) {
+	switch {
+	case w.ranges:
+		return w.sendRanges(addr, n)
+	case w.parts > 0:
+		return w.sendConcatenated(c, addr)
+	}
+	if path, err = c.create(uploadLength(w.size)); err != nil {
 		return "", err
 	}
 	for at := int64(0); at < w.size; at += w.patch {

@@ -1,0 +1,147 @@
+package redis
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// maxDue is how many calls are kept for when Redis answers again.
+const maxDue = 100_000
+
+// health knows whether Redis answers. Once a call has failed no other is tried,
+// until a probe in the background has had an answer.
+type health struct {
+	every time.Duration // about how often a Redis that is down is tried
+
+	stop context.CancelFunc
+	done context.Context
+	bg   sync.WaitGroup
+
+	mu    sync.Mutex
+	cause error           // why Redis counts as down, nil if it does not
+	due   map[string]call // what to do first when it is back, by key
+}
+
+func (h *health) init() {
+	h.done, h.stop = context.WithCancel(context.Background())
+	h.due = map[string]call{}
+	h.every = time.Second
+}
+
+func (h *health) close() {
+	h.mu.Lock()
+	h.stop()
+	h.mu.Unlock()
+	h.bg.Wait()
+}
+
+// down is why Redis counts as down, nil if it does not.
+func (h *health) down() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.cause
+}
+
+// enter returns nil if a call may be made now.
+func (h *health) enter(c call) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.cause != nil {
+		h.keep(c)
+	}
+	return h.cause
+}
+
+func (h *health) keep(c call) {
+	if in := c.instead; in != nil && len(h.due) < maxDue {
+		h.due[fmt.Sprint(in.names[0], " ", in.id, in.args)] = *in
+	}
+}
+
+// failed notes that a call has.
+func (r *Redis) failed(c call, err error) {
+	h := &r.health
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.done.Err() != nil {
+		return
+	}
+	h.keep(c)
+	if h.cause != nil {
+		return
+	}
+	h.cause = err
+	r.opts.Log.Warn("Redis does not answer: going on without it, with local locks and the state of the store", "error", err)
+	h.bg.Go(func() { r.probe(c.id) })
+}
+
+// probe waits until Redis works where it failed, does what is due, and then lets
+// calls through again.
+func (r *Redis) probe(id string) {
+	h := &r.health
+	for {
+		select {
+		case <-h.done.Done():
+			return
+		case <-time.After(h.every/2 + rand.N(h.every)):
+		}
+		if r.recovered(id) {
+			r.opts.Log.Info("Redis answers again")
+			return
+		}
+	}
+}
+
+func (r *Redis) recovered(id string) bool {
+	h := &r.health
+	_, err := r.exec(h.done, probeCall(id))
+	for err == nil {
+		h.mu.Lock()
+		due := h.due
+		h.due = map[string]call{}
+		if len(due) == 0 {
+			h.cause = nil
+			h.mu.Unlock()
+			return true
+		}
+		h.mu.Unlock()
+		err = r.doDue(due)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.cause = err
+	return false
+}
+
+// doDue does what is due, and keeps what it could not do.
+func (r *Redis) doDue(due map[string]call) (err error) {
+	for key, c := range due {
+		if err == nil {
+			_, err = r.exec(r.health.done, c)
+		}
+		if err != nil {
+			r.health.mu.Lock()
+			r.health.due[key] = c
+			r.health.mu.Unlock()
+		}
+	}
+	return err
+}
+
+var probeScript = redis.NewScript(`return redis.call("SET", KEYS[1], "1", "PX", 1000)`)
+
+// probeCall is a write, because a Redis that is full or a replica answers reads.
+func probeCall(id string) call {
+	return call{script: probeScript, id: id, names: []string{"probe"}}
+}
+
+// Check returns nil if Redis works.
+func (r *Redis) Check(ctx context.Context) error {
+	_, err := r.run(ctx, probeCall(""))
+	return err
+}

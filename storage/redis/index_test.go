@@ -1,0 +1,249 @@
+package redis
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/ranges"
+	"github.com/holdfast-upload/holdfast/test/servers"
+)
+
+// inParts is an upload to S3 whose every part but the first is stored.
+func inParts(n int, cell int64) storage.Upload {
+	up := storage.Upload{Touched: time.Now(), Record: storage.Record{
+		ID: storage.NewID(), Size: int64(n) * cell, Created: time.Now(),
+		Metadata: map[string]string{"filename": "IMG_2041.MOV", "filetype": "video/quicktime"}}}
+	up.Add(storage.Piece{Name: "layout", Tag: fmt.Sprintf(`{"uploadId":"%0128d","cell":%d}`, 1, cell)})
+	for i := 1; i < n; i++ {
+		up.Add(part(i, cell))
+	}
+	return up
+}
+
+func part(i int, cell int64) storage.Piece {
+	return storage.Piece{Range: ranges.Of(int64(i)*cell, cell), Name: fmt.Sprint("p", i+1), Tag: fmt.Sprintf(`"%032x";%s`, i, "AAAAAA==")}
+}
+
+func TestMemoryOfALiveUploadIsBounded(t *testing.T) {
+	const mib = 1 << 20
+	s := servers.Redis(t)
+	c := admin(t, s)
+	n := newNode(t, Options{URL: s.URL("redis")})
+	for _, size := range []struct {
+		parts      int
+		cell, most int64
+	}{{41, 25 * mib, 16 << 10}, {10_000, 512 * mib, 4 * mib}} {
+		up := inParts(size.parts, size.cell)
+		n.put(t, up)
+		bytes := c.Do(t.Context(), "MEMORY", "USAGE", n.key(up.ID, "state"), "SAMPLES", 0).Val().(int64)
+		t.Logf("an upload of %d parts takes %d bytes of Redis, %d for each part", size.parts, bytes, bytes/int64(size.parts))
+		if bytes > size.most {
+			t.Errorf("%d bytes, want at most %d", bytes, size.most)
+		}
+	}
+}
+
+func TestTenThousandPartsAreNoBurden(t *testing.T) {
+	s := servers.Redis(t)
+	n := newNode(t, Options{URL: s.URL("redis")})
+	up := inParts(10_000, 5<<20)
+	within(t, time.Second, "put", func() { n.put(t, up) })
+	within(t, time.Second, "put what is known", func() { n.put(t, up) })
+	first := part(0, 5<<20)
+	var whole storage.Upload
+	var err error
+	within(t, 500*time.Millisecond, "add", func() { whole, err = n.index.Add(t.Context(), up.ID, first) })
+	up.Add(first)
+	if err != nil || !whole.Complete() || !maps.Equal(whole.Pieces, up.Pieces) {
+		t.Errorf("add the last part: %v, %d pieces, complete %v", err, len(whole.Pieces), whole.Complete())
+	}
+	start := time.Now()
+	for range 10 {
+		n.wantOffset(t, up.ID, up.Size)
+	}
+	each := time.Since(start) / 10
+	t.Logf("get: %v", each)
+	if each > 250*time.Millisecond {
+		t.Errorf("get takes %v", each)
+	}
+}
+
+// The client of this upload sends every other byte.
+func TestScatteredUploadIsNoBurden(t *testing.T) {
+	s := servers.Redis(t)
+	n := newNode(t, Options{URL: s.URL("redis")})
+	up := upload(storage.NewID())
+	for i := range int64(storage.MaxRanges) {
+		up.Received.Add(ranges.Of(2*i, 1))
+	}
+	n.put(t, up)
+	start := time.Now()
+	for i := range int64(20) {
+		r := ranges.Of(200*i+1, 1)
+		up.Received.Add(r)
+		n.add(t, up.ID, r.Start, 1)
+	}
+	t.Logf("add: %v", time.Since(start)/20)
+	if known, err := n.index.Put(t.Context(), up); err != nil || !known.Received.Equal(up.Received) {
+		t.Errorf("put: %v, %d ranges; want %d", err, known.Received.Count(), up.Received.Count())
+	}
+	if took := time.Since(start); took > 3*time.Second {
+		t.Errorf("20 adds and a put took %v", took)
+	}
+}
+
+func TestOffsetsAreExact(t *testing.T) {
+	n := newNode(t, Options{URL: servers.Redis(t).URL("redis")})
+	const far = 1 << 61
+	up := upload(storage.NewID())
+	up.Size = ranges.Max
+	for i := range int64(4) {
+		up.Add(storage.Piece{Range: ranges.Of(far+10*i, 10), Name: fmt.Sprint(i)})
+	}
+	n.put(t, up)
+	p := storage.Piece{Range: ranges.Of(far+1, 29), Name: "covers 1 and 2"}
+	up.Add(p)
+	known, err := n.index.Add(t.Context(), up.ID, p)
+	if err != nil || !maps.Equal(known.Pieces, up.Pieces) || !known.Received.Equal(up.Received) {
+		t.Errorf("add: %v, pieces %v, want %v", err, known.Pieces, up.Pieces)
+	}
+}
+
+// What several nodes share says the same as what one has in its memory, whatever
+// was loaded and added in whichever order.
+func TestIndexSaysWhatALocalOneDoes(t *testing.T) {
+	nodes := newNodes(t, 2, Options{URL: servers.Redis(t).URL("redis")})
+	for seed := range uint64(30) {
+		rnd := rand.New(rand.NewPCG(seed, 0))
+		local := new(storage.LocalIndex)
+		up := upload(storage.NewID())
+		up.Size = storage.Unknown
+		stored := up.Clone() // what the store has
+		loaded := []storage.Upload{up}
+		for i := range 60 {
+			x := nodes[rnd.IntN(2)].index
+			var got, want storage.Upload
+			var err error
+			if i == 0 || rnd.IntN(5) == 0 {
+				old := loaded[max(0, len(loaded)-1-rnd.IntN(8))]
+				want, _ = local.Put(t.Context(), old)
+				got, err = x.Put(t.Context(), old)
+			} else {
+				p := anyPiece(rnd, stored)
+				stored.Add(p)
+				want, _ = local.Add(t.Context(), up.ID, p)
+				got, err = x.Add(t.Context(), up.ID, p)
+			}
+			if rnd.IntN(20) == 0 {
+				stored.Size = 1000
+			}
+			loaded = append(loaded, stored.Clone())
+			if err != nil || got.Size != want.Size || !got.Received.Equal(want.Received) || !maps.Equal(got.Pieces, want.Pieces) {
+				t.Fatalf("seed %d, step %d: %v\n%v\nwant\n%v", seed, i, err, got, want)
+			}
+		}
+	}
+}
+
+// anyPiece is a part, a fragment of one that is not stored yet, a fact, or bytes
+// without a name.
+func anyPiece(rnd *rand.Rand, stored storage.Upload) storage.Piece {
+	const cell = 100
+	n := rnd.Int64N(10)
+	whole := ranges.Of(n*cell, cell)
+	start := n*cell + rnd.Int64N(cell)
+	r := ranges.Of(start, rnd.Int64N(n*cell+cell-start)+1)
+	tag := fmt.Sprint(rnd.IntN(1000))
+	switch rnd.IntN(6) {
+	case 0:
+		return storage.Piece{Range: whole, Name: fmt.Sprint("p", n), Tag: tag}
+	case 1:
+		return storage.Piece{Name: fmt.Sprint("fact ", n), Tag: tag}
+	case 2:
+		return storage.Piece{Range: r}
+	}
+	if !stored.Received.Within(r).Empty() {
+		return storage.Piece{Range: whole, Name: fmt.Sprint("p", n), Tag: tag}
+	}
+	return storage.Piece{Range: r, Name: "f" + r.String(), Tag: tag}
+}
+
+func TestEveryKeyExpires(t *testing.T) {
+	s := servers.Redis(t)
+	c := admin(t, s)
+	nodes := newNodes(t, 2, Options{URL: s.URL("redis")})
+	n := nodes[0]
+	unlock, _ := n.lock(t, "it")
+	defer unlock()
+	nodes[1].wantLocked(t, "it", 50*time.Millisecond)
+	n.put(t, upload("it"))
+	n.add(t, "it", 0, 10)
+	if err := n.index.Drop(t.Context(), "over"); err != nil {
+		t.Errorf("drop: %v", err)
+	}
+	if err := n.Check(t.Context()); err != nil {
+		t.Errorf("check: %v", err)
+	}
+	keys := c.Keys(t.Context(), "*").Val()
+	if slices.Sort(keys); len(keys) != 5 {
+		t.Errorf("keys %q, want one of each kind", keys)
+	}
+	for _, key := range keys {
+		if ttl := c.PTTL(t.Context(), key).Val(); ttl <= 0 || ttl > 24*time.Hour {
+			t.Errorf("%s expires in %v", key, ttl)
+		}
+	}
+}
+
+func TestStateOfADroppedUploadIsTakenAgainAfterAWhile(t *testing.T) {
+	s := servers.Redis(t)
+	n := newNode(t, Options{URL: s.URL("redis")})
+	if err := n.index.Drop(t.Context(), "it"); err != nil {
+		t.Errorf("drop: %v", err)
+	}
+	if _, err := n.index.Put(t.Context(), upload("it")); err == nil {
+		t.Error("put right after the drop: no error")
+	}
+	if ttl := admin(t, s).PTTL(t.Context(), n.key("it", "over")).Val(); ttl < overFor-time.Second || ttl > overFor {
+		t.Errorf("puts are refused for another %v, want %v", ttl, overFor)
+	}
+	n.log.want(t, 0, 0)
+}
+
+// A Redis that comes back from a snapshot, or a replica that takes over, lacks what
+// was added last.
+func TestStateFromBeforeARestartDoesNotCount(t *testing.T) {
+	t.Parallel()
+	s := servers.Redis(t)
+	c := admin(t, s)
+	n := newNode(t, Options{URL: s.URL("redis")})
+	restore := func() {
+		n.put(t, upload("it"))
+		snapshot := c.Dump(t.Context(), n.key("it", "state")).Val()
+		n.add(t, "it", 0, 10)
+		n.wantOffset(t, "it", 10)
+		s.Kill()
+		s.Start()
+		if err := c.Restore(t.Context(), n.key("it", "state"), time.Hour, snapshot).Err(); err != nil {
+			t.Errorf("restore: %v", err)
+		}
+		eventually(t, 3*time.Second, "Redis is used again", func() bool { return n.Check(t.Context()) == nil })
+	}
+	restore()
+	n.wantOffset(t, "it", -1)
+	restore()
+	if _, err := n.index.Add(t.Context(), "it", storage.Piece{Range: ranges.Of(0, 1)}); err == nil {
+		t.Error("add to what was restored: no error")
+	}
+	restore()
+	n.put(t, upload("it"))
+	n.add(t, "it", 20, 10)
+	n.wantOffset(t, "it", 0)
+	n.add(t, "it", 0, 20)
+	n.wantOffset(t, "it", 30)
+}

@@ -1,0 +1,419 @@
+package redis
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/test/servers"
+)
+
+func TestNewLockerListensBeforeItReturns(t *testing.T) {
+	s := servers.Redis(t)
+	r, err := Connect(Options{URL: s.URL("redis")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	r.client.AddHook(slowSubscriber{})
+	defer NewLocker(r).Close()
+	if n := admin(t, s).PubSubNumSub(t.Context(), "bell").Val()["bell"]; n != 1 {
+		t.Errorf("%d nodes have subscribed, want 1", n)
+	}
+}
+
+// slowSubscriber makes a subscription arrive late.
+type slowSubscriber struct{}
+
+func (slowSubscriber) DialHook(next redis.DialHook) redis.DialHook {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := next(ctx, network, addr)
+		return slowConn{conn}, err
+	}
+}
+
+func (slowSubscriber) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+
+func (slowSubscriber) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+type slowConn struct{ net.Conn }
+
+func (c slowConn) Write(p []byte) (int, error) {
+	if !bytes.Contains(p, []byte("subscribe")) {
+		return c.Conn.Write(p)
+	}
+	late := bytes.Clone(p)
+	time.AfterFunc(200*time.Millisecond, func() { _, _ = c.Conn.Write(late) })
+	return len(p), nil
+}
+
+func TestFreeLockIsFoundThoughItsWordWasLost(t *testing.T) {
+	t.Parallel()
+	nodes := newNodes(t, 2, Options{URL: servers.Redis(t).URL("redis"), LockTTL: 6 * time.Second})
+	for _, n := range nodes {
+		_ = n.locker.bell.sub.Close() // it hears nothing from now on
+	}
+	unlock, _ := nodes[0].lock(t, "it")
+	time.AfterFunc(50*time.Millisecond, unlock)
+	within(t, time.Second, "the second lock", func() {
+		unlock, _ := nodes[1].lock(t, "it")
+		unlock()
+	})
+}
+
+func TestHolderIsAskedThoughTheWordWasLost(t *testing.T) {
+	t.Parallel()
+	nodes := newNodes(t, 2, Options{URL: servers.Redis(t).URL("redis"), LockTTL: 3 * time.Second})
+	_ = nodes[0].locker.bell.sub.Close()
+	unlock, asked := nodes[0].lock(t, "it")
+	second := make(chan struct{})
+	go func() {
+		defer close(second)
+		unlock, _ := nodes[1].lock(t, "it")
+		unlock()
+	}()
+	wantAsked(t, 2*time.Second, asked)
+	unlock()
+	<-second
+}
+
+func TestCrashedHolderCostsNoMoreThanTheLifetimeOfItsLock(t *testing.T) {
+	t.Parallel()
+	s := servers.Redis(t)
+	n := newNode(t, Options{URL: s.URL("redis"), LockTTL: 3 * time.Second})
+	admin(t, s).Set(t.Context(), n.key("it", "lock"), "of a node that is no more", 300*time.Millisecond)
+	within(t, time.Second, "the lock", func() {
+		unlock, _ := n.lock(t, "it")
+		unlock()
+	})
+}
+
+// Every holder keeps the lock until it is asked, for all others wait.
+func TestHundredWaitersOfThreeNodesAllGetTheLockWithoutAStampede(t *testing.T) {
+	const waiters, perHandover = 100, 30
+	s := servers.Redis(t)
+	nodes := newNodes(t, 3, Options{URL: s.URL("redis")})
+	first, asked := nodes[0].lock(t, "it")
+	c := admin(t, s)
+	c.ConfigResetStat(t.Context())
+	var left, holders atomic.Int32
+	left.Store(waiters)
+	var all sync.WaitGroup
+	for i := range waiters {
+		all.Go(func() {
+			unlock, asked := nodes[i%3].lock(t, "it")
+			defer unlock()
+			if holders.Add(1) != 1 {
+				t.Error("two holders at once")
+			}
+			defer holders.Add(-1)
+			if left.Add(-1) > 0 {
+				wantAsked(t, 20*time.Second, asked)
+			}
+		})
+	}
+	wantAsked(t, 20*time.Second, asked)
+	time.Sleep(100 * time.Millisecond) // until they wait
+	start := time.Now()
+	first()
+	all.Wait()
+	n := commands(t, c)
+	t.Logf("%d waiters on 3 nodes had the lock in turn in %v, with %d commands", waiters, time.Since(start), n)
+	if n > waiters*perHandover {
+		t.Errorf("%d commands, want at most %d for each handover", n, perHandover)
+	}
+}
+
+// commands is how many the server has run, those within scripts included.
+func commands(t *testing.T, c *redis.Client) (sum int) {
+	for line := range strings.Lines(c.Info(t.Context(), "commandstats").Val()) {
+		var calls int
+		if _, rest, ok := strings.Cut(line, ":calls="); ok {
+			_, _ = fmt.Sscan(strings.SplitN(rest, ",", 2)[0], &calls)
+		}
+		sum += calls
+	}
+	return sum
+}
+
+func TestWaitersThatGaveUpLeaveNothingInRedis(t *testing.T) {
+	s := servers.Redis(t)
+	nodes := newNodes(t, 2, Options{URL: s.URL("redis"), LockTTL: 3 * time.Second})
+	c := admin(t, s)
+	unlock, _ := nodes[0].lock(t, "it")
+	round := func() {
+		var all sync.WaitGroup
+		for range 100 {
+			all.Go(func() { nodes[1].wantLocked(t, "it", 30*time.Millisecond) })
+		}
+		all.Wait()
+	}
+	round() // so that what is made once is there
+	goroutines, conns := runtime.NumGoroutine(), len(strings.Split(c.ClientList(t.Context()).Val(), "\n"))
+	for range 3 {
+		round()
+	}
+	eventually(t, 3*time.Second, "no goroutine is left", func() bool { return runtime.NumGoroutine() <= goroutines })
+	if n := len(strings.Split(c.ClientList(t.Context()).Val(), "\n")); n > conns+50 { // what a pool may have
+		t.Errorf("%d connections before, %d after", conns, n)
+	}
+	if l := nodes[1].locker; len(l.held) != 0 || len(l.bell.waiting) != 0 {
+		t.Errorf("%d holders and %d waiters are remembered", len(l.held), len(l.bell.waiting))
+	}
+	unlock()
+	eventually(t, 3*time.Second, "no key is left", func() bool { return c.DBSize(t.Context()).Val() == 0 })
+}
+
+func TestOneFailedRenewalStopsNoHolder(t *testing.T) {
+	t.Parallel()
+	s := servers.Redis(t)
+	n := newNode(t, Options{URL: s.URL("redis"), LockTTL: 1500 * time.Millisecond})
+	unlock, asked := n.lock(t, "it")
+	defer unlock()
+	n.faults.set(only(renewScript, 1), nil)
+	select {
+	case <-asked:
+		t.Error("the holder was asked to let go")
+	case <-time.After(2500 * time.Millisecond):
+	}
+	if admin(t, s).Exists(t.Context(), n.key("it", "lock")).Val() != 1 {
+		t.Error("the lock has expired")
+	}
+	n.log.want(t, 1, 1)
+}
+
+func TestHolderThatCannotRenewIsAskedBeforeItsLockExpires(t *testing.T) {
+	t.Parallel()
+	s := servers.Redis(t)
+	n := newNode(t, Options{URL: s.URL("redis"), LockTTL: 2 * time.Second})
+	unlock, asked := n.lock(t, "it")
+	defer unlock()
+	n.faults.set(cut, nil)
+	wantAsked(t, 3*time.Second, asked)
+	if ttl := admin(t, s).PTTL(t.Context(), n.key("it", "lock")).Val(); ttl <= 100*time.Millisecond {
+		t.Errorf("the holder was asked when its lock lasts for %v", ttl)
+	}
+}
+
+func TestHolderIsLeftAloneWhileThereIsNoRedis(t *testing.T) {
+	t.Parallel()
+	s := servers.Redis(t)
+	n := newNode(t, Options{URL: s.URL("redis"), LockTTL: time.Second})
+	unlock, asked := n.lock(t, "it")
+	defer unlock()
+	s.Kill()
+	select {
+	case <-asked:
+		t.Error("the holder was asked to let go")
+	case <-time.After(1500 * time.Millisecond):
+	}
+	s.Start()
+	c := admin(t, s)
+	eventually(t, 3*time.Second, "the lock is in Redis again", func() bool { return c.Exists(t.Context(), n.key("it", "lock")).Val() == 1 })
+}
+
+func TestHolderThatWasAwayForTooLongDoesNotReleaseTheNextOnesLock(t *testing.T) {
+	t.Parallel()
+	s := servers.Redis(t)
+	nodes := newNodes(t, 2, Options{URL: s.URL("redis"), LockTTL: 800 * time.Millisecond})
+	unlock, asked := nodes[0].lock(t, "it")
+	nodes[0].faults.set(cut, nil)
+	var next func()
+	within(t, 3*time.Second, "the next one's lock", func() { next, _ = nodes[1].lock(t, "it") })
+	for len(asked) > 0 {
+		<-asked
+	}
+	nodes[0].faults.set(nil, nil)
+	wantAsked(t, 2*time.Second, asked)
+	unlock()
+	eventually(t, 2*time.Second, "the first node has Redis again", func() bool { return nodes[0].Check(t.Context()) == nil })
+	nodes[0].wantLocked(t, "it", 1500*time.Millisecond)
+	next()
+	within(t, time.Second, "the lock after it", func() {
+		unlock, _ := nodes[0].lock(t, "it")
+		unlock()
+	})
+}
+
+func TestAnyIDCanBeLocked(t *testing.T) {
+	t.Parallel()
+	nodes := newNodes(t, 2, Options{URL: servers.Redis(t).URL("redis"), LockTTL: time.Minute})
+	for _, id := range []string{"*", "a*", "?[a-z]", "}", "{}", "a}b{c", "", " ", "ask me", "ä\x00\n", strings.Repeat("x", 5000)} {
+		unlock, asked := nodes[0].lock(t, id)
+		other, otherAsked := nodes[0].lock(t, "a"+id)
+		nodes[1].wantLocked(t, id, 60*time.Millisecond)
+		if len(asked) == 0 || len(otherAsked) != 0 {
+			t.Errorf("%q: its holder was asked %d times, another %d times", id, len(asked), len(otherAsked))
+		}
+		time.AfterFunc(20*time.Millisecond, unlock)
+		within(t, 900*time.Millisecond, "the second lock, before any poll", func() {
+			unlock, _ := nodes[1].lock(t, id)
+			unlock()
+		})
+		other()
+	}
+}
+
+func TestUnlockWorksThoughTheRequestIsOver(t *testing.T) {
+	s := servers.Redis(t)
+	n := newNode(t, Options{URL: s.URL("redis")})
+	ctx, cancel := context.WithCancel(t.Context())
+	unlock, err := n.locker.Lock(ctx, "it", func() {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	unlock()
+	if n := admin(t, s).DBSize(t.Context()).Val(); n != 0 {
+		t.Errorf("%d keys are left", n)
+	}
+}
+
+func TestLockInTimeOrErrLocked(t *testing.T) {
+	nodes := newNodes(t, 2, Options{URL: servers.Redis(t).URL("redis"), LockTTL: time.Minute})
+	unlock, _ := nodes[0].lock(t, "it")
+	for _, n := range nodes {
+		within(t, 900*time.Millisecond, "to give up", func() { n.wantLocked(t, "it", 100*time.Millisecond) })
+	}
+	unlock()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := nodes[0].locker.Lock(ctx, "it", func() {}); !errors.Is(err, storage.ErrLocked) {
+		t.Errorf("a lock for a request that is over: %v, want ErrLocked", err)
+	}
+	within(t, 900*time.Millisecond, "the lock", func() {
+		unlock, _ := nodes[1].lock(t, "it")
+		unlock()
+	})
+	nodes[0].log.want(t, 0, 0)
+}
+
+// What a waiter got after it went away, or without hearing of it, is given back.
+func TestLockWhoseTakerWentAwayIsGivenBack(t *testing.T) {
+	t.Parallel()
+	nodes := newNodes(t, 2, Options{URL: servers.Redis(t).URL("redis")})
+	n := nodes[0]
+	unlock, _ := n.lock(t, "another") // so that Redis knows the scripts by their hash
+	unlock()
+	for _, lost := range []bool{false, true} {
+		ctx, cancel := context.WithCancel(t.Context())
+		n.faults.set(nil, func(cmd redis.Cmder) error {
+			if cmd.Args()[1] != lockScript.Hash() {
+				return nil
+			}
+			cancel()
+			if lost {
+				return errCut
+			}
+			return nil
+		})
+		if _, err := n.locker.Lock(ctx, "it", func() {}); !errors.Is(err, storage.ErrLocked) {
+			t.Errorf("lock, answer lost %v: %v, want ErrLocked", lost, err)
+		}
+		within(t, time.Second, "the lock", func() {
+			unlock, _ := nodes[1].lock(t, "it")
+			unlock()
+		})
+	}
+}
+
+// A client repeats a request whose answer was lost.
+func TestLockIsTakenOnceThoughItIsAskedForTwice(t *testing.T) {
+	n := newNode(t, Options{URL: servers.Redis(t).URL("redis")})
+	h := newHeld("it", nil)
+	for range 2 {
+		if got, err := n.locker.try(t.Context(), h, lockScript, 1000, 1000, "bell"); got != int64(1) {
+			t.Errorf("got %v, %v", got, err)
+		}
+	}
+}
+
+// A waiter's wish is for the holder that it met, not for the one after it.
+func TestOnlyTheHolderThatIsInTheWayIsAsked(t *testing.T) {
+	t.Parallel()
+	nodes := newNodes(t, 3, Options{URL: servers.Redis(t).URL("redis"), LockTTL: 1500 * time.Millisecond})
+	unlock, _ := nodes[0].lock(t, "it")
+	nodes[2].wantLocked(t, "it", 50*time.Millisecond) // it asks, and gives up
+	time.AfterFunc(50*time.Millisecond, unlock)
+	unlock, asked := nodes[1].lock(t, "it")
+	defer unlock()
+	select {
+	case <-asked:
+		t.Error("a holder was asked for one who waited for another")
+	case <-time.After(1200 * time.Millisecond): // past its first renewals
+	}
+}
+
+func TestWaiterIsAskedOnlyOnceItHasTheLock(t *testing.T) {
+	t.Parallel()
+	nodes := newNodes(t, 2, Options{URL: servers.Redis(t).URL("redis"), LockTTL: time.Minute})
+	unlock, asked := nodes[0].lock(t, "it")
+	waiterAsked, got := make(chan struct{}, 1000), make(chan func(), 1)
+	go func() {
+		unlock, err := nodes[1].locker.Lock(t.Context(), "it", func() { waiterAsked <- struct{}{} })
+		if err != nil {
+			t.Errorf("lock: %v", err)
+		}
+		got <- unlock
+	}()
+	wantAsked(t, 2*time.Second, asked)
+	third := make(chan struct{})
+	go func() {
+		defer close(third)
+		unlock, _ := nodes[1].lock(t, "it")
+		unlock()
+	}()
+	time.Sleep(100 * time.Millisecond)
+	if len(waiterAsked) > 0 {
+		t.Error("a waiter was asked to let go of what it has not")
+	}
+	unlock()
+	second := <-got
+	wantAsked(t, 2*time.Second, waiterAsked)
+	second()
+	<-third
+}
+
+func TestLetGoMayUnlock(t *testing.T) {
+	nodes := newNodes(t, 2, Options{URL: servers.Redis(t).URL("redis")})
+	var unlock func()
+	ready := make(chan struct{})
+	unlock, err := nodes[0].locker.Lock(t.Context(), "it", func() { <-ready; unlock() })
+	close(ready)
+	if err != nil {
+		t.Fatal(err)
+	}
+	within(t, time.Second, "the second lock", func() {
+		unlock, _ := nodes[1].lock(t, "it")
+		unlock()
+	})
+}
+
+func TestNoRenewalTakesAReleasedLockAgain(t *testing.T) {
+	t.Parallel()
+	s := servers.Redis(t)
+	n := newNode(t, Options{URL: s.URL("redis"), LockTTL: 60 * time.Millisecond}) // renewed every 20 ms
+	c := admin(t, s)
+	for range 60 {
+		unlock, _ := n.lock(t, "it")
+		time.Sleep(18*time.Millisecond + rand.N(4*time.Millisecond))
+		unlock()
+		if c.Exists(t.Context(), n.key("it", "lock")).Val() != 0 {
+			t.Error("the lock is held after its release")
+		}
+	}
+}

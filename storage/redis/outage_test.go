@@ -1,0 +1,233 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/ranges"
+	"github.com/holdfast-upload/holdfast/test/servers"
+)
+
+func upload(id string) storage.Upload {
+	return storage.Upload{Record: storage.Record{ID: id, Size: 1000}, Touched: time.Now()}
+}
+
+func (n *node) put(t *testing.T, up storage.Upload) {
+	t.Helper()
+	if _, err := n.index.Put(t.Context(), up); err != nil {
+		t.Errorf("put: %v", err)
+	}
+}
+
+func (n *node) add(t *testing.T, id string, start, length int64) {
+	t.Helper()
+	if _, err := n.index.Add(t.Context(), id, storage.Piece{Range: ranges.Of(start, length)}); err != nil {
+		t.Errorf("add: %v", err)
+	}
+}
+
+// wantOffset checks how much the index knows of an upload, -1 if nothing.
+func (n *node) wantOffset(t *testing.T, id string, want int64) {
+	t.Helper()
+	up, err := n.index.Get(t.Context(), id)
+	if want == -1 {
+		if !errors.Is(err, storage.ErrNotFound) {
+			t.Errorf("get: %v, offset %d; want ErrNotFound", err, up.Offset())
+		}
+	} else if err != nil || up.Offset() != want {
+		t.Errorf("get: %v, offset %d; want %d", err, up.Offset(), want)
+	}
+}
+
+// wantNothing checks that the index knows nothing, and says so as Redis is down.
+func (n *node) wantNothing(t *testing.T, id string) {
+	t.Helper()
+	_, getErr := n.index.Get(t.Context(), id)
+	_, putErr := n.index.Put(t.Context(), upload(id))
+	_, addErr := n.index.Add(t.Context(), id, storage.Piece{Range: ranges.Of(0, 1)})
+	for what, err := range map[string]error{
+		"get": getErr, "put": putErr, "add": addErr, "drop": n.index.Drop(t.Context(), id), "check": n.Check(t.Context()),
+	} {
+		if err == nil || errors.Is(err, storage.ErrNotFound) || errors.Is(err, storage.ErrGone) {
+			t.Errorf("%s while Redis is down: %v", what, err)
+		}
+	}
+}
+
+func TestNodesGoOnWithoutRedis(t *testing.T) {
+	for name, c := range map[string]struct{ down, up func(*servers.Server) }{
+		"killed":  {(*servers.Server).Kill, (*servers.Server).Start},
+		"stopped": {func(s *servers.Server) { s.Signal(syscall.SIGSTOP) }, func(s *servers.Server) { s.Signal(syscall.SIGCONT) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := servers.Redis(t)
+			nodes := newNodes(t, 2, Options{URL: s.URL("redis"), LockTTL: 3 * time.Second})
+			held, _ := nodes[0].lock(t, "it")
+			nodes[0].put(t, upload("it"))
+			c.down(s)
+			within(t, 3*time.Second, "to find out", func() { nodes[1].wantNothing(t, "it") })
+			within(t, 1500*time.Millisecond, "the first to find out", func() { nodes[0].wantNothing(t, "it") })
+			within(t, 500*time.Millisecond, "100 rounds without Redis", func() {
+				for range 100 {
+					nodes[1].wantNothing(t, "it")
+					unlock, _ := nodes[1].lock(t, "it")
+					unlock()
+				}
+			})
+			unlock, _ := nodes[1].lock(t, "it")
+			nodes[1].wantLocked(t, "it", 50*time.Millisecond) // it does lock within the node
+			unlock()
+			c.up(s)
+			for _, n := range nodes {
+				eventually(t, 5*time.Second, "Redis is used again", func() bool { return n.Check(t.Context()) == nil })
+				n.log.want(t, 1, 1)
+			}
+			nodes[0].put(t, upload("it"))
+			nodes[1].wantOffset(t, "it", 0)
+			eventually(t, 3*time.Second, "the lock is in Redis again", func() bool {
+				return nodes[0].client.Exists(t.Context(), nodes[0].key("it", "lock")).Val() == 1
+			})
+			nodes[1].wantLocked(t, "it", 100*time.Millisecond)
+			held()
+		})
+	}
+}
+
+func TestNodeStartsWithoutRedis(t *testing.T) {
+	t.Parallel()
+	s := servers.Redis(t)
+	s.Kill()
+	var n *node
+	within(t, 2*time.Second, "to start", func() { n = newNode(t, Options{URL: s.URL("redis")}) })
+	n.wantNothing(t, "it")
+	unlock, _ := n.lock(t, "it")
+	unlock()
+	s.Start()
+	eventually(t, 3*time.Second, "Redis is used", func() bool { return n.Check(t.Context()) == nil })
+	n.log.want(t, 1, 1)
+	c := admin(t, s)
+	eventually(t, 3*time.Second, "it listens", func() bool {
+		return c.PubSubNumSub(t.Context(), "holdfast:bell").Val()["holdfast:bell"] == 1
+	})
+}
+
+func TestStartingWithAHangingRedisIsBounded(t *testing.T) {
+	t.Parallel()
+	s := servers.Redis(t)
+	s.Signal(syscall.SIGSTOP)
+	within(t, 2500*time.Millisecond, "to start", func() { newNode(t, Options{URL: s.URL("redis")}).wantNothing(t, "it") })
+}
+
+func TestFullRedisCountsAsDown(t *testing.T) {
+	t.Parallel()
+	s := servers.Redis(t)
+	c := admin(t, s)
+	n := newNode(t, Options{URL: s.URL("redis")})
+	c.ConfigSet(t.Context(), "maxmemory", "1")
+	for range 30 {
+		if _, err := n.index.Put(t.Context(), upload("it")); err == nil {
+			t.Error("put into a full Redis: no error")
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	n.log.want(t, 1, 0)
+	c.ConfigSet(t.Context(), "maxmemory", "0")
+	eventually(t, 3*time.Second, "Redis is used again", func() bool { return n.Check(t.Context()) == nil })
+}
+
+func TestRedisMayForgetEverythingAtAnyMoment(t *testing.T) {
+	t.Parallel()
+	s := servers.Redis(t)
+	c := admin(t, s)
+	nodes := newNodes(t, 2, Options{URL: s.URL("redis"), LockTTL: time.Second})
+	unlock, asked := nodes[0].lock(t, "it")
+	up := upload("it")
+	nodes[0].put(t, up)
+	c.FlushAll(t.Context())
+	c.ScriptFlush(t.Context())
+	nodes[1].wantOffset(t, "it", -1)
+	if _, err := nodes[0].index.Add(t.Context(), "it", storage.Piece{Range: ranges.Of(0, 1)}); !errors.Is(err, storage.ErrNotFound) {
+		t.Errorf("add: %v, want ErrNotFound", err)
+	}
+	nodes[0].put(t, up)
+	nodes[1].wantOffset(t, "it", 0)
+	eventually(t, 2*time.Second, "the lock is in Redis again", func() bool { return c.Exists(t.Context(), nodes[0].key("it", "lock")).Val() == 1 })
+	if len(asked) != 0 {
+		t.Error("the holder was asked to let go")
+	}
+	nodes[1].wantLocked(t, "it", 100*time.Millisecond)
+	unlock()
+	nodes[0].log.want(t, 0, 0)
+}
+
+// A range that was reported must not be missing from what the index says later.
+func TestWhatRedisMissedIsForgottenBeforeItIsAskedAgain(t *testing.T) {
+	for name, miss := range map[string]func(*node) error{
+		"add": func(n *node) error {
+			_, err := n.index.Add(context.Background(), "it", storage.Piece{Range: ranges.Of(0, 10)})
+			return err
+		},
+		"put":  func(n *node) error { _, err := n.index.Put(context.Background(), upload("it")); return err },
+		"drop": func(n *node) error { return n.index.Drop(context.Background(), "it") },
+	} {
+		for _, known := range []bool{false, true} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				n := newNode(t, Options{URL: servers.Redis(t).URL("redis")})
+				n.put(t, upload("it"))
+				n.put(t, upload("other"))
+				n.faults.set(cut, nil)
+				if known {
+					_, _ = n.index.Get(t.Context(), "other")
+				}
+				if err := miss(n); err == nil {
+					t.Error("no error while Redis is cut off")
+				}
+				n.faults.set(nil, nil)
+				eventually(t, 3*time.Second, "Redis is used again", func() bool {
+					_, err := n.index.Get(t.Context(), "it")
+					return err == nil || errors.Is(err, storage.ErrNotFound)
+				})
+				n.wantOffset(t, "it", -1)
+				n.wantOffset(t, "other", 0)
+			})
+		}
+	}
+}
+
+func TestLockThatCouldNotBeGivenBackIsLater(t *testing.T) {
+	t.Parallel()
+	nodes := newNodes(t, 2, Options{URL: servers.Redis(t).URL("redis")})
+	unlock, _ := nodes[0].lock(t, "it")
+	nodes[0].faults.set(cut, nil)
+	unlock()
+	nodes[0].faults.set(nil, nil)
+	within(t, time.Second, "the second lock", func() {
+		unlock, _ := nodes[1].lock(t, "it")
+		unlock()
+	})
+}
+
+func TestOfTwoHoldersOneIsAskedOnceRedisIsBack(t *testing.T) {
+	t.Parallel()
+	s := servers.Redis(t)
+	nodes := newNodes(t, 2, Options{URL: s.URL("redis"), LockTTL: time.Second})
+	s.Kill()
+	var asked [2]<-chan struct{}
+	for i, n := range nodes {
+		var unlock func()
+		unlock, asked[i] = n.lock(t, "it")
+		defer unlock()
+	}
+	s.Start()
+	eventually(t, 3*time.Second, "one is asked", func() bool { return len(asked[0])+len(asked[1]) > 0 })
+	time.Sleep(500 * time.Millisecond)
+	if len(asked[0]) > 0 && len(asked[1]) > 0 {
+		t.Error("both holders were asked to let go")
+	}
+}

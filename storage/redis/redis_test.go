@@ -1,0 +1,216 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/storagetest"
+	"github.com/holdfast-upload/holdfast/test/servers"
+)
+
+func TestLockerKeepsThePromisesOfALocker(t *testing.T) { lockerSuite(t, servers.Redis(t).URL("redis")) }
+
+func TestIndexKeepsThePromisesOfAnIndex(t *testing.T) { indexSuite(t, servers.Redis(t).URL("redis")) }
+
+func lockerSuite(t *testing.T, url string) {
+	nodes := newNodes(t, 2, Options{URL: url})
+	var next atomic.Int64
+	storagetest.TestLocker(t, func() storage.Locker { return nodes[next.Add(1)%2].locker })
+}
+
+func indexSuite(t *testing.T, url string) {
+	nodes := newNodes(t, 2, Options{URL: url})
+	var next atomic.Int64
+	storagetest.TestIndex(t, func() storage.Index { return nodes[next.Add(1)%2].index })
+}
+
+// node is what one process has of Redis.
+type node struct {
+	*Redis
+	locker *Locker
+	index  *Index
+	faults *faults
+	log    *lines
+}
+
+func newNodes(t *testing.T, n int, opts Options) []*node {
+	nodes := make([]*node, n)
+	for i := range nodes {
+		nodes[i] = newNode(t, opts)
+	}
+	return nodes
+}
+
+func newNode(t *testing.T, opts Options) *node {
+	t.Helper()
+	n := &node{faults: &faults{}, log: &lines{}}
+	opts.Prefix, opts.Log = "holdfast:", slog.New(slog.NewTextHandler(n.log, nil))
+	var err error
+	if n.Redis, err = Connect(opts); err != nil {
+		t.Fatal(err)
+	}
+	n.client.AddHook(n.faults)
+	n.health.every = 100 * time.Millisecond
+	n.locker, n.index = NewLocker(n.Redis), NewIndex(n.Redis)
+	t.Cleanup(func() {
+		n.locker.Close()
+		_ = n.Close()
+	})
+	return n
+}
+
+// lock takes a lock, and returns a channel on which it comes that the holder is
+// asked to let go.
+func (n *node) lock(t *testing.T, id string) (unlock func(), asked <-chan struct{}) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	ask := make(chan struct{}, 1000)
+	unlock, err := n.locker.Lock(ctx, id, func() { ask <- struct{}{} })
+	if err != nil {
+		t.Errorf("lock %q: %v", id, err)
+		return func() {}, ask
+	}
+	return unlock, ask
+}
+
+// wantLocked checks that nobody gets a lock for a while.
+func (n *node) wantLocked(t *testing.T, id string, patience time.Duration) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	unlock, err := n.locker.Lock(ctx, id, func() {})
+	if err == nil {
+		unlock()
+	}
+	if !errors.Is(err, storage.ErrLocked) {
+		t.Errorf("lock %q: %v, want ErrLocked", id, err)
+	}
+}
+
+// wantAsked waits until a holder is asked to let go.
+func wantAsked(t *testing.T, d time.Duration, asked <-chan struct{}) {
+	t.Helper()
+	select {
+	case <-asked:
+	case <-time.After(d):
+		t.Errorf("the holder was not asked within %v", d)
+	}
+}
+
+// within runs what must not take long.
+func within(t *testing.T, d time.Duration, what string, run func()) {
+	t.Helper()
+	start := time.Now()
+	run()
+	if took := time.Since(start); took > d {
+		t.Errorf("%s took %v, want at most %v", what, took, d)
+	}
+}
+
+// eventually waits until something is so.
+func eventually(t *testing.T, d time.Duration, what string, so func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(d); !so(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("in vain waited %v until %s", d, what)
+		}
+	}
+}
+
+// admin is a client of the test's own.
+func admin(t *testing.T, s *servers.Server) *redis.Client {
+	c := redis.NewClient(&redis.Options{Addr: s.Addr})
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+// faults makes the calls of a node fail, before or after they were made.
+type faults struct {
+	mu            sync.Mutex
+	before, after func(redis.Cmder) error
+}
+
+func (f *faults) set(before, after func(redis.Cmder) error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.before, f.after = before, after
+}
+
+func (f *faults) get() (before, after func(redis.Cmder) error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.before, f.after
+}
+
+func (f *faults) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (f *faults) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+func (f *faults) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		before, after := f.get()
+		if before != nil {
+			if err := before(cmd); err != nil {
+				cmd.SetErr(err)
+				return err
+			}
+		}
+		err := next(ctx, cmd)
+		if err == nil && after != nil {
+			err = after(cmd)
+			cmd.SetErr(err)
+		}
+		return err
+	}
+}
+
+var errCut = errors.New("the network is cut")
+
+// cut fails every call.
+func cut(redis.Cmder) error { return errCut }
+
+// only fails the runs of one script.
+func only(s *redis.Script, times int) func(redis.Cmder) error {
+	return func(cmd redis.Cmder) error {
+		if args := cmd.Args(); len(args) > 1 && args[1] == s.Hash() && times > 0 {
+			times--
+			return errCut
+		}
+		return nil
+	}
+}
+
+// lines counts what is logged.
+type lines struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+// want checks how often it was logged that Redis went down, and that it came back.
+func (l *lines) want(t *testing.T, down, up int) {
+	t.Helper()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	text := l.text.String()
+	if strings.Count(text, "Redis does not answer") != down || strings.Count(text, "Redis answers again") != up {
+		t.Errorf("logged:\n%s\nwant %d times that it went down, %d times that it came back", text, down, up)
+	}
+}

@@ -1,0 +1,176 @@
+package redis
+
+import "github.com/redis/go-redis/v9"
+
+// The scripts of the index compare offsets as text, in hexadecimal and all of one
+// length: the numbers of Lua are exact up to 2^53 only.
+
+// luaState begins every script. What was said to one run of Redis does not count in
+// the next one, nor on a replica that has taken its place: that may have been
+// restored from a copy, without what was said last.
+const luaState = `
+	local state, piece = KEYS[1], "p:"
+	local info = redis.pcall("INFO", "server")
+	local run = type(info) == "string" and string.match(info, "run_id:(%w+)") or ""
+	local before = redis.call("HGET", state, "run")
+	if before and before ~= run then
+		redis.call("DEL", state)
+	end
+
+	local function reply(ttl, touched)
+		local last = redis.call("HGET", state, "touched")
+		if not last or tonumber(touched) > tonumber(last) then
+			redis.call("HSET", state, "touched", touched)
+		end
+		redis.call("PEXPIRE", state, ttl)
+		return redis.call("HGETALL", state)
+	end
+`
+
+// luaRanges are functions on ranges, of 32 characters for start and end, and on
+// sets, of any number of ranges in ascending order that do not touch.
+const luaRanges = `
+	local function bounds(set, i)
+		return string.sub(set, i + 1, i + 16), string.sub(set, i + 17, i + 32)
+	end
+
+	-- near is the first range of a set that ends after an offset
+	local function near(set, offset)
+		local low, high = 0, #set / 32
+		while low < high do
+			local middle = math.floor((low + high) / 2)
+			local _, e = bounds(set, middle * 32)
+			if e > offset then
+				high = middle
+			else
+				low = middle + 1
+			end
+		end
+		return bounds(set, low * 32)
+	end
+
+	local function overlaps(set, s, e)
+		local near_s = near(set, s)
+		return near_s ~= "" and near_s < e
+	end
+
+	local function contains(set, s, e)
+		local near_s, near_e = near(set, s)
+		return near_s ~= "" and near_s <= s and e <= near_e
+	end
+
+	local function union(a, b)
+		local out, i, j, s, e = {}, 0, 0, nil, ""
+		while i < #a or j < #b do
+			local next_s, next_e
+			if j >= #b or i < #a and bounds(a, i) < bounds(b, j) then
+				next_s, next_e = bounds(a, i)
+				i = i + 32
+			else
+				next_s, next_e = bounds(b, j)
+				j = j + 32
+			end
+			if s and next_s <= e then
+				if next_e > e then e = next_e end
+			else
+				if s then out[#out + 1] = s .. e end
+				s, e = next_s, next_e
+			end
+		end
+		if s then out[#out + 1] = s .. e end
+		return table.concat(out)
+	end
+
+	-- each calls a function with the field and the range of every piece
+	local function each(f)
+		local all = redis.call("HGETALL", state)
+		for i = 1, #all, 2 do
+			if string.sub(all[i], 1, 2) == piece then
+				f(all[i], bounds(all[i + 1], 0))
+			end
+		end
+	end
+
+	local function forget_covered(s, e)
+		each(function(field, piece_s, piece_e)
+			if piece_s < piece_e and s <= piece_s and piece_e <= e then
+				redis.call("HDEL", state, field)
+			end
+		end)
+	end
+`
+
+// addScript adds a piece to an upload that is known, takes those away that it
+// covers, and returns all that is known then.
+//
+// ARGV: lifetime, time, range, name, tag.
+var addScript = redis.NewScript(luaState + luaRanges + `
+	if redis.call("HEXISTS", state, "record") == 0 then
+		return false
+	end
+	local range, name, tag = ARGV[3], ARGV[4], ARGV[5]
+	local s, e = bounds(range, 0)
+	local received = redis.call("HGET", state, "received")
+	if s < e then
+		if name ~= "" and overlaps(received, s, e) then
+			forget_covered(s, e)
+		end
+		if not contains(received, s, e) then
+			redis.call("HSET", state, "received", union(received, range))
+		end
+	end
+	if name ~= "" then
+		redis.call("HSET", state, piece .. name, range .. tag)
+	end
+	return reply(ARGV[1], ARGV[2])`)
+
+// putScript adds what was loaded to what is known, and returns all of it. Of what
+// is known that counts which was not loaded: pieces stored since. A size that is
+// known stays so.
+//
+// ARGV: lifetime, time, record, size, received, and for each piece its name and its
+// range with its tag.
+var putScript = redis.NewScript(luaState + luaRanges + `
+	if redis.call("EXISTS", KEYS[2]) == 1 then
+		return "over"
+	end
+	local size, received = ARGV[4], ARGV[5]
+	local since = {}
+	if redis.call("HEXISTS", state, "record") == 1 then
+		each(function(field, s, e)
+			if s < e and contains(received, s, e) then
+				redis.call("HDEL", state, field)
+			else
+				since[#since + 1] = {field, s, e, redis.call("HGET", state, field)}
+			end
+		end)
+		if size == "-1" then
+			size = redis.call("HGET", state, "size")
+		end
+		redis.call("HSET", state, "received", union(redis.call("HGET", state, "received"), received))
+	else
+		redis.call("HSET", state, "received", received)
+	end
+	redis.call("HSET", state, "run", run, "record", ARGV[3], "size", size)
+	for i = 6, #ARGV, 2 do
+		redis.call("HSET", state, piece .. ARGV[i], ARGV[i + 1])
+	end
+	for _, p in ipairs(since) do
+		if p[2] < p[3] and overlaps(received, p[2], p[3]) then
+			forget_covered(p[2], p[3])
+		end
+		redis.call("HSET", state, p[1], p[4])
+	end
+	return reply(ARGV[1], ARGV[2])`)
+
+// getScript returns all that is known.
+var getScript = redis.NewScript(luaState + `
+	return redis.call("HGETALL", state)`)
+
+// dropScript forgets an upload, and for a while takes no state of it.
+var dropScript = redis.NewScript(`
+	redis.call("SET", KEYS[2], "1", "PX", ARGV[1])
+	return redis.call("DEL", KEYS[1])`)
+
+// forgetScript forgets what may be out of date.
+var forgetScript = redis.NewScript(`return redis.call("DEL", KEYS[1])`)

@@ -1,0 +1,141 @@
+package redis
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+func TestLockerAndIndexWorkOverACluster(t *testing.T) {
+	t.Parallel()
+	url := cluster(t, 3)
+	n := newNodes(t, 2, Options{URL: url, LockTTL: time.Minute})
+	ids := []string{"", "}", "{}", "*"}
+	for i := range 15 { // whichever of the servers has it
+		ids = append(ids, fmt.Sprint("upload ", i))
+	}
+	for _, id := range ids {
+		unlock, asked := n[0].lock(t, id)
+		n[1].wantLocked(t, id, 50*time.Millisecond)
+		if len(asked) == 0 {
+			t.Errorf("the holder of %q was not asked", id)
+		}
+		time.AfterFunc(10*time.Millisecond, unlock)
+		within(t, 900*time.Millisecond, "the second lock, before any poll", func() {
+			unlock, _ := n[1].lock(t, id)
+			unlock()
+		})
+		if err := n[0].index.Drop(t.Context(), id); err != nil {
+			t.Errorf("drop %q: %v", id, err)
+		}
+	}
+	t.Run("index", func(t *testing.T) { indexSuite(t, url) })
+	for _, n := range n {
+		n.log.want(t, 0, 0)
+		if _, ok := n.client.(*redis.ClusterClient); !ok {
+			t.Errorf("the client is a %T", n.client)
+		}
+	}
+}
+
+func TestLockerAndIndexWorkOverSentinel(t *testing.T) {
+	t.Parallel()
+	master := freePort(t)
+	server(t, master)
+	sentinel := freePort(t)
+	conf := filepath.Join(t.TempDir(), "sentinel.conf")
+	if err := os.WriteFile(conf, []byte("sentinel monitor main 127.0.0.1 "+master+" 1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	server(t, sentinel, conf, "--sentinel")
+	url := "redis://127.0.0.1:" + sentinel + "?master_name=main"
+	n := newNode(t, Options{URL: url})
+	if err := n.Check(t.Context()); err != nil {
+		t.Errorf("check: %v", err)
+	}
+	unlock, _ := n.lock(t, "it")
+	unlock()
+	indexSuite(t, url)
+	n.log.want(t, 0, 0)
+}
+
+func TestWrongURLIsToldAtOnce(t *testing.T) {
+	for _, url := range []string{"", "localhost:6379", "http://localhost", "redis://localhost?no_such_option=1", "redis://h?addr=h:1&x=1", "redis://h?master_name=m&x=1", ":"} {
+		if _, err := Connect(Options{URL: url}); err == nil {
+			t.Errorf("%q: no error", url)
+		}
+	}
+	if _, err := Connect(Options{URL: "redis://localhost", Prefix: "a{b}"}); err == nil {
+		t.Error("a prefix with braces: no error")
+	}
+}
+
+// cluster starts that many servers, each with its share of the slots.
+func cluster(t *testing.T, n int) (url string) {
+	var clients []*redis.Client
+	var ports []string
+	for i := range n {
+		port, bus := freePort(t), freePort(t)
+		server(t, port, "--cluster-enabled", "yes", "--cluster-port", bus)
+		c := redis.NewClient(&redis.Options{Addr: "127.0.0.1:" + port})
+		t.Cleanup(func() { _ = c.Close() })
+		clients, ports = append(clients, c), append(ports, port)
+		must(t, c.ClusterAddSlotsRange(t.Context(), i*16384/n, (i+1)*16384/n-1).Err())
+		must(t, clients[0].Do(t.Context(), "CLUSTER", "MEET", "127.0.0.1", port, bus).Err())
+	}
+	eventually(t, 15*time.Second, "the cluster is one", func() bool {
+		for _, c := range clients {
+			info := c.ClusterInfo(t.Context()).Val()
+			if !strings.Contains(info, "cluster_state:ok") || !strings.Contains(info, "cluster_known_nodes:"+strconv.Itoa(n)) {
+				return false
+			}
+		}
+		return true
+	})
+	return "redis://127.0.0.1:" + ports[0] + "?addr=127.0.0.1:" + strings.Join(ports[1:], "&addr=127.0.0.1:")
+}
+
+// server starts a Redis server that ends with the test.
+func server(t *testing.T, port string, args ...string) {
+	t.Helper()
+	args = append(args, "--port", port, "--bind", "127.0.0.1", "--dir", t.TempDir(), "--save", "")
+	ctx, stop := context.WithCancel(context.Background())
+	cmd := exec.CommandContext(ctx, "redis-server", args...)
+	must(t, cmd.Start())
+	t.Cleanup(func() {
+		stop()
+		_ = cmd.Wait()
+	})
+	eventually(t, 10*time.Second, "redis-server listens", func() bool {
+		conn, err := net.Dial("tcp", "127.0.0.1:"+port)
+		if err == nil {
+			_ = conn.Close()
+		}
+		return err == nil
+	})
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	defer l.Close()
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	return port
+}

@@ -1,0 +1,168 @@
+package s3
+
+import (
+	"errors"
+	"io"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/ranges"
+	"github.com/holdfast-upload/holdfast/storage/storagetest"
+	"github.com/holdfast-upload/holdfast/test/servers"
+)
+
+// The sizes of these tests are those that the numbers are stated for, and the
+// cells too, all divided by 3.2: then cells are as small as S3 lets parts be, and
+// the requests are as many as at full size.
+const (
+	goodCount  = goodCell * 10 / 32 // 5 MiB for 16
+	gibCount   = 1 << 30 * 10 / 32
+	chunkCount = 50 * mib * 10 / 32
+)
+
+// zeroes yields n zero bytes.
+func zeroes(n int64) io.Reader { return sized{io.LimitReader(zero{}, n), n} }
+
+type zero struct{}
+
+// Read implements io.Reader.
+func (zero) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
+}
+
+func countingNode(t *testing.T) (*node, Options) {
+	t.Helper()
+	useKeys(t)
+	opts := options(servers.S3(t).URL("http"))
+	opts.cell = goodCount
+	return startNode(t, opts), opts
+}
+
+// wantRequests checks how many requests were made since it was last asked.
+func wantRequests(t *testing.T, n *node, what string, most int) {
+	t.Helper()
+	calls := n.wire.calls()
+	got := n.wire.reset()
+	t.Logf("%s: %d requests, at most %d: %v", what, got, most, calls)
+	if got > most {
+		t.Errorf("%s: %d requests, want at most %d: %v", what, got, most, calls)
+	}
+}
+
+func mustWrite(t *testing.T, n *node, id string, r ranges.Range) {
+	t.Helper()
+	up, err := n.Write(t.Context(), id, r.Start, zeroes(r.Len()))
+	if err != nil || !up.Has(r) {
+		t.Errorf("write %v: %v", r, err)
+	}
+}
+
+func mustCreate(t *testing.T, n *node, rec storage.Record) string {
+	t.Helper()
+	up, err := n.Create(t.Context(), rec)
+	if err != nil {
+		t.Fatalf("create: %v", err)
+	}
+	return up.ID
+}
+
+func wantFinished(t *testing.T, n *node, id string, size int64) {
+	t.Helper()
+	up, err := n.Get(t.Context(), id)
+	if err != nil || !up.Finished || up.Size != size {
+		t.Errorf("get: finished %v, %d bytes, %v", up.Finished, up.Size, err)
+	}
+	if n.told[id] != 1 {
+		t.Errorf("it was told %d times", n.told[id])
+	}
+}
+
+func TestRequestsOfA1GiBUploadIn50MiBChunks(t *testing.T) {
+	n, _ := countingNode(t)
+	id := mustCreate(t, n, storage.Record{Size: gibCount})
+	for _, r := range storagetest.Chunks(gibCount, chunkCount) {
+		mustWrite(t, n, id, r)
+	}
+	wantRequests(t, n, "in order", 50)
+	wantFinished(t, n, id, gibCount)
+}
+
+func TestRequestsOfA1GiBUploadInParallelChunks(t *testing.T) {
+	n, _ := countingNode(t)
+	chunks := storagetest.Chunks(gibCount, chunkCount)
+	rand.Shuffle(len(chunks), func(i, j int) { chunks[i], chunks[j] = chunks[j], chunks[i] })
+	for i, r := range chunks { // the worst case: the last chunk teaches nothing about the others
+		if r.End == gibCount {
+			chunks[0], chunks[i] = chunks[i], chunks[0]
+		}
+	}
+	id := mustCreate(t, n, storage.Record{ID: "chosen-by-the-client", Size: gibCount})
+	parallel(len(chunks), 6, func(i int) { mustWrite(t, n, id, chunks[i]) })
+	wantRequests(t, n, "shuffled, six at once", 50)
+	wantFinished(t, n, id, gibCount)
+}
+
+func TestRequestsOfA1GiBUploadInOneBody(t *testing.T) {
+	n, _ := countingNode(t)
+	id := mustCreate(t, n, storage.Record{Size: gibCount})
+	mustWrite(t, n, id, ranges.Of(0, gibCount))
+	wantRequests(t, n, "one body", 75)
+	wantFinished(t, n, id, gibCount)
+}
+
+func TestRequestsOfASmallFile(t *testing.T) {
+	n, _ := countingNode(t)
+	for range 3 {
+		id := mustCreate(t, n, storage.Record{Size: 100 << 10})
+		mustWrite(t, n, id, ranges.Of(0, 100<<10))
+		wantRequests(t, n, "100 KiB", 4)
+		wantFinished(t, n, id, 100<<10)
+		n.wire.reset()
+	}
+	id := mustCreate(t, n, storage.Record{})
+	wantRequests(t, n, "no bytes", 4)
+	wantFinished(t, n, id, 0)
+}
+
+func TestRequestsOfGet(t *testing.T) {
+	n, opts := countingNode(t)
+	id := mustCreate(t, n, storage.Record{Size: gibCount})
+	mustWrite(t, n, id, ranges.Of(0, chunkCount+1))
+	n.wire.reset()
+	cold := startNode(t, opts)
+	for what, node := range map[string]*node{"warm": n, "cold": cold} {
+		if up, err := node.Get(t.Context(), id); err != nil || up.Offset() != chunkCount+1 {
+			t.Errorf("%s: offset %d, %v", what, up.Offset(), err)
+		}
+	}
+	wantRequests(t, n, "get, warm", 0)
+	wantRequests(t, cold, "get, cold", 4)
+	if _, err := n.Get(t.Context(), "no-such-upload"); !errors.Is(err, storage.ErrNotFound) {
+		t.Errorf("get no upload: %v", err)
+	}
+}
+
+func TestRequestsOfUnalignedChunks(t *testing.T) {
+	n, _ := countingNode(t)
+	// 1 MiB chunks of an upload in 16 MiB cells, after division.
+	const chunk, size = mib * 10 / 32, 64 * mib * 10 / 32
+	id := mustCreate(t, n, storage.Record{Size: size})
+	chunks := storagetest.Chunks(size, chunk)
+	for _, r := range chunks {
+		mustWrite(t, n, id, r)
+	}
+	wantRequests(t, n, "1 MiB chunks", len(chunks)*3/2)
+	wantFinished(t, n, id, size)
+	odd := mustCreate(t, n, storage.Record{Size: storage.Unknown})
+	chunks = storagetest.Chunks(size, chunk+7)
+	for _, r := range chunks {
+		mustWrite(t, n, odd, r)
+	}
+	if _, err := n.Declare(t.Context(), odd, size); err != nil {
+		t.Errorf("declare: %v", err)
+	}
+	wantRequests(t, n, "odd chunks of an unknown size", len(chunks)*3/2)
+	wantFinished(t, n, odd, size)
+}

@@ -1,0 +1,244 @@
+package s3
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/ranges"
+	"github.com/holdfast-upload/holdfast/storage/storagetest"
+)
+
+// node is a process with the core over a bucket.
+type node struct {
+	*storage.Uploads
+	store *Store
+	wire  *wire
+
+	mu   sync.Mutex
+	told map[string]int // how often an upload was told to be finished, by id
+	late time.Duration  // how far its clock is ahead
+}
+
+// startNode starts a process that has neither cache nor memory of the bucket. When
+// the test ends it must have given back all the memory it took.
+func startNode(t *testing.T, opts Options) *node {
+	t.Helper()
+	n := &node{wire: newWire(), told: map[string]int{}}
+	opts.wrap = n.wire.wrap
+	n.store = mustOpen(t, opts)
+	n.wire.reset()
+	n.Uploads = storage.New(n.store, new(storage.LocalLocker), new(storage.LocalIndex), storage.Options{
+		ExpireAfter: time.Hour, Log: slog.New(slog.DiscardHandler), Now: n.now, Notify: n.hear,
+	})
+	return n
+}
+
+func (n *node) now() time.Time {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return time.Now().Add(n.late)
+}
+
+func (n *node) hear(_ context.Context, e storage.Event) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if e.Type == storage.Finished {
+		n.told[e.Upload.ID]++
+	}
+}
+
+// sweepLater sweeps as if it were two days later.
+func (n *node) sweepLater(t *testing.T) {
+	t.Helper()
+	n.mu.Lock()
+	n.late = 48 * time.Hour
+	n.mu.Unlock()
+	if err := n.Sweep(t.Context()); err != nil {
+		t.Errorf("sweep: %v", err)
+	}
+}
+
+// sized is a source that knows its length.
+type sized struct {
+	io.Reader
+	n int64
+}
+
+// Expect implements storage.Expecting.
+func (s sized) Expect() int64 { return s.n }
+
+func body(data []byte, r ranges.Range) io.Reader {
+	return sized{bytes.NewReader(data[r.Start:r.End]), r.Len()}
+}
+
+// phone sends data as a client does: it tries again what failed and may pass.
+type phone struct {
+	t    *testing.T
+	node *node
+	id   string
+	data []byte
+
+	mu    sync.Mutex
+	acked ranges.Set
+}
+
+const clientTries = 8
+
+func (c *phone) create(rec storage.Record) {
+	c.t.Helper()
+	for range clientTries {
+		up, err := c.node.Create(c.t.Context(), rec)
+		if errors.Is(err, storage.ErrExists) {
+			c.id = rec.ID // an answer was lost: it is this client's own
+			return
+		}
+		if err == nil {
+			c.id = up.ID
+			return
+		}
+		if !storage.Transient(err) {
+			c.t.Fatalf("create: %v", err)
+		}
+	}
+	c.t.Fatal("it was not created")
+}
+
+// send sends one chunk until it is acknowledged.
+func (c *phone) send(r ranges.Range) {
+	c.t.Helper()
+	for range clientTries {
+		up, err := c.node.Write(c.t.Context(), c.id, r.Start, body(c.data, r))
+		if err == nil {
+			if !up.Has(r) {
+				c.t.Errorf("%v was acknowledged, and is not in %v", r, up.Received)
+			}
+			c.ack(r)
+			return
+		}
+		if !storage.Transient(err) {
+			c.t.Errorf("write %v: %v", r, err)
+			return
+		}
+		c.check(c.node)
+	}
+	c.t.Errorf("%v was not taken", r)
+}
+
+func (c *phone) ack(r ranges.Range) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.acked.Add(r)
+}
+
+// check sees that a node knows of all that was acknowledged.
+func (c *phone) check(n *node) {
+	c.t.Helper()
+	c.mu.Lock()
+	acked := c.acked.Clone()
+	c.mu.Unlock()
+	up, err := n.Get(c.t.Context(), c.id)
+	if storage.Transient(err) {
+		return
+	}
+	if err != nil {
+		c.t.Errorf("get: %v", err)
+		return
+	}
+	for _, r := range acked.Ranges() {
+		if !up.Has(r) {
+			c.t.Errorf("%v was acknowledged, and is not in %v any more", r, up.Received)
+		}
+	}
+}
+
+// finish looks at the upload until it is finished, and reads it elsewhere.
+func (c *phone) finish() {
+	c.t.Helper()
+	for range clientTries {
+		up, err := c.node.Get(c.t.Context(), c.id)
+		if err != nil && !storage.Transient(err) {
+			c.t.Fatalf("get: %v", err)
+		}
+		if err == nil && up.Finished {
+			c.wantFile(c.node)
+			return
+		}
+	}
+	c.t.Fatal("it was not finished")
+}
+
+// wantFile checks that a node has the file, byte for byte.
+func (c *phone) wantFile(n *node) {
+	c.t.Helper()
+	err := c.read(n)
+	for try := 1; storage.Transient(err) && try < clientTries; try++ {
+		err = c.read(n)
+	}
+	if err != nil {
+		c.t.Errorf("read: %v", err)
+	}
+}
+
+func (c *phone) read(n *node) error {
+	up, err := n.Get(c.t.Context(), c.id)
+	if err != nil {
+		return err
+	}
+	file, err := n.Open(c.t.Context(), up)
+	if err != nil {
+		return err
+	}
+	return errors.Join(storagetest.Same(file, c.data), file.Close())
+}
+
+// leftIn lists the keys of the objects in a bucket, and its multipart uploads.
+func leftIn(t *testing.T, s *Store) (keys, multiparts []string) {
+	t.Helper()
+	for e, err := range s.client.list(t.Context(), "") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys = append(keys, e.key)
+	}
+	page, err := s.client.s3.ListMultipartUploads(t.Context(), &awss3.ListMultipartUploadsInput{Bucket: s.client.bucket})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, u := range page.Uploads {
+		multiparts = append(multiparts, aws.ToString(u.Key))
+	}
+	return keys, multiparts
+}
+
+// wantOnly checks that the bucket holds these objects and nothing else.
+func wantOnly(t *testing.T, s *Store, want ...string) {
+	t.Helper()
+	keys, multiparts := leftIn(t, s)
+	if len(keys) != len(want) || len(want) > 0 && keys[0] != want[0] || len(multiparts) > 0 {
+		t.Errorf("left in the bucket: objects %v, want %v; multipart uploads %v", keys, want, multiparts)
+	}
+}
+
+// parallel runs call for 0 to n-1, at most so many at once.
+func parallel(n, atOnce int, call func(i int)) {
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, atOnce)
+	for i := range n {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			call(i)
+		})
+	}
+	wg.Wait()
+}

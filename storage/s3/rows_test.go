@@ -1,0 +1,300 @@
+package s3
+
+import (
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"testing/iotest"
+	"time"
+
+	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/ranges"
+	"github.com/holdfast-upload/holdfast/storage/storagetest"
+	"github.com/holdfast-upload/holdfast/test/servers"
+)
+
+// The conditions under which upload servers have lost data, as far as they can
+// arise between the core and S3.
+
+func bucket(t *testing.T) Options {
+	t.Helper()
+	useKeys(t)
+	return options(servers.S3(t).URL("http"))
+}
+
+// begun is an upload of three cells, of which nothing has been sent.
+func begunOn(t *testing.T, n *node) *phone {
+	t.Helper()
+	c := &phone{t: t, node: n, data: storagetest.Content(9, threeCells)}
+	c.create(storage.Record{Size: threeCells})
+	return c
+}
+
+var whole = ranges.Of(0, threeCells)
+
+// sendOnce sends a chunk and does not try again.
+func (c *phone) sendOnce(r ranges.Range) error {
+	up, err := c.node.Write(c.t.Context(), c.id, r.Start, body(c.data, r))
+	if err == nil {
+		c.ack(r)
+	}
+	for _, r := range up.Received.Ranges() {
+		c.ack(r)
+	}
+	return err
+}
+
+// goOn continues on another node from the offset that it names.
+func (c *phone) goOn(n *node) {
+	c.t.Helper()
+	c.check(n)
+	c.node = n
+	up, err := n.Get(c.t.Context(), c.id)
+	if err != nil {
+		c.t.Fatalf("get: %v", err)
+	}
+	if up.Offset() < up.Size {
+		c.send(ranges.Range{Start: up.Offset(), End: up.Size})
+	}
+	c.finish()
+}
+
+func TestF01OnePartFailsWhileLaterOnesSucceed(t *testing.T) {
+	opts := bucket(t)
+	n := startNode(t, opts)
+	c := begunOn(t, n)
+	n.wire.inject(fault{"part", 1, fails})
+	if err := c.sendOnce(whole); !storage.Transient(err) {
+		t.Errorf("write: %v, want one that may pass", err)
+	}
+	c.goOn(n)
+}
+
+func TestF02KilledWithALaterPartStoredAndAnEarlierOneNot(t *testing.T) {
+	opts := bucket(t)
+	n := startNode(t, opts)
+	c := begunOn(t, n)
+	c.send(ranges.Range{Start: 2 * minPart, End: threeCells})
+	c.send(ranges.Of(minPart, minPart))
+	n.wire.inject(fault{"part", 1, fails})
+	_ = c.sendOnce(ranges.Of(0, minPart))
+	c.goOn(startNode(t, opts))
+}
+
+func TestF03CrashWhileAFragmentIsMerged(t *testing.T) {
+	opts := bucket(t)
+	for _, f := range []fault{{"put layout", 1, fails}, {"part", 1, fails}, {"part", 1, doneButFail}, {"delete", 1, fails}, {"put fragment", 2, doneButFail}} {
+		opts.Prefix = strings.ReplaceAll(f.op+string(f.what), " ", "-") + "/"
+		n := startNode(t, opts)
+		c := begunOn(t, n)
+		c.send(ranges.Of(0, minPart-1000))
+		n.wire.inject(f)
+		_ = c.sendOnce(ranges.Of(minPart-1000, 5000))
+		c.goOn(startNode(t, opts))
+	}
+}
+
+func TestF04AVanishedMultipartUploadIsNotComplete(t *testing.T) {
+	opts := bucket(t)
+	n := startNode(t, opts)
+	c := begunOn(t, n)
+	c.send(ranges.Of(0, 2*minPart))
+	l, err := n.store.loadLayout(t.Context(), c.id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := n.store.client.abort(t.Context(), n.store.fileKey(c.id), l.UploadID); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.sendOnce(ranges.Range{Start: 2 * minPart, End: threeCells}); err == nil {
+		t.Error("an upload whose parts are gone was taken for complete")
+	}
+	// It may be becoming a file this very moment: nobody may call it gone, nor remove it.
+	patient := startNode(t, opts)
+	_ = patient.Sweep(t.Context()) // it fails: the upload can't be loaded
+	if _, err := patient.Get(t.Context(), c.id); !storage.Transient(err) {
+		t.Errorf("get at first: %v, want one that may pass", err)
+	}
+	opts.lostAfter = time.Millisecond
+	hasty := startNode(t, opts)
+	_, _ = hasty.Get(t.Context(), c.id)
+	time.Sleep(5 * time.Millisecond)
+	if _, err := hasty.Get(t.Context(), c.id); !errors.Is(err, storage.ErrGone) {
+		t.Errorf("get when it stays that way: %v, want ErrGone", err)
+	}
+	hasty.sweepLater(t)
+	hasty.sweepLater(t)
+	wantOnly(t, hasty.store)
+}
+
+func TestF05AFinishThatFailedIsDrivenBySomebodyElse(t *testing.T) {
+	opts := bucket(t)
+	for _, what := range []outcome{fails, doneButFail, answerLost, lies} {
+		opts.Prefix = strings.ReplaceAll(string(what), " ", "-") + "/"
+		n := startNode(t, opts)
+		c := begunOn(t, n)
+		n.wire.inject(fault{"complete", 1, what})
+		_ = c.sendOnce(whole)
+		other := startNode(t, opts)
+		if err := other.Sweep(t.Context()); err != nil {
+			t.Errorf("sweep: %v", err)
+		}
+		c.wantFile(other)
+		if n.told[c.id]+other.told[c.id] == 0 {
+			t.Errorf("%s: the app was not told", what)
+		}
+	}
+}
+
+func TestF07TheShortLastPieceOfAnUnknownLengthIsKept(t *testing.T) {
+	opts := bucket(t)
+	for _, size := range []int64{1, minPart - 1, minPart, minPart + 1, 2*minPart + 77} {
+		n := startNode(t, opts)
+		c := &phone{t: t, node: n, data: storagetest.Content(uint64(size), size)}
+		c.create(storage.Record{Size: storage.Unknown})
+		for _, r := range storagetest.Chunks(size, 2_000_003) {
+			c.send(r)
+		}
+		c.node = startNode(t, opts)
+		c.check(c.node)
+		c.declare()
+		c.finish()
+	}
+}
+
+// A client that is interrupted thousands of times leaves few objects all the same.
+func TestF09FragmentsStayFew(t *testing.T) {
+	opts := bucket(t)
+	for name, memory := range map[string]int64{"with memory": 64 * mib, "without": 0} {
+		opts.Memory, opts.Prefix = memory, name[:4]+"/"
+		n := startNode(t, opts)
+		c := &phone{t: t, node: n, data: storagetest.Content(3, minPart+60_000)}
+		c.create(storage.Record{Size: int64(len(c.data))})
+		chunks := storagetest.Chunks(int64(len(c.data)), 2_503)
+		for i, r := range chunks {
+			broken := sized{io.MultiReader(body(c.data, r), iotest.ErrReader(io.ErrUnexpectedEOF)), int64(len(c.data)) - r.Start}
+			up, err := n.Write(t.Context(), c.id, r.Start, broken)
+			if r.End < up.Size && !errors.Is(err, storage.ErrBody) || !up.Has(r) {
+				t.Fatalf("write %v: %v; %v is there", r, err, up.Received)
+			}
+			c.ack(r)
+			if i%200 == 199 {
+				wantFewObjects(t, n.store, c.id)
+				c.check(startNode(t, opts))
+			}
+		}
+		c.finish()
+		t.Logf("%s: %d requests for %d chunks", name, n.wire.reset(), len(chunks))
+	}
+}
+
+func wantFewObjects(t *testing.T, s *Store, id string) {
+	t.Helper()
+	seen, err := s.traces(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(seen.fragments) > maxFragments+1 {
+		t.Errorf("%d fragments", len(seen.fragments))
+	}
+}
+
+func TestF13AnEmptyFileIsAnObjectAndOneEvent(t *testing.T) {
+	opts := bucket(t)
+	n := startNode(t, opts)
+	c := &phone{t: t, node: n}
+	c.create(storage.Record{Size: 0})
+	c.finish()
+	if n.told[c.id] != 1 {
+		t.Errorf("told %d times", n.told[c.id])
+	}
+	wantOnly(t, n.store, c.id)
+}
+
+func TestF16NothingIsLeftOfAnAbandonedUpload(t *testing.T) {
+	opts := bucket(t)
+	n := startNode(t, opts)
+	for _, r := range []ranges.Range{{}, ranges.Of(0, 1000), ranges.Of(3, minPart+1000), ranges.Of(minPart, minPart)} {
+		for _, size := range []int64{threeCells, storage.Unknown} {
+			c := &phone{t: t, node: n, data: storagetest.Content(9, threeCells)}
+			c.create(storage.Record{Size: size})
+			c.send(r)
+		}
+	}
+	other := startNode(t, opts)
+	other.sweepLater(t)
+	wantOnly(t, other.store)
+}
+
+// A shutdown ends the bodies in the middle: what came of them is there for the
+// process that comes next.
+func TestF17WhatCameBeforeAShutdownIsStored(t *testing.T) {
+	opts := bucket(t)
+	n := startNode(t, opts)
+	c := begunOn(t, n)
+	chunks := storagetest.Chunks(threeCells, 2_000_003)
+	parallel(len(chunks), len(chunks), func(i int) {
+		came := ranges.Range{Start: chunks[i].Start, End: chunks[i].End - 1000}
+		broken := sized{io.MultiReader(body(c.data, came), iotest.ErrReader(io.ErrUnexpectedEOF)), chunks[i].Len()}
+		if up, err := n.Write(t.Context(), c.id, came.Start, broken); !errors.Is(err, storage.ErrBody) || !up.Has(came) {
+			t.Errorf("write %v: %v", came, err)
+		}
+		c.ack(came)
+	})
+	c.goOn(startNode(t, opts))
+}
+
+func TestF18WhatACrashLeftHalfMadeIsRemoved(t *testing.T) {
+	opts := bucket(t)
+	for _, f := range []fault{{"begin", 1, doneButFail}, {"put layout", 1, fails}, {"put layout", 1, doneButFail}} {
+		n := startNode(t, opts)
+		c := begunOn(t, n)
+		n.wire.inject(f)
+		if err := c.sendOnce(whole); err == nil {
+			t.Errorf("%s %s: the write did not notice", f.op, f.what)
+		}
+	}
+	other := startNode(t, opts)
+	c := begunOn(t, other)
+	l := layout{Cell: minPart}
+	o, err := other.store.file(storage.Record{ID: c.id})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l.UploadID, err = other.store.client.begin(t.Context(), o); err != nil { // linked by nothing
+		t.Fatal(err)
+	}
+	c.send(whole)
+	c.finish()
+	other.sweepLater(t)
+	wantOnly(t, other.store, c.id)
+}
+
+// What is not holdfast's in a bucket stays as it is.
+func TestForeignObjectsAreLeftAlone(t *testing.T) {
+	opts := bucket(t)
+	n := startNode(t, opts)
+	s := n.store
+	foreign := small("report", []byte("of somebody else"))
+	if err := s.client.put(t.Context(), foreign); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.client.begin(t.Context(), object{key: "backup"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := n.Create(t.Context(), storage.Record{ID: "report", Size: 3}); !errors.Is(err, storage.ErrExists) {
+		t.Errorf("create over an object: %v, want ErrExists", err)
+	}
+	if err := s.client.put(t.Context(), small(s.liveKey("report", "size"), []byte("3"))); err != nil { // left over
+		t.Fatal(err)
+	}
+	if err := s.Delete(t.Context(), "report"); err != nil {
+		t.Errorf("delete: %v", err)
+	}
+	n.sweepLater(t)
+	keys, multiparts := leftIn(t, s)
+	if len(keys) != 1 || keys[0] != "report" || len(multiparts) != 1 {
+		t.Errorf("objects %v, multipart uploads %v; want those of others", keys, multiparts)
+	}
+}

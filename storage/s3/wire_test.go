@@ -1,0 +1,194 @@
+package s3
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+)
+
+// wire is what lies between a node and S3: it counts the requests, and can make
+// one of them go wrong.
+type wire struct {
+	next http.RoundTripper
+
+	mu    sync.Mutex
+	count map[string]int            // attempts, by operation
+	order map[string]map[string]int // which request of its operation each invocation is, from 1 on
+	fault fault
+	hit   bool // the fault has happened
+}
+
+// fault is what becomes of the nth request of an operation.
+type fault struct {
+	op   string
+	nth  int
+	what outcome
+}
+
+type outcome string
+
+const (
+	fails       outcome = "fails for good"        // 503, however often it is tried
+	doneButFail outcome = "is done, but fails"    // each try is carried out, and answered with 500
+	answerLost  outcome = "loses its answer once" // carried out, then the connection breaks
+	slow        outcome = "is slow"
+	lies        outcome = "says that it is done, once" // 200, and nothing happens
+)
+
+var outcomes = []outcome{fails, doneButFail, answerLost, slow}
+
+func newWire() *wire {
+	return &wire{count: map[string]int{}, order: map[string]map[string]int{}}
+}
+
+// plain is the connection to S3 that all tests share.
+var plain = http.DefaultTransport.(*http.Transport).Clone()
+
+func init() { plain.MaxIdleConnsPerHost = 64 }
+
+func (w *wire) wrap(http.RoundTripper) http.RoundTripper {
+	w.next = plain
+	return w
+}
+
+// operation names what a request does, and to which kind of object.
+func operation(r *http.Request) string {
+	q := r.URL.Query()
+	switch {
+	case r.Method == http.MethodPut && q.Has("partNumber"):
+		return "part"
+	case r.Method == http.MethodPost && q.Has("uploads"):
+		return "begin"
+	case r.Method == http.MethodPost && q.Has("uploadId"):
+		return "complete"
+	case r.Method == http.MethodDelete && q.Has("uploadId"):
+		return "abort"
+	case r.Method == http.MethodPost && q.Has("delete"):
+		return "delete"
+	case r.Method == http.MethodGet && q.Has("list-type"):
+		return "list"
+	case r.Method == http.MethodGet && q.Has("uploads"):
+		return "list multiparts"
+	case r.Method == http.MethodGet && q.Has("uploadId"):
+		return "list parts"
+	case strings.Count(strings.Trim(r.URL.Path, "/"), "/") == 0:
+		return "bucket"
+	}
+	return strings.ToLower(r.Method) + " " + kind(r.URL.Path)
+}
+
+func kind(path string) string {
+	if !strings.Contains(path, ".holdfast/") {
+		return "file"
+	}
+	switch {
+	case strings.Contains(path, "/f/"):
+		return "fragment"
+	case strings.Contains(path, "/.holdfast/done/"):
+		return "done"
+	}
+	return path[strings.LastIndex(path, "/")+1:]
+}
+
+// RoundTrip implements http.RoundTripper.
+func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
+	what, first := w.meet(r)
+	switch {
+	case what == fails:
+		_ = r.Body.Close()
+		return refusal(r, http.StatusServiceUnavailable), nil
+	case what == lies && first:
+		_ = r.Body.Close()
+		answer := refusal(r, http.StatusOK)
+		answer.Body = io.NopCloser(strings.NewReader("<CompleteMultipartUploadResult></CompleteMultipartUploadResult>"))
+		return answer, nil
+	case what == slow:
+		time.Sleep(50 * time.Millisecond)
+	case what == doneButFail, what == answerLost && first:
+		answer, err := w.next.RoundTrip(r)
+		if err != nil {
+			return nil, err
+		}
+		_, _ = io.Copy(io.Discard, answer.Body)
+		_ = answer.Body.Close()
+		if what == answerLost {
+			return nil, errors.New("the connection broke")
+		}
+		return refusal(r, http.StatusInternalServerError), nil
+	}
+	return w.next.RoundTrip(r)
+}
+
+// meet counts a request, and says what is to become of it and whether it is sent
+// for the first time.
+func (w *wire) meet(r *http.Request) (what outcome, first bool) {
+	if r.Body == nil {
+		r.Body = http.NoBody
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	op := operation(r)
+	w.count[op]++
+	if w.order[op] == nil {
+		w.order[op] = map[string]int{}
+	}
+	// The SDK names each request, and all tries of it alike.
+	call := r.Header.Get("Amz-Sdk-Invocation-Id")
+	nth, again := w.order[op][call]
+	if !again {
+		nth = len(w.order[op]) + 1
+		w.order[op][call] = nth
+	}
+	if w.fault.op != op || w.fault.nth != nth {
+		return "", false
+	}
+	w.hit = true
+	return w.fault.what, !again
+}
+
+func refusal(r *http.Request, status int) *http.Response {
+	return &http.Response{
+		StatusCode: status, ProtoMajor: 1, ProtoMinor: 1, Header: http.Header{}, Request: r,
+		Body: io.NopCloser(strings.NewReader("<Error><Code>InternalError</Code><Message>made up</Message></Error>")),
+	}
+}
+
+// calls is how many requests were made of each operation, tries of one request
+// counted once.
+func (w *wire) calls() map[string]int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	calls := map[string]int{}
+	for op, of := range w.order {
+		calls[op] = len(of)
+	}
+	return calls
+}
+
+// reset forgets what was counted, and returns how many requests that were.
+func (w *wire) reset() (total int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, n := range w.count {
+		total += n
+	}
+	clear(w.count)
+	clear(w.order)
+	return total
+}
+
+func (w *wire) inject(f fault) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.fault, w.hit = f, false
+	clear(w.order)
+}
+
+func (w *wire) wasHit() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.hit
+}
