@@ -33,6 +33,9 @@ func (u *Uploads) settleOnce(ctx context.Context, id string) (Upload, error) {
 	up, err := u.load(ctx, id)
 	if err == nil && !up.Complete() {
 		up, err = u.store.Load(ctx, id) // the index is behind, or there is more to do
+		if err == nil && up.Finished {
+			u.drop(ctx, id) // behind it is
+		}
 	}
 	if err == nil && !up.Finished {
 		up, err = u.finish(ctx, up)
