@@ -33,7 +33,7 @@ vuln: $(govulncheck)
 
 # The tests of the packages, the store suites and the seeds of the fuzz tests.
 unit: $(versitygw)
-	PATH="$(dir $(versitygw)):$$PATH" go test -race $$(go list ./... | grep -v '/test$$')
+	PATH="$(dir $(versitygw)):$$PATH" go test -race -timeout 20m $$(go list ./... | grep -v '/test$$')
 
 # The real binary with real clients.
 e2e: $(versitygw)
