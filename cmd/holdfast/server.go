@@ -105,9 +105,8 @@ func (s *Server) Run(ctx context.Context) error {
 		stopSweeping()
 		s.drain(swept)
 	}
-	err = errors.Join(err, s.Close())
-	s.log.Info("stopped", "error", err)
-	return err
+	s.log.Info("stopped")
+	return errors.Join(err, s.Close())
 }
 
 func (s *Server) serve() error {
