@@ -24,7 +24,7 @@ type bell struct {
 // answer it is deaf until Redis does.
 func newBell(r *Redis, asked func(token string)) *bell {
 	b := &bell{channel: r.opts.Prefix + "bell", asked: asked, done: make(chan struct{}), waiting: map[string]map[chan struct{}]bool{}}
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	ctx, cancel := context.WithTimeout(context.Background(), r.opts.timeout)
 	defer cancel()
 	b.sub = r.client.Subscribe(ctx, b.channel)
 	if r.health.down() == nil {

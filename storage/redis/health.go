@@ -91,7 +91,6 @@ func (r *Redis) probe(id string) {
 		case <-time.After(h.every/2 + rand.N(h.every)):
 		}
 		if r.recovered(id) {
-			r.opts.Log.Info("Redis answers again")
 			return
 		}
 	}
@@ -106,6 +105,7 @@ func (r *Redis) recovered(id string) bool {
 		h.due = map[string]call{}
 		if len(due) == 0 {
 			h.cause = nil
+			r.opts.Log.Info("Redis answers again") // before anybody can find it down once more
 			h.mu.Unlock()
 			return true
 		}

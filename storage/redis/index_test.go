@@ -5,8 +5,12 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/holdfast-upload/holdfast/storage"
 	"github.com/holdfast-upload/holdfast/storage/ranges"
@@ -48,53 +52,76 @@ func TestMemoryOfALiveUploadIsBounded(t *testing.T) {
 	}
 }
 
-func TestTenThousandPartsAreNoBurden(t *testing.T) {
+// Ten times the parts cost about ten times the work, not a hundred times.
+func TestWorkGrowsNoFasterThanTheUpload(t *testing.T) {
+	const cell, most = 5 << 20, 40
 	s := servers.Redis(t)
+	c := admin(t, s)
 	n := newNode(t, Options{URL: s.URL("redis")})
-	up := inParts(10_000, 5<<20)
-	within(t, time.Second, "put", func() { n.put(t, up) })
-	within(t, time.Second, "put what is known", func() { n.put(t, up) })
-	first := part(0, 5<<20)
-	var whole storage.Upload
-	var err error
-	within(t, 500*time.Millisecond, "add", func() { whole, err = n.index.Add(t.Context(), up.ID, first) })
-	up.Add(first)
-	if err != nil || !whole.Complete() || !maps.Equal(whole.Pieces, up.Pieces) {
-		t.Errorf("add the last part: %v, %d pieces, complete %v", err, len(whole.Pieces), whole.Complete())
+	parts := func(parts int) storage.Upload { return inParts(parts, cell) }
+	scattered := func(parts int) storage.Upload { // by a client that sends every other byte
+		up := upload(storage.NewID())
+		for i := range int64(parts) {
+			up.Received.Add(ranges.Of(2*i, 1))
+		}
+		return up
 	}
-	start := time.Now()
-	for range 10 {
-		n.wantOffset(t, up.ID, up.Size)
-	}
-	each := time.Since(start) / 10
-	t.Logf("get: %v", each)
-	if each > 250*time.Millisecond {
-		t.Errorf("get takes %v", each)
+	for name, kind := range map[string]struct {
+		make func(int) storage.Upload
+		last storage.Piece
+	}{"in parts": {parts, part(0, cell)}, "scattered": {scattered, storage.Piece{Range: ranges.Of(1, 1)}}} {
+		var work [2]time.Duration
+		for i, count := range []int{1000, 10_000} {
+			for range 3 {
+				up := kind.make(count)
+				before := cpu(t, c)
+				n.carry(t, up, kind.last)
+				if took := cpu(t, c) - before; work[i] == 0 || took < work[i] {
+					work[i] = took
+				}
+			}
+		}
+		t.Logf("%s: put twice, add and get: 1,000 take %v, 10,000 take %v of processor time", name, work[0], work[1])
+		if work[1] > most*work[0] {
+			t.Errorf("%s: ten times as many take %v times as long", name, work[1]/work[0])
+		}
 	}
 }
 
-// The client of this upload sends every other byte.
-func TestScatteredUploadIsNoBurden(t *testing.T) {
-	s := servers.Redis(t)
-	n := newNode(t, Options{URL: s.URL("redis")})
-	up := upload(storage.NewID())
-	for i := range int64(storage.MaxRanges) {
-		up.Received.Add(ranges.Of(2*i, 1))
-	}
+// carry makes an index know an upload, once more and with another piece, and checks
+// what it says.
+func (n *node) carry(t *testing.T, up storage.Upload, p storage.Piece) {
+	t.Helper()
 	n.put(t, up)
-	start := time.Now()
-	for i := range int64(20) {
-		r := ranges.Of(200*i+1, 1)
-		up.Received.Add(r)
-		n.add(t, up.ID, r.Start, 1)
+	n.put(t, up)
+	added, err := n.index.Add(t.Context(), up.ID, p)
+	if err != nil {
+		t.Errorf("add: %v", err)
 	}
-	t.Logf("add: %v", time.Since(start)/20)
-	if known, err := n.index.Put(t.Context(), up); err != nil || !known.Received.Equal(up.Received) {
-		t.Errorf("put: %v, %d ranges; want %d", err, known.Received.Count(), up.Received.Count())
+	up.Add(p)
+	known, err := n.index.Get(t.Context(), up.ID)
+	if err != nil || !known.Received.Equal(up.Received) || !maps.Equal(known.Pieces, up.Pieces) || !added.Received.Equal(up.Received) {
+		t.Errorf("get: %v, %d ranges and %d pieces; want %d and %d", err, known.Received.Count(), len(known.Pieces), up.Received.Count(), len(up.Pieces))
 	}
-	if took := time.Since(start); took > 3*time.Second {
-		t.Errorf("20 adds and a put took %v", took)
+}
+
+// cpu is the processor time that this process and the server have used: unlike the
+// time of day it does not depend on what else the machine does.
+func cpu(t *testing.T, c *redis.Client) (sum time.Duration) {
+	t.Helper()
+	var own syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &own); err != nil {
+		t.Fatal(err)
 	}
+	sum = time.Duration(own.Utime.Nano() + own.Stime.Nano())
+	for line := range strings.Lines(c.Info(t.Context(), "cpu").Val()) {
+		var seconds float64
+		if name, value, _ := strings.Cut(line, ":"); name == "used_cpu_user" || name == "used_cpu_sys" {
+			_, _ = fmt.Sscan(value, &seconds)
+		}
+		sum += time.Duration(seconds * float64(time.Second))
+	}
+	return sum
 }
 
 func TestOffsetsAreExact(t *testing.T) {

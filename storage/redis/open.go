@@ -3,6 +3,7 @@ package redis
 import (
 	"fmt"
 	"net/url"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/logging"
@@ -15,7 +16,7 @@ func init() { logging.Disable() }
 
 // open makes a client of the kind that the URL asks for. A failure is to be seen
 // soon, and what to do then is decided here: so it tries little by itself.
-func open(raw string) (redis.UniversalClient, error) {
+func open(raw string, timeout time.Duration) (redis.UniversalClient, error) {
 	u, err := url.Parse(raw)
 	if err != nil {
 		return nil, fmt.Errorf("the URL: %w", err)

@@ -66,13 +66,13 @@ func TestNodesGoOnWithoutRedis(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := servers.Redis(t)
-			nodes := newNodes(t, 2, Options{URL: s.URL("redis"), LockTTL: 3 * time.Second})
+			nodes := newNodes(t, 2, Options{URL: s.URL("redis"), LockTTL: 3 * time.Second, timeout: time.Second})
 			held, _ := nodes[0].lock(t, "it")
 			nodes[0].put(t, upload("it"))
 			c.down(s)
-			within(t, 3*time.Second, "to find out", func() { nodes[1].wantNothing(t, "it") })
-			within(t, 1500*time.Millisecond, "the first to find out", func() { nodes[0].wantNothing(t, "it") })
-			within(t, 500*time.Millisecond, "100 rounds without Redis", func() {
+			within(t, 3*time.Second, "the first to find out", func() { nodes[1].wantNothing(t, "it") })
+			within(t, 3*time.Second, "the second to find out", func() { nodes[0].wantNothing(t, "it") })
+			within(t, 5*time.Second, "100 rounds without Redis", func() {
 				for range 100 {
 					nodes[1].wantNothing(t, "it")
 					unlock, _ := nodes[1].lock(t, "it")
@@ -84,12 +84,12 @@ func TestNodesGoOnWithoutRedis(t *testing.T) {
 			unlock()
 			c.up(s)
 			for _, n := range nodes {
-				eventually(t, 5*time.Second, "Redis is used again", func() bool { return n.Check(t.Context()) == nil })
+				eventually(t, 10*time.Second, "Redis is used again", func() bool { return n.Check(t.Context()) == nil })
 				n.log.want(t, 1, 1)
 			}
 			nodes[0].put(t, upload("it"))
 			nodes[1].wantOffset(t, "it", 0)
-			eventually(t, 3*time.Second, "the lock is in Redis again", func() bool {
+			eventually(t, 10*time.Second, "the lock is in Redis again", func() bool {
 				return nodes[0].client.Exists(t.Context(), nodes[0].key("it", "lock")).Val() == 1
 			})
 			nodes[1].wantLocked(t, "it", 100*time.Millisecond)
@@ -108,10 +108,10 @@ func TestNodeStartsWithoutRedis(t *testing.T) {
 	unlock, _ := n.lock(t, "it")
 	unlock()
 	s.Start()
-	eventually(t, 3*time.Second, "Redis is used", func() bool { return n.Check(t.Context()) == nil })
+	eventually(t, 10*time.Second, "Redis is used", func() bool { return n.Check(t.Context()) == nil })
 	n.log.want(t, 1, 1)
 	c := admin(t, s)
-	eventually(t, 3*time.Second, "it listens", func() bool {
+	eventually(t, 10*time.Second, "it listens", func() bool {
 		return c.PubSubNumSub(t.Context(), "holdfast:bell").Val()["holdfast:bell"] == 1
 	})
 }
@@ -120,7 +120,7 @@ func TestStartingWithAHangingRedisIsBounded(t *testing.T) {
 	t.Parallel()
 	s := servers.Redis(t)
 	s.Signal(syscall.SIGSTOP)
-	within(t, 2500*time.Millisecond, "to start", func() { newNode(t, Options{URL: s.URL("redis")}).wantNothing(t, "it") })
+	within(t, 4*time.Second, "to start", func() { newNode(t, Options{URL: s.URL("redis"), timeout: time.Second}).wantNothing(t, "it") })
 }
 
 func TestFullRedisCountsAsDown(t *testing.T) {
@@ -137,7 +137,7 @@ func TestFullRedisCountsAsDown(t *testing.T) {
 	}
 	n.log.want(t, 1, 0)
 	c.ConfigSet(t.Context(), "maxmemory", "0")
-	eventually(t, 3*time.Second, "Redis is used again", func() bool { return n.Check(t.Context()) == nil })
+	eventually(t, 10*time.Second, "Redis is used again", func() bool { return n.Check(t.Context()) == nil })
 }
 
 func TestRedisMayForgetEverythingAtAnyMoment(t *testing.T) {
@@ -156,7 +156,7 @@ func TestRedisMayForgetEverythingAtAnyMoment(t *testing.T) {
 	}
 	nodes[0].put(t, up)
 	nodes[1].wantOffset(t, "it", 0)
-	eventually(t, 2*time.Second, "the lock is in Redis again", func() bool { return c.Exists(t.Context(), nodes[0].key("it", "lock")).Val() == 1 })
+	eventually(t, 10*time.Second, "the lock is in Redis again", func() bool { return c.Exists(t.Context(), nodes[0].key("it", "lock")).Val() == 1 })
 	if len(asked) != 0 {
 		t.Error("the holder was asked to let go")
 	}
@@ -189,7 +189,7 @@ func TestWhatRedisMissedIsForgottenBeforeItIsAskedAgain(t *testing.T) {
 					t.Error("no error while Redis is cut off")
 				}
 				n.faults.set(nil, nil)
-				eventually(t, 3*time.Second, "Redis is used again", func() bool {
+				eventually(t, 10*time.Second, "Redis is used again", func() bool {
 					_, err := n.index.Get(t.Context(), "it")
 					return err == nil || errors.Is(err, storage.ErrNotFound)
 				})
@@ -225,7 +225,7 @@ func TestOfTwoHoldersOneIsAskedOnceRedisIsBack(t *testing.T) {
 		defer unlock()
 	}
 	s.Start()
-	eventually(t, 3*time.Second, "one is asked", func() bool { return len(asked[0])+len(asked[1]) > 0 })
+	eventually(t, 10*time.Second, "one is asked", func() bool { return len(asked[0])+len(asked[1]) > 0 })
 	time.Sleep(500 * time.Millisecond)
 	if len(asked[0]) > 0 && len(asked[1]) > 0 {
 		t.Error("both holders were asked to let go")

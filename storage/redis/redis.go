@@ -43,6 +43,10 @@ type Options struct {
 	// if 0.
 	StateTTL time.Duration
 	Log      *slog.Logger
+
+	// timeout bounds what a request to Redis may take, for it is to save time; 1 s
+	// if 0.
+	timeout time.Duration
 }
 
 // Redis is the connection that a Locker and an Index share.
@@ -52,16 +56,16 @@ type Redis struct {
 	health health
 }
 
-// timeout bounds what a request to Redis may take: it is to save time.
-const timeout = time.Second
-
 // Connect returns a connection, whether or not Redis is there yet. It fails only
 // if the URL or the prefix is wrong.
 func Connect(opts Options) (*Redis, error) {
 	if strings.ContainsAny(opts.Prefix, "{}") {
 		return nil, fmt.Errorf("redis: a brace in the prefix %q", opts.Prefix)
 	}
-	client, err := open(opts.URL)
+	if opts.timeout == 0 {
+		opts.timeout = time.Second
+	}
+	client, err := open(opts.URL, opts.timeout)
 	if err != nil {
 		return nil, fmt.Errorf("redis: %w", err)
 	}
@@ -115,7 +119,7 @@ func (r *Redis) run(ctx context.Context, c call) (any, error) {
 
 // exec makes a call, whatever is known of Redis.
 func (r *Redis) exec(ctx context.Context, c call) (any, error) {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := context.WithTimeout(ctx, r.opts.timeout)
 	defer cancel()
 	keys := make([]string, len(c.names))
 	for i, name := range c.names {

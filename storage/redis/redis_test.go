@@ -53,6 +53,9 @@ func newNodes(t *testing.T, n int, opts Options) []*node {
 func newNode(t *testing.T, opts Options) *node {
 	t.Helper()
 	n := &node{faults: &faults{}, log: &lines{}}
+	if opts.timeout == 0 {
+		opts.timeout = 20 * time.Second // a busy machine is not what is tested
+	}
 	opts.Prefix, opts.Log = "holdfast:", slog.New(slog.NewTextHandler(n.log, nil))
 	var err error
 	if n.Redis, err = Connect(opts); err != nil {
@@ -105,6 +108,21 @@ func wantAsked(t *testing.T, d time.Duration, asked <-chan struct{}) {
 	case <-time.After(d):
 		t.Errorf("the holder was not asked within %v", d)
 	}
+}
+
+// handover checks that another node gets a lock once it has asked for it.
+func handover(t *testing.T, from, to *node, id string) {
+	t.Helper()
+	unlock, asked := from.lock(t, id)
+	got := make(chan struct{})
+	go func() {
+		defer close(got)
+		unlock, _ := to.lock(t, id)
+		unlock()
+	}()
+	wantAsked(t, 10*time.Second, asked)
+	unlock()
+	<-got
 }
 
 // within runs what must not take long.

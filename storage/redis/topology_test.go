@@ -18,22 +18,13 @@ import (
 func TestLockerAndIndexWorkOverACluster(t *testing.T) {
 	t.Parallel()
 	url := cluster(t, 3)
-	n := newNodes(t, 2, Options{URL: url, LockTTL: time.Minute})
+	n := newNodes(t, 2, Options{URL: url, LockTTL: rarePolls})
 	ids := []string{"", "}", "{}", "*"}
 	for i := range 15 { // whichever of the servers has it
 		ids = append(ids, fmt.Sprint("upload ", i))
 	}
 	for _, id := range ids {
-		unlock, asked := n[0].lock(t, id)
-		n[1].wantLocked(t, id, 50*time.Millisecond)
-		if len(asked) == 0 {
-			t.Errorf("the holder of %q was not asked", id)
-		}
-		time.AfterFunc(10*time.Millisecond, unlock)
-		within(t, 900*time.Millisecond, "the second lock, before any poll", func() {
-			unlock, _ := n[1].lock(t, id)
-			unlock()
-		})
+		within(t, beforeAPoll, "a handover", func() { handover(t, n[0], n[1], id) })
 		if err := n[0].index.Drop(t.Context(), id); err != nil {
 			t.Errorf("drop %q: %v", id, err)
 		}

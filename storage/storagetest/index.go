@@ -245,7 +245,7 @@ func oneAdderCompletes(f *indexFixture) {
 		errs := together(n, func(i int) error {
 			x := []storage.Index{f.here, f.there}[i%2]
 			known, err := x.Add(f.ctx, up.ID, storage.Piece{Range: ranges.Of(int64(i)*size/n, size/n)})
-			if known.Complete() {
+			if err == nil && known.Complete() {
 				completed.Add(1)
 			}
 			return err
