@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -13,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -109,7 +109,21 @@ func (b *bench) measureS3(w work, c contender, first bool) (usage, error) {
 	}
 	defer s.Kill()
 	_, used, err := watch(s, w)
-	return used, err
+	return used, withLog(err, s)
+}
+
+// withLog adds to an error what the server last said beside its requests.
+func withLog(err error, s *test.Server) error {
+	if err == nil {
+		return nil
+	}
+	last := ""
+	for line := range strings.Lines(s.Log()) {
+		if !strings.Contains(line, `"level":"INFO"`) && !strings.Contains(line, "level=INFO") {
+			last = line
+		}
+	}
+	return fmt.Errorf("%w\n%s", err, last)
 }
 
 func (b *bench) serverOnS3(c contender, endpoint string) *test.Server {
@@ -143,7 +157,7 @@ func (b *bench) countRequests(w work, c contender, gateway *s3Server) (int64, er
 	before := count.Load()
 	paths, err := w.send(s.Addr)
 	if err != nil {
-		return 0, fmt.Errorf("%w\n%s", err, bytes.TrimSpace([]byte(s.Log())))
+		return 0, withLog(err, s)
 	}
 	requests := count.Load() - before
 	return requests, w.verify(s.Addr, paths)
