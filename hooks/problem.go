@@ -29,6 +29,10 @@ var problems = []struct {
 	status int
 	code   string
 }{
+	// What may pass first: its cause may be an error that comes further down.
+	{storage.ErrLocked, http.StatusLocked, "locked"},
+	{storage.ErrNoSpace, http.StatusInsufficientStorage, "insufficientStorage"},
+	{storage.ErrUnavailable, http.StatusServiceUnavailable, "serviceNotAvailable"},
 	{storage.ErrBadID, http.StatusBadRequest, "invalidId"},
 	{storage.ErrBadRequest, http.StatusBadRequest, "invalidRequest"},
 	{storage.ErrSizeConflict, http.StatusBadRequest, "sizeConflict"},
@@ -39,9 +43,7 @@ var problems = []struct {
 	{storage.ErrIncomplete, http.StatusConflict, "incomplete"},
 	{storage.ErrGone, http.StatusGone, "gone"},
 	{storage.ErrTooLarge, http.StatusRequestEntityTooLarge, "tooLarge"},
-	{storage.ErrLocked, http.StatusLocked, "locked"},
-	{storage.ErrNoSpace, http.StatusInsufficientStorage, "insufficientStorage"},
-	{storage.ErrUnavailable, http.StatusServiceUnavailable, "serviceNotAvailable"},
+	{storage.ErrForbidden, http.StatusForbidden, "accessDenied"},
 	{ErrStopping, http.StatusServiceUnavailable, "shuttingDown"},
 	{ErrIdle, http.StatusServiceUnavailable, "timeout"},
 	{ErrReplaced, http.StatusServiceUnavailable, "replaced"},

@@ -15,7 +15,8 @@ type noIndex struct{}
 func (noIndex) Get(context.Context, string) (storage.Upload, error) {
 	return storage.Upload{}, storage.ErrUnavailable
 }
-func (noIndex) Put(context.Context, storage.Upload) (storage.Upload, error) {
+func (noIndex) Begin(context.Context, string) (string, error) { return "", storage.ErrUnavailable }
+func (noIndex) Put(context.Context, string, storage.Upload) (storage.Upload, error) {
 	return storage.Upload{}, storage.ErrUnavailable
 }
 func (noIndex) Add(context.Context, string, storage.Piece) (storage.Upload, error) {

@@ -13,7 +13,7 @@ import (
 // Errors: those of Get, ErrIncomplete if a part is not finished, ErrSizeConflict
 // if the parts do not add up to the size of the upload.
 func (u *Uploads) Concat(ctx context.Context, id string) (Upload, error) {
-	up, err := u.load(ctx, id)
+	up, err := u.permitted(ctx, id)
 	if err != nil {
 		return Upload{}, err
 	}
@@ -34,6 +34,9 @@ func (u *Uploads) concatenate(ctx context.Context, up Upload) (Upload, error) {
 	}
 	if rest != 0 {
 		return up, fmt.Errorf("concatenate %s: %w: its parts do not have its %d bytes", up.ID, ErrSizeConflict, up.Size)
+	}
+	if err := u.accepted(ctx, up); err != nil {
+		return up, err
 	}
 	if c, ok := u.store.(Concater); ok {
 		done, err := c.Concat(ctx, up, parts)
@@ -72,6 +75,9 @@ func (u *Uploads) part(ctx context.Context, id string) (Upload, error) {
 		return Upload{}, err
 	}
 	part, err := u.reload(ctx, id)
+	if err == nil && u.opts.Permit != nil {
+		err = u.opts.Permit(ctx, part)
+	}
 	if err != nil {
 		return Upload{}, err
 	}

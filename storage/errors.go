@@ -18,6 +18,8 @@ var (
 	ErrBadID = errors.New("not a valid upload id")
 	// ErrBadRequest: what was asked for contradicts itself.
 	ErrBadRequest = errors.New("bad request")
+	// ErrForbidden: whoever asks may not do this.
+	ErrForbidden = errors.New("this is not allowed")
 
 	// ErrSizeConflict: the upload has another size than the one named now, or
 	// holds bytes beyond it.

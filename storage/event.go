@@ -24,14 +24,25 @@ type Event struct {
 	Type   EventType
 	Upload Upload
 	Time   time.Time
+	// Fresh tells that it has happened just now, and in this process.
+	Fresh bool
 }
 
 // Notify is told of events, in the request that caused them. It must not block.
 type Notify func(context.Context, Event)
 
-func (u *Uploads) notify(ctx context.Context, typ EventType, up Upload) {
-	if u.opts.Notify == nil {
-		return
+// again is the same event, told by somebody who did not see it happen.
+func (e Event) again() Event {
+	e.Fresh = false
+	return e
+}
+
+func (u *Uploads) notify(ctx context.Context, e Event) {
+	if u.opts.Notify != nil {
+		u.opts.Notify(ctx, e)
 	}
-	u.opts.Notify(ctx, Event{ID: up.ID + "." + string(typ), Type: typ, Upload: up, Time: u.opts.Now()})
+}
+
+func (u *Uploads) event(typ EventType, up Upload) Event {
+	return Event{ID: up.ID + "." + string(typ), Type: typ, Upload: up, Time: u.opts.Now(), Fresh: true}
 }

@@ -9,13 +9,17 @@ import (
 const keepGone = 24 * time.Hour
 
 // Expires is when the upload goes if nothing is added to it: Options.ExpireAfter
-// after its last byte. It is zero for one that stays. A finished upload stays,
-// unless it is Partial and so only waits to be concatenated.
+// after its last byte, or after its own ExpireAfter. It is zero for one that stays.
+// A finished upload stays, unless it is Partial and so only waits to be concatenated.
 func (u *Uploads) Expires(up Upload) time.Time {
-	if u.opts.ExpireAfter <= 0 || up.Finished && !up.Partial {
+	after := u.opts.ExpireAfter
+	if up.ExpireAfter > 0 {
+		after = up.ExpireAfter
+	}
+	if after <= 0 || up.Finished && !up.Partial {
 		return time.Time{}
 	}
-	return up.Touched.Add(u.opts.ExpireAfter)
+	return up.Touched.Add(after)
 }
 
 func (u *Uploads) expired(up Upload) bool {
@@ -28,7 +32,7 @@ func (u *Uploads) expired(up Upload) bool {
 //
 // Errors: those of Get.
 func (u *Uploads) Delete(ctx context.Context, id string) error {
-	up, err := u.load(ctx, id)
+	up, err := u.permitted(ctx, id)
 	if err != nil {
 		return err
 	}
@@ -40,6 +44,6 @@ func (u *Uploads) remove(ctx context.Context, up Upload, why EventType) error {
 		return err
 	}
 	u.drop(ctx, up.ID)
-	u.notify(ctx, why, up)
+	u.notify(ctx, u.event(why, up))
 	return nil
 }

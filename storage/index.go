@@ -12,9 +12,15 @@ type Index interface {
 	// Get returns what is known of the upload.
 	Get(ctx context.Context, id string) (Upload, error)
 
-	// Put makes the upload known as it was loaded from the store, and returns what
-	// is known now: pieces that were added meanwhile are kept.
-	Put(ctx context.Context, up Upload) (Upload, error)
+	// Begin returns what Put asks for. It is to be called before the store is asked
+	// for the upload: what happens to the upload from then on, the index notices.
+	Begin(ctx context.Context, id string) (begun string, err error)
+
+	// Put makes the upload known as it was loaded from the store since Begin, and
+	// returns what is known now: pieces that were added meanwhile are kept. If the
+	// index has forgotten something of the upload since Begin, it may be pieces that
+	// were not loaded; then Put fails and changes nothing.
+	Put(ctx context.Context, begun string, up Upload) (Upload, error)
 
 	// Add adds a stored piece, as Upload.Add does, in one atomic step, and returns
 	// what is known after it, so that whoever adds the last one sees that it is.

@@ -2,6 +2,7 @@ package storage
 
 import (
 	"context"
+	"strconv"
 	"sync"
 	"time"
 )
@@ -10,16 +11,23 @@ import (
 // forgotten is loaded from the store when it is next asked for.
 const localIndexSize = 100_000
 
-// refusePut is for how long a LocalIndex takes no Put of a dropped upload: longer
-// than a request that loaded it before can take to say so.
+// refusePut is for how long a LocalIndex takes no Put of a dropped upload, and
+// remembers what it has forgotten: longer than a request that loaded an upload before
+// can take to say so. What took longer is refused.
 const refusePut = time.Minute
 
 // LocalIndex is an Index for one process. The zero value is ready to use.
 type LocalIndex struct {
 	mu      sync.Mutex
 	uploads map[string]Upload
-	dropped map[string]time.Time
-	swept   time.Time // when dropped was last cleared of what is old
+	forgot  map[string]forgotten
+	swept   time.Time // when forgot was last cleared of what is old
+}
+
+// forgotten is what remains of an upload that the index knew.
+type forgotten struct {
+	at   time.Time
+	over bool
 }
 
 var _ Index = (*LocalIndex)(nil)
@@ -35,18 +43,33 @@ func (x *LocalIndex) Get(_ context.Context, id string) (Upload, error) {
 	return up.Clone(), nil
 }
 
+// epoch is what Begin counts from.
+var epoch = time.Now()
+
+// Begin implements Index.
+func (x *LocalIndex) Begin(context.Context, string) (string, error) {
+	return strconv.FormatInt(int64(time.Since(epoch)), 10), nil
+}
+
 // Put implements Index.
-func (x *LocalIndex) Put(_ context.Context, up Upload) (Upload, error) {
+func (x *LocalIndex) Put(_ context.Context, begun string, up Upload) (Upload, error) {
+	since, err := strconv.ParseInt(begun, 10, 64)
+	if err != nil {
+		return Upload{}, err
+	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if at, ok := x.dropped[up.ID]; ok && time.Since(at) < refusePut {
+	began := epoch.Add(time.Duration(since))
+	f, lost := x.forgot[up.ID]
+	if lost && (f.over && time.Since(f.at) < refusePut || !began.After(f.at)) || time.Since(began) >= refusePut {
 		return Upload{}, ErrGone
 	}
 	up = up.Clone()
 	if known, ok := x.uploads[up.ID]; ok {
 		up.merge(known)
 	}
-	x.keep(up)
+	x.makeRoom()
+	x.uploads[up.ID] = up
 	return up.Clone(), nil
 }
 
@@ -68,31 +91,36 @@ func (x *LocalIndex) Add(_ context.Context, id string, p Piece) (Upload, error) 
 func (x *LocalIndex) Drop(_ context.Context, id string) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	delete(x.uploads, id)
-	if x.dropped == nil {
-		x.dropped = map[string]time.Time{}
-	}
-	x.dropped[id] = time.Now()
-	if time.Since(x.swept) > refusePut {
-		x.swept = time.Now()
-		for id, at := range x.dropped {
-			if time.Since(at) >= refusePut {
-				delete(x.dropped, id)
-			}
-		}
-	}
+	x.forget(id, true)
 	return nil
 }
 
-func (x *LocalIndex) keep(up Upload) {
+// makeRoom forgets uploads, whichever come first: it costs a Load, no more.
+func (x *LocalIndex) makeRoom() {
 	if x.uploads == nil {
 		x.uploads = map[string]Upload{}
 	}
 	for id := range x.uploads {
 		if len(x.uploads) < localIndexSize {
-			break
+			return
 		}
-		delete(x.uploads, id) // whichever comes first: it costs a Load, no more
+		x.forget(id, false)
 	}
-	x.uploads[up.ID] = up
+}
+
+func (x *LocalIndex) forget(id string, over bool) {
+	delete(x.uploads, id)
+	if x.forgot == nil {
+		x.forgot = map[string]forgotten{}
+	}
+	now := time.Now()
+	x.forgot[id] = forgotten{now, over || x.forgot[id].over}
+	if now.Sub(x.swept) > refusePut {
+		x.swept = now
+		for id, f := range x.forgot {
+			if now.Sub(f.at) >= refusePut {
+				delete(x.forgot, id)
+			}
+		}
+	}
 }

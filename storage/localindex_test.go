@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/ranges"
 	"github.com/holdfast-upload/holdfast/storage/storagetest"
 )
 
@@ -14,13 +15,59 @@ func TestLocalIndexKeepsThePromisesOfAnIndex(t *testing.T) {
 	storagetest.TestIndex(t, func() storage.Index { return index })
 }
 
+// put puts what is loaded now.
+func put(t *testing.T, x storage.Index, up storage.Upload) (storage.Upload, error) {
+	t.Helper()
+	begun, err := x.Begin(t.Context(), up.ID)
+	if err != nil {
+		t.Fatalf("begin: %v", err)
+	}
+	return x.Put(t.Context(), begun, up)
+}
+
+// What a request has loaded before the index forgot the upload may lack what was
+// added in between.
+func TestLocalIndexTakesNoPutThatBeganBeforeItForgot(t *testing.T) {
+	index := new(storage.LocalIndex)
+	up := storage.Upload{Record: storage.Record{ID: "it", Size: 100}}
+	begun, err := index.Begin(t.Context(), "it")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := put(t, index, up); err != nil {
+		t.Fatalf("put: %v", err)
+	}
+	if _, err := index.Add(t.Context(), "it", storage.Piece{Range: ranges.Of(0, 50)}); err != nil {
+		t.Fatalf("add: %v", err)
+	}
+	for range 100_000 { // so that there is no room
+		if _, err := put(t, index, storage.Upload{Record: storage.Record{ID: storage.NewID()}}); err != nil {
+			t.Fatalf("put: %v", err)
+		}
+	}
+	for i := 0; ; i++ {
+		if _, err := index.Get(t.Context(), "it"); err != nil {
+			break
+		}
+		if _, err := put(t, index, storage.Upload{Record: storage.Record{ID: storage.NewID()}}); err != nil || i > 10_000_000 {
+			t.Fatalf("after %d more puts it is still known: %v", i, err)
+		}
+	}
+	if known, err := index.Put(t.Context(), begun, up); err == nil {
+		t.Errorf("an old put was taken: %v is known", known.Received)
+	}
+	if _, err := put(t, index, up); err != nil {
+		t.Errorf("a new put: %v", err)
+	}
+}
+
 func TestLocalIndexForgetsRatherThanGrow(t *testing.T) {
 	const most = 100_000
 	index := new(storage.LocalIndex)
 	ids := make([]string, most+50)
 	for i := range ids {
 		ids[i] = storage.NewID()
-		if _, err := index.Put(t.Context(), storage.Upload{Record: storage.Record{ID: ids[i]}}); err != nil {
+		if _, err := put(t, index, storage.Upload{Record: storage.Record{ID: ids[i]}}); err != nil {
 			t.Fatalf("put: %v", err)
 		}
 	}
@@ -44,11 +91,11 @@ func TestLocalIndexTakesADroppedUploadAgainAfterAWhile(t *testing.T) {
 				t.Errorf("drop: %v", err)
 			}
 			time.Sleep(10 * time.Second)
-			if _, err := index.Put(t.Context(), up); err == nil {
+			if _, err := put(t, index, up); err == nil {
 				t.Error("put right after the drop: no error")
 			}
 			time.Sleep(time.Hour)
-			if _, err := index.Put(t.Context(), up); err != nil {
+			if _, err := put(t, index, up); err != nil {
 				t.Errorf("put long after the drop: %v", err)
 			}
 		}

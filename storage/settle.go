@@ -13,7 +13,10 @@ import (
 // finish which failed, or whose answer was lost, is driven again by whoever comes
 // next.
 func (u *Uploads) settle(ctx context.Context, up Upload) (Upload, error) {
-	if up.Finished && !up.owed() || !up.Complete() && len(up.Parts) == 0 {
+	if up.Finished && up.owed() {
+		u.tell(context.WithoutCancel(ctx), u.event(Finished, up).again())
+	}
+	if up.Finished || !up.Complete() && len(up.Parts) == 0 {
 		return up, nil
 	}
 	done, err, _ := u.settling.Do(up.ID, func() (any, error) {
@@ -37,26 +40,39 @@ func (u *Uploads) settleOnce(ctx context.Context, id string) (Upload, error) {
 			u.drop(ctx, id) // behind it is
 		}
 	}
-	if err == nil && !up.Finished {
-		up, err = u.finish(ctx, up)
-	}
 	if err != nil {
 		return up, err
 	}
+	event := u.event(Finished, up)
+	if up.Finished {
+		event = event.again()
+	} else {
+		if up, err = u.finish(ctx, up); err != nil {
+			return up, err
+		}
+		event.Upload = up
+	}
 	if up.owed() {
-		u.tell(ctx, up)
+		u.tell(ctx, event)
 	}
 	return up, nil
 }
 
-// tell tells of a finished upload, and then notes that it did: so that, whatever
-// comes between, it is told once at least, and always under the same id.
-func (u *Uploads) tell(ctx context.Context, up Upload) {
-	if u.firstTold(up.ID) {
-		u.notify(ctx, Finished, up)
+// tell tells of a finished upload, and then notes that it did, unless that is for
+// Options.Deliver to say: so that, whatever comes between, it is told once at least,
+// and always under the same id.
+func (u *Uploads) tell(ctx context.Context, e Event) {
+	if u.firstTold(e.Upload.ID) {
+		u.notify(ctx, e)
 	}
-	if err := u.store.Retire(ctx, up); err != nil {
-		u.opts.Log.WarnContext(ctx, "a finished upload is still listed", "id", up.ID, "error", err)
+	if u.opts.Deliver != nil {
+		if !e.Upload.Parked {
+			u.opts.Deliver(ctx, e)
+		}
+		return
+	}
+	if err := u.store.Retire(ctx, e.Upload); err != nil {
+		u.opts.Log.WarnContext(ctx, "a finished upload is still listed", "id", e.Upload.ID, "error", err)
 	}
 }
 
@@ -90,6 +106,9 @@ func (u *Uploads) finish(ctx context.Context, up Upload) (Upload, error) {
 		u.drop(ctx, up.ID)
 		return up, Unavailable("finish", up.ID, ErrIncomplete)
 	}
+	if err := u.accepted(ctx, up); err != nil {
+		return up, err
+	}
 	err := u.store.Finish(ctx, up)
 	if errors.Is(err, ErrIncomplete) {
 		u.drop(ctx, up.ID)
@@ -101,11 +120,18 @@ func (u *Uploads) finish(ctx context.Context, up Upload) (Upload, error) {
 	return u.finished(ctx, up), nil
 }
 
+func (u *Uploads) accepted(ctx context.Context, up Upload) error {
+	if u.opts.Accept == nil {
+		return nil
+	}
+	return u.opts.Accept(ctx, up)
+}
+
 func (u *Uploads) finished(ctx context.Context, up Upload) Upload {
 	u.drop(ctx, up.ID)
 	up.Finished, up.Owed, up.Touched = true, true, u.opts.Now()
 	if up.Partial {
-		u.notify(ctx, Finished, up)
+		u.notify(ctx, u.event(Finished, up))
 	}
 	return up
 }

@@ -45,6 +45,18 @@ type Record struct {
 	Partial bool `json:"partial,omitempty"`
 	// Parts are the ids of the uploads that this one is the concatenation of.
 	Parts []string `json:"parts,omitempty"`
+
+	// Owner is whose upload this is, "" if nobody's: see Options.Permit.
+	Owner string `json:"owner,omitempty"`
+	// Key is the name of the finished file in the store, for a store that lets it be
+	// chosen; "" leaves that to the store. See CheckKey.
+	Key string `json:"key,omitempty"`
+	// MaxSize is the largest size that this upload may have, in bytes; 0 is no limit
+	// but that of Options.
+	MaxSize int64 `json:"maxSize,omitempty"`
+	// ExpireAfter is how long this upload is kept after its last byte while it is
+	// unfinished; 0 leaves that to Options.
+	ExpireAfter time.Duration `json:"expireAfter,omitempty"`
 }
 
 // Upload is a snapshot of an upload: its record, with the Size that was
@@ -62,6 +74,9 @@ type Upload struct {
 	// Owed tells that it is finished, and that nobody has noted yet that the event
 	// of it was told: see Store.Retire.
 	Owed bool
+	// Parked tells that it is Owed, and that nobody goes on telling it by himself:
+	// see Store.Park.
+	Parked bool
 	// Touched is when something of the upload was last stored.
 	Touched time.Time
 }

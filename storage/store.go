@@ -58,6 +58,11 @@ type Store interface {
 	// more, and List need not name it.
 	Retire(ctx context.Context, up Upload) error
 
+	// Park notes that the event of a finished upload is not told any more unless
+	// somebody wishes it. It stays Owed, Load says that it is Parked, and List goes on
+	// naming it. Of an upload that is not Owed it may be noted in vain.
+	Park(ctx context.Context, up Upload) error
+
 	// Open reads the file of a finished upload from offset to its end.
 	Open(ctx context.Context, up Upload, offset int64) (io.ReadCloser, error)
 

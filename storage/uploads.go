@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -25,6 +26,27 @@ type Options struct {
 	ExpireAfter time.Duration
 	// Notify is told of events, if set.
 	Notify Notify
+	// Progress is told, if set, of an unfinished upload each time that something of it
+	// was stored, in the write that stored it. It must not block, nor change it.
+	Progress func(ctx context.Context, up Upload)
+	// Deliver, if set, has to tell of the finished uploads that it is given, until it
+	// can say that it has: by Told. What it is given it may be given again, by any
+	// process that meets the upload. It must not block. If it is nil, Notify is all
+	// the telling that there is.
+	Deliver Notify
+
+	// Admit is asked, if set, before an upload is written down. It may change the
+	// record, or refuse with an error.
+	Admit func(ctx context.Context, rec *Record) error
+	// Permit is asked, if set, before an upload is shown or changed at somebody's
+	// wish. To refuse it returns the error that he gets: ErrNotFound, so as not to tell
+	// that there is one.
+	Permit func(ctx context.Context, up Upload) error
+	// Accept is asked, if set, before a complete upload is made a file. If it refuses,
+	// whoever sent the last byte gets its error, and whoever looks at the upload next
+	// has it asked again. It may be asked by several processes at once.
+	Accept func(ctx context.Context, up Upload) error
+
 	// Now is the clock, time.Now if nil.
 	Now func() time.Time
 	// Log is where to report what no caller gets to see, slog.Default() if nil.
@@ -70,41 +92,80 @@ func (u *Uploads) ExpireAfter() time.Duration { return u.opts.ExpireAfter }
 // Create. An upload of size 0 is finished at once.
 //
 // Errors: ErrBadID, ErrBadRequest (a negative size, a part of itself), ErrTooLarge,
-// ErrExists, ErrGone (an upload of that id was deleted not long ago), and transient ones.
+// ErrExists, ErrGone (an upload of that id was deleted not long ago), transient ones,
+// and whatever Options.Admit returns.
 func (u *Uploads) Create(ctx context.Context, rec Record) (Upload, error) {
-	if rec.Chosen = rec.ID != ""; !rec.Chosen {
-		rec.ID = NewID()
-	}
-	if err := CheckID(rec.ID); err != nil {
+	rec, err := u.admitted(ctx, rec)
+	if err != nil {
 		return Upload{}, err
 	}
-	if rec.Size < 0 && rec.Size != Unknown {
-		return Upload{}, fmt.Errorf("%w: a size of %d bytes", ErrBadRequest, rec.Size)
-	}
-	if slices.Contains(rec.Parts, rec.ID) {
-		return Upload{}, fmt.Errorf("%w: %s as a part of itself", ErrBadRequest, rec.ID)
-	}
-	if err := u.checkSize(rec.Size); err != nil {
-		return Upload{}, err
-	}
+	begun, beginErr := u.index.Begin(ctx, rec.ID)
 	rec.Created = u.opts.Now().UTC()
 	if err := u.store.Create(ctx, rec); err != nil {
 		return Upload{}, err
 	}
 	up := Upload{Record: rec, Touched: rec.Created}
-	if known, err := u.index.Put(ctx, up); err == nil {
-		up = known
+	if beginErr == nil {
+		if known, err := u.index.Put(ctx, begun, up); err == nil {
+			up = known
+		}
 	}
-	u.notify(ctx, Created, up)
+	u.notify(ctx, u.event(Created, up))
 	if len(rec.Parts) > 0 || !up.Complete() {
 		return up, nil
 	}
 	return u.settle(ctx, up)
 }
 
-func (u *Uploads) checkSize(size int64) error {
-	if u.opts.MaxSize > 0 && size > u.opts.MaxSize {
-		return fmt.Errorf("%w: %d bytes, at most %d are allowed", ErrTooLarge, size, u.opts.MaxSize)
+// admitted is the record of an upload that may be created.
+func (u *Uploads) admitted(ctx context.Context, rec Record) (Record, error) {
+	if rec.Chosen = rec.ID != ""; !rec.Chosen {
+		rec.ID = NewID()
+	}
+	if err := u.checkRecord(rec); err != nil {
+		return rec, err
+	}
+	if u.opts.Admit == nil {
+		return rec, nil
+	}
+	made := rec.ID
+	rec.Metadata = maps.Clone(rec.Metadata)
+	if err := u.opts.Admit(ctx, &rec); err != nil {
+		return rec, err
+	}
+	rec.Chosen = rec.Chosen || rec.ID != made
+	return rec, u.checkRecord(rec)
+}
+
+func (u *Uploads) checkRecord(rec Record) error {
+	if err := CheckID(rec.ID); err != nil {
+		return err
+	}
+	if rec.Size < 0 && rec.Size != Unknown {
+		return fmt.Errorf("%w: a size of %d bytes", ErrBadRequest, rec.Size)
+	}
+	if slices.Contains(rec.Parts, rec.ID) {
+		return fmt.Errorf("%w: %s as a part of itself", ErrBadRequest, rec.ID)
+	}
+	if rec.Key != "" {
+		if err := CheckKey(rec.Key); err != nil {
+			return err
+		}
+	}
+	return u.checkSize(rec, rec.Size)
+}
+
+// maxSize is the largest size that the upload may have, 0 if there is no limit.
+func (u *Uploads) maxSize(rec Record) int64 {
+	if u.opts.MaxSize == 0 || rec.MaxSize > 0 && rec.MaxSize < u.opts.MaxSize {
+		return rec.MaxSize
+	}
+	return u.opts.MaxSize
+}
+
+func (u *Uploads) checkSize(rec Record, size int64) error {
+	if limit := u.maxSize(rec); limit > 0 && size > limit {
+		return fmt.Errorf("%w: %d bytes, at most %d are allowed", ErrTooLarge, size, limit)
 	}
 	return nil
 }
@@ -112,9 +173,10 @@ func (u *Uploads) checkSize(size int64) error {
 // Get returns the upload. If all of it has been received and it is not finished
 // yet, Get finishes it first, and fails if that fails.
 //
-// Errors: ErrBadID, ErrNotFound, ErrGone, and transient ones.
+// Errors: ErrBadID, ErrNotFound, ErrGone, transient ones, and whatever
+// Options.Permit and Options.Accept return.
 func (u *Uploads) Get(ctx context.Context, id string) (Upload, error) {
-	up, err := u.load(ctx, id)
+	up, err := u.permitted(ctx, id)
 	if err != nil {
 		return Upload{}, err
 	}
@@ -127,7 +189,7 @@ func (u *Uploads) Get(ctx context.Context, id string) (Upload, error) {
 //
 // Errors: those of Get, ErrTooLarge, ErrSizeConflict.
 func (u *Uploads) Declare(ctx context.Context, id string, size int64) (Upload, error) {
-	up, err := u.load(ctx, id)
+	up, err := u.permitted(ctx, id)
 	switch {
 	case err != nil:
 		return Upload{}, err
@@ -138,7 +200,7 @@ func (u *Uploads) Declare(ctx context.Context, id string, size int64) (Upload, e
 	case up.Received.End() > size:
 		return up, fmt.Errorf("%w: %d bytes now, while %d are there", ErrSizeConflict, size, up.Received.End())
 	}
-	if err := u.checkSize(size); err != nil {
+	if err := u.checkSize(up.Record, size); err != nil {
 		return up, err
 	}
 	if up.Size == Unknown {
@@ -167,6 +229,18 @@ func (u *Uploads) Check(ctx context.Context) error {
 	return nil
 }
 
+// permitted is load for somebody who may not be allowed to.
+func (u *Uploads) permitted(ctx context.Context, id string) (Upload, error) {
+	up, err := u.load(ctx, id)
+	if err == nil && u.opts.Permit != nil {
+		err = u.opts.Permit(ctx, up)
+	}
+	if err != nil {
+		return Upload{}, err
+	}
+	return up, nil
+}
+
 // load returns what is known of the upload, from the index if that knows it, and
 // ErrGone for one that has expired.
 func (u *Uploads) load(ctx context.Context, id string) (Upload, error) {
@@ -188,14 +262,15 @@ func (u *Uploads) load(ctx context.Context, id string) (Upload, error) {
 
 // reload returns what the store has of the upload and lets the index know it.
 func (u *Uploads) reload(ctx context.Context, id string) (Upload, error) {
+	begun, beginErr := u.index.Begin(ctx, id)
 	up, err := u.store.Load(ctx, id)
 	if errors.Is(err, ErrGone) {
 		u.drop(ctx, id)
 	}
-	if err != nil || up.Finished {
+	if err != nil || up.Finished || beginErr != nil {
 		return up, err
 	}
-	if known, err := u.index.Put(ctx, up); err == nil {
+	if known, err := u.index.Put(ctx, begun, up); err == nil {
 		return known, nil
 	}
 	return up, nil

@@ -22,7 +22,7 @@ import (
 //
 // Other errors: those of Get, ErrScattered.
 func (u *Uploads) Write(ctx context.Context, id string, offset int64, src io.Reader) (Upload, error) {
-	up, err := u.load(ctx, id)
+	up, err := u.permitted(ctx, id)
 	if err != nil {
 		return Upload{}, err
 	}
@@ -48,7 +48,11 @@ func (u *Uploads) Write(ctx context.Context, id string, offset int64, src io.Rea
 			alone = true
 			written.Add(p)
 		}
-		return written.Clone()
+		known := written.Clone()
+		if u.opts.Progress != nil {
+			u.opts.Progress(ctx, known)
+		}
+		return known
 	})
 	if errors.Is(err, ErrGone) || errors.Is(err, ErrNotFound) {
 		u.drop(ctx, id)
@@ -88,8 +92,8 @@ func (u *Uploads) admit(up Upload, offset int64, src io.Reader) (*body, error) {
 	switch {
 	case up.Size != Unknown:
 		in.over = fmt.Errorf("%w: it has %d bytes", ErrBeyondEnd, up.Size)
-	case u.opts.MaxSize > 0:
-		end = u.opts.MaxSize
+	case u.maxSize(up.Record) > 0:
+		end = u.maxSize(up.Record)
 		in.over = fmt.Errorf("%w: at most %d bytes are allowed", ErrTooLarge, end)
 	default:
 		end = math.MaxInt64

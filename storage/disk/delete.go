@@ -40,7 +40,7 @@ func (s *Store) Delete(_ context.Context, id string) error {
 }
 
 func (s *Store) pathsOf(id string) []string {
-	return []string{s.filePath(id), s.dataPath(id), s.livePath(id), s.donePath(id)}
+	return []string{s.filePath(id), s.dataPath(id), s.livePath(id), s.donePath(id), s.parkedPath(id)}
 }
 
 func (s *Store) anythingOf(id string) (bool, error) {
@@ -107,16 +107,16 @@ func (s *Store) forget(id string) error {
 	return removeAll(s.gonePath(id))
 }
 
-// removeOrphan removes a data file without a journal, left by a creation that
-// broke off, or a journal that was to replace another.
+// removeOrphan removes a data file or a mark without a journal, left by a creation or
+// a retirement that broke off, or a journal that was to replace another.
 func (s *Store) removeOrphan(name string, before time.Time) error {
-	id := strings.TrimSuffix(strings.TrimSuffix(name, ".data"), ".log.new")
+	id := strings.TrimSuffix(strings.TrimSuffix(strings.TrimSuffix(name, ".data"), ".parked"), ".log.new")
 	guard := s.guard(id)
 	guard.Lock()
 	defer guard.Unlock()
 	path := s.own("live", name)
 	owned, err := exists(s.livePath(id))
-	if err != nil || !older(path, before) || owned && strings.HasSuffix(name, ".data") {
+	if err != nil || !older(path, before) || owned && !strings.HasSuffix(name, ".log.new") {
 		return err
 	}
 	return removeAll(path)

@@ -10,6 +10,7 @@
 //	DIR/ID                    the finished file
 //	DIR/.holdfast/live/ID.log    the journal: record, declared size, ranges
 //	DIR/.holdfast/live/ID.data   the bytes of an unfinished upload
+//	DIR/.holdfast/live/ID.parked the mark of a finished one that is not told of any more
 //	DIR/.holdfast/done/ID.log    the journal of a finished one
 //	DIR/.holdfast/gone/ID        the mark of a deleted one
 //	DIR/.holdfast/lock           held by the one process that uses DIR
@@ -106,6 +107,8 @@ func (s *Store) dataPath(id string) string { return s.own("live", id+".data") }
 func (s *Store) livePath(id string) string { return s.own("live", id+".log") }
 func (s *Store) donePath(id string) string { return s.own("done", id+".log") }
 func (s *Store) gonePath(id string) string { return s.own("gone", id) }
+
+func (s *Store) parkedPath(id string) string { return s.own("live", id+".parked") }
 
 func (s *Store) guard(id string) *sync.RWMutex {
 	return &s.guards[maphash.String(s.seed, id)%uint64(len(s.guards))]

@@ -43,7 +43,24 @@ func (s *Store) Retire(_ context.Context, up storage.Upload) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
 	}
+	if err == nil {
+		err = removeAll(s.parkedPath(up.ID))
+	}
 	return classify("retire", up.ID, err)
+}
+
+// Park implements storage.Store.
+func (s *Store) Park(_ context.Context, up storage.Upload) error {
+	guard := s.guard(up.ID)
+	guard.Lock()
+	defer guard.Unlock()
+	if owed, err := exists(s.livePath(up.ID)); err != nil || !owed {
+		return classify("park", up.ID, err)
+	}
+	if err := s.writeFile(s.parkedPath(up.ID), nil); err != nil {
+		return classify("park", up.ID, err)
+	}
+	return classify("park", up.ID, s.syncDir(s.own("live")))
 }
 
 func (s *Store) nameFile(up storage.Upload) error {

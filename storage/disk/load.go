@@ -35,6 +35,9 @@ func (s *Store) load(id string) (storage.Upload, error) {
 	}
 	up.Finished, err = s.fileIsThere(up)
 	up.Owed = up.Finished && live
+	if err == nil && up.Owed {
+		up.Parked, err = exists(s.parkedPath(id))
+	}
 	if err != nil || up.Finished {
 		return up, classify("load", id, err)
 	}

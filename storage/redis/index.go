@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,10 +18,15 @@ import (
 // a request that loaded it before can take to say so.
 const overFor = time.Minute
 
+// beginTTL is for how long the name of a state that nothing is known of is kept: as
+// long as a request that begins to load it may take to.
+const beginTTL = time.Minute
+
 // Index is a storage.Index for all nodes. The state of an upload is one hash:
 //
 //	run        the run of Redis to which it was said
-//	record     what storage.Record says, in JSON
+//	begun      the name of this hash, under which it is asked to take what was loaded
+//	record     what storage.Record says, in JSON; until it is there nothing is known
 //	size       the size, -1 if unknown
 //	received   the ranges that were received, in ascending order
 //	touched    when something was last added, in milliseconds since 1970
@@ -44,8 +50,15 @@ func (x *Index) Get(ctx context.Context, id string) (storage.Upload, error) {
 	return x.ask(ctx, call{script: getScript, id: id, names: stateKeys[:1]})
 }
 
+// Begin implements storage.Index.
+func (x *Index) Begin(ctx context.Context, id string) (string, error) {
+	reply, err := x.run(ctx, call{script: beginScript, id: id, names: stateKeys[:1], args: []any{rand.Text(), beginTTL.Milliseconds()}})
+	begun, _ := reply.(string)
+	return begun, err
+}
+
 // Put implements storage.Index.
-func (x *Index) Put(ctx context.Context, up storage.Upload) (storage.Upload, error) {
+func (x *Index) Put(ctx context.Context, begun string, up storage.Upload) (storage.Upload, error) {
 	record, err := json.Marshal(up.Record)
 	if err != nil {
 		return storage.Upload{}, err
@@ -54,7 +67,7 @@ func (x *Index) Put(ctx context.Context, up storage.Upload) (storage.Upload, err
 	for _, r := range up.Received.Ranges() {
 		received.WriteString(rangeText(r))
 	}
-	args := []any{x.opts.StateTTL.Milliseconds(), up.Touched.UnixMilli(), record, up.Size, received.String()}
+	args := []any{x.opts.StateTTL.Milliseconds(), up.Touched.UnixMilli(), record, up.Size, received.String(), begun}
 	for _, p := range up.Pieces {
 		args = append(args, p.Name, rangeText(p.Range)+p.Tag)
 	}
@@ -110,7 +123,7 @@ func parseState(fields []any) (up storage.Upload, err error) {
 		name, _ := fields[i].(string)
 		value, _ := fields[i+1].(string)
 		switch name {
-		case "run":
+		case "run", "begun":
 		case "record":
 			err = json.Unmarshal([]byte(value), &up.Record)
 		case "size":

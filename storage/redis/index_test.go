@@ -158,8 +158,11 @@ func TestIndexSaysWhatALocalOneDoes(t *testing.T) {
 			var err error
 			if i == 0 || rnd.IntN(5) == 0 {
 				old := loaded[max(0, len(loaded)-1-rnd.IntN(8))]
-				want, _ = local.Put(t.Context(), old)
-				got, err = x.Put(t.Context(), old)
+				begun, _ := local.Begin(t.Context(), old.ID)
+				want, _ = local.Put(t.Context(), begun, old)
+				if begun, err = x.Begin(t.Context(), old.ID); err == nil {
+					got, err = x.Put(t.Context(), begun, old)
+				}
 			} else {
 				p := anyPiece(rnd, stored)
 				stored.Add(p)
@@ -233,7 +236,7 @@ func TestStateOfADroppedUploadIsTakenAgainAfterAWhile(t *testing.T) {
 	if err := n.index.Drop(t.Context(), "it"); err != nil {
 		t.Errorf("drop: %v", err)
 	}
-	if _, err := n.index.Put(t.Context(), upload("it")); err == nil {
+	if _, err := n.tryPut(t, upload("it")); err == nil {
 		t.Error("put right after the drop: no error")
 	}
 	if ttl := admin(t, s).PTTL(t.Context(), n.key("it", "over")).Val(); ttl < overFor-time.Second || ttl > overFor {

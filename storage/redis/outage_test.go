@@ -18,9 +18,19 @@ func upload(id string) storage.Upload {
 
 func (n *node) put(t *testing.T, up storage.Upload) {
 	t.Helper()
-	if _, err := n.index.Put(t.Context(), up); err != nil {
+	if _, err := n.tryPut(t, up); err != nil {
 		t.Errorf("put: %v", err)
 	}
+}
+
+// tryPut puts what is loaded now.
+func (n *node) tryPut(t *testing.T, up storage.Upload) (storage.Upload, error) {
+	t.Helper()
+	begun, err := n.index.Begin(t.Context(), up.ID)
+	if err != nil {
+		return storage.Upload{}, err
+	}
+	return n.index.Put(t.Context(), begun, up)
 }
 
 func (n *node) add(t *testing.T, id string, start, length int64) {
@@ -47,10 +57,11 @@ func (n *node) wantOffset(t *testing.T, id string, want int64) {
 func (n *node) wantNothing(t *testing.T, id string) {
 	t.Helper()
 	_, getErr := n.index.Get(t.Context(), id)
-	_, putErr := n.index.Put(t.Context(), upload(id))
+	_, beginErr := n.index.Begin(t.Context(), id)
+	_, putErr := n.index.Put(t.Context(), "", upload(id))
 	_, addErr := n.index.Add(t.Context(), id, storage.Piece{Range: ranges.Of(0, 1)})
 	for what, err := range map[string]error{
-		"get": getErr, "put": putErr, "add": addErr, "drop": n.index.Drop(t.Context(), id), "check": n.Check(t.Context()),
+		"get": getErr, "begin": beginErr, "put": putErr, "add": addErr, "drop": n.index.Drop(t.Context(), id), "check": n.Check(t.Context()),
 	} {
 		if err == nil || errors.Is(err, storage.ErrNotFound) || errors.Is(err, storage.ErrGone) {
 			t.Errorf("%s while Redis is down: %v", what, err)
@@ -130,7 +141,7 @@ func TestFullRedisCountsAsDown(t *testing.T) {
 	n := newNode(t, Options{URL: s.URL("redis")})
 	c.ConfigSet(t.Context(), "maxmemory", "1")
 	for range 30 {
-		if _, err := n.index.Put(t.Context(), upload("it")); err == nil {
+		if _, err := n.tryPut(t, upload("it")); err == nil {
 			t.Error("put into a full Redis: no error")
 		}
 		time.Sleep(20 * time.Millisecond)
@@ -165,6 +176,63 @@ func TestRedisMayForgetEverythingAtAnyMoment(t *testing.T) {
 	nodes[0].log.want(t, 0, 0)
 }
 
+// What was loaded before Redis forgot may lack what others have told it since.
+func TestNothingIsPutThatWasLoadedBeforeRedisForgot(t *testing.T) {
+	t.Parallel()
+	s := servers.Redis(t)
+	c := admin(t, s)
+	nodes := newNodes(t, 2, Options{URL: s.URL("redis")})
+	for name, forget := range map[string]func(id string){
+		"all":         func(string) { c.FlushAll(t.Context()) },
+		"one upload":  func(id string) { c.Del(t.Context(), nodes[0].key(id, "state")) },
+		"and resumed": func(id string) { c.FlushAll(t.Context()); nodes[1].put(t, upload(id)) },
+		"restarted": func(id string) {
+			c.HSet(t.Context(), nodes[0].key(id, "state"), "run", "that before")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			id := storage.NewID()
+			begun, err := nodes[0].index.Begin(t.Context(), id)
+			if err != nil {
+				t.Fatal(err)
+			}
+			nodes[1].put(t, upload(id))
+			nodes[1].add(t, id, 0, 10)
+			forget(id)
+			if known, err := nodes[0].index.Put(t.Context(), begun, upload(id)); err == nil {
+				t.Errorf("the put was taken: %v is known", known.Received)
+			}
+			nodes[0].put(t, upload(id))
+		})
+	}
+	nodes[0].log.want(t, 0, 0)
+}
+
+// Several nodes may load the same upload at once, and each may say so.
+func TestAllPutsAreTakenThatWereLoadedWhileNothingWasForgotten(t *testing.T) {
+	t.Parallel()
+	s := servers.Redis(t)
+	nodes := newNodes(t, 2, Options{URL: s.URL("redis")})
+	var begun [2]string
+	for i, n := range nodes {
+		var err error
+		if begun[i], err = n.index.Begin(t.Context(), "it"); err != nil {
+			t.Fatal(err)
+		}
+		n.wantOffset(t, "it", -1)
+	}
+	if ttl := admin(t, s).PTTL(t.Context(), nodes[0].key("it", "state")).Val(); ttl <= 0 || ttl > beginTTL {
+		t.Errorf("the beginning of a load is remembered for %v, want %v", ttl, beginTTL)
+	}
+	for i, n := range nodes {
+		if _, err := n.index.Put(t.Context(), begun[i], upload("it")); err != nil {
+			t.Errorf("put %d: %v", i, err)
+		}
+		n.add(t, "it", int64(10*i), 10)
+	}
+	nodes[0].wantOffset(t, "it", 20)
+}
+
 // A range that was reported must not be missing from what the index says later.
 func TestWhatRedisMissedIsForgottenBeforeItIsAskedAgain(t *testing.T) {
 	for name, miss := range map[string]func(*node) error{
@@ -172,7 +240,7 @@ func TestWhatRedisMissedIsForgottenBeforeItIsAskedAgain(t *testing.T) {
 			_, err := n.index.Add(context.Background(), "it", storage.Piece{Range: ranges.Of(0, 10)})
 			return err
 		},
-		"put":  func(n *node) error { _, err := n.index.Put(context.Background(), upload("it")); return err },
+		"put":  func(n *node) error { _, err := n.index.Put(context.Background(), "", upload("it")); return err },
 		"drop": func(n *node) error { return n.index.Drop(context.Background(), "it") },
 	} {
 		for _, known := range []bool{false, true} {

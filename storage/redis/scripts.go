@@ -17,13 +17,22 @@ const luaState = `
 		redis.call("DEL", state)
 	end
 
+	-- read is all that is known of the upload
+	local function read()
+		local all = redis.call("HGETALL", state)
+		for i = 1, #all, 2 do
+			if all[i] == "record" then return all end
+		end
+		return false
+	end
+
 	local function reply(ttl, touched)
 		local last = redis.call("HGET", state, "touched")
 		if not last or tonumber(touched) > tonumber(last) then
 			redis.call("HSET", state, "touched", touched)
 		end
 		redis.call("PEXPIRE", state, ttl)
-		return redis.call("HGETALL", state)
+		return read()
 	end
 `
 
@@ -124,15 +133,33 @@ var addScript = redis.NewScript(luaState + luaRanges + `
 	end
 	return reply(ARGV[1], ARGV[2])`)
 
-// putScript adds what was loaded to what is known, and returns all of it. Of what
-// is known that counts which was not loaded: pieces stored since. A size that is
-// known stays so.
+// beginScript returns the name of what Redis remembers of the upload: as long as it
+// is the same, nothing has been forgotten.
 //
-// ARGV: lifetime, time, record, size, received, and for each piece its name and its
-// range with its tag.
+// ARGV: a new name, lifetime of a name alone.
+var beginScript = redis.NewScript(luaState + `
+	local begun = redis.call("HGET", state, "begun")
+	if not begun then
+		begun = ARGV[1]
+		redis.call("HSET", state, "begun", begun, "run", run)
+	end
+	if redis.call("HEXISTS", state, "record") == 0 then
+		redis.call("PEXPIRE", state, ARGV[2])
+	end
+	return begun`)
+
+// putScript adds what was loaded to what is known, and returns all of it, or an
+// upload of nothing if something was forgotten since. Of what is known that counts
+// which was not loaded: pieces stored since. A size that is known stays so.
+//
+// ARGV: lifetime, time, record, size, received, the name that beginScript returned,
+// and for each piece its name and its range with its tag.
 var putScript = redis.NewScript(luaState + luaRanges + `
 	if redis.call("EXISTS", KEYS[2]) == 1 then
 		return "over"
+	end
+	if redis.call("HGET", state, "begun") ~= ARGV[6] then
+		return false
 	end
 	local size, received = ARGV[4], ARGV[5]
 	local since = {}
@@ -151,8 +178,8 @@ var putScript = redis.NewScript(luaState + luaRanges + `
 	else
 		redis.call("HSET", state, "received", received)
 	end
-	redis.call("HSET", state, "run", run, "record", ARGV[3], "size", size)
-	for i = 6, #ARGV, 2 do
+	redis.call("HSET", state, "record", ARGV[3], "size", size)
+	for i = 7, #ARGV, 2 do
 		redis.call("HSET", state, piece .. ARGV[i], ARGV[i + 1])
 	end
 	for _, p in ipairs(since) do
@@ -165,7 +192,7 @@ var putScript = redis.NewScript(luaState + luaRanges + `
 
 // getScript returns all that is known.
 var getScript = redis.NewScript(luaState + `
-	return redis.call("HGETALL", state)`)
+	return read()`)
 
 // dropScript forgets an upload, and for a while takes no state of it.
 var dropScript = redis.NewScript(`

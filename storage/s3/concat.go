@@ -49,9 +49,9 @@ func (s *Store) Concat(ctx context.Context, up storage.Upload, files []storage.U
 // stored before it was joined, and those of a join that came second. What can't be
 // removed now, Clean removes.
 func (s *Store) dropParts(ctx context.Context, up storage.Upload, joined string) {
-	_ = s.client.abort(ctx, s.fileKey(up.ID), joined)
+	_ = s.client.abort(ctx, s.fileKey(up.Record), joined)
 	if l, ok := s.layoutOf(up); ok && l.UploadID != "" {
-		_ = s.client.abort(ctx, s.fileKey(up.ID), l.UploadID)
+		_ = s.client.abort(ctx, s.fileKey(up.Record), l.UploadID)
 	}
 }
 
@@ -63,7 +63,7 @@ func (s *Store) copyAll(ctx context.Context, key, uploadID string, files []stora
 			if rest := f.Size - offset - n; rest > 0 && rest < minPart {
 				n -= minPart
 			}
-			p, err := s.client.copyPart(ctx, key, uploadID, int32(len(parts)+1), s.fileKey(f.ID), offset, n)
+			p, err := s.client.copyPart(ctx, key, uploadID, int32(len(parts)+1), s.fileKey(f.Record), offset, n)
 			if err != nil {
 				return nil, err
 			}

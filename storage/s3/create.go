@@ -13,8 +13,8 @@ import (
 
 // Create implements storage.Store.
 func (s *Store) Create(ctx context.Context, rec storage.Record) error {
-	if rec.Chosen {
-		if err := s.vacant(ctx, rec.ID); err != nil {
+	if rec.Chosen || rec.Key != "" {
+		if err := s.vacant(ctx, rec); err != nil {
 			return err
 		}
 	}
@@ -34,8 +34,8 @@ func (s *Store) Create(ctx context.Context, rec storage.Record) error {
 
 // vacant returns nil if no upload has, or lately had, the id. An id that was made
 // here needs no such look.
-func (s *Store) vacant(ctx context.Context, id string) error {
-	t, err := s.traces(ctx, id)
+func (s *Store) vacant(ctx context.Context, rec storage.Record) error {
+	t, err := s.traces(ctx, rec.ID)
 	switch {
 	case err != nil:
 		return err
@@ -45,15 +45,20 @@ func (s *Store) vacant(ctx context.Context, id string) error {
 		return storage.ErrExists
 	}
 	// Nothing may be under the key of the file: neither one of an upload that is
-	// finished, nor what is no upload's.
-	_, err = s.client.head(ctx, s.fileKey(id))
-	switch {
-	case err == nil:
-		return storage.ErrExists
-	case errors.Is(err, errMissing):
-		return nil
+	// finished, nor what is no upload's. And one of this id may have had another key.
+	for _, key := range []string{s.fileKey(rec), s.doneKey(rec.ID)} {
+		if _, err := s.client.head(ctx, key); !errors.Is(err, errMissing) {
+			return errors.Join(err, ifNil(err, storage.ErrExists))
+		}
 	}
-	return err
+	return nil
+}
+
+func ifNil(err, then error) error {
+	if err == nil {
+		return then
+	}
+	return nil
 }
 
 // Declare implements storage.Store.

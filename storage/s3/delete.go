@@ -18,14 +18,9 @@ func (s *Store) Delete(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	if !t.record && !t.gone {
-		// Without a record only the file itself shows that there is an upload.
-		switch _, err := s.loadFile(ctx, id); {
-		case errors.Is(err, storage.ErrNotFound):
-			return nil
-		case err != nil && !errors.Is(err, errMissing):
-			return err
-		}
+	rec, there, err := s.recordFor(ctx, id, t)
+	if err != nil || !there {
+		return err
 	}
 	if !t.gone {
 		if err := s.client.put(ctx, small(s.liveKey(id, "gone"), []byte("{}"))); err != nil {
@@ -33,26 +28,79 @@ func (s *Store) Delete(ctx context.Context, id string) error {
 		}
 	}
 	s.forget(id)
-	return s.removeAll(ctx, id, t)
+	return s.removeAll(ctx, rec, t)
 }
 
-// removeAll removes everything of a deleted upload but the mark that it is gone.
-func (s *Store) removeAll(ctx context.Context, id string, t traces) error {
-	if err := s.abort(ctx, id, t); err != nil {
+// recordFor is the record of an upload that is to be deleted, as far as anything still
+// tells of it, and whether there is anything to delete.
+func (s *Store) recordFor(ctx context.Context, id string, t traces) (rec storage.Record, there bool, err error) {
+	if t.record {
+		err = s.loadJSON(ctx, s.liveKey(id, "record"), &rec)
+	} else {
+		// Only the file itself shows that there is an upload.
+		var up storage.Upload
+		up, err = s.loadFile(ctx, id)
+		rec = up.Record
+	}
+	switch {
+	case err == nil:
+		return rec, true, nil
+	case errors.Is(err, storage.ErrNotFound):
+		return storage.Record{ID: id}, t.gone, nil
+	case errors.Is(err, errMissing), errors.Is(err, storage.ErrGone): // it vanished just now
+		return storage.Record{ID: id}, true, nil
+	}
+	return rec, false, err
+}
+
+// removeAll removes everything of a deleted upload but the mark that it is gone. A file
+// with a key of its own goes first: then it does not matter that nothing tells of the
+// key any more.
+func (s *Store) removeAll(ctx context.Context, rec storage.Record, t traces) error {
+	if err := s.abort(ctx, rec, t); err != nil {
 		return err
 	}
-	keys := slices.DeleteFunc(t.keys, func(key string) bool { return key == s.liveKey(id, "gone") })
-	return s.client.remove(ctx, append(keys, s.fileKey(id), s.doneKey(id))...)
+	keys := slices.DeleteFunc(t.keys, func(key string) bool { return key == s.liveKey(rec.ID, "gone") })
+	keys = append(keys, s.doneKey(rec.ID))
+	if rec.Key == "" {
+		return s.client.remove(ctx, append(keys, s.fileKey(rec))...)
+	}
+	if err := s.removeByKey(ctx, rec); err != nil {
+		return err
+	}
+	return s.client.remove(ctx, keys...)
+}
+
+// removeByKey removes the file of an upload that has a key of its own, and multipart
+// uploads that were to become it. The key may have become another upload's.
+func (s *Store) removeByKey(ctx context.Context, rec storage.Record) error {
+	key := s.fileKey(rec)
+	for m, err := range s.client.multiparts(ctx, key) {
+		if err == nil && m.key == key {
+			err = s.client.abort(ctx, key, m.uploadID)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	h, err := s.client.head(ctx, key)
+	if errors.Is(err, errMissing) {
+		return nil
+	}
+	if of, _ := identity(h.metadata[recordName]); err != nil || of != rec.ID {
+		return err
+	}
+	return s.client.remove(ctx, key)
 }
 
 // abort removes the multipart upload that the layout speaks of.
-func (s *Store) abort(ctx context.Context, id string, t traces) error {
+func (s *Store) abort(ctx context.Context, rec storage.Record, t traces) error {
 	if !t.layout {
 		return nil
 	}
-	d, err := s.loadLayout(ctx, id)
+	d, err := s.loadLayout(ctx, rec.ID)
 	if err == nil {
-		err = s.client.abort(ctx, s.fileKey(id), d.UploadID)
+		err = s.client.abort(ctx, s.fileKey(rec), d.UploadID)
 	}
 	if errors.Is(err, errMissing) {
 		return nil
@@ -133,14 +181,20 @@ func (s *Store) Clean(ctx context.Context, before time.Time) error {
 
 func (s *Store) cleanOne(ctx context.Context, id string, t traces) error {
 	if t.gone {
-		if err := s.removeAll(ctx, id, t); err != nil {
+		rec, _, err := s.recordFor(ctx, id, t)
+		if err == nil {
+			err = s.removeAll(ctx, rec, t)
+		}
+		if err != nil {
 			return err
 		}
 		return s.client.remove(ctx, s.liveKey(id, "gone"))
 	}
 	// What lies under the key of the file is a finished upload, or nobody's here.
-	if err := s.abort(ctx, id, t); err != nil {
-		return err
+	if d, err := s.loadLayout(ctx, id); t.layout && err == nil {
+		if err := s.abort(ctx, d.Record, t); err != nil {
+			return err
+		}
 	}
 	return s.client.remove(ctx, t.keys...)
 }

@@ -141,7 +141,7 @@ func (p plan) runWith(t *testing.T, opts Options, data []byte, f fault) {
 	}
 	other.sweepLater(t)
 	c.wantFile(other)
-	want := []string{other.store.fileKey(c.id)}
+	want := []string{other.store.fileKey(storage.Record{ID: c.id})}
 	if p.rec.Metadata != nil {
 		want = append(want, other.store.doneKey(c.id))
 		slices.Sort(want)

@@ -57,13 +57,13 @@ func (s *Store) makeFile(ctx context.Context, up storage.Upload) error {
 			return err
 		}
 	}
-	if l.single(up) {
+	if s.single(l, up) {
 		_, err := s.fillCell(ctx, up, l, 1, ranges.Range{End: up.Size})
 		return err
 	}
 	parts, err := s.allParts(ctx, up, l)
 	if err == nil {
-		err = s.client.complete(ctx, s.fileKey(up.ID), l.UploadID, parts)
+		err = s.client.complete(ctx, s.fileKey(up.Record), l.UploadID, parts)
 	}
 	if err != nil {
 		return err
@@ -120,7 +120,7 @@ func (s *Store) Retire(ctx context.Context, up storage.Upload) error {
 	if err != nil {
 		return err
 	}
-	if strings.HasPrefix(kept.metadata[recordName], elsewhere) {
+	if up.Key != "" || strings.HasPrefix(kept.metadata[recordName], elsewhere) {
 		text, err := json.Marshal(up.Record)
 		if err != nil {
 			return err
@@ -129,9 +129,18 @@ func (s *Store) Retire(ctx context.Context, up storage.Upload) error {
 			return storage.Unavailable("finish", up.ID, err)
 		}
 	}
-	keys := []string{s.liveKey(up.ID, "layout"), s.liveKey(up.ID, "size"), s.liveKey(up.ID, "record")}
+	keys := []string{s.liveKey(up.ID, "layout"), s.liveKey(up.ID, "size"), s.liveKey(up.ID, "record"), s.liveKey(up.ID, "parked")}
 	for _, f := range fragments(up, ranges.Range{End: up.Size}) {
 		keys = append(keys, s.fragmentKey(up.ID, f))
 	}
 	return s.client.remove(ctx, keys...)
+}
+
+// Park implements storage.Store.
+func (s *Store) Park(ctx context.Context, up storage.Upload) error {
+	t, err := s.traces(ctx, up.ID)
+	if err != nil || !t.record {
+		return err
+	}
+	return s.client.put(ctx, small(s.liveKey(up.ID, "parked"), []byte("{}")))
 }

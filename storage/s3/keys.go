@@ -21,10 +21,12 @@ import (
 //	PREFIX.holdfast/live/ID/layout   the multipart upload and its cells, and the record again
 //	PREFIX.holdfast/live/ID/size     the size, if it was declared late
 //	PREFIX.holdfast/live/ID/f/A-B    bytes A to B, half-open, in hexadecimal
+//	PREFIX.holdfast/live/ID/parked   the mark of a finished upload that is not told of any more
 //	PREFIX.holdfast/live/ID/gone     the mark of a deleted upload
 //
 // Each is written once. Those of a finished upload are removed: what its record
-// said is in the metadata of the file, or, where that is too long, at
+// said is in the metadata of the file, PREFIX followed by the upload's Key or else by
+// its id. Where it is too long for that, or the key is not the id, it is at
 //
 //	PREFIX.holdfast/done/ID
 func (s *Store) liveKey(id, name string) string {
@@ -33,7 +35,12 @@ func (s *Store) liveKey(id, name string) string {
 
 func (s *Store) doneKey(id string) string { return s.opts.Prefix + ".holdfast/done/" + id }
 
-func (s *Store) fileKey(id string) string { return s.opts.Prefix + id }
+func (s *Store) fileKey(rec storage.Record) string {
+	if rec.Key != "" {
+		return s.opts.Prefix + rec.Key
+	}
+	return s.opts.Prefix + rec.ID
+}
 
 func (s *Store) fragmentKey(id string, r ranges.Range) string {
 	return s.liveKey(id, fmt.Sprintf("f/%016x-%016x", r.Start, r.End))
@@ -57,7 +64,7 @@ const (
 	// maxInMetadata is how long it may be there: S3 takes 2 KB of metadata in all.
 	maxInMetadata = 1800
 	// elsewhere stands in the metadata for a record that is too long for it; when
-	// the upload was created follows.
+	// the upload was created and its id follow.
 	elsewhere = "done@"
 )
 
@@ -69,10 +76,10 @@ func (s *Store) file(rec storage.Record) (o object, err error) {
 	}
 	kept := base64.RawURLEncoding.EncodeToString(text)
 	if len(kept) > maxInMetadata {
-		kept = elsewhere + createdAt(rec)
+		kept = elsewhere + createdAt(rec) + " " + rec.ID
 	}
 	return object{
-		key: s.fileKey(rec.ID), metadata: map[string]string{recordName: kept},
+		key: s.fileKey(rec), metadata: map[string]string{recordName: kept},
 		contentType: rec.ContentType(), disposition: rec.Disposition(),
 	}, nil
 }
@@ -86,14 +93,17 @@ func recordOf(kept string) (rec storage.Record, err error) {
 	return rec, err
 }
 
-// describes tells whether the metadata is that of rec, and not of another upload
-// that had the id once.
-func describes(kept string, rec storage.Record) bool {
+// identity is what file has put into the metadata of whose file it is.
+func identity(kept string) (id, created string) {
 	if at, long := strings.CutPrefix(kept, elsewhere); long {
-		return at == createdAt(rec)
+		created, id, _ = strings.Cut(at, " ")
+		return id, created
 	}
-	old, err := recordOf(kept)
-	return err == nil && old.ID == rec.ID && old.Created.Equal(rec.Created)
+	rec, err := recordOf(kept)
+	if err != nil {
+		return "", ""
+	}
+	return rec.ID, createdAt(rec)
 }
 
 func createdAt(rec storage.Record) string { return rec.Created.UTC().Format(time.RFC3339Nano) }

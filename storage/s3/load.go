@@ -15,10 +15,10 @@ import (
 
 // traces is what a listing shows of an unfinished upload.
 type traces struct {
-	record, size, layout, gone bool
-	fragments                  []ranges.Range
-	keys                       []string
-	touched                    time.Time
+	record, size, layout, gone, parked bool
+	fragments                          []ranges.Range
+	keys                               []string
+	touched                            time.Time
 }
 
 func (s *Store) traces(ctx context.Context, id string) (t traces, err error) {
@@ -46,6 +46,8 @@ func (t *traces) add(name string, e entry) {
 		t.layout = true
 	case "gone":
 		t.gone = true
+	case "parked":
+		t.parked = true
 	default:
 		if r, ok := parseFragment(name); ok && e.size == r.Len() {
 			t.fragments = append(t.fragments, r)
@@ -78,13 +80,14 @@ func (s *Store) look(ctx context.Context, id string) (storage.Upload, error) {
 	case t.gone:
 		return storage.Upload{}, storage.ErrGone
 	case !t.record:
-		return s.loadFile(ctx, id)
+		return s.loadOver(ctx, id, t)
 	}
 	up, l, err := s.loadRecord(ctx, id, t)
 	if err == nil {
 		up, err = s.withFile(ctx, up)
 	}
 	if err != nil || up.Finished {
+		up.Parked = up.Owed && t.parked
 		return up, err
 	}
 	for _, r := range t.fragments {
@@ -136,29 +139,41 @@ func (s *Store) loadSize(ctx context.Context, id string) (int64, error) {
 // withFile returns the upload as finished if its file is there with its size, and
 // otherwise as it is.
 func (s *Store) withFile(ctx context.Context, up storage.Upload) (storage.Upload, error) {
-	h, err := s.client.head(ctx, s.fileKey(up.ID))
-	kept := h.metadata[recordName]
-	switch {
-	case errors.Is(err, errMissing) || err == nil && kept == "":
-		return up, nil
-	case err != nil:
+	h, err := s.client.head(ctx, s.fileKey(up.Record))
+	if err != nil && !errors.Is(err, errMissing) {
 		return storage.Upload{}, err
-	case !describes(kept, up.Record):
-		// A creation that was held up until an upload of the same id had come and
-		// gone: its record means nothing beside a whole file.
-		return s.fromFile(ctx, up.ID, h)
+	}
+	switch id, created := identity(h.metadata[recordName]); {
+	case id != up.ID: // there is none, or it is another upload's
+		return up, nil
+	case created != createdAt(up.Record):
+		up, err = s.twiceCreated(ctx, up, h)
 	case up.Size != storage.Unknown && up.Size != h.size:
 		return up, nil
+	default:
+		up = finished(up, h)
 	}
 	s.seen(up.ID)
-	up.Owed = true
-	return finished(up, h), nil
+	up.Owed = err == nil // as long as there is a record
+	return up, err
+}
+
+// twiceCreated is the upload of a file that another creation of the same id has led
+// to than the record that is there: one that was held up until the upload had come and
+// gone, or one at the same time, on an S3 that let both write. A record means nothing
+// beside a whole file. That the app has heard of it is not certain.
+func (s *Store) twiceCreated(ctx context.Context, up storage.Upload, h header) (storage.Upload, error) {
+	of, err := s.fromFile(ctx, up.ID, h)
+	if errors.Is(err, errMissing) { // the file's own record was never written down
+		return finished(up, h), nil
+	}
+	return of, err
 }
 
 // withParts adds what the multipart upload has.
 func (s *Store) withParts(ctx context.Context, up storage.Upload, l layout) (storage.Upload, error) {
 	up.Add(l.piece())
-	for p, err := range s.client.parts(ctx, s.fileKey(up.ID), l.UploadID) {
+	for p, err := range s.client.parts(ctx, s.fileKey(up.Record), l.UploadID) {
 		if errors.Is(err, errNoUpload) || errors.Is(err, errMissing) {
 			// It may have become the file just now.
 			if up, err = s.withFile(ctx, up); err == nil && !up.Finished {
@@ -207,16 +222,51 @@ func (s *Store) seen(id string) {
 	delete(s.missing, id)
 }
 
+// loadOver finds an upload without a record: a finished one, or none. Fragments beside
+// a finished one came late, from a write that did not know, and are removed.
+func (s *Store) loadOver(ctx context.Context, id string, t traces) (storage.Upload, error) {
+	up, err := s.loadFile(ctx, id)
+	if err == nil {
+		var late []string
+		for _, r := range t.fragments {
+			late = append(late, s.fragmentKey(id, r))
+		}
+		_ = s.client.remove(ctx, late...) // or else the next Load does
+	}
+	return up, err
+}
+
 // loadFile finds an upload that has nothing but its file.
 func (s *Store) loadFile(ctx context.Context, id string) (storage.Upload, error) {
-	h, err := s.client.head(ctx, s.fileKey(id))
-	if errors.Is(err, errMissing) || err == nil && h.metadata[recordName] == "" {
-		return storage.Upload{}, storage.ErrNotFound
-	}
-	if err != nil {
+	h, err := s.client.head(ctx, s.fileKey(storage.Record{ID: id}))
+	if err != nil && !errors.Is(err, errMissing) {
 		return storage.Upload{}, err
 	}
-	return s.fromFile(ctx, id, h)
+	if of, _ := identity(h.metadata[recordName]); of == id {
+		return s.fromFile(ctx, id, h)
+	}
+	return s.loadFileByKey(ctx, id)
+}
+
+// loadFileByKey finds an upload that has nothing but its file, which has a key of its
+// own, and what tells of that.
+func (s *Store) loadFileByKey(ctx context.Context, id string) (storage.Upload, error) {
+	var rec storage.Record
+	err := s.loadJSON(ctx, s.doneKey(id), &rec)
+	switch {
+	case errors.Is(err, errMissing):
+		return storage.Upload{}, storage.ErrNotFound
+	case err != nil:
+		return storage.Upload{}, err
+	}
+	h, err := s.client.head(ctx, s.fileKey(rec))
+	if err != nil && !errors.Is(err, errMissing) {
+		return storage.Upload{}, err
+	}
+	if of, _ := identity(h.metadata[recordName]); of != id {
+		return storage.Upload{}, fmt.Errorf("load %s: %w: its file is missing", id, storage.ErrGone)
+	}
+	return finished(storage.Upload{Record: rec}, h), nil
 }
 
 // fromFile is the upload that a file tells of.

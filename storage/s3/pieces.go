@@ -63,5 +63,5 @@ func (s *Store) layoutOf(up storage.Upload) (layout, bool) {
 		return l, json.Unmarshal([]byte(p.Tag), &l) == nil
 	}
 	single := layout{Cell: s.opts.cell}
-	return single, single.single(up)
+	return single, s.single(single, up)
 }

@@ -104,7 +104,7 @@ func TestF04AVanishedMultipartUploadIsNotComplete(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := n.store.client.abort(t.Context(), n.store.fileKey(c.id), l.UploadID); err != nil {
+	if err := n.store.client.abort(t.Context(), n.store.fileKey(storage.Record{ID: c.id}), l.UploadID); err != nil {
 		t.Fatal(err)
 	}
 	if err := c.sendOnce(ranges.Range{Start: 2 * minPart, End: threeCells}); err == nil {

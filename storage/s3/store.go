@@ -45,6 +45,9 @@ type Options struct {
 	// x-amz-storage-class, x-amz-server-side-encryption and
 	// x-amz-server-side-encryption-aws-kms-key-id. "" is the bucket's default.
 	StorageClass, Encryption, EncryptionKey string
+	// Hold lets no file come to be before Finish is called, not even that of an upload
+	// which could be put at once.
+	Hold bool
 	// Memory is how many bytes of all uploads together are held in memory; what is
 	// beyond goes to temporary files.
 	Memory int64
@@ -114,7 +117,7 @@ func (s *Store) Open(ctx context.Context, up storage.Upload, offset int64) (io.R
 	if up.Size != storage.Unknown && offset >= up.Size {
 		return http.NoBody, nil
 	}
-	body, err := s.client.open(ctx, s.fileKey(up.ID), offset, 0)
+	body, err := s.client.open(ctx, s.fileKey(up.Record), offset, 0)
 	if errors.Is(err, errMissing) {
 		return nil, fmt.Errorf("open %s: %w: its file is missing", up.ID, storage.ErrGone)
 	}

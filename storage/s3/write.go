@@ -73,7 +73,7 @@ func (w *writer) take(l layout) {
 // ready tells whether cells can be put. Before, the layout is only what it would be.
 func (w *writer) ready() bool {
 	l := w.currentLayout()
-	return l.UploadID != "" || l.single(w.known())
+	return l.UploadID != "" || w.store.single(l, w.known())
 }
 
 // learn tells whether the layout was decided meanwhile, for another chunk.
@@ -205,10 +205,10 @@ func (w *writer) putCell(ctx context.Context, number int32, cell ranges.Range, b
 // putCell stores the bytes of a cell as its part or, where the cell is the whole
 // upload, as the file.
 func (s *Store) putCell(ctx context.Context, up storage.Upload, l layout, number int32, cell ranges.Range, b *buffer) (storage.Piece, error) {
-	if l.single(up) {
+	if s.single(l, up) {
 		return s.putFile(ctx, up, b)
 	}
-	p, err := s.client.putPart(ctx, s.fileKey(up.ID), l.UploadID, number, b.reader(), b.size, b.sum)
+	p, err := s.client.putPart(ctx, s.fileKey(up.Record), l.UploadID, number, b.reader(), b.size, b.sum)
 	return storage.Piece{Range: cell, Name: partName(number), Tag: p.tag()}, err
 }
 

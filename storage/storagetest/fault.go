@@ -12,6 +12,7 @@ const (
 	Write   Op = "write"
 	Finish  Op = "finish"
 	Retire  Op = "retire"
+	Park    Op = "park"
 	Delete  Op = "delete"
 
 	Load  Op = "load"
@@ -23,7 +24,7 @@ const (
 // Writes tells whether the operation changes what is stored.
 func (op Op) Writes() bool {
 	switch op {
-	case Create, Declare, Write, Finish, Retire, Delete:
+	case Create, Declare, Write, Finish, Retire, Park, Delete:
 		return true
 	}
 	return false

@@ -20,6 +20,7 @@ func finishCases() []storeCase {
 		{"a file can be read by many at once", readAtOnce},
 		{"a finished concatenation keeps its record", finishedKeepsRecord},
 		{"a finished upload is owed and listed until it is retired", owedUntilRetired},
+		{"a parked upload stays owed and listed until it is retired", parkedUntilRetired},
 		{"an upload that lacks bytes is not finished", lackingIsNotFinished},
 		{"an upload that has lost its file is gone, not finished", lostFileIsGone},
 		{"files are joined, if the store can do so", filesAreJoined},
@@ -220,6 +221,39 @@ func owedUntilRetired(f *fixture) {
 	f.wantGone(up)
 }
 
+func parkedUntilRetired(f *fixture) {
+	data := Content(1, f.size)
+	up := f.create(f.size)
+	f.putAll(up, data)
+	finished := f.finish(up.ID, data)
+	if finished.Parked {
+		f.Error("parked at once")
+	}
+	for range 2 {
+		if err := f.store.Park(f.ctx, finished); err != nil {
+			f.Fatalf("park: %v", err)
+		}
+		f.step()
+		if now := f.load(up.ID); !now.Parked || !now.Owed || !now.Finished || !f.ids()[up.ID] {
+			f.Errorf("parked: parked %v, owed %v, finished %v, listed %v", now.Parked, now.Owed, now.Finished, f.ids()[up.ID])
+		}
+	}
+	f.wantFile(up.ID, data)
+	f.retire(up.ID)
+	if f.load(up.ID).Parked {
+		f.Error("retired, and still parked")
+	}
+	if err := f.store.Park(f.ctx, finished); err != nil {
+		f.Errorf("park what is retired: %v", err)
+	}
+	f.step()
+	if now := f.load(up.ID); now.Owed || !now.Finished {
+		f.Errorf("parked too late: owed %v, finished %v", now.Owed, now.Finished)
+	}
+	f.delete(up.ID)
+	f.wantGone(up)
+}
+
 func lackingIsNotFinished(f *fixture) {
 	data := Content(1, f.size)
 	for _, have := range []ranges.Range{{}, ranges.Of(0, f.size-1), ranges.Of(1, f.size-1), ranges.Of(f.size/3, 1)} {
@@ -239,7 +273,7 @@ func lackingIsNotFinished(f *fixture) {
 	}
 }
 
-// The vanished object of failures.md, F4.
+// The vanished object of F4.
 func lostFileIsGone(f *fixture) {
 	if f.h.Lose == nil {
 		return

@@ -68,11 +68,20 @@ func upload(size int64, received ...ranges.Range) storage.Upload {
 
 func (f *indexFixture) put(up storage.Upload) storage.Upload {
 	f.Helper()
-	known, err := f.here.Put(f.ctx, up)
+	known, err := f.here.Put(f.ctx, f.begin(up.ID), up)
 	if err != nil {
 		f.Fatalf("put: %v", err)
 	}
 	return known
+}
+
+func (f *indexFixture) begin(id string) string {
+	f.Helper()
+	begun, err := f.here.Begin(f.ctx, id)
+	if err != nil {
+		f.Fatalf("begin: %v", err)
+	}
+	return begun
 }
 
 func (f *indexFixture) add(id string, r ranges.Range) storage.Upload {
@@ -267,7 +276,10 @@ func nothingIsLost(f *indexFixture) {
 		}
 		stale := up.Clone()
 		stale.Received = ranges.NewSet(ranges.Of(int64(i%7), 1))
-		_, err := f.there.Put(f.ctx, stale)
+		begun, err := f.there.Begin(f.ctx, up.ID)
+		if err == nil {
+			_, err = f.there.Put(f.ctx, begun, stale)
+		}
 		return err
 	})
 	if err := errors.Join(errs...); err != nil {
@@ -286,7 +298,11 @@ func droppedStaysDropped(f *indexFixture) {
 		}
 		f.wantNotFound(up.ID)
 		for _, y := range []storage.Index{f.here, f.there} {
-			if _, err := y.Put(f.ctx, up); err == nil {
+			begun, err := y.Begin(f.ctx, up.ID)
+			if err == nil {
+				_, err = y.Put(f.ctx, begun, up)
+			}
+			if err == nil {
 				f.Error("a dropped upload was put")
 			}
 		}

@@ -193,7 +193,17 @@ func (m *Memory) Finish(_ context.Context, up storage.Upload) error {
 func (m *Memory) Retire(_ context.Context, up storage.Upload) error {
 	return m.do(Retire, up.ID, func() error {
 		if up, err := m.find(up.ID); err == nil && !up.Partial {
-			up.Owed = false
+			up.Owed, up.Parked = false, false
+		}
+		return nil
+	})
+}
+
+// Park implements storage.Store.
+func (m *Memory) Park(_ context.Context, up storage.Upload) error {
+	return m.do(Park, up.ID, func() error {
+		if up, err := m.find(up.ID); err == nil && up.Owed {
+			up.Parked = true
 		}
 		return nil
 	})
