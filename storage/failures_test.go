@@ -14,7 +14,7 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/storagetest"
 )
 
-// The rows of failures.md that the core alone can show.
+// The rows of the table of known failures that the core alone can show.
 
 // rescuers are all who may come after a finish that failed.
 var rescuers = map[string]func(w *world, data []byte) error{

@@ -14,7 +14,7 @@ func (s *Store) Create(_ context.Context, rec storage.Record) error {
 	guard := s.guard(rec.ID)
 	guard.Lock()
 	defer guard.Unlock()
-	if err := s.vacant(rec.ID); err != nil {
+	if err := s.vacant(rec); err != nil {
 		return err
 	}
 	line, err := recordLine(rec)
@@ -34,12 +34,14 @@ func (s *Store) Create(_ context.Context, rec storage.Record) error {
 	return nil
 }
 
-// vacant returns nil if no upload has, or lately had, the id.
-func (s *Store) vacant(id string) error {
+// vacant returns nil if no upload has, or lately had, the id, and nothing the name of
+// the file.
+func (s *Store) vacant(rec storage.Record) error {
+	id := rec.ID
 	if gone, err := exists(s.gonePath(id)); err != nil || gone {
 		return errors.Join(classify("create", id, err), ifTrue(gone, storage.ErrGone))
 	}
-	for _, path := range []string{s.filePath(id), s.donePath(id)} {
+	for _, path := range []string{s.filePath(rec), s.donePath(id)} {
 		if taken, err := exists(path); err != nil || taken {
 			return errors.Join(classify("create", id, err), ifTrue(taken, storage.ErrExists))
 		}

@@ -36,11 +36,26 @@ func (s *Store) Delete(_ context.Context, id string) error {
 		u.fail(storage.ErrGone)
 	}
 	s.mu.Unlock()
-	return classify("delete", id, removeAll(s.pathsOf(id)...))
+	return classify("delete", id, s.removeUpload(id))
 }
 
-func (s *Store) pathsOf(id string) []string {
-	return []string{s.filePath(id), s.dataPath(id), s.livePath(id), s.donePath(id), s.parkedPath(id)}
+// removeUpload removes all of an upload but the mark that it is gone: its file first,
+// of which only the journal knows the name.
+func (s *Store) removeUpload(id string) error {
+	up, _, err := s.readJournal(id)
+	if errors.Is(err, storage.ErrNotFound) {
+		up.Record = storage.Record{ID: id}
+	} else if err != nil {
+		return err
+	}
+	path := s.filePath(up.Record)
+	if err := removeAll(path); err != nil {
+		return err
+	}
+	for dir := filepath.Dir(path); dir != filepath.Clean(s.dir) && os.Remove(dir) == nil; dir = filepath.Dir(dir) {
+		// It was made for this file, and nothing else is in it.
+	}
+	return removeAll(s.dataPath(id), s.livePath(id), s.donePath(id), s.parkedPath(id))
 }
 
 func (s *Store) anythingOf(id string) (bool, error) {
@@ -101,7 +116,7 @@ func (s *Store) forget(id string) error {
 	guard := s.guard(id)
 	guard.Lock()
 	defer guard.Unlock()
-	if err := removeAll(s.pathsOf(id)...); err != nil {
+	if err := s.removeUpload(id); err != nil {
 		return err
 	}
 	return removeAll(s.gonePath(id))

@@ -7,7 +7,7 @@
 // disk. So whatever the journal says survives a power loss, and a line that one
 // cut off is ignored. Finishing renames the data file to its place.
 //
-//	DIR/ID                    the finished file
+//	DIR/ID                    the finished file, or DIR/KEY if it has a key of its own
 //	DIR/.holdfast/live/ID.log    the journal: record, declared size, ranges
 //	DIR/.holdfast/live/ID.data   the bytes of an unfinished upload
 //	DIR/.holdfast/live/ID.parked the mark of a finished one that is not told of any more
@@ -102,7 +102,13 @@ func (s *Store) own(sub ...string) string {
 	return filepath.Join(append([]string{s.dir, ".holdfast"}, sub...)...)
 }
 
-func (s *Store) filePath(id string) string { return filepath.Join(s.dir, id) }
+func (s *Store) filePath(rec storage.Record) string {
+	if rec.Key != "" {
+		return filepath.Join(s.dir, filepath.FromSlash(rec.Key))
+	}
+	return filepath.Join(s.dir, rec.ID)
+}
+
 func (s *Store) dataPath(id string) string { return s.own("live", id+".data") }
 func (s *Store) livePath(id string) string { return s.own("live", id+".log") }
 func (s *Store) donePath(id string) string { return s.own("done", id+".log") }

@@ -11,10 +11,22 @@ import (
 )
 
 func TestDiskKeepsThePromisesOfAStore(t *testing.T) {
-	storagetest.TestStore(t, harness)
+	storagetest.TestStore(t, func(t *testing.T) storagetest.Harness {
+		return harness(t, func(id string) string { return id })
+	})
 }
 
-func harness(t *testing.T) storagetest.Harness {
+func TestDiskKeepsItsPromisesForFilesWithKeysOfTheirOwn(t *testing.T) {
+	key := func(id string) string { return "videos/" + id[:1] + "/" + id + " (1).mp4" }
+	storagetest.TestStore(t, func(t *testing.T) storagetest.Harness {
+		h := harness(t, key)
+		h.Key = key
+		return h
+	})
+}
+
+// harness is that of an empty directory. Key is the path of an upload's file in it.
+func harness(t *testing.T, key func(id string) string) storagetest.Harness {
 	dir := t.TempDir()
 	var store *disk.Store
 	closeStore := func() {
@@ -33,7 +45,7 @@ func harness(t *testing.T) storagetest.Harness {
 	}
 	lost := 0
 	lose := func(id string) {
-		path := filepath.Join(dir, id)
+		path := filepath.Join(dir, key(id))
 		remove := func() error { return os.Remove(path) }
 		if lost++; lost%2 == 0 {
 			remove = func() error { return os.Truncate(path, 10) }

@@ -7,6 +7,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"strings"
 
 	"github.com/holdfast-upload/holdfast/storage"
 )
@@ -77,15 +79,36 @@ func (s *Store) nameFile(up storage.Upload) error {
 	} else if info.Size() < up.Size {
 		return fmt.Errorf("the data file has %d bytes, the upload %d", info.Size(), up.Size)
 	}
-	if err := os.Rename(data, s.filePath(up.ID)); err != nil {
+	if err := s.makeDirs(up.Record); err != nil {
 		return err
 	}
-	return s.syncDir(s.dir)
+	path := s.filePath(up.Record)
+	if err := os.Rename(data, path); err != nil {
+		return err
+	}
+	return s.syncDir(filepath.Dir(path))
+}
+
+// makeDirs makes the directories that a key asks for, and their names durable.
+func (s *Store) makeDirs(rec storage.Record) error {
+	dir := s.dir
+	parents := strings.Split(rec.Key, "/")
+	for _, name := range parents[:len(parents)-1] {
+		err := os.Mkdir(filepath.Join(dir, name), 0o750)
+		if errors.Is(err, fs.ErrExist) {
+			err = nil
+		}
+		if err := errors.Join(err, s.syncDir(dir)); err != nil {
+			return err
+		}
+		dir = filepath.Join(dir, name)
+	}
+	return nil
 }
 
 // Open implements storage.Store.
 func (s *Store) Open(_ context.Context, up storage.Upload, offset int64) (io.ReadCloser, error) {
-	f, err := os.Open(s.filePath(up.ID))
+	f, err := os.Open(s.filePath(up.Record))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("open %s: %w: its file is missing", up.ID, storage.ErrGone)
 	}

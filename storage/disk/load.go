@@ -72,7 +72,7 @@ func (s *Store) readJournal(id string) (up storage.Upload, live bool, err error)
 }
 
 func (s *Store) fileIsThere(up storage.Upload) (bool, error) {
-	info, err := os.Stat(s.filePath(up.ID))
+	info, err := os.Stat(s.filePath(up.Record))
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}

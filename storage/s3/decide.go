@@ -27,7 +27,10 @@ func (s *Store) prospect(up storage.Upload, c storage.Chunk) layout {
 
 // single tells whether a cell of this layout is the whole file, put as an object.
 func (s *Store) single(l layout, up storage.Upload) bool {
-	return !s.opts.Hold && l.UploadID == "" && !l.Grows && up.Size != storage.Unknown && up.Size <= l.Cell
+	if s.opts.Hold && up.Size != 0 {
+		return false
+	}
+	return l.UploadID == "" && !l.Grows && up.Size != storage.Unknown && up.Size <= l.Cell
 }
 
 // decide returns the layout of the upload, and makes it if there is none: the one

@@ -2,6 +2,7 @@ package s3
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"iter"
 	"slices"
@@ -23,7 +24,11 @@ func (s *Store) Delete(ctx context.Context, id string) error {
 		return err
 	}
 	if !t.gone {
-		if err := s.client.put(ctx, small(s.liveKey(id, "gone"), []byte("{}"))); err != nil {
+		text, err := json.Marshal(storage.Record{ID: id, Key: rec.Key})
+		if err != nil {
+			return err
+		}
+		if err := s.client.put(ctx, small(s.liveKey(id, "gone"), text)); err != nil {
 			return err
 		}
 	}
@@ -34,23 +39,24 @@ func (s *Store) Delete(ctx context.Context, id string) error {
 // recordFor is the record of an upload that is to be deleted, as far as anything still
 // tells of it, and whether there is anything to delete.
 func (s *Store) recordFor(ctx context.Context, id string, t traces) (rec storage.Record, there bool, err error) {
-	if t.record {
+	switch {
+	case t.record:
 		err = s.loadJSON(ctx, s.liveKey(id, "record"), &rec)
-	} else {
-		// Only the file itself shows that there is an upload.
+	case t.gone:
+		err = s.loadJSON(ctx, s.liveKey(id, "gone"), &rec)
+	default: // only the file itself shows that there is an upload
 		var up storage.Upload
 		up, err = s.loadFile(ctx, id)
 		rec = up.Record
 	}
 	switch {
-	case err == nil:
-		return rec, true, nil
 	case errors.Is(err, storage.ErrNotFound):
-		return storage.Record{ID: id}, t.gone, nil
+		return rec, false, nil
 	case errors.Is(err, errMissing), errors.Is(err, storage.ErrGone): // it vanished just now
-		return storage.Record{ID: id}, true, nil
+		err = nil
 	}
-	return rec, false, err
+	rec.ID = id
+	return rec, err == nil, err
 }
 
 // removeAll removes everything of a deleted upload but the mark that it is gone. A file

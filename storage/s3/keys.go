@@ -22,7 +22,7 @@ import (
 //	PREFIX.holdfast/live/ID/size     the size, if it was declared late
 //	PREFIX.holdfast/live/ID/f/A-B    bytes A to B, half-open, in hexadecimal
 //	PREFIX.holdfast/live/ID/parked   the mark of a finished upload that is not told of any more
-//	PREFIX.holdfast/live/ID/gone     the mark of a deleted upload
+//	PREFIX.holdfast/live/ID/gone     the mark of a deleted upload, with the key of its file
 //
 // Each is written once. Those of a finished upload are removed: what its record
 // said is in the metadata of the file, PREFIX followed by the upload's Key or else by

@@ -55,12 +55,23 @@ func wantMemoryBack(t *testing.T, s *Store) {
 func TestS3KeepsThePromisesOfAStore(t *testing.T) {
 	useKeys(t)
 	endpoint := servers.S3(t).URL("http")
-	for name, size := range map[string]int64{"one cell": 200_003, "three cells": 2*minPart + 100_003} {
-		t.Run(name, func(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		size int64
+		hold bool
+		key  func(id string) string
+	}{
+		{name: "one cell", size: 200_003},
+		{name: "three cells", size: 2*minPart + 100_003},
+		{name: "held until Finish, with keys of their own", size: 200_003, hold: true,
+			key: func(id string) string { return "videos/" + id + "/ä (1).mp4" }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
 			storagetest.TestStore(t, func(t *testing.T) storagetest.Harness {
 				opts := options(endpoint)
+				opts.Hold = c.hold
 				open := func() storage.Store { return mustOpen(t, opts) }
-				return storagetest.Harness{Open: open, Node: open, Size: size}
+				return storagetest.Harness{Open: open, Node: open, Size: c.size, Key: c.key}
 			})
 		})
 	}

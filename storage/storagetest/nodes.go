@@ -64,7 +64,7 @@ func nodesDeclareOnce(f *fixture) {
 	f.finishAfter(up, f.size)
 }
 
-// The zombie of failures.md, F8: its part arrives after the upload was continued
+// The zombie of F8: its part arrives after the upload was continued
 // and finished elsewhere.
 func nodeThoughtDead(f *fixture) {
 	nodes := f.nodes()

@@ -24,6 +24,9 @@ func (f *fixture) createAs(rec storage.Record) storage.Upload {
 	if rec.Created.IsZero() {
 		rec.Created = time.Now().UTC()
 	}
+	if f.h.Key != nil && rec.Key == "" {
+		rec.Key = f.h.Key(rec.ID)
+	}
 	if err := f.store.Create(f.ctx, rec); err != nil {
 		f.Fatalf("create %s: %v", rec.ID, err)
 	}

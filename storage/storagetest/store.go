@@ -30,6 +30,10 @@ type Harness struct {
 	// the end of it. It is nil if the suite shall not try that.
 	Lose func(id string)
 
+	// Key chooses the key of an upload's file. It is nil if the suite shall leave
+	// that to the store.
+	Key func(id string) string
+
 	// Size is how large the uploads of the suite are, in bytes; 0 is 200,003. A
 	// store that cuts uploads into cells names one that needs several.
 	Size int64

@@ -1,0 +1,172 @@
+package storage_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"testing"
+	"time"
+
+	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/storagetest"
+)
+
+type callerKey struct{}
+
+// as is the context of a request by somebody.
+func as(who string) context.Context { return context.WithValue(context.Background(), callerKey{}, who) }
+
+// owned are the rules of a server on which everybody has his own uploads.
+func owned() storage.Options {
+	caller := func(ctx context.Context) string {
+		who, _ := ctx.Value(callerKey{}).(string)
+		return who
+	}
+	return storage.Options{
+		Admit: func(ctx context.Context, rec *storage.Record) error {
+			if caller(ctx) == "" {
+				return storage.ErrForbidden
+			}
+			rec.Owner = caller(ctx)
+			return nil
+		},
+		Permit: func(ctx context.Context, up storage.Upload) error {
+			if up.Owner != caller(ctx) {
+				return storage.ErrNotFound
+			}
+			return nil
+		},
+	}
+}
+
+func TestNobodyElseGetsToAnUpload(t *testing.T) {
+	w := newWorld(t, owned())
+	u, data := w.uploads, storagetest.Content(1, fileSize)
+	for _, id := range []string{"live", "part"} {
+		if _, err := u.Create(as("ann"), storage.Record{ID: id, Size: fileSize, Partial: id == "part"}); err != nil {
+			t.Fatalf("create: %v", err)
+		}
+	}
+	if _, err := u.Write(as("ann"), "part", 0, bytes.NewReader(data)); err != nil {
+		t.Fatalf("write: %v", err)
+	}
+	if _, err := u.Create(as("bob"), storage.Record{ID: "theft", Size: fileSize, Parts: []string{"part"}}); err != nil {
+		t.Fatalf("create: %v", err)
+	}
+	for name, try := range map[string]func(ctx context.Context) error{
+		"get":     func(ctx context.Context) error { _, err := u.Get(ctx, "live"); return err },
+		"declare": func(ctx context.Context) error { _, err := u.Declare(ctx, "live", fileSize); return err },
+		"write":   func(ctx context.Context) error { _, err := u.Write(ctx, "live", 0, unread{t}); return err },
+		"delete":  func(ctx context.Context) error { return u.Delete(ctx, "live") },
+		"concat":  func(ctx context.Context) error { _, err := u.Concat(ctx, "live"); return err },
+		"take as a part": func(ctx context.Context) error {
+			_, err := u.Concat(as("bob"), "theft")
+			return err
+		},
+	} {
+		for _, who := range []string{"bob", ""} {
+			if err := try(as(who)); !errors.Is(err, storage.ErrNotFound) {
+				t.Errorf("%s by %q: %v, want ErrNotFound", name, who, err)
+			}
+		}
+	}
+	if up, err := u.Get(as("ann"), "live"); err != nil || !up.Received.Empty() || up.Owner != "ann" {
+		t.Errorf("after all that: %v, owner %q, %v is there", err, up.Owner, up.Received)
+	}
+	if _, err := u.Create(as(""), storage.Record{Size: 1}); !errors.Is(err, storage.ErrForbidden) {
+		t.Errorf("create by nobody: %v, want ErrForbidden", err)
+	}
+}
+
+// unread is a body that must not be read.
+type unread struct{ t *testing.T }
+
+func (u unread) Read([]byte) (int, error) {
+	u.t.Error("the body was read")
+	return 0, io.EOF
+}
+
+func TestAdmitMayChangeTheRecordButNotBreakIt(t *testing.T) {
+	var change func(*storage.Record)
+	w := newWorld(t, storage.Options{Admit: func(_ context.Context, rec *storage.Record) error { change(rec); return nil }})
+	given := storage.Record{Size: 10, Metadata: map[string]string{"filename": "a"}}
+	change = func(rec *storage.Record) {
+		rec.ID, rec.Key, rec.Metadata["filename"] = "chosen", "videos/chosen.mp4", "b"
+	}
+	up, err := w.uploads.Create(w.ctx, given)
+	if err != nil || up.ID != "chosen" || !up.Chosen || up.Key != "videos/chosen.mp4" || up.Metadata["filename"] != "b" {
+		t.Errorf("create: %v, %+v", err, up.Record)
+	}
+	if given.Metadata["filename"] != "a" {
+		t.Error("the caller's metadata was changed")
+	}
+	for name, c := range map[string]struct {
+		change func(*storage.Record)
+		want   error
+	}{
+		"id":       {func(rec *storage.Record) { rec.ID = "../etc" }, storage.ErrBadID},
+		"key":      {func(rec *storage.Record) { rec.Key = "a/../b" }, storage.ErrBadRequest},
+		"too much": {func(rec *storage.Record) { rec.MaxSize = 9 }, storage.ErrTooLarge},
+		"taken":    {func(rec *storage.Record) { rec.ID = "chosen" }, storage.ErrExists},
+	} {
+		change = c.change
+		if _, err := w.uploads.Create(w.ctx, given); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", name, err, c.want)
+		}
+	}
+}
+
+func TestAnUploadHasLimitsOfItsOwn(t *testing.T) {
+	now := time.Now()
+	w := newWorld(t, storage.Options{MaxSize: 100, ExpireAfter: time.Hour, Now: func() time.Time { return now },
+		Admit: func(_ context.Context, rec *storage.Record) error {
+			rec.MaxSize, rec.ExpireAfter = 50, time.Minute
+			return nil
+		}})
+	if _, err := w.uploads.Create(w.ctx, storage.Record{ID: "it", Size: storage.Unknown}); err != nil {
+		t.Fatal(err)
+	}
+	up, err := w.uploads.Write(w.ctx, "it", 0, bytes.NewReader(make([]byte, 60)))
+	if !errors.Is(err, storage.ErrTooLarge) || up.Offset() != 50 {
+		t.Errorf("write of 60 bytes: %v, offset %d; want ErrTooLarge, 50", err, up.Offset())
+	}
+	if _, err := w.uploads.Declare(w.ctx, "it", 60); !errors.Is(err, storage.ErrTooLarge) {
+		t.Errorf("declare 60 bytes: %v, want ErrTooLarge", err)
+	}
+	now = time.Now().Add(2 * time.Minute)
+	if _, err := w.uploads.Get(w.ctx, "it"); !errors.Is(err, storage.ErrGone) {
+		t.Errorf("get after two minutes: %v, want ErrGone", err)
+	}
+}
+
+var errRefused = errors.New("refused by the app")
+
+func TestWhatIsNotAcceptedIsNoFileUntilItIs(t *testing.T) {
+	data := storagetest.Content(1, fileSize)
+	refuse, asked := true, 0
+	w := newWorld(t, storage.Options{Accept: func(_ context.Context, up storage.Upload) error {
+		if asked++; !up.Complete() || up.Finished {
+			t.Errorf("asked about an upload that is complete %v, finished %v", up.Complete(), up.Finished)
+		}
+		if refuse {
+			return errRefused
+		}
+		return nil
+	}})
+	w.create(storage.Record{ID: "it", Size: fileSize})
+	if _, err := w.uploads.Write(w.ctx, "it", 0, bytes.NewReader(data)); !errors.Is(err, errRefused) {
+		t.Errorf("write: %v, want %v", err, errRefused)
+	}
+	if _, err := w.uploads.Get(w.ctx, "it"); !errors.Is(err, errRefused) {
+		t.Errorf("get: %v, want %v", err, errRefused)
+	}
+	if up, err := w.memory.Load(w.ctx, "it"); err != nil || up.Finished {
+		t.Errorf("load: %v, finished %v", err, up.Finished)
+	}
+	refuse = false
+	if up, err := w.uploads.Get(w.ctx, "it"); err != nil || !up.Finished || asked != 3 {
+		t.Errorf("get: %v, finished %v, asked %d times", err, up.Finished, asked)
+	}
+	w.wantFile("it", data)
+}

@@ -1,0 +1,126 @@
+package s3
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/ranges"
+	"github.com/holdfast-upload/holdfast/storage/storagetest"
+)
+
+// An S3 that does not keep If-None-Match strictly lets two creations at once both
+// write: whichever record stays, the app hears of the file.
+func TestTheAppHearsOfAnUploadWhoseRecordWasWrittenTwice(t *testing.T) {
+	opts := bucket(t)
+	for name, long := range map[string]int{"short": 0, "long": 4000} {
+		for size, what := range map[int64]string{200_000: "one cell", threeCells: "three cells"} {
+			t.Run(name+" record, "+what, func(t *testing.T) {
+				n, other := startNode(t, opts), startNode(t, opts)
+				c := &phone{t: t, node: n, data: storagetest.Content(5, size)}
+				rec := storage.Record{ID: storage.NewID(), Size: size, Metadata: map[string]string{"long": strings.Repeat("x", long)}}
+				c.create(rec)
+				c.send(ranges.Of(0, 100))
+				rec.Created, rec.Chosen = time.Now().UTC().Add(time.Second), true
+				text, err := json.Marshal(rec)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := n.store.client.put(t.Context(), small(n.store.liveKey(c.id, "record"), text)); err != nil {
+					t.Fatal(err)
+				}
+				c.send(ranges.Range{Start: 100, End: size})
+				if n.told[c.id] != 1 {
+					t.Errorf("told %d times", n.told[c.id])
+				}
+				// Here the node that finished it dies before it tells, which is as if
+				// the record had come back.
+				if err := n.store.client.put(t.Context(), small(n.store.liveKey(c.id, "record"), text)); err != nil {
+					t.Fatal(err)
+				}
+				if err := other.Sweep(t.Context()); err != nil {
+					t.Errorf("sweep: %v", err)
+				}
+				if other.told[c.id] != 1 {
+					t.Errorf("told %d times by another node", other.told[c.id])
+				}
+				c.wantFile(other)
+			})
+		}
+	}
+}
+
+// A node that was thought dead may store a fragment when all is over.
+func TestALateFragmentIsRemovedByWhoeverFindsIt(t *testing.T) {
+	opts := bucket(t)
+	zombie, n := startNode(t, opts), startNode(t, opts)
+	c := begunOn(t, n)
+	if _, err := zombie.Get(t.Context(), c.id); err != nil {
+		t.Fatal(err)
+	}
+	c.send(whole)
+	c.finish()
+	late := storage.Chunk{Offset: 10, Length: 500, Body: bytes.NewReader(c.data[10:510])}
+	known, err := zombie.store.Load(t.Context(), c.id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	known.Finished, known.Received = false, ranges.Set{} // as it was once
+	if err := zombie.store.Write(t.Context(), known, late, func(p storage.Piece) storage.Upload {
+		known.Add(p)
+		return known.Clone()
+	}); err != nil {
+		t.Errorf("write: %v", err)
+	}
+	if seen, err := n.store.traces(t.Context(), c.id); err != nil || len(seen.fragments) != 1 {
+		t.Fatalf("%d fragments came late, want 1; %v", len(seen.fragments), err)
+	}
+	c.wantFile(startNode(t, opts))
+	wantOnly(t, n.store, n.store.fileKey(known.Record))
+}
+
+// A hook that is asked before the finish must find that there is no file yet.
+func TestNothingIsAFileBeforeItIsFinishedIfItIsHeld(t *testing.T) {
+	opts := bucket(t)
+	opts.Hold = true
+	for _, size := range []int64{1, 200_000, minPart, threeCells} {
+		store := mustOpen(t, opts)
+		data := storagetest.Content(1, size)
+		rec := storage.Record{ID: storage.NewID(), Size: size, Created: time.Now().UTC()}
+		if err := store.Create(t.Context(), rec); err != nil {
+			t.Fatal(err)
+		}
+		up := storage.Upload{Record: rec}
+		chunk := storage.Chunk{Length: size, Body: bytes.NewReader(data)}
+		if err := store.Write(t.Context(), up.Clone(), chunk, func(p storage.Piece) storage.Upload {
+			up.Add(p)
+			return up.Clone()
+		}); err != nil {
+			t.Fatalf("write: %v", err)
+		}
+		if now, err := store.Load(t.Context(), rec.ID); err != nil || now.Finished || !now.Complete() {
+			t.Errorf("%d bytes: %v, finished %v, %v is there", size, err, now.Finished, now.Received)
+		}
+		if err := store.Finish(t.Context(), up); err != nil {
+			t.Errorf("finish: %v", err)
+		}
+		wantContent(t, store, up, data)
+	}
+}
+
+func wantContent(t *testing.T, s *Store, up storage.Upload, data []byte) {
+	t.Helper()
+	file, err := s.Open(context.Background(), up, 0)
+	if err != nil {
+		t.Fatalf("open: %v", err)
+	}
+	defer file.Close()
+	if got, err := io.ReadAll(file); err != nil || !bytes.Equal(got, data) {
+		t.Errorf("%d of %d bytes are right, %v", len(got), len(data), err)
+	}
+}
