@@ -36,6 +36,8 @@ type Config struct {
 	Data string `name:"data" group:"Storage:" default:"./data" placeholder:"DIR" help:"Directory that holds the uploads. It is made if missing, and used by one process at a time."`
 	// Sync tells to acknowledge nothing before it is on the disk.
 	Sync bool `name:"sync" group:"Storage:" default:"true" negatable:"" help:"Acknowledge bytes only once they are on the disk. With --no-sync a crash or kill of holdfast still loses nothing, but a power loss may lose acknowledged bytes."`
+	// KeyTemplate is the name of a finished file in the store.
+	KeyTemplate KeyTemplate `name:"key-template" group:"Storage:" placeholder:"TEXT" help:"Name of a finished file below --data or --s3-prefix, such as videos/{year}/{id}{ext}; also {filename}, {owner}, {month}, {day}. Empty is {id}."`
 
 	// S3Bucket is the bucket that holds the uploads instead of Data, if set. The
 	// credentials are found as the AWS SDKs find them.
@@ -58,6 +60,11 @@ type Config struct {
 	S3Encryption string `name:"s3-encryption" group:"S3 and Redis:" placeholder:"AES256|aws:kms" help:"Server-side encryption of the files. Empty is the bucket's default."`
 	// S3EncryptionKey is the KMS key of S3Encryption.
 	S3EncryptionKey string `name:"s3-encryption-key" group:"S3 and Redis:" placeholder:"ID" help:"KMS key for --s3-encryption aws:kms."`
+	// S3LinkFor is how long a link to S3 is valid by which clients download; 0 sends
+	// downloads through holdfast.
+	S3LinkFor time.Duration `name:"s3-link-for" group:"S3 and Redis:" default:"0" placeholder:"TIME" help:"Answer downloads with a redirect to S3, signed and valid for this long, so that no byte comes through holdfast. 0 does not."`
+	// S3PublicEndpoint is the URL at which clients find S3.
+	S3PublicEndpoint string `name:"s3-public-endpoint" group:"S3 and Redis:" placeholder:"URL" help:"Where clients find S3, for --s3-link-for, if it is not where holdfast does."`
 	// MemoryBudget bounds the bytes of uploads that are held in memory on their way
 	// to S3.
 	MemoryBudget Size `name:"memory-budget" group:"S3 and Redis:" default:"256MiB" placeholder:"SIZE" help:"How many bytes of uploads are held in memory at most on their way to S3. What is beyond goes through temporary files."`

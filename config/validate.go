@@ -50,6 +50,13 @@ func (c *Config) validateS3(refuse func(flag string, err error)) {
 	if c.S3Endpoint != "" {
 		refuse("s3-endpoint", checkURL(c.S3Endpoint, "http", "https"))
 	}
+	if c.S3PublicEndpoint != "" {
+		refuse("s3-public-endpoint", checkURL(c.S3PublicEndpoint, "http", "https"))
+	}
+	refuse("s3-link-for", checkDuration(c.S3LinkFor, 0))
+	if c.S3LinkFor > 7*24*time.Hour {
+		refuse("s3-link-for", fmt.Errorf("%s is too long: S3 allows 168h", c.S3LinkFor))
+	}
 	if c.Redis != "" {
 		refuse("redis", checkURL(c.Redis, "redis", "rediss", "unix"))
 	}

@@ -11,8 +11,19 @@ import (
 // ServeFile answers a GET or HEAD with the file of a finished upload, in full or
 // in the ranges asked for, with the conditions of RFC 9110, section 13. A
 // browser is told to save it, never to show it: whoever uploaded it must not
-// run scripts in the server's origin.
+// run scripts in the server's origin. Where the store wants it so, a GET is sent to
+// where the file lies.
 func ServeFile(w http.ResponseWriter, r *http.Request, uploads *storage.Uploads, up storage.Upload, idle time.Duration) error {
+	if r.Method == http.MethodGet {
+		link, err := uploads.Link(r.Context(), up)
+		if err != nil {
+			return err
+		}
+		if link != "" {
+			redirect(w, link)
+			return nil
+		}
+	}
 	file, err := uploads.Open(r.Context(), up)
 	if err != nil {
 		return err
@@ -26,6 +37,15 @@ func ServeFile(w http.ResponseWriter, r *http.Request, uploads *storage.Uploads,
 	h.Set("ETag", fmt.Sprintf(`"%s-%x"`, up.ID, up.Created.UnixNano()))
 	http.ServeContent(&patientWriter{w, http.NewResponseController(w), idle}, r, "", up.Touched, file)
 	return nil
+}
+
+// redirect sends the client to a link that is a secret, and does not last.
+func redirect(w http.ResponseWriter, link string) {
+	h := w.Header()
+	h.Set("Location", link)
+	h.Set("Cache-Control", "no-store")
+	h.Set("Referrer-Policy", "no-referrer")
+	w.WriteHeader(http.StatusTemporaryRedirect)
 }
 
 // patientWriter gives a client that takes a file its time, as long as it takes

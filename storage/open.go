@@ -28,6 +28,16 @@ func (u *Uploads) Open(ctx context.Context, up Upload) (*File, error) {
 	return &File{ctx: ctx, store: u.store, up: up}, nil
 }
 
+// Link returns a URL at which the file of a finished upload can be had for a while,
+// "" if it is to be had here only.
+func (u *Uploads) Link(ctx context.Context, up Upload) (string, error) {
+	l, ok := u.store.(Linker)
+	if !ok || !up.Finished {
+		return "", nil
+	}
+	return l.Link(ctx, up)
+}
+
 // Read implements io.Reader.
 func (f *File) Read(p []byte) (int, error) {
 	if f.offset >= f.up.Size {

@@ -91,6 +91,13 @@ type Cleaner interface {
 	Clean(ctx context.Context, before time.Time) error
 }
 
+// Linker is a Store that can let a client fetch a file from where it lies.
+type Linker interface {
+	// Link returns a URL at which whoever has it can GET the file of a finished upload
+	// for a while, "" if that is not wanted.
+	Link(ctx context.Context, up Upload) (string, error)
+}
+
 // Checker is a Store that can tell whether it would take a write now.
 type Checker interface {
 	// Check returns nil if uploads can be stored.

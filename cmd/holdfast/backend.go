@@ -47,7 +47,7 @@ func openS3(cfg config.Config) (backend, error) {
 		Bucket: cfg.S3Bucket, Endpoint: cfg.S3Endpoint, Region: cfg.S3Region, PathStyle: cfg.S3PathStyle,
 		Prefix: cfg.S3Prefix, CreateBucket: cfg.S3CreateBucket, NoChecksums: !cfg.S3Checksums,
 		StorageClass: cfg.S3StorageClass, Encryption: cfg.S3Encryption, EncryptionKey: cfg.S3EncryptionKey,
-		Memory: int64(cfg.MemoryBudget),
+		LinkFor: cfg.S3LinkFor, PublicEndpoint: cfg.S3PublicEndpoint, Memory: int64(cfg.MemoryBudget),
 	})
 	if err != nil {
 		return backend{}, fmt.Errorf("open the store: %w", err)

@@ -31,7 +31,10 @@ type Server struct {
 // Open opens the store and listens. Connections are served from Run on.
 func Open(cfg config.Config, log *slog.Logger) (*Server, error) {
 	s := &Server{cfg: cfg, log: log, stopper: hooks.NewStopper()}
-	var err error
+	name, err := nameFiles(cfg.KeyTemplate)
+	if err != nil {
+		return nil, err
+	}
 	if s.backend, err = openBackend(cfg, log); err != nil {
 		return nil, err
 	}
@@ -39,6 +42,7 @@ func Open(cfg config.Config, log *slog.Logger) (*Server, error) {
 		MaxSize:     int64(cfg.MaxSize),
 		ExpireAfter: cfg.ExpireAfter,
 		Notify:      logEvents(log),
+		Admit:       inTurn(name),
 		Log:         log,
 	})
 	if s.http, err = s.newHTTP(); err == nil {

@@ -48,6 +48,10 @@ type Options struct {
 	// Hold lets no file come to be before Finish is called, not even that of an upload
 	// which could be put at once.
 	Hold bool
+	// LinkFor is for how long the links that Link makes are valid; 0 makes none.
+	LinkFor time.Duration
+	// PublicEndpoint is Endpoint as clients reach it, for Link; "" is the same.
+	PublicEndpoint string
 	// Memory is how many bytes of all uploads together are held in memory; what is
 	// beyond goes to temporary files.
 	Memory int64
@@ -88,6 +92,7 @@ var (
 	_ storage.Cleaner  = (*Store)(nil)
 	_ storage.Checker  = (*Store)(nil)
 	_ storage.Concater = (*Store)(nil)
+	_ storage.Linker   = (*Store)(nil)
 )
 
 // Open returns the store in a bucket, after it has seen that the bucket is there.

@@ -1,5 +1,3 @@
-//go:build cluster
-
 // Package cluster drives several real nodes over one S3 and one Redis server,
 // behind a balancer that sends every request to another of them: what must hold
 // when nodes, Redis and single S3 requests are lost while clients go on.

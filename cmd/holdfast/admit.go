@@ -1,0 +1,43 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/holdfast-upload/holdfast/config"
+	"github.com/holdfast-upload/holdfast/storage"
+)
+
+// admit is a rule for uploads that are to be created: it may change the record, or
+// refuse it.
+type admit func(context.Context, *storage.Record) error
+
+// inTurn is the rule that all of rules apply, in their order.
+func inTurn(rules ...admit) admit {
+	return func(ctx context.Context, rec *storage.Record) error {
+		for _, rule := range rules {
+			if err := rule(ctx, rec); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+// nameFiles gives each upload the key that a template says, but for those that exist
+// only to be concatenated, and those that have one.
+func nameFiles(template config.KeyTemplate) (admit, error) {
+	sample := template.Key(config.File{ID: "id", Name: "name.mp4", Owner: "owner", Creation: time.Now()})
+	if template != "" {
+		if err := storage.CheckKey(sample); err != nil {
+			return nil, fmt.Errorf("--key-template: %w", err)
+		}
+	}
+	return func(_ context.Context, rec *storage.Record) error {
+		if rec.Key == "" && !rec.Partial {
+			rec.Key = template.Key(config.File{ID: rec.ID, Name: rec.Filename(), Owner: rec.Owner, Creation: time.Now()})
+		}
+		return nil
+	}, nil
+}

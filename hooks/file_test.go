@@ -1,0 +1,54 @@
+package hooks_test
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/holdfast-upload/holdfast/hooks"
+	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/storagetest"
+)
+
+// linked is a store that lets clients fetch files elsewhere.
+type linked struct{ *storagetest.Memory }
+
+func (linked) Link(_ context.Context, up storage.Upload) (string, error) {
+	return "https://s3.example/" + up.ID + "?signature=x", nil
+}
+
+func TestADownloadIsSentToWhereTheFileLies(t *testing.T) {
+	uploads := storage.New(linked{storagetest.NewMemory(10)}, new(storage.LocalLocker), new(storage.LocalIndex), storage.Options{Log: slog.New(slog.DiscardHandler)})
+	if _, err := uploads.Create(t.Context(), storage.Record{ID: "it", Size: 3}); err != nil {
+		t.Fatal(err)
+	}
+	up, err := uploads.Write(t.Context(), "it", 0, bytes.NewReader([]byte("abc")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for method, want := range map[string]int{http.MethodGet: http.StatusTemporaryRedirect, http.MethodHead: http.StatusOK} {
+		w := httptest.NewRecorder()
+		if err := hooks.ServeFile(w, httptest.NewRequest(method, "/files/it", nil), uploads, up, time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		if w.Code != want {
+			t.Errorf("%s: %d, want %d", method, w.Code, want)
+		}
+		if h := w.Header(); method == http.MethodGet && (h.Get("Location") != "https://s3.example/it?signature=x" || h.Get("Cache-Control") != "no-store") {
+			t.Errorf("%s: %v", method, h)
+		}
+	}
+}
+
+// An error that may pass is one, whatever its cause is called.
+func TestWhatMayPassIsNeverAConflict(t *testing.T) {
+	r := httptest.NewRequest(http.MethodHead, "/files/it", nil)
+	err := storage.Unavailable("finish", "it", storage.ErrIncomplete)
+	if p := hooks.Explain(r, slog.New(slog.DiscardHandler), err); p.Status != http.StatusServiceUnavailable || !p.Retry() {
+		t.Errorf("%v: %+v", err, p)
+	}
+}

@@ -1,0 +1,69 @@
+package s3
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/ranges"
+	"github.com/holdfast-upload/holdfast/storage/storagetest"
+)
+
+func TestLinkLeadsToTheFileForAWhile(t *testing.T) {
+	opts := bucket(t)
+	opts.LinkFor = 2 * time.Second
+	n := startNode(t, opts)
+	c := &phone{t: t, node: n, data: storagetest.Content(1, 1000)}
+	c.create(storage.Record{Size: 1000, Key: "videos/ä b.html", Metadata: map[string]string{"filename": "ä b.html", "filetype": "text/html"}})
+	c.send(ranges.Of(0, 1000))
+	up, err := n.Get(t.Context(), c.id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	link, err := n.Link(t.Context(), up)
+	if err != nil {
+		t.Fatalf("link: %v", err)
+	}
+	answer, text := get(t, link)
+	if answer.StatusCode != http.StatusOK || text != string(c.data) {
+		t.Errorf("get %s: %s, %d bytes", link, answer.Status, len(text))
+	}
+	if d := answer.Header.Get("Content-Disposition"); !strings.HasPrefix(d, "attachment") {
+		t.Errorf("Content-Disposition %q: a browser would show it", d)
+	}
+	time.Sleep(3 * time.Second)
+	if answer, _ := get(t, link); answer.StatusCode != http.StatusForbidden {
+		t.Errorf("get when the time is over: %s", answer.Status)
+	}
+}
+
+func TestLinkIsMadeForWhereClientsFindS3(t *testing.T) {
+	opts := bucket(t)
+	opts.LinkFor, opts.PublicEndpoint = time.Minute, "https://files.example:8443"
+	up := storage.Upload{Record: storage.Record{ID: "it", Size: 1}, Finished: true}
+	link, err := mustOpen(t, opts).Link(t.Context(), up)
+	if err != nil || !strings.HasPrefix(link, "https://files.example:8443/"+opts.Bucket+"/it?") {
+		t.Errorf("link %s, %v", link, err)
+	}
+	opts.LinkFor = 0
+	if link, err := mustOpen(t, opts).Link(t.Context(), up); link != "" || err != nil {
+		t.Errorf("a link that nobody wanted: %s, %v", link, err)
+	}
+}
+
+func get(t *testing.T, url string) (*http.Response, string) {
+	t.Helper()
+	answer, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer, string(text)
+}
