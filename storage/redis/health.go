@@ -24,6 +24,7 @@ type health struct {
 
 	mu    sync.Mutex
 	cause error           // why Redis counts as down, nil if it does not
+	back  time.Time       // when it was last found to be back
 	due   map[string]call // what to do first when it is back, by key
 }
 
@@ -45,6 +46,18 @@ func (h *health) down() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.cause
+}
+
+// doubtAfter is for how long, in multiples of every, what Redis says is not believed
+// after it was found to be back: until all nodes have found that and made up for what
+// they could not tell it.
+const doubtAfter = 3
+
+// doubtful tells whether what Redis says may lack what other nodes have stored.
+func (h *health) doubtful() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return !h.back.IsZero() && time.Since(h.back) < doubtAfter*h.every
 }
 
 // enter returns nil if a call may be made now.
@@ -104,7 +117,7 @@ func (r *Redis) recovered(id string) bool {
 		due := h.due
 		h.due = map[string]call{}
 		if len(due) == 0 {
-			h.cause = nil
+			h.cause, h.back = nil, time.Now()
 			r.opts.Log.Info("Redis answers again") // before anybody can find it down once more
 			h.mu.Unlock()
 			return true
@@ -131,6 +144,21 @@ func (r *Redis) doDue(due map[string]call) (err error) {
 		}
 	}
 	return err
+}
+
+// beat asks Redis for something every now and then, so that a node on which nothing
+// happens finds out as others do when Redis is down.
+func (r *Redis) beat() {
+	tick := time.NewTicker(r.opts.timeout)
+	defer tick.Stop()
+	for {
+		select {
+		case <-r.health.done.Done():
+			return
+		case <-tick.C:
+			_ = r.Check(r.health.done) // a failure is noted
+		}
+	}
 }
 
 var probeScript = redis.NewScript(`return redis.call("SET", KEYS[1], "1", "PX", 1000)`)

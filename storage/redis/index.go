@@ -35,7 +35,9 @@ const beginTTL = time.Minute
 // A range is its start and its end, half-open, in 16 hexadecimal digits each.
 //
 // What Redis could not be told is made up for when it answers again, before it is
-// asked anything else: it forgets the uploads of which it missed something.
+// asked anything else: it forgets the uploads of which it missed something. For some
+// seconds more nothing that it says is believed, for other nodes may find later that it
+// is back.
 type Index struct{ *Redis }
 
 var _ storage.Index = (*Index)(nil)
@@ -76,7 +78,7 @@ func (x *Index) Put(ctx context.Context, begun string, up storage.Upload) (stora
 
 // Add implements storage.Index.
 func (x *Index) Add(ctx context.Context, id string, p storage.Piece) (storage.Upload, error) {
-	return x.tell(ctx, call{script: addScript, id: id, names: stateKeys[:1],
+	return x.tell(ctx, call{script: addScript, id: id, names: stateKeys[:1], urgent: true,
 		args: []any{x.opts.StateTTL.Milliseconds(), time.Now().UnixMilli(), rangeText(p.Range), p.Name, p.Tag}})
 }
 
@@ -101,6 +103,9 @@ func (x *Index) tell(ctx context.Context, c call) (storage.Upload, error) {
 // ask makes a call that returns the state of an upload.
 func (x *Index) ask(ctx context.Context, c call) (storage.Upload, error) {
 	reply, err := x.run(ctx, c)
+	if err == nil && x.health.doubtful() {
+		err = storage.Unavailable("believe Redis about", c.id, errDoubtful)
+	}
 	if err != nil {
 		return storage.Upload{}, err
 	}
@@ -152,6 +157,8 @@ func parseSet(text string) (set ranges.Set, err error) {
 	}
 	return set, err
 }
+
+var errDoubtful = errors.New("it was down a moment ago")
 
 func rangeText(r ranges.Range) string { return fmt.Sprintf("%016x%016x", r.Start, r.End) }
 

@@ -83,7 +83,7 @@ func TestNodesGoOnWithoutRedis(t *testing.T) {
 			c.down(s)
 			within(t, 3*time.Second, "the first to find out", func() { nodes[1].wantNothing(t, "it") })
 			within(t, 3*time.Second, "the second to find out", func() { nodes[0].wantNothing(t, "it") })
-			within(t, 5*time.Second, "100 rounds without Redis", func() {
+			within(t, 15*time.Second, "100 rounds without Redis", func() {
 				for range 100 {
 					nodes[1].wantNothing(t, "it")
 					unlock, _ := nodes[1].lock(t, "it")
@@ -97,6 +97,12 @@ func TestNodesGoOnWithoutRedis(t *testing.T) {
 			for _, n := range nodes {
 				eventually(t, 10*time.Second, "Redis is used again", func() bool { return n.Check(t.Context()) == nil })
 				n.log.want(t, 1, 1)
+				if _, err := n.tryPut(t, upload("it")); err == nil {
+					t.Error("Redis is believed at once")
+				}
+			}
+			for _, n := range nodes {
+				eventually(t, 10*time.Second, "Redis is believed again", func() bool { return !n.health.doubtful() })
 			}
 			nodes[0].put(t, upload("it"))
 			nodes[1].wantOffset(t, "it", 0)
@@ -231,6 +237,32 @@ func TestAllPutsAreTakenThatWereLoadedWhileNothingWasForgotten(t *testing.T) {
 		n.add(t, "it", int64(10*i), 10)
 	}
 	nodes[0].wantOffset(t, "it", 20)
+}
+
+// Redis is back, and one node has noticed while another has not, and acknowledges a
+// piece: what the first has loaded before must not count any more.
+func TestANodeThatMissedRedisComingBackHidesNothingFromTheOthers(t *testing.T) {
+	t.Parallel()
+	s := servers.Redis(t)
+	n, other := newNode(t, Options{URL: s.URL("redis")}), newNode(t, Options{URL: s.URL("redis")})
+	n.health.every = time.Hour // it does not look whether Redis is back
+	s.Kill()
+	n.wantNothing(t, "it")
+	s.Start()
+	begun, err := other.index.Begin(t.Context(), "it")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := other.index.Put(t.Context(), begun, upload("it")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := n.index.Add(t.Context(), "it", storage.Piece{Range: ranges.Of(0, 10)}); err == nil {
+		t.Error("add: no error, though this node believes that Redis is down")
+	}
+	other.wantOffset(t, "it", -1)
+	if _, err := other.index.Put(t.Context(), begun, upload("it")); err == nil {
+		t.Error("what was loaded before the piece was added was put")
+	}
 }
 
 // A range that was reported must not be missing from what the index says later.

@@ -80,6 +80,7 @@ func Connect(opts Options) (*Redis, error) {
 	}
 	r := &Redis{client: client, opts: opts}
 	r.health.init()
+	r.health.bg.Go(r.beat)
 	return r, nil
 }
 
@@ -97,6 +98,8 @@ type call struct {
 	args   []any
 	// instead is what to do once Redis answers again, if this could not be done.
 	instead *call
+	// urgent is an instead that must be tried before the caller goes on.
+	urgent bool
 }
 
 // key names a key of an upload. The tag in braces is not empty whatever the id.
@@ -113,19 +116,39 @@ func (r *Redis) run(ctx context.Context, c call) (any, error) {
 			return reply, nil
 		}
 		r.failed(c, err)
+	} else if c.urgent {
+		r.insist(*c.instead)
 	}
 	return nil, storage.Unavailable("ask Redis about", c.id, err)
+}
+
+// insist makes a call though Redis is believed to be down, on a connection of its own:
+// Redis may be back, and other nodes rely on it, before this one has noticed. If it is
+// not there now, nobody can rely on what it was told before.
+func (r *Redis) insist(c call) {
+	client, err := open(r.opts.URL, r.opts.timeout/10)
+	if err != nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), r.opts.timeout/10)
+	defer cancel()
+	_, _ = r.execOn(ctx, client, c) // or else it is done when Redis is back
+	_ = client.Close()
 }
 
 // exec makes a call, whatever is known of Redis.
 func (r *Redis) exec(ctx context.Context, c call) (any, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.opts.timeout)
 	defer cancel()
+	return r.execOn(ctx, r.client, c)
+}
+
+func (r *Redis) execOn(ctx context.Context, client redis.UniversalClient, c call) (any, error) {
 	keys := make([]string, len(c.names))
 	for i, name := range c.names {
 		keys[i] = r.key(c.id, name)
 	}
-	reply, err := c.script.Run(ctx, r.client, keys, c.args...).Result()
+	reply, err := c.script.Run(ctx, client, keys, c.args...).Result()
 	if errors.Is(err, redis.Nil) {
 		return nil, nil
 	}

@@ -89,6 +89,10 @@ func cluster(t *testing.T, n int) (url string) {
 			if !strings.Contains(info, "cluster_state:ok") || !strings.Contains(info, "cluster_known_nodes:"+strconv.Itoa(n)) {
 				return false
 			}
+			// A word said on one server reaches the others over a link to each and from each.
+			if links, err := c.ClusterLinks(t.Context()).Result(); err != nil || len(links) != 2*(n-1) {
+				return false
+			}
 		}
 		return true
 	})

@@ -14,6 +14,10 @@ import (
 // blockSize is the unit in which memory is given out.
 const blockSize = 256 << 10
 
+// slabBlocks is how many blocks are asked of the system at once. It gives memory when
+// that is first used.
+const slabBlocks = 64
+
 // scratchSize is how much a buffer in a file reads at once.
 const scratchSize = 32 << 10
 
@@ -21,7 +25,8 @@ const scratchSize = 32 << 10
 // goes to temporary files. Blocks that are given back are kept for the next.
 type budget struct {
 	mu   sync.Mutex
-	left int // blocks that may still be made
+	left int    // blocks that may still be made
+	slab []byte // what the next ones are made of
 	free [][]byte
 
 	reclaim func() bool // makes blocks come back that nobody needs, if there are any
@@ -52,8 +57,13 @@ func (b *budget) tryTake() []byte {
 	if b.left == 0 {
 		return nil
 	}
+	if len(b.slab) == 0 {
+		b.slab = newSlab(min(b.left, slabBlocks) * blockSize)
+	}
+	block := b.slab[:blockSize:blockSize]
+	b.slab = b.slab[blockSize:]
 	b.left--
-	return make([]byte, blockSize)
+	return block
 }
 
 func (b *budget) give(blocks [][]byte) {
