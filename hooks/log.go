@@ -103,14 +103,15 @@ func (x *watching) end() {
 	if x.status == 0 && x.returned {
 		x.status = http.StatusOK // as net/http answers for a handler that says nothing
 	}
-	took, outcome := time.Since(x.began), x.outcome()
+	took := time.Since(x.began)
 	x.meter.End(x.r.Method, x.status, took)
 	s := x.seen
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	outcome := x.outcome()
 	endSpan(x.span, x.status, s.id, outcome, x.body.n)
 	fields := []slog.Attr{
-		slog.String("id", s.id), slog.String("door", s.door), slog.String("method", x.r.Method), slog.String("path", short(x.r.URL.Path, 256)),
+		slog.String("id", s.id), slog.String("door", s.door), slog.String("method", short(x.r.Method, 32)), slog.String("path", short(x.r.URL.Path, 256)),
 		slog.String("range", short(byteRange(x.r.Header), 64)), slog.String("offset", short(x.r.Header.Get("Upload-Offset"), 32)),
 		slog.Int64("received", x.body.n), slog.Int64("served", x.served), slog.Int("status", x.status), slog.String("outcome", outcome),
 		slog.Duration("took", took), slog.Duration("waited", s.waited), slog.String("client", x.r.RemoteAddr),
@@ -135,22 +136,23 @@ func byteRange(h http.Header) string {
 	return h.Get("Range")
 }
 
-// outcome says in a word or two how the request ended.
+// outcome says in a word or two how the request ended. The caller holds the lock of
+// what was seen.
 func (x *watching) outcome() string {
 	switch {
 	case x.status == http.StatusLocked:
 		return "locked"
-	case x.status >= 400 && x.status < 500:
+	case x.status >= 400 && x.status < 500 && (x.seen.why != "" || !x.body.broke()):
 		return "refused"
-	case x.body.err != nil && x.body.err != io.EOF:
+	case x.body.broke():
 		return "broke off"
 	case x.status >= 500 || !x.returned:
 		return "failed"
-	case x.seen.happened() != "":
-		return x.seen.happened()
-	case x.body.n > 0:
+	case x.body.n > 0 && x.seen.event == storage.Created, x.body.n > 0 && x.seen.event == "":
 		return "stored"
-	case x.r.Method == http.MethodGet:
+	case x.seen.event != "":
+		return string(x.seen.event)
+	case x.r.Method == http.MethodGet && x.status < 300:
 		return "served"
 	}
 	return "answered"
@@ -166,6 +168,9 @@ type watchedBody struct {
 	n     int64
 	err   error
 }
+
+// broke tells whether the body ended before it should have.
+func (b *watchedBody) broke() bool { return b.err != nil && b.err != io.EOF }
 
 // Read implements io.Reader.
 func (b *watchedBody) Read(p []byte) (int, error) {

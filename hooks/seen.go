@@ -58,13 +58,6 @@ func (s *Seen) Event(e storage.Event) {
 	}
 }
 
-// happened is the last event of the request, "" if there was none.
-func (s *Seen) happened() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return string(s.event)
-}
-
 // failed says by which code of a Problem the request failed.
 func (s *Seen) failed(code string) {
 	s.mu.Lock()

@@ -3,6 +3,8 @@ package hooks
 import (
 	"context"
 	"net/http"
+	"slices"
+	"strings"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
@@ -22,12 +24,13 @@ func (o Options) startSpan(r *http.Request, door, id string) (context.Context, t
 	if o.URLs.TrustForwarded {
 		ctx = propagation.TraceContext{}.Extract(ctx, propagation.HeaderCarrier(r.Header))
 	}
-	name := r.Method
-	if door != "" {
-		name += " " + door
+	method := r.Method
+	if !slices.Contains(strings.Split(allowed, ", "), method) {
+		method = "_OTHER" // as the conventions have it: clients may invent some
 	}
+	name := strings.TrimSpace(method + " " + door)
 	ctx, span := o.Tracer.Start(ctx, name, trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(
-		attribute.String("http.request.method", r.Method), attribute.String("holdfast.door", door)))
+		attribute.String("http.request.method", method), attribute.String("holdfast.door", door)))
 	return spans.Of(ctx, id), span
 }
 

@@ -20,11 +20,8 @@ type Kinder interface {
 	Kind(p storage.Piece) string
 }
 
-// Store returns inner, measured. It has those of the optional abilities that inner
-// has.
-func (m *Metrics) Store(inner storage.Store) storage.Store {
-	return withAbilities(&store{inner, m}, inner)
-}
+// Store returns inner, measured, with the abilities that it has.
+func (m *Metrics) Store(inner storage.Store) storage.Store { return &store{inner, m} }
 
 // Create implements storage.Store.
 func (s *store) Create(ctx context.Context, rec storage.Record) error {
