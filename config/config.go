@@ -27,8 +27,8 @@ type Config struct {
 	// TLSKey is the PEM file of TLSCert's private key.
 	TLSKey string `name:"tls-key" group:"Listening:" placeholder:"FILE" help:"PEM file of the private key. Needs --tls-cert."`
 	// ForwardedHeaders tells to build upload URLs from X-Forwarded-Host,
-	// X-Forwarded-Proto and Forwarded.
-	ForwardedHeaders bool `name:"forwarded-headers" group:"Listening:" default:"true" negatable:"" help:"Believe X-Forwarded-Host, X-Forwarded-Proto and Forwarded when building the URL of an upload. Turn off if clients connect without a proxy."`
+	// X-Forwarded-Proto and Forwarded, and to go on with the trace in traceparent.
+	ForwardedHeaders bool `name:"forwarded-headers" group:"Listening:" default:"true" negatable:"" help:"Believe X-Forwarded-Host, X-Forwarded-Proto and Forwarded when building the URL of an upload, and traceparent. Turn off if clients connect without a proxy."`
 	// CORSOrigins are the origins of web pages that may upload. None turns CORS off.
 	CORSOrigins []string `name:"cors-origin" group:"Listening:" default:"*" placeholder:"ORIGIN" help:"Origins whose web pages may upload, such as https://app.example.com or https://*.example.com; comma-separated, or given more than once. Empty turns CORS off."`
 
@@ -86,6 +86,15 @@ type Config struct {
 	LockTimeout time.Duration `name:"lock-timeout" group:"Uploads:" default:"20s" placeholder:"TIME" help:"How long a tus request waits for an earlier one to let go of the same upload."`
 	// SweepEvery is how often expired uploads are looked for.
 	SweepEvery time.Duration `name:"sweep-every" group:"Uploads:" default:"1m" placeholder:"TIME" help:"How often to remove what has expired and to finish what a crash left unfinished."`
+
+	// AdminListen is the TCP address of metrics and profiles, "" for none.
+	AdminListen string `name:"admin-listen" group:"Observability:" placeholder:"HOST:PORT" help:"Address at which /metrics (Prometheus) and /debug/pprof/ are found, never at --listen. Give it to nobody outside: it asks for no password. Empty turns it off."`
+	// OTLPEndpoint is the URL below which traces are sent to v1/traces, "" for none.
+	OTLPEndpoint string `name:"otlp-endpoint" group:"Observability:" placeholder:"URL" help:"OpenTelemetry collector that gets traces by OTLP over HTTP, at v1/traces below this URL: http://collector:4318. Headers that it wants are taken from OTEL_EXPORTER_OTLP_HEADERS. Empty turns tracing off."`
+	// OTLPService is the service.name in traces.
+	OTLPService string `name:"otlp-service" group:"Observability:" default:"holdfast" placeholder:"NAME" help:"Name of this service in traces."`
+	// OTLPSample is the share of requests that are traced, 0 to 1.
+	OTLPSample float64 `name:"otlp-sample" group:"Observability:" default:"1" placeholder:"RATIO" help:"Share of requests that are traced, 0 to 1. With --forwarded-headers, one that comes with a traceparent is traced if its sender says so."`
 
 	// LogFormat is "text" or "json".
 	LogFormat string `name:"log-format" group:"Logging and life cycle:" default:"text" placeholder:"text|json" help:"How log lines, which go to standard error, are written."`

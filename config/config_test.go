@@ -40,6 +40,7 @@ func TestNothingSetIsTheDefault(t *testing.T) {
 		Listen: ":8080", BasePath: "/files/", ForwardedHeaders: true, CORSOrigins: []string{"*"},
 		Data: "./data", Sync: true, S3Checksums: true, MemoryBudget: 256 << 20, RedisPrefix: "holdfast:",
 		ExpireAfter: 24 * time.Hour, IdleTimeout: time.Minute, LockTimeout: 20 * time.Second, SweepEvery: time.Minute,
+		OTLPService: "holdfast", OTLPSample: 1,
 		LogFormat: "text", LogLevel: "info", ShutdownTimeout: 30 * time.Second,
 	}
 	if got := config.Default(); !reflect.DeepEqual(got, want) {
@@ -90,6 +91,10 @@ var settings = map[string]struct {
 	"idle-timeout":     {"250ms", func(c *config.Config) { c.IdleTimeout = 250 * time.Millisecond }},
 	"lock-timeout":     {"5s", func(c *config.Config) { c.LockTimeout = 5 * time.Second }},
 	"sweep-every":      {"1h30m", func(c *config.Config) { c.SweepEvery = 90 * time.Minute }},
+	"admin-listen":     {"127.0.0.1:9090", func(c *config.Config) { c.AdminListen = "127.0.0.1:9090" }},
+	"otlp-endpoint":    {"http://collector:4318", func(c *config.Config) { c.OTLPEndpoint = "http://collector:4318" }},
+	"otlp-service":     {"uploads", func(c *config.Config) { c.OTLPService = "uploads" }},
+	"otlp-sample":      {"0.25", func(c *config.Config) { c.OTLPSample = 0.25 }},
 	"log-format":       {"json", func(c *config.Config) { c.LogFormat = "json" }},
 	"log-level":        {"debug", func(c *config.Config) { c.LogLevel = "debug" }},
 	"shutdown-timeout": {"2m", func(c *config.Config) { c.ShutdownTimeout = 2 * time.Minute }},
@@ -206,6 +211,14 @@ func TestWrongValueIsRefusedByName(t *testing.T) {
 		{"idle-timeout", "0", "more than 0"},
 		{"idle-timeout", "60", "30s"},
 		{"lock-timeout", "-5s", "more than 0"},
+		{"admin-listen", "9090", "host:port"},
+		{"otlp-endpoint", "collector:4318", "http://"},
+		{"otlp-endpoint", "grpc://collector:4317", "http://"},
+		{"otlp-service", "", "is empty"},
+		{"otlp-sample", "1.1", "0 to 1"},
+		{"otlp-sample", "-0.1", "0 to 1"},
+		{"otlp-sample", "NaN", "0 to 1"},
+		{"otlp-sample", "half", "half"},
 		{"sweep-every", "0s", "more than 0"},
 		{"log-format", "xml", "text, json"},
 		{"log-level", "loud", "debug, info, warn, error"},
@@ -294,7 +307,7 @@ func TestHelpTellsOfEverySetting(t *testing.T) {
 	defaults := map[string]string{
 		"listen": ":8080", "base-path": "/files/", "forwarded-headers": "on", "cors-origin": "*",
 		"data": "./data", "sync": "on", "max-size": "0", "expire-after": "24h", "idle-timeout": "60s",
-		"lock-timeout": "20s", "sweep-every": "1m", "log-format": "text", "log-level": "info", "shutdown-timeout": "30s",
+		"lock-timeout": "20s", "sweep-every": "1m", "otlp-service": "holdfast", "otlp-sample": "1", "log-format": "text", "log-level": "info", "shutdown-timeout": "30s",
 		"tls-cert": "", "tls-key": "",
 	}
 	for _, args := range [][]string{{"--help"}, {"-h"}, {"serve", "--help"}, {"--listen", ":1", "--help"}} {
@@ -304,7 +317,7 @@ func TestHelpTellsOfEverySetting(t *testing.T) {
 		}
 		help := w.out.String()
 		for _, text := range []string{"Usage: holdfast", "HOLDFAST_MAX_SIZE", "\nListening:\n", "\nStorage:\n", "\nUploads:\n",
-			"\nLogging and life cycle:\n", "\nExamples:\n  holdfast --listen"} {
+			"\nObservability:\n", "\nLogging and life cycle:\n", "\nExamples:\n  holdfast --listen"} {
 			if !strings.Contains(help, text) {
 				t.Errorf("%q: %q is missing", args, text)
 			}

@@ -41,6 +41,7 @@ func (c *Config) validate(name func(flag string) string) error {
 	refuse("lock-timeout", checkDuration(c.LockTimeout, 1))
 	refuse("sweep-every", checkDuration(c.SweepEvery, 1))
 	refuse("shutdown-timeout", checkDuration(c.ShutdownTimeout, 1))
+	c.validateObservability(refuse)
 	refuse("log-format", checkOneOf(c.LogFormat, "text", "json"))
 	refuse("log-level", checkOneOf(c.LogLevel, "debug", "info", "warn", "error"))
 	return errors.Join(wrong...)
@@ -65,6 +66,21 @@ func (c *Config) validateS3(refuse func(flag string, err error)) {
 	}
 	if c.MemoryBudget < 1<<20 {
 		refuse("memory-budget", fmt.Errorf("%d bytes are too few: 1MiB or more is allowed", c.MemoryBudget))
+	}
+}
+
+func (c *Config) validateObservability(refuse func(flag string, err error)) {
+	if c.AdminListen != "" {
+		refuse("admin-listen", checkAddress(c.AdminListen))
+	}
+	if c.OTLPEndpoint != "" {
+		refuse("otlp-endpoint", checkURL(c.OTLPEndpoint, "http", "https"))
+	}
+	if c.OTLPService == "" {
+		refuse("otlp-service", errors.New("is empty: traces need the name of a service"))
+	}
+	if !(c.OTLPSample >= 0 && c.OTLPSample <= 1) { // NaN is neither
+		refuse("otlp-sample", fmt.Errorf("%v is not a share from 0 to 1", c.OTLPSample))
 	}
 }
 

@@ -13,10 +13,13 @@ import (
 	"time"
 
 	"github.com/rs/cors"
+	"go.opentelemetry.io/otel/trace"
 )
 
 // Door serves one protocol.
 type Door interface {
+	// Name is what the door is called in logs and metrics: one word.
+	Name() string
 	// Claims tells whether the request speaks this door's protocol.
 	Claims(r *http.Request) bool
 	// Advertise sets the headers by which an OPTIONS answer tells of the protocol.
@@ -34,6 +37,10 @@ type Options struct {
 	LockTimeout time.Duration
 	Stopper     *Stopper
 	Log         *slog.Logger
+	// Watch measures the requests at a door, "" for those at none, if set.
+	Watch func(door string) Meter
+	// Tracer begins the trace of each request, if set.
+	Tracer trace.Tracer
 }
 
 // CORS says which web pages may use the doors from a browser.
@@ -44,22 +51,30 @@ type CORS struct {
 }
 
 // Router hands each request to the first of the doors that claims it, answers
-// OPTIONS for all of them, and logs a line for each.
-func Router(c CORS, log *slog.Logger, doors ...Door) http.Handler {
-	return logged(log, c.wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+// OPTIONS for all of them, and makes each request known.
+func Router(c CORS, o Options, doors ...Door) http.Handler {
+	return o.watched(doors, c.wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodOptions {
 			advertise(w, doors)
 			return
 		}
-		for _, door := range doors {
-			if door.Claims(r) {
-				door.ServeHTTP(w, r)
-				return
-			}
+		if door := claimant(doors, r); door != nil {
+			door.ServeHTTP(w, r)
+			return
 		}
 		w.Header().Set("Allow", allowed)
 		http.Error(w, "this method means nothing here", http.StatusMethodNotAllowed)
 	})))
+}
+
+// claimant is the door for a request, nil if there is none.
+func claimant(doors []Door, r *http.Request) Door {
+	for _, door := range doors {
+		if r.Method != http.MethodOptions && door.Claims(r) {
+			return door
+		}
+	}
+	return nil
 }
 
 const allowed = "OPTIONS, HEAD, GET, POST, PUT, PATCH, DELETE"
@@ -90,39 +105,3 @@ func (c CORS) wrap(next http.Handler) http.Handler {
 		OptionsPassthrough: true,
 	}).Handler(next)
 }
-
-// logged logs a line for each request: no header and no query, which may be secret.
-func logged(log *slog.Logger, next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		began := time.Now()
-		rec := &recorder{ResponseWriter: w}
-		defer func() {
-			log.InfoContext(r.Context(), "request", "method", r.Method, "path", r.URL.Path, "range", r.Header.Get("Content-Range"),
-				"offset", r.Header.Get("Upload-Offset"), "status", rec.status, "took", time.Since(began), "client", r.RemoteAddr)
-		}()
-		next.ServeHTTP(rec, r)
-	})
-}
-
-// recorder remembers the status of an answer.
-type recorder struct {
-	http.ResponseWriter
-	status int
-}
-
-func (w *recorder) WriteHeader(status int) {
-	if w.status == 0 {
-		w.status = status
-	}
-	w.ResponseWriter.WriteHeader(status)
-}
-
-func (w *recorder) Write(p []byte) (int, error) {
-	if w.status == 0 {
-		w.status = http.StatusOK
-	}
-	return w.ResponseWriter.Write(p)
-}
-
-// Unwrap lets http.ResponseController reach the connection.
-func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }

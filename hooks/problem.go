@@ -64,6 +64,7 @@ func Explain(r *http.Request, log *slog.Logger, err error) Problem {
 		}
 		break
 	}
+	SeenIn(r.Context()).failed(found.Code)
 	if found.Status >= 500 && !errors.Is(err, storage.ErrBody) {
 		log.ErrorContext(r.Context(), "request failed", "method", r.Method, "path", r.URL.Path, "status", found.Status, "error", err)
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"maps"
 	"time"
+
+	"github.com/holdfast-upload/holdfast/storage/spans"
 )
 
 // settle brings an upload as far as it can go without more bytes: one that is
@@ -98,7 +100,9 @@ func (u *Uploads) firstTold(id string) bool {
 // finish makes the file of an upload that has all its bytes, or can get them. It
 // believes what the index says the upload has; the store finds out if that is not
 // so.
-func (u *Uploads) finish(ctx context.Context, up Upload) (Upload, error) {
+func (u *Uploads) finish(ctx context.Context, up Upload) (_ Upload, err error) {
+	ctx, end := spans.Start(ctx, "finish", up.ID)
+	defer func() { end(err) }()
 	if !up.Complete() && len(up.Parts) > 0 {
 		return u.concatenate(ctx, up)
 	}
@@ -109,7 +113,7 @@ func (u *Uploads) finish(ctx context.Context, up Upload) (Upload, error) {
 	if err := u.accepted(ctx, up); err != nil {
 		return up, err
 	}
-	err := u.store.Finish(ctx, up)
+	err = u.store.Finish(ctx, up)
 	if errors.Is(err, ErrIncomplete) {
 		u.drop(ctx, up.ID)
 		return up, Unavailable("finish", up.ID, err)

@@ -64,7 +64,12 @@ func (s *sweeper) sweepAlone(ctx context.Context, wait time.Duration) error {
 		return nil // another node is at it
 	}
 	defer unlock()
-	return s.sweep(ctx)
+	began := time.Now()
+	err = s.sweep(ctx)
+	if swept := s.uploads.opts.Swept; swept != nil && ctx.Err() == nil {
+		swept(time.Since(began), err)
+	}
+	return err
 }
 
 func (s *sweeper) sweep(ctx context.Context) error {

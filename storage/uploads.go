@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/singleflight"
+
+	"github.com/holdfast-upload/holdfast/storage/spans"
 )
 
 // MaxRanges is how many separate ranges an upload may consist of while it is
@@ -46,6 +48,8 @@ type Options struct {
 	// whoever sent the last byte gets its error, and whoever looks at the upload next
 	// has it asked again. It may be asked by several processes at once.
 	Accept func(ctx context.Context, up Upload) error
+	// Swept is told, if set, how long each sweep of Run took, and what went wrong.
+	Swept func(took time.Duration, err error)
 
 	// Now is the clock, time.Now if nil.
 	Now func() time.Time
@@ -94,11 +98,13 @@ func (u *Uploads) ExpireAfter() time.Duration { return u.opts.ExpireAfter }
 // Errors: ErrBadID, ErrBadRequest (a negative size, a part of itself), ErrTooLarge,
 // ErrExists, ErrGone (an upload of that id was deleted not long ago), transient ones,
 // and whatever Options.Admit returns.
-func (u *Uploads) Create(ctx context.Context, rec Record) (Upload, error) {
-	rec, err := u.admitted(ctx, rec)
-	if err != nil {
+func (u *Uploads) Create(ctx context.Context, rec Record) (_ Upload, err error) {
+	ctx, end := spans.Start(ctx, "create", rec.ID)
+	defer func() { end(err) }()
+	if rec, err = u.admitted(ctx, rec); err != nil {
 		return Upload{}, err
 	}
+	ctx = spans.Of(ctx, rec.ID)
 	begun, beginErr := u.index.Begin(ctx, rec.ID)
 	rec.Created = u.opts.Now().UTC()
 	if err := u.store.Create(ctx, rec); err != nil {

@@ -8,6 +8,7 @@ import (
 	"math"
 
 	"github.com/holdfast-upload/holdfast/storage/ranges"
+	"github.com/holdfast-upload/holdfast/storage/spans"
 )
 
 // Write stores what src yields from offset on, and returns the upload as it is
@@ -21,7 +22,9 @@ import (
 // all of src stored.
 //
 // Other errors: those of Get, ErrScattered.
-func (u *Uploads) Write(ctx context.Context, id string, offset int64, src io.Reader) (Upload, error) {
+func (u *Uploads) Write(ctx context.Context, id string, offset int64, src io.Reader) (_ Upload, err error) {
+	ctx, end := spans.Start(ctx, "write", id)
+	defer func() { end(err) }()
 	up, err := u.permitted(ctx, id)
 	if err != nil {
 		return Upload{}, err

@@ -17,9 +17,9 @@ const module = "github.com/holdfast-upload/holdfast"
 // and never between two of one floor. A name that ends with "/" stands for all
 // that lie below it.
 var floors = [][]string{
-	{"storage/ranges", "config"},
+	{"storage/ranges", "storage/spans", "config"},
 	{"storage"},
-	{"storage/"}, // the drivers: only cmd and tests import them
+	{"storage/"}, // the drivers, and what measures them: only cmd and tests import them
 	{"hooks"},
 	{"hooks/"}, // the doors
 	{"cmd/"},
@@ -138,18 +138,20 @@ func TestImportsThatBreakTheFloorsAreFound(t *testing.T) {
 	t.Parallel()
 	const handler = tusd + "/v2/pkg/handler"
 	wrong := map[string]goPackage{
-		"up":                        {ImportPath: module + "/storage", Imports: []string{module + "/hooks"}},
-		"from a leaf":               {ImportPath: module + "/storage/ranges", Imports: []string{module + "/storage"}},
-		"from a leaf to another":    {ImportPath: module + "/storage/ranges", Imports: []string{module + "/config"}},
-		"from the core to a driver": {ImportPath: module + "/storage", Imports: []string{module + "/storage/disk"}},
-		"from a door to a driver":   {ImportPath: module + "/hooks/tus", Imports: []string{module + "/storage/disk"}},
-		"from driver to driver":     {ImportPath: module + "/storage/s3", Imports: []string{module + "/storage/disk"}},
-		"from door to door":         {ImportPath: module + "/hooks/contentrange", Imports: []string{module + "/hooks/tus"}},
-		"of tusd by another door":   {ImportPath: module + "/hooks/contentrange", Imports: []string{handler}},
-		"of tusd by a test":         {ImportPath: module + "/hooks", TestImports: []string{handler}},
-		"of tusd by cmd":            {ImportPath: module + "/cmd/holdfast", Imports: []string{handler}},
-		"by a stranger":             {ImportPath: module + "/util"},
-		"of a stranger":             {ImportPath: module + "/hooks", Imports: []string{module + "/util"}},
+		"up":                             {ImportPath: module + "/storage", Imports: []string{module + "/hooks"}},
+		"from a leaf":                    {ImportPath: module + "/storage/ranges", Imports: []string{module + "/storage"}},
+		"from a leaf to another":         {ImportPath: module + "/storage/ranges", Imports: []string{module + "/config"}},
+		"from the core to a driver":      {ImportPath: module + "/storage", Imports: []string{module + "/storage/disk"}},
+		"from a door to a driver":        {ImportPath: module + "/hooks/tus", Imports: []string{module + "/storage/disk"}},
+		"from driver to driver":          {ImportPath: module + "/storage/s3", Imports: []string{module + "/storage/disk"}},
+		"of what measures by a door":     {ImportPath: module + "/hooks", Imports: []string{module + "/storage/observed"}},
+		"from what measures to a driver": {ImportPath: module + "/storage/observed", Imports: []string{module + "/storage/s3"}},
+		"from door to door":              {ImportPath: module + "/hooks/contentrange", Imports: []string{module + "/hooks/tus"}},
+		"of tusd by another door":        {ImportPath: module + "/hooks/contentrange", Imports: []string{handler}},
+		"of tusd by a test":              {ImportPath: module + "/hooks", TestImports: []string{handler}},
+		"of tusd by cmd":                 {ImportPath: module + "/cmd/holdfast", Imports: []string{handler}},
+		"by a stranger":                  {ImportPath: module + "/util"},
+		"of a stranger":                  {ImportPath: module + "/hooks", Imports: []string{module + "/util"}},
 	}
 	for name, p := range wrong {
 		if len(p.violations()) != 1 {
@@ -158,7 +160,8 @@ func TestImportsThatBreakTheFloorsAreFound(t *testing.T) {
 	}
 	right := []goPackage{
 		{ImportPath: module + "/hooks/tus", Imports: []string{handler, module + "/hooks", module + "/storage", module + "/storage/ranges"}},
-		{ImportPath: module + "/cmd/holdfast", Imports: []string{module + "/storage/disk", module + "/config", module + "/hooks/tus"}},
+		{ImportPath: module + "/cmd/holdfast", Imports: []string{module + "/storage/disk", module + "/storage/observed", module + "/config", module + "/hooks/tus"}},
+		{ImportPath: module + "/storage", Imports: []string{module + "/storage/ranges", module + "/storage/spans"}},
 		{ImportPath: module + "/storage/disk", Imports: []string{module + "/storage"}, TestImports: []string{module + "/storage/storagetest"}},
 		{ImportPath: module + "/test/peer/tusd", Imports: []string{handler}},
 	}

@@ -1,6 +1,7 @@
 package test
 
 import (
+	"net/http"
 	"os"
 	"os/exec"
 	"regexp"
@@ -40,5 +41,26 @@ func TestReadmeUploadsInPiecesWithCurlAlone(t *testing.T) {
 	}
 	if !strings.Contains(string(out), `"missing":["40000000-79999999"]`) {
 		t.Errorf("the state in between does not tell what is missing:\n%s", out)
+	}
+}
+
+// The README shows a scrape, and what it prints after one upload.
+func TestReadmeShowsWhatAScrapePrints(t *testing.T) {
+	t.Parallel()
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := regexp.MustCompile("(?s)```sh\n([^`]*/metrics[^`]*)```\n\n```text\n([^`]*)```").FindStringSubmatch(string(readme))
+	const address = "http://localhost:9090/"
+	if found == nil || !strings.Contains(found[1], address) {
+		t.Fatalf("the README has no scrape of %s", address)
+	}
+	s, admin := startAdmin(t)
+	putAs(t, s.URL("photo"), "hello", "bytes 0-4/5", http.StatusCreated)
+	script := strings.ReplaceAll(found[1], address, admin+"/")
+	out, err := exec.Command("bash", "-euo", "pipefail", "-c", script).CombinedOutput()
+	if err != nil || string(out) != found[2] {
+		t.Errorf("%v: the scrape prints\n%swhile the README has\n%s", err, out, found[2])
 	}
 }

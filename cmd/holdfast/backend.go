@@ -5,10 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/holdfast-upload/holdfast/config"
+	"github.com/holdfast-upload/holdfast/hooks"
 	"github.com/holdfast-upload/holdfast/storage"
 	"github.com/holdfast-upload/holdfast/storage/disk"
+	"github.com/holdfast-upload/holdfast/storage/observed"
 	"github.com/holdfast-upload/holdfast/storage/redis"
 	"github.com/holdfast-upload/holdfast/storage/s3"
 )
@@ -23,15 +26,16 @@ type backend struct {
 	close  func() error
 }
 
-func openBackend(cfg config.Config, log *slog.Logger) (backend, error) {
+func openBackend(cfg config.Config, log *slog.Logger, m *observed.Metrics) (backend, error) {
 	if cfg.S3Bucket == "" {
-		return openDisk(cfg)
+		b, err := openDisk(cfg)
+		return b.observed(m), err
 	}
-	b, err := openS3(cfg)
-	if err != nil || cfg.Redis == "" {
-		return b, err
+	b, err := openS3(cfg, m)
+	if err == nil && cfg.Redis != "" {
+		b, err = b.shared(cfg, log, m)
 	}
-	return b.shared(cfg, log)
+	return b.observed(m), err
 }
 
 func openDisk(cfg config.Config) (backend, error) {
@@ -42,16 +46,17 @@ func openDisk(cfg config.Config) (backend, error) {
 	return alone(cfg.Data, store, store.Close), nil
 }
 
-func openS3(cfg config.Config) (backend, error) {
+func openS3(cfg config.Config, m *observed.Metrics) (backend, error) {
 	store, err := s3.Open(context.Background(), s3.Options{
 		Bucket: cfg.S3Bucket, Endpoint: cfg.S3Endpoint, Region: cfg.S3Region, PathStyle: cfg.S3PathStyle,
 		Prefix: cfg.S3Prefix, CreateBucket: cfg.S3CreateBucket, NoChecksums: !cfg.S3Checksums,
 		StorageClass: cfg.S3StorageClass, Encryption: cfg.S3Encryption, EncryptionKey: cfg.S3EncryptionKey,
-		LinkFor: cfg.S3LinkFor, PublicEndpoint: cfg.S3PublicEndpoint, Memory: int64(cfg.MemoryBudget),
+		LinkFor: cfg.S3LinkFor, PublicEndpoint: cfg.S3PublicEndpoint, Memory: int64(cfg.MemoryBudget), Wrap: m.S3(),
 	})
 	if err != nil {
 		return backend{}, fmt.Errorf("open the store: %w", err)
 	}
+	m.Memory(store.Memory)
 	return alone("s3://"+cfg.S3Bucket+"/"+cfg.S3Prefix, store, func() error { return nil }), nil
 }
 
@@ -61,8 +66,8 @@ func alone(name string, store storage.Store, closeStore func() error) backend {
 }
 
 // shared is b for a node that shares its store with others through Redis.
-func (b backend) shared(cfg config.Config, log *slog.Logger) (backend, error) {
-	r, err := redis.Connect(redis.Options{URL: cfg.Redis, Prefix: cfg.RedisPrefix, Log: log})
+func (b backend) shared(cfg config.Config, log *slog.Logger, m *observed.Metrics) (backend, error) {
+	r, err := redis.Connect(redis.Options{URL: cfg.Redis, Prefix: cfg.RedisPrefix, Log: log, Observe: m.Redis()})
 	if err != nil {
 		return backend{}, errors.Join(err, b.close())
 	}
@@ -73,6 +78,19 @@ func (b backend) shared(cfg config.Config, log *slog.Logger) (backend, error) {
 		return errors.Join(r.Close(), closeStore())
 	}
 	return b, nil
+}
+
+// observed is b with all that it does measured and traced.
+func (b backend) observed(m *observed.Metrics) backend {
+	if b.store == nil {
+		return b // it could not be opened
+	}
+	if b.redis != nil {
+		m.Degraded(func() bool { return b.degraded(context.Background()) })
+	}
+	waited := func(ctx context.Context, d time.Duration) { hooks.SeenIn(ctx).Waited(d) }
+	b.store, b.locker, b.index = m.Store(b.store), m.Locker(b.locker, waited), m.Index(b.index)
+	return b
 }
 
 // degraded tells whether the node has to do without Redis for now.

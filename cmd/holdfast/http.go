@@ -81,6 +81,8 @@ func (s *Server) doors() (http.Handler, error) {
 		LockTimeout: s.cfg.LockTimeout,
 		Stopper:     s.stopper,
 		Log:         s.log,
+		Watch:       func(door string) hooks.Meter { return s.metrics.Request(door) },
+		Tracer:      s.tracing.tracer(),
 	}
 	tusDoor, err := tus.New(s.uploads, opts)
 	if err != nil {
@@ -88,7 +90,7 @@ func (s *Server) doors() (http.Handler, error) {
 	}
 	// First, because a Content-Range decides, whatever else the request says.
 	rangeDoor := contentrange.New(s.uploads, opts)
-	return hooks.Router(hooks.CORS{Origins: s.cfg.CORSOrigins}, s.log, rangeDoor, tusDoor), nil
+	return hooks.Router(hooks.CORS{Origins: s.cfg.CORSOrigins}, opts, rangeDoor, tusDoor), nil
 }
 
 // ready tells a load balancer whether to send clients here: 200, or 503 and why not.

@@ -7,7 +7,9 @@ import (
 	"runtime/debug"
 
 	"github.com/holdfast-upload/holdfast/config"
+	"github.com/holdfast-upload/holdfast/hooks"
 	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/observed"
 )
 
 // released is the version of a release build: -ldflags "-X main.released=v1.2.3".
@@ -34,9 +36,13 @@ func newLog(w io.Writer, cfg config.Config) *slog.Logger {
 	return slog.New(slog.NewTextHandler(w, opts))
 }
 
-// logEvents writes a line for each event of an upload's life.
-func logEvents(log *slog.Logger) storage.Notify {
+// tellEvents makes each event of an upload's life known: by a line in the log, in the
+// line of the request that caused it, and in the metrics.
+func tellEvents(log *slog.Logger, m *observed.Metrics) storage.Notify {
 	return func(ctx context.Context, e storage.Event) {
+		seen := hooks.SeenIn(ctx)
+		seen.Event(e)
+		m.Upload(e, seen.Door())
 		log.InfoContext(ctx, "upload "+string(e.Type), "id", e.Upload.ID, "event", e.ID, "size", e.Upload.Size)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/holdfast-upload/holdfast/config"
 	"github.com/holdfast-upload/holdfast/hooks"
 	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/observed"
 )
 
 // Server is a whole holdfast: the store, the doors to it, and the address at
@@ -25,38 +26,56 @@ type Server struct {
 	stopper  *hooks.Stopper
 	listener net.Listener
 	http     *http.Server
+	admin    *admin // nil if there is none
+	metrics  *observed.Metrics
+	tracing  *tracing
 	leaving  atomic.Bool // a shutdown has begun
 }
 
 // Open opens the store and listens. Connections are served from Run on.
 func Open(cfg config.Config, log *slog.Logger) (*Server, error) {
-	s := &Server{cfg: cfg, log: log, stopper: hooks.NewStopper()}
+	s := &Server{cfg: cfg, log: log, stopper: hooks.NewStopper(), metrics: observed.New(version())}
 	name, err := nameFiles(cfg.KeyTemplate)
 	if err != nil {
 		return nil, err
 	}
-	if s.backend, err = openBackend(cfg, log); err != nil {
+	if s.tracing, err = openTracing(cfg, log); err != nil {
+		return nil, err
+	}
+	if s.backend, err = openBackend(cfg, log, s.metrics); err != nil {
 		return nil, err
 	}
 	s.uploads = storage.New(s.backend.store, s.backend.locker, s.backend.index, storage.Options{
 		MaxSize:     int64(cfg.MaxSize),
 		ExpireAfter: cfg.ExpireAfter,
-		Notify:      logEvents(log),
+		Notify:      tellEvents(log, s.metrics),
+		Swept:       s.metrics.Swept,
 		Admit:       inTurn(name),
 		Log:         log,
 	})
-	if s.http, err = s.newHTTP(); err == nil {
-		s.listener, err = net.Listen("tcp", cfg.Listen)
-	}
-	if err != nil {
+	if err = s.listen(); err != nil {
 		return nil, errors.Join(err, s.backend.close())
 	}
 	return s, nil
 }
 
+// listen takes the addresses, without answering there yet.
+func (s *Server) listen() (err error) {
+	if s.http, err = s.newHTTP(); err != nil {
+		return err
+	}
+	if s.listener, err = net.Listen("tcp", s.cfg.Listen); err != nil || s.cfg.AdminListen == "" {
+		return err
+	}
+	if s.admin, err = s.openAdmin(); err != nil {
+		return errors.Join(err, s.listener.Close())
+	}
+	return nil
+}
+
 // Close lets go of a Server at once, without regard to running requests.
 func (s *Server) Close() error {
-	return errors.Join(s.http.Close(), ignoreClosed(s.listener.Close()), s.backend.close())
+	return errors.Join(s.http.Close(), ignoreClosed(s.listener.Close()), s.admin.close(), s.backend.close())
 }
 
 // ignoreClosed is err unless it says that a listener was closed before.
@@ -97,6 +116,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}()
 	served := make(chan error, 1)
 	go func() { served <- s.serve() }()
+	s.admin.serve(s.log)
 	s.log.Info("listening", "addr", s.Addr().String(), "url", s.URL(), "store", s.backend.name, "version", version())
 
 	var err error
@@ -138,6 +158,7 @@ func (s *Server) drain(swept <-chan struct{}) {
 	case <-swept:
 	case <-deadline.Done():
 	}
+	s.tracing.close(deadline)
 }
 
 // serve runs a Server with these settings until ctx is done.

@@ -298,6 +298,9 @@ func TestStartIsRefused(t *testing.T) {
 		"address in use": {
 			func(c *config.Config) { c.Listen = first.Addr().String() }, []string{first.Addr().String(), "in use"},
 		},
+		"admin address in use": {
+			func(c *config.Config) { c.AdminListen = first.Addr().String() }, []string{"--admin-listen", first.Addr().String(), "in use"},
+		},
 		"data is a file": {
 			func(c *config.Config) {
 				c.Data = filepath.Join(c.Data, "file")
@@ -333,7 +336,11 @@ func TestRefusedStartLetsGoOfTheStore(t *testing.T) {
 	if _, err := Open(cfg, slog.New(slog.DiscardHandler)); err == nil {
 		t.Fatal("the address could be used twice")
 	}
-	cfg.Listen = "127.0.0.1:0"
+	cfg.Listen, cfg.AdminListen = "127.0.0.1:0", first.Addr().String()
+	if _, err := Open(cfg, slog.New(slog.DiscardHandler)); err == nil {
+		t.Fatal("the address could be used twice, as that of admin")
+	}
+	cfg.AdminListen = ""
 	start(t, cfg, nil).stop(t)
 }
 

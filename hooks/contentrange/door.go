@@ -41,6 +41,9 @@ func New(uploads *storage.Uploads, opts hooks.Options) *Door {
 	return &Door{uploads, opts}
 }
 
+// Name implements hooks.Door.
+func (d *Door) Name() string { return "content-range" }
+
 // Claims implements hooks.Door. A Content-Range decides, whatever headers of other
 // protocols stand beside it: iOS adds some on its own.
 func (d *Door) Claims(r *http.Request) bool {

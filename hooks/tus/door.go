@@ -69,6 +69,9 @@ func New(uploads *storage.Uploads, opts hooks.Options) (*Door, error) {
 	return &Door{uploads, opts, tusd}, nil
 }
 
+// Name implements hooks.Door.
+func (d *Door) Name() string { return "tus" }
+
 // Claims implements hooks.Door: tusd answers whatever no other door does.
 func (d *Door) Claims(*http.Request) bool { return true }
 

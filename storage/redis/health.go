@@ -6,8 +6,6 @@ import (
 	"math/rand/v2"
 	"sync"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 )
 
 // maxDue is how many calls are kept for when Redis answers again.
@@ -161,7 +159,7 @@ func (r *Redis) beat() {
 	}
 }
 
-var probeScript = redis.NewScript(`return redis.call("SET", KEYS[1], "1", "PX", 1000)`)
+var probeScript = newScript("probe", `return redis.call("SET", KEYS[1], "1", "PX", 1000)`)
 
 // probeCall is a write, because a Redis that is full or a replica answers reads.
 func probeCall(id string) call {

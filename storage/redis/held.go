@@ -7,8 +7,6 @@ import (
 	"sync"
 	"syscall"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 )
 
 // held is a lock that a request of this node has, or tries to get.
@@ -64,7 +62,7 @@ func (h *held) end() {
 // renewScript makes the lock last, if it still is the caller's, and tells whether
 // it is wanted: then the request to let go may have been missed. A lock that Redis
 // has forgotten is taken again, unless somebody else has it.
-var renewScript = redis.NewScript(`
+var renewScript = newScript("renew", `
 	local holder = redis.call("GET", KEYS[1])
 	if holder and holder ~= ARGV[1] then
 		return -1

@@ -6,8 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
@@ -60,7 +58,7 @@ var lockKeys = []string{"lock", "wanted"}
 // lockScript takes the lock if it is free, or else asks the holder to let go. The
 // caller may have taken it already, if the answer was lost and the client repeats
 // the request.
-var lockScript = redis.NewScript(`
+var lockScript = newScript("lock", `
 	local holder = redis.call("GET", KEYS[1])
 	if not holder or holder == ARGV[1] then
 		redis.call("SET", KEYS[1], ARGV[1], "PX", ARGV[2])
@@ -72,7 +70,7 @@ var lockScript = redis.NewScript(`
 
 // unlockScript gives the lock back, if it still is the caller's, and says so to
 // those who wait for it.
-var unlockScript = redis.NewScript(`
+var unlockScript = newScript("unlock", `
 	if redis.call("GET", KEYS[1]) ~= ARGV[1] then
 		return 0
 	end
@@ -134,7 +132,7 @@ func (l *Locker) acquire(ctx context.Context, h *held) error {
 }
 
 // try runs a script that may make h the holder of its lock.
-func (l *Locker) try(ctx context.Context, h *held, script *redis.Script, args ...any) (any, error) {
+func (l *Locker) try(ctx context.Context, h *held, script *script, args ...any) (any, error) {
 	if l.health.down() == nil {
 		h.tried = true
 	}

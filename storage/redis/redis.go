@@ -43,6 +43,9 @@ type Options struct {
 	// if 0.
 	StateTTL time.Duration
 	Log      *slog.Logger
+	// Observe, if set, is told of each operation, and what it returns is called with
+	// what came of it.
+	Observe func(ctx context.Context, operation string) (context.Context, func(error))
 
 	// timeout bounds what a request to Redis may take, for it is to save time; 1 s
 	// if 0.
@@ -78,6 +81,9 @@ func Connect(opts Options) (*Redis, error) {
 	if opts.Log == nil {
 		opts.Log = slog.Default()
 	}
+	if opts.Observe == nil {
+		opts.Observe = func(ctx context.Context, _ string) (context.Context, func(error)) { return ctx, func(error) {} }
+	}
 	r := &Redis{client: client, opts: opts}
 	r.health.init()
 	r.health.bg.Go(r.beat)
@@ -90,9 +96,17 @@ func (r *Redis) Close() error {
 	return r.client.Close()
 }
 
+// script is what Redis can be asked to do at once. Its name is for people.
+type script struct {
+	*redis.Script
+	name string
+}
+
+func newScript(name, src string) *script { return &script{redis.NewScript(src), name} }
+
 // call is a script to run on the keys of one upload.
 type call struct {
-	script *redis.Script
+	script *script
 	id     string
 	names  []string // of the keys
 	args   []any
@@ -144,13 +158,15 @@ func (r *Redis) exec(ctx context.Context, c call) (any, error) {
 }
 
 func (r *Redis) execOn(ctx context.Context, client redis.UniversalClient, c call) (any, error) {
+	ctx, end := r.opts.Observe(ctx, c.script.name)
 	keys := make([]string, len(c.names))
 	for i, name := range c.names {
 		keys[i] = r.key(c.id, name)
 	}
 	reply, err := c.script.Run(ctx, client, keys, c.args...).Result()
 	if errors.Is(err, redis.Nil) {
-		return nil, nil
+		reply, err = nil, nil
 	}
+	end(err)
 	return reply, err
 }

@@ -200,7 +200,7 @@ var errCut = errors.New("the network is cut")
 func cut(redis.Cmder) error { return errCut }
 
 // only fails the runs of one script.
-func only(s *redis.Script, times int) func(redis.Cmder) error {
+func only(s *script, times int) func(redis.Cmder) error {
 	return func(cmd redis.Cmder) error {
 		if args := cmd.Args(); len(args) > 1 && args[1] == s.Hash() && times > 0 {
 			times--

@@ -1,7 +1,5 @@
 package redis
 
-import "github.com/redis/go-redis/v9"
-
 // The scripts of the index compare offsets as text, in hexadecimal and all of one
 // length: the numbers of Lua are exact up to 2^53 only.
 
@@ -113,7 +111,7 @@ const luaRanges = `
 // covers, and returns all that is known then.
 //
 // ARGV: lifetime, time, range, name, tag.
-var addScript = redis.NewScript(luaState + luaRanges + `
+var addScript = newScript("add", luaState+luaRanges+`
 	if redis.call("HEXISTS", state, "record") == 0 then
 		return false
 	end
@@ -137,7 +135,7 @@ var addScript = redis.NewScript(luaState + luaRanges + `
 // is the same, nothing has been forgotten.
 //
 // ARGV: a new name, lifetime of a name alone.
-var beginScript = redis.NewScript(luaState + `
+var beginScript = newScript("begin", luaState+`
 	local begun = redis.call("HGET", state, "begun")
 	if not begun then
 		begun = ARGV[1]
@@ -154,7 +152,7 @@ var beginScript = redis.NewScript(luaState + `
 //
 // ARGV: lifetime, time, record, size, received, the name that beginScript returned,
 // and for each piece its name and its range with its tag.
-var putScript = redis.NewScript(luaState + luaRanges + `
+var putScript = newScript("put", luaState+luaRanges+`
 	if redis.call("EXISTS", KEYS[2]) == 1 then
 		return "over"
 	end
@@ -191,13 +189,13 @@ var putScript = redis.NewScript(luaState + luaRanges + `
 	return reply(ARGV[1], ARGV[2])`)
 
 // getScript returns all that is known.
-var getScript = redis.NewScript(luaState + `
+var getScript = newScript("get", luaState+`
 	return read()`)
 
 // dropScript forgets an upload, and for a while takes no state of it.
-var dropScript = redis.NewScript(`
+var dropScript = newScript("drop", `
 	redis.call("SET", KEYS[2], "1", "PX", ARGV[1])
 	return redis.call("DEL", KEYS[1])`)
 
 // forgetScript forgets what may be out of date.
-var forgetScript = redis.NewScript(`return redis.call("DEL", KEYS[1])`)
+var forgetScript = newScript("forget", `return redis.call("DEL", KEYS[1])`)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"sync/atomic"
 
 	"github.com/holdfast-upload/holdfast/storage"
 )
@@ -26,8 +27,11 @@ const scratchSize = 32 << 10
 type budget struct {
 	mu   sync.Mutex
 	left int    // blocks that may still be made
+	made int    // blocks
 	slab []byte // what the next ones are made of
 	free [][]byte
+
+	spilled atomic.Int64 // bytes that went to files
 
 	reclaim func() bool // makes blocks come back that nobody needs, if there are any
 }
@@ -63,7 +67,15 @@ func (b *budget) tryTake() []byte {
 	block := b.slab[:blockSize:blockSize]
 	b.slab = b.slab[blockSize:]
 	b.left--
+	b.made++
 	return block
+}
+
+// used is how many bytes the blocks have that are given out.
+func (b *budget) used() int64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return int64(b.made-len(b.free)) * blockSize
 }
 
 func (b *budget) give(blocks [][]byte) {
@@ -131,6 +143,7 @@ func (b *buffer) accept(p []byte) error {
 		b.inMem += int64(len(p))
 		return nil
 	}
+	b.budget.spilled.Add(int64(len(p)))
 	_, err := b.file.Write(p)
 	return noRoom(err)
 }

@@ -42,8 +42,8 @@ func connect(ctx context.Context, opts Options) (*awss3.Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("set up S3: %w", err)
 	}
-	if opts.wrap != nil {
-		cfg.HTTPClient = &http.Client{Transport: opts.wrap(client.GetTransport())}
+	if opts.Wrap != nil {
+		cfg.HTTPClient = sender{opts.Wrap(transport{cfg.HTTPClient})}
 	}
 	if opts.Region != "" {
 		cfg.Region = opts.Region
@@ -62,6 +62,18 @@ func connect(ctx context.Context, opts Options) (*awss3.Client, error) {
 		o.DisableLogOutputChecksumValidationSkipped = true
 	}), nil
 }
+
+// sender and transport make an SDK's client of a RoundTripper, and the other way round:
+// what the SDK's own client knows of certificates and redirects is kept.
+type (
+	sender    struct{ http.RoundTripper }
+	transport struct{ aws.HTTPClient }
+)
+
+func (s sender) Do(r *http.Request) (*http.Response, error) { return s.RoundTrip(r) }
+
+// RoundTrip implements http.RoundTripper.
+func (t transport) RoundTrip(r *http.Request) (*http.Response, error) { return t.Do(r) }
 
 // retryer is the one policy by which S3 requests are tried again. No token bucket
 // limits it: that would make one bad minute fail requests of the next.

@@ -34,7 +34,7 @@ type node struct {
 func startNode(t *testing.T, opts Options) *node {
 	t.Helper()
 	n := &node{wire: newWire(), told: map[string]int{}}
-	opts.wrap = n.wire.wrap
+	opts.Wrap = n.wire.wrap
 	n.store = mustOpen(t, opts)
 	n.wire.reset()
 	n.Uploads = storage.New(n.store, new(storage.LocalLocker), new(storage.LocalIndex), storage.Options{

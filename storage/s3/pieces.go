@@ -3,6 +3,7 @@ package s3
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/holdfast-upload/holdfast/storage"
 	"github.com/holdfast-upload/holdfast/storage/ranges"
@@ -26,6 +27,17 @@ func (l layout) piece() storage.Piece {
 }
 
 func partName(number int32) string { return fmt.Sprintf("p%d", number) }
+
+// Kind names the kind of a piece, for people.
+func (s *Store) Kind(p storage.Piece) string {
+	switch {
+	case p.Name == layoutName, p.Name == fileName:
+		return p.Name
+	case strings.HasPrefix(p.Name, "p"):
+		return "part"
+	}
+	return "fragment"
+}
 
 // partPiece is the piece that a stored part makes, if it is as long as its cell.
 func (l layout) partPiece(p part, size int64) (storage.Piece, bool) {

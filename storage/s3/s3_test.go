@@ -26,7 +26,7 @@ func options(endpoint string) Options {
 	return Options{
 		Bucket: fmt.Sprintf("bucket-%d", buckets.Add(1)), Endpoint: endpoint, PathStyle: true,
 		CreateBucket: true, Memory: 64 * mib, cell: minPart, longestPause: 5 * time.Millisecond,
-		wrap: func(http.RoundTripper) http.RoundTripper { return plain },
+		Wrap: func(http.RoundTripper) http.RoundTripper { return plain },
 	}
 }
 

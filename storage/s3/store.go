@@ -55,11 +55,13 @@ type Options struct {
 	// Memory is how many bytes of all uploads together are held in memory; what is
 	// beyond goes to temporary files.
 	Memory int64
+	// Wrap, if set, is given what sends requests, and returns what sends them instead. The
+	// context of each request knows the name of its operation.
+	Wrap func(http.RoundTripper) http.RoundTripper
 
 	cell         int64         // the size near which cells are best
 	longestPause time.Duration // between two tries of a request, at most
 	lostAfter    time.Duration // how long an upload is looked for before it is gone
-	wrap         func(http.RoundTripper) http.RoundTripper
 }
 
 func (opts *Options) setDefaults() {
@@ -115,6 +117,12 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 // Check implements storage.Checker.
 func (s *Store) Check(ctx context.Context) error {
 	return storage.Unavailable("find the bucket", s.opts.Bucket, s.client.headBucket(ctx))
+}
+
+// Memory tells how many bytes of the memory budget are in use, how many that can be,
+// and how many did not fit and went to temporary files since the start.
+func (s *Store) Memory() (used, limit, spilled int64) {
+	return s.budget.used(), s.opts.Memory, s.budget.spilled.Load()
 }
 
 // Open implements storage.Store.

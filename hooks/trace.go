@@ -1,0 +1,48 @@
+package hooks
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/holdfast-upload/holdfast/storage/spans"
+)
+
+// startSpan begins the span of a request, below that of whoever sent it if what
+// proxies say is believed. It says nothing of headers, and of the URL only the id.
+func (o Options) startSpan(r *http.Request, door, id string) (context.Context, trace.Span) {
+	ctx := r.Context()
+	if o.Tracer == nil {
+		return ctx, trace.SpanFromContext(ctx)
+	}
+	if o.URLs.TrustForwarded {
+		ctx = propagation.TraceContext{}.Extract(ctx, propagation.HeaderCarrier(r.Header))
+	}
+	method := r.Method
+	if !slices.Contains(strings.Split(allowed, ", "), method) {
+		method = "_OTHER" // as the conventions have it: clients may invent some
+	}
+	name := strings.TrimSpace(method + " " + door)
+	ctx, span := o.Tracer.Start(ctx, name, trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(
+		attribute.String("http.request.method", method), attribute.String("holdfast.door", door)))
+	return spans.Of(ctx, id), span
+}
+
+// endSpan ends the span of a request that was answered with status, 0 if it was not.
+func endSpan(span trace.Span, status int, id, outcome string, received int64) {
+	if id != "" {
+		span.SetAttributes(spans.UploadID.String(id))
+	}
+	span.SetAttributes(attribute.Int("http.response.status_code", status),
+		attribute.Int64("http.request.body.size", received), attribute.String("holdfast.outcome", outcome))
+	if status >= 500 || status == 0 {
+		span.SetStatus(codes.Error, outcome)
+	}
+	span.End()
+}

@@ -1,0 +1,66 @@
+package observed
+
+import (
+	"context"
+	"time"
+
+	"github.com/holdfast-upload/holdfast/storage"
+)
+
+// A measured store has all the optional abilities of a Store. Where the inner one has
+// not, it answers what each of them has for "not in this case", so that whoever asks
+// goes on as if it had not either.
+var (
+	_ storage.Concater = (*store)(nil)
+	_ storage.Cleaner  = (*store)(nil)
+	_ storage.Checker  = (*store)(nil)
+	_ storage.Linker   = (*store)(nil)
+)
+
+// Concat implements storage.Concater.
+func (s *store) Concat(ctx context.Context, up storage.Upload, files []storage.Upload) (bool, error) {
+	inner, ok := s.Store.(storage.Concater)
+	if !ok {
+		return false, nil
+	}
+	ctx, end := s.m.store.begin(ctx, "concat", up.ID)
+	done, err := inner.Concat(ctx, up, files)
+	end(err)
+	return done, err
+}
+
+// Clean implements storage.Cleaner.
+func (s *store) Clean(ctx context.Context, before time.Time) error {
+	inner, ok := s.Store.(storage.Cleaner)
+	if !ok {
+		return nil
+	}
+	ctx, end := s.m.store.begin(ctx, "clean", "")
+	err := inner.Clean(ctx, before)
+	end(err)
+	return err
+}
+
+// Check implements storage.Checker.
+func (s *store) Check(ctx context.Context) error {
+	inner, ok := s.Store.(storage.Checker)
+	if !ok {
+		return nil
+	}
+	ctx, end := s.m.store.begin(ctx, "check", "")
+	err := inner.Check(ctx)
+	end(err)
+	return err
+}
+
+// Link implements storage.Linker.
+func (s *store) Link(ctx context.Context, up storage.Upload) (string, error) {
+	inner, ok := s.Store.(storage.Linker)
+	if !ok {
+		return "", nil
+	}
+	ctx, end := s.m.store.begin(ctx, "link", up.ID)
+	link, err := inner.Link(ctx, up)
+	end(err)
+	return link, err
+}

@@ -1,0 +1,44 @@
+package observed
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/spans"
+)
+
+// locker is a storage.Locker whose waits are measured.
+type locker struct {
+	storage.Locker
+	m      *Metrics
+	waited func(context.Context, time.Duration)
+}
+
+// Locker returns inner, measured. Waited, if set, is told how long each request
+// waited.
+func (m *Metrics) Locker(inner storage.Locker, waited func(context.Context, time.Duration)) storage.Locker {
+	if waited == nil {
+		waited = func(context.Context, time.Duration) {}
+	}
+	return &locker{inner, m, waited}
+}
+
+// Lock implements storage.Locker.
+func (l *locker) Lock(ctx context.Context, id string, letGo func()) (func(), error) {
+	if strings.HasPrefix(id, ".") { // no upload's, but the sweeper's, who waits only to see who else is one
+		return l.Locker.Lock(ctx, id, letGo)
+	}
+	began := time.Now()
+	waiting, end := spans.Start(ctx, "lock", id)
+	unlock, err := l.Locker.Lock(waiting, id, letGo)
+	end(err)
+	took := time.Since(began)
+	l.waited(ctx, took)
+	l.m.lockWaits.Observe(took.Seconds())
+	if err != nil {
+		l.m.lockLate.Inc()
+	}
+	return unlock, err
+}

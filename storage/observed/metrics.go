@@ -1,0 +1,112 @@
+// Package observed shows from outside what a store, a locker and an index do: it
+// wraps them, and what they are connected by, and measures and traces each call.
+//
+// A Metrics is a registry of its own, so that several may live in one process. No
+// label holds the id of an upload, or anything else that clients choose.
+package observed
+
+import (
+	"net/http"
+	"runtime"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/holdfast-upload/holdfast/storage"
+)
+
+// Metrics measures. Create it with New.
+type Metrics struct {
+	registry *prometheus.Registry
+	make     promauto.Factory
+
+	uploads     map[storage.EventType]*prometheus.CounterVec
+	requests    requestMetrics
+	pieces      *prometheus.CounterVec
+	stored      *prometheus.CounterVec
+	store       *operations
+	s3          *operations
+	redis       *operations
+	lookups     *prometheus.CounterVec
+	lockWaits   prometheus.Histogram
+	lockLate    prometheus.Counter
+	sweeps      prometheus.Histogram
+	sweepErrors prometheus.Counter
+}
+
+// New returns a Metrics that has measured nothing yet, of the given version of the
+// program.
+func New(version string) *Metrics {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m := &Metrics{registry: registry, make: promauto.With(registry)}
+	m.make.NewGauge(prometheus.GaugeOpts{
+		Name: "holdfast_build_info", Help: "1, with what was built as labels.",
+		ConstLabels: prometheus.Labels{"version": version, "goversion": runtime.Version()},
+	}).Set(1)
+	m.uploads = map[storage.EventType]*prometheus.CounterVec{
+		storage.Created:  m.counters("holdfast_uploads_created_total", "Uploads created.", "door"),
+		storage.Finished: m.counters("holdfast_uploads_finished_total", "Uploads finished, by the door of the request that finished them; none is the sweeper.", "door"),
+		storage.Deleted:  m.counters("holdfast_uploads_deleted_total", "Uploads deleted at a client's wish.", "door"),
+		storage.Expired:  m.counters("holdfast_uploads_expired_total", "Unfinished uploads removed because nobody went on with them.", "door"),
+	}
+	m.requests = m.newRequests()
+	m.pieces = m.counters("holdfast_pieces_stored_total", "Pieces of uploads stored: parts, fragments and files on S3, ranges on disk.", "kind")
+	m.stored = m.counters("holdfast_stored_bytes_total", "Bytes in the pieces stored. Those of a fragment count again in its part.", "kind")
+	m.store = m.newOperations("store", "Operations of the store; a write lasts as long as the client sends.", slow)
+	m.lookups = m.counters("holdfast_index_lookups_total", "Questions to the index: hit, miss, or error.", "result")
+	m.lockWaits = m.histogram("holdfast_lock_wait_seconds", "Time that requests waited for the lock of an upload, got or not.", quick)
+	m.lockLate = m.make.NewCounter(prometheus.CounterOpts{Name: "holdfast_lock_timeouts_total", Help: "Requests that did not get the lock in time."})
+	m.sweeps = m.histogram("holdfast_sweep_duration_seconds", "Time that whole sweeps of this node took.", slow)
+	m.sweepErrors = m.make.NewCounter(prometheus.CounterOpts{Name: "holdfast_sweep_errors_total", Help: "Sweeps that were not complete."})
+	return m
+}
+
+// The bounds of histograms, in seconds.
+var (
+	quick  = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 20, 60}
+	normal = []float64{.0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60}
+	slow   = []float64{.001, .005, .025, .1, .5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200}
+)
+
+func (m *Metrics) counters(name, help string, labels ...string) *prometheus.CounterVec {
+	return m.make.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+}
+
+func (m *Metrics) histogram(name, help string, buckets []float64) prometheus.Histogram {
+	return m.make.NewHistogram(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets})
+}
+
+// Handler serves the metrics in Prometheus' format.
+func (m *Metrics) Handler() http.Handler {
+	return promhttp.InstrumentMetricHandler(m.registry, promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}))
+}
+
+// Gatherer gives the metrics to a program.
+func (m *Metrics) Gatherer() prometheus.Gatherer { return m.registry }
+
+// Upload counts an event in the life of an upload, at the door of the request that
+// caused it. One that another process saw happen is that one's to count.
+func (m *Metrics) Upload(e storage.Event, door string) {
+	if counter, ok := m.uploads[e.Type]; ok && e.Fresh {
+		counter.WithLabelValues(orNone(door)).Inc()
+	}
+}
+
+// Swept measures a sweep: see storage.Options.
+func (m *Metrics) Swept(took time.Duration, err error) {
+	m.sweeps.Observe(took.Seconds())
+	if err != nil {
+		m.sweepErrors.Inc()
+	}
+}
+
+func orNone(door string) string {
+	if door == "" {
+		return "none"
+	}
+	return door
+}

@@ -1,0 +1,248 @@
+package observed_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/observed"
+	"github.com/holdfast-upload/holdfast/storage/storagetest"
+)
+
+func TestObservedStoreKeepsThePromisesOfAStore(t *testing.T) {
+	m := observed.New("test")
+	storagetest.TestStore(t, func(*testing.T) storagetest.Harness {
+		memory := storagetest.NewMemory(4096)
+		return storagetest.Harness{
+			Open: func() storage.Store { memory = memory.Restart(); return m.Store(memory) },
+			Node: func() storage.Store { return m.Store(memory.Node()) },
+		}
+	})
+	storagetest.TestStore(t, func(*testing.T) storagetest.Harness {
+		memory := storagetest.NewMemory(100_000)
+		return storagetest.Harness{Open: func() storage.Store { memory = memory.Restart(); return m.Store(storagetest.Joiner{Memory: memory}) }}
+	})
+}
+
+func TestObservedLockerKeepsThePromisesOfALocker(t *testing.T) {
+	locker := observed.New("test").Locker(new(storage.LocalLocker), nil)
+	storagetest.TestLocker(t, func() storage.Locker { return locker })
+}
+
+func TestObservedIndexKeepsThePromisesOfAnIndex(t *testing.T) {
+	index := observed.New("test").Index(new(storage.LocalIndex))
+	storagetest.TestIndex(t, func() storage.Index { return index })
+}
+
+// bare is a store without any ability.
+type bare struct{ storage.Store }
+
+// able is one with all of them. What it is asked for fails.
+type able struct{ bare }
+
+var errAble = errors.New("asked for")
+
+func (able) Concat(context.Context, storage.Upload, []storage.Upload) (bool, error) {
+	return true, errAble
+}
+func (able) Clean(context.Context, time.Time) error { return errAble }
+func (able) Check(context.Context) error            { return errAble }
+func (able) Link(context.Context, storage.Upload) (string, error) {
+	return "https://link", errAble
+}
+
+// Whoever asks a measured store for more than the inner one can do gets an answer as
+// if he had not asked.
+func TestObservedStoreIsAbleToDoWhatTheInnerOneIs(t *testing.T) {
+	for _, can := range []bool{true, false} {
+		m := observed.New("test")
+		s, wantErr, wantCalls := m.Store(bare{}), error(nil), 0.0
+		if can {
+			s, wantErr, wantCalls = m.Store(able{}), errAble, 1
+		}
+		done, concatErr := s.(storage.Concater).Concat(t.Context(), storage.Upload{}, nil)
+		link, linkErr := s.(storage.Linker).Link(t.Context(), storage.Upload{})
+		if done != can || (link == "https://link") != can {
+			t.Errorf("able %v: Concat %v, Link %q", can, done, link)
+		}
+		for op, err := range map[string]error{
+			"concat": concatErr, "link": linkErr,
+			"clean": s.(storage.Cleaner).Clean(t.Context(), time.Now()),
+			"check": s.(storage.Checker).Check(t.Context()),
+		} {
+			if !errors.Is(err, wantErr) {
+				t.Errorf("able %v: %s: %v", can, op, err)
+			}
+			want(t, m, wantCalls, "holdfast_store_operations_total", op)
+			want(t, m, wantCalls, "holdfast_store_errors_total", op)
+		}
+	}
+}
+
+// total adds up all samples of a family whose labels hold each of the given values.
+// Of a histogram they are the numbers of observations.
+func total(t *testing.T, m *observed.Metrics, family string, values ...string) (sum float64) {
+	t.Helper()
+	families, err := m.Gatherer().Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() != family {
+			continue
+		}
+		for _, sample := range f.GetMetric() {
+			labels := ""
+			for _, l := range sample.GetLabel() {
+				labels += " " + l.GetValue() + " "
+			}
+			wanted := true
+			for _, v := range values {
+				wanted = wanted && strings.Contains(labels, " "+v+" ")
+			}
+			if wanted {
+				sum += sample.GetCounter().GetValue() + sample.GetGauge().GetValue() + float64(sample.GetHistogram().GetSampleCount())
+			}
+		}
+	}
+	return sum
+}
+
+func want(t *testing.T, m *observed.Metrics, n float64, family string, values ...string) {
+	t.Helper()
+	if got := total(t, m, family, values...); got != n {
+		t.Errorf("%s %v is %v, want %v", family, values, got, n)
+	}
+}
+
+func TestAnswersAreNoErrorsAndFailuresAre(t *testing.T) {
+	memory := storagetest.NewMemory(100)
+	m := observed.New("test")
+	s := m.Store(memory)
+	rec := storage.Record{ID: "it", Size: 10, Chosen: true}
+	for range 2 { // the second one is told that it exists
+		_ = s.Create(t.Context(), rec)
+	}
+	_, _ = s.Load(t.Context(), "other")
+	want(t, m, 2, "holdfast_store_operations_total", "create")
+	want(t, m, 2, "holdfast_store_operation_duration_seconds", "create")
+	want(t, m, 1, "holdfast_store_operations_total", "load")
+	want(t, m, 0, "holdfast_store_errors_total")
+	memory.Inject(func(storagetest.Op) storagetest.Outcome { return storagetest.Fails })
+	if _, err := s.Load(t.Context(), "it"); err == nil {
+		t.Fatal("the store did not fail")
+	}
+	want(t, m, 1, "holdfast_store_errors_total", "load")
+}
+
+func TestPiecesAreCountedByKind(t *testing.T) {
+	m := observed.New("test")
+	memory := storagetest.NewMemory(100)
+	s := m.Store(memory)
+	if err := s.Create(t.Context(), storage.Record{ID: "it", Size: 1000}); err != nil {
+		t.Fatal(err)
+	}
+	up, err := s.Load(t.Context(), "it")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var pieces, bytesStored float64
+	err = s.Write(t.Context(), up, storage.Chunk{Length: 1000, Body: strings.NewReader(strings.Repeat("x", 1000))}, func(p storage.Piece) storage.Upload {
+		pieces, bytesStored = pieces+1, bytesStored+float64(p.Len())
+		up.Add(p)
+		return up
+	})
+	if err != nil || pieces == 0 || bytesStored != 1000 {
+		t.Fatalf("%v: %v pieces of %v bytes", err, pieces, bytesStored)
+	}
+	want(t, m, pieces, "holdfast_pieces_stored_total", "range")
+	want(t, m, bytesStored, "holdfast_stored_bytes_total", "range")
+}
+
+func TestLockThatIsNotGotInTimeIsCounted(t *testing.T) {
+	m := observed.New("test")
+	var waited time.Duration
+	l := m.Locker(new(storage.LocalLocker), func(_ context.Context, d time.Duration) { waited += d })
+	unlock, err := l.Lock(t.Context(), "it", func() {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unlock()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if _, err := l.Lock(ctx, "it", func() {}); !errors.Is(err, storage.ErrLocked) {
+		t.Fatalf("the lock was given twice: %v", err)
+	}
+	want(t, m, 2, "holdfast_lock_wait_seconds")
+	want(t, m, 1, "holdfast_lock_timeouts_total")
+	if waited < 20*time.Millisecond {
+		t.Errorf("waited %v, want 20ms at least", waited)
+	}
+	// The sweeper's lock is no upload's.
+	sweeping, err := l.Lock(t.Context(), ".sweep", func() {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sweeping()
+	want(t, m, 2, "holdfast_lock_wait_seconds")
+}
+
+func TestSweepsAreCountedWithThoseThatFail(t *testing.T) {
+	m := observed.New("test")
+	memory := storagetest.NewMemory(100)
+	swept := make(chan error, 1)
+	u := storage.New(memory, new(storage.LocalLocker), new(storage.LocalIndex), storage.Options{
+		Log: slog.New(slog.DiscardHandler), Swept: func(took time.Duration, err error) { m.Swept(took, err); swept <- err },
+	})
+	ctx, stop := context.WithCancel(t.Context())
+	ran := make(chan struct{})
+	go func() { defer close(ran); u.Run(ctx, time.Millisecond) }()
+	if err := <-swept; err != nil {
+		t.Fatal(err)
+	}
+	want(t, m, 0, "holdfast_sweep_errors_total")
+	memory.Inject(func(storagetest.Op) storagetest.Outcome { return storagetest.Fails })
+	for <-swept == nil {
+	}
+	stop()
+	for done := false; !done; {
+		select {
+		case <-swept:
+		case <-ran:
+			done = true
+		}
+	}
+	if total(t, m, "holdfast_sweep_errors_total") < 1 || total(t, m, "holdfast_sweep_duration_seconds") < 2 {
+		t.Error("a sweep that failed was not counted")
+	}
+}
+
+// What happened elsewhere is counted there, so that the sum over all nodes is right.
+func TestEventIsCountedWhereItHappened(t *testing.T) {
+	m := observed.New("test")
+	m.Upload(storage.Event{Type: storage.Finished, Fresh: true}, "tus")
+	m.Upload(storage.Event{Type: storage.Finished}, "tus")
+	m.Upload(storage.Event{Type: storage.Expired, Fresh: true}, "")
+	want(t, m, 1, "holdfast_uploads_finished_total")
+	want(t, m, 1, "holdfast_uploads_expired_total", "none")
+}
+
+func TestIndexLookupsAreHitsOrMisses(t *testing.T) {
+	m := observed.New("test")
+	x := m.Index(new(storage.LocalIndex))
+	begun, err := x.Begin(t.Context(), "it")
+	if err == nil {
+		_, err = x.Put(t.Context(), begun, storage.Upload{Record: storage.Record{ID: "it", Size: 1}})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = x.Get(t.Context(), "it")
+	_, _ = x.Get(t.Context(), "other")
+	want(t, m, 1, "holdfast_index_lookups_total", "hit")
+	want(t, m, 1, "holdfast_index_lookups_total", "miss")
+}

@@ -1,0 +1,89 @@
+package observed_test
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"log/slog"
+	"math"
+	"testing"
+
+	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/observed"
+)
+
+// endless is a body of n bytes that costs nothing to make.
+type endless struct{ n int64 }
+
+func (e *endless) Read(p []byte) (int, error) {
+	if e.n == 0 {
+		return 0, io.EOF
+	}
+	n := int(min(e.n, int64(len(p))))
+	e.n -= int64(n)
+	return n, nil
+}
+
+// sink is a store that reads what it is given, and knows one upload.
+type sink struct{ storage.Store }
+
+var block = make([]byte, 64<<10)
+
+func (sink) Load(_ context.Context, id string) (storage.Upload, error) {
+	return storage.Upload{Record: storage.Record{ID: id, Size: math.MaxInt64}}, nil
+}
+
+func (sink) Write(_ context.Context, _ storage.Upload, c storage.Chunk, stored func(storage.Piece) storage.Upload) error {
+	n, _ := io.CopyBuffer(struct{ io.Writer }{io.Discard}, c.Body, bytes.Clone(block))
+	p := storage.Piece{}
+	p.Start, p.End = c.Offset, c.Offset+n
+	stored(p)
+	return nil
+}
+
+const mib = 1 << 20
+
+// writer writes a mebibyte through the core, over a store that is measured or not.
+func writer(s storage.Store, x storage.Index) func() {
+	u := storage.New(s, new(storage.LocalLocker), x, storage.Options{Log: slog.New(slog.DiscardHandler)})
+	var offset int64
+	return func() {
+		if _, err := u.Write(context.Background(), "it", offset, &endless{mib}); err != nil {
+			panic(err)
+		}
+		offset += mib
+	}
+}
+
+// To measure a write of a mebibyte costs so many allocations, however many reads it
+// takes: some of the span that there is none of, and some of the closures.
+const mostAllocations = 16
+
+func TestMeasuringAWriteCostsLittle(t *testing.T) {
+	m := observed.New("test")
+	plain := testing.AllocsPerRun(200, writer(sink{}, new(storage.LocalIndex)))
+	measured := testing.AllocsPerRun(200, writer(m.Store(sink{}), m.Index(new(storage.LocalIndex))))
+	t.Logf("a write of 1 MiB: %v allocations, measured %v", plain, measured)
+	if measured > plain+mostAllocations {
+		t.Errorf("a write of 1 MiB makes %v allocations, measured %v: at most %d more are allowed", plain, measured, mostAllocations)
+	}
+	if total(t, m, "holdfast_store_operations_total", "write") < 200 {
+		t.Error("nothing was measured")
+	}
+}
+
+func BenchmarkWrite1MiB(b *testing.B) {
+	m := observed.New("test")
+	for name, write := range map[string]func(){
+		"plain":    writer(sink{}, new(storage.LocalIndex)),
+		"measured": writer(m.Store(sink{}), m.Index(new(storage.LocalIndex))),
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(mib)
+			b.ReportAllocs()
+			for b.Loop() {
+				write()
+			}
+		})
+	}
+}

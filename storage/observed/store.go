@@ -1,0 +1,112 @@
+package observed
+
+import (
+	"context"
+	"io"
+
+	"github.com/holdfast-upload/holdfast/storage"
+)
+
+// store is a storage.Store whose every call is measured and traced, but for List,
+// which lasts as long as whoever asks for it takes.
+type store struct {
+	storage.Store
+	m *Metrics
+}
+
+// Kinder is a storage.Store that knows pieces of several kinds.
+type Kinder interface {
+	// Kind names the kind of a piece, for people.
+	Kind(p storage.Piece) string
+}
+
+// Store returns inner, measured, with the abilities that it has.
+func (m *Metrics) Store(inner storage.Store) storage.Store { return &store{inner, m} }
+
+// Create implements storage.Store.
+func (s *store) Create(ctx context.Context, rec storage.Record) error {
+	ctx, end := s.m.store.begin(ctx, "create", rec.ID)
+	err := s.Store.Create(ctx, rec)
+	end(err)
+	return err
+}
+
+// Load implements storage.Store.
+func (s *store) Load(ctx context.Context, id string) (storage.Upload, error) {
+	ctx, end := s.m.store.begin(ctx, "load", id)
+	up, err := s.Store.Load(ctx, id)
+	end(err)
+	return up, err
+}
+
+// Declare implements storage.Store.
+func (s *store) Declare(ctx context.Context, id string, size int64) error {
+	ctx, end := s.m.store.begin(ctx, "declare", id)
+	err := s.Store.Declare(ctx, id, size)
+	end(err)
+	return err
+}
+
+// Write implements storage.Store.
+func (s *store) Write(ctx context.Context, up storage.Upload, c storage.Chunk, stored func(storage.Piece) storage.Upload) error {
+	ctx, end := s.m.store.begin(ctx, "write", up.ID)
+	err := s.Store.Write(ctx, up, c, func(p storage.Piece) storage.Upload {
+		s.count(p)
+		return stored(p)
+	})
+	end(err)
+	return err
+}
+
+func (s *store) count(p storage.Piece) {
+	if p.Empty() {
+		return
+	}
+	kind := "range"
+	if k, ok := s.Store.(Kinder); ok {
+		kind = k.Kind(p)
+	}
+	s.m.pieces.WithLabelValues(kind).Inc()
+	s.m.stored.WithLabelValues(kind).Add(float64(p.Len()))
+}
+
+// Finish implements storage.Store.
+func (s *store) Finish(ctx context.Context, up storage.Upload) error {
+	ctx, end := s.m.store.begin(ctx, "finish", up.ID)
+	err := s.Store.Finish(ctx, up)
+	end(err)
+	return err
+}
+
+// Retire implements storage.Store.
+func (s *store) Retire(ctx context.Context, up storage.Upload) error {
+	ctx, end := s.m.store.begin(ctx, "retire", up.ID)
+	err := s.Store.Retire(ctx, up)
+	end(err)
+	return err
+}
+
+// Park implements storage.Store.
+func (s *store) Park(ctx context.Context, up storage.Upload) error {
+	ctx, end := s.m.store.begin(ctx, "park", up.ID)
+	err := s.Store.Park(ctx, up)
+	end(err)
+	return err
+}
+
+// Open implements storage.Store. What is measured is the time until the file can be
+// read.
+func (s *store) Open(ctx context.Context, up storage.Upload, offset int64) (io.ReadCloser, error) {
+	ctx, end := s.m.store.begin(ctx, "open", up.ID)
+	file, err := s.Store.Open(ctx, up, offset)
+	end(err)
+	return file, err
+}
+
+// Delete implements storage.Store.
+func (s *store) Delete(ctx context.Context, id string) error {
+	ctx, end := s.m.store.begin(ctx, "delete", id)
+	err := s.Store.Delete(ctx, id)
+	end(err)
+	return err
+}

@@ -1,0 +1,83 @@
+package spans_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"go.opentelemetry.io/otel/codes"
+	sdk "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/holdfast-upload/holdfast/storage/spans"
+)
+
+// record returns a context with a span, and what is recorded of those that end.
+func record(t *testing.T) (context.Context, trace.Span, *tracetest.SpanRecorder) {
+	t.Helper()
+	ended := tracetest.NewSpanRecorder()
+	provider := sdk.NewTracerProvider(sdk.WithSpanProcessor(ended))
+	ctx, span := provider.Tracer("test").Start(t.Context(), "request")
+	return ctx, span, ended
+}
+
+func idOf(s sdk.ReadOnlySpan) string {
+	for _, a := range s.Attributes() {
+		if a.Key == spans.UploadID {
+			return a.Value.AsString()
+		}
+	}
+	return ""
+}
+
+func TestSpansBelowKnowTheUpload(t *testing.T) {
+	ctx, _, ended := record(t)
+	ctx, endOuter := spans.Start(ctx, "outer", "")
+	ctx = spans.Of(ctx, "it")
+	below, endInner := spans.Start(ctx, "inner", "")
+	_, endOther := spans.Start(below, "other", "part")
+	endOther(nil)
+	endInner(nil)
+	endOuter(nil)
+	for i, want := range []struct{ name, id string }{{"other", "part"}, {"inner", "it"}, {"outer", "it"}} {
+		if s := ended.Ended()[i]; s.Name() != want.name || idOf(s) != want.id {
+			t.Errorf("span %d is %q for %q, want %q for %q", i, s.Name(), idOf(s), want.name, want.id)
+		}
+	}
+}
+
+// What a request leaves to be done later goes on with its trace.
+func TestSpanMayBeginAfterTheOneAboveHasEnded(t *testing.T) {
+	ctx, request, ended := record(t)
+	request.End()
+	_, end := spans.Start(context.WithoutCancel(ctx), "notify", "it")
+	end(nil)
+	all := ended.Ended()
+	if len(all) != 2 || all[1].Parent().SpanID() != request.SpanContext().SpanID() {
+		t.Errorf("%d spans ended", len(all))
+	}
+}
+
+func TestErrorInASpanHasNoQueryOfAURL(t *testing.T) {
+	ctx, _, ended := record(t)
+	_, end := spans.Start(ctx, "put", "it")
+	end(errors.New(`Put "http://s3/bucket/it?X-Amz-Signature=secret&b=c": connection refused`))
+	got := ended.Ended()[0].Status()
+	if want := `Put "http://s3/bucket/it": connection refused`; got.Code != codes.Error || got.Description != want {
+		t.Errorf("the status is %+v, want the error %q", got, want)
+	}
+}
+
+func TestWithoutATraceNothingIsDone(t *testing.T) {
+	ctx := t.Context()
+	if allocs := testing.AllocsPerRun(100, func() {
+		below, end := spans.Start(ctx, "put", "it")
+		end(nil)
+		if below != ctx || spans.Of(ctx, "it") != ctx {
+			t.Error("the context has changed")
+		}
+	}); allocs > 0 {
+		t.Errorf("%v allocations", allocs)
+	}
+}
