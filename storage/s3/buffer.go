@@ -62,7 +62,7 @@ func (b *budget) tryTake() []byte {
 		return nil
 	}
 	if len(b.slab) == 0 {
-		b.slab = newSlab(min(b.left, slabBlocks) * blockSize)
+		b.slab = newSlab(b, min(b.left, slabBlocks)*blockSize)
 	}
 	block := b.slab[:blockSize:blockSize]
 	b.slab = b.slab[blockSize:]

@@ -2,4 +2,4 @@
 
 package s3
 
-func newSlab(size int) []byte { return make([]byte, size) }
+func newSlab(_ *budget, size int) []byte { return make([]byte, size) }
