@@ -87,8 +87,34 @@ type Config struct {
 	// SweepEvery is how often expired uploads are looked for.
 	SweepEvery time.Duration `name:"sweep-every" group:"Uploads:" default:"1m" placeholder:"TIME" help:"How often to remove what has expired and to finish what a crash left unfinished."`
 
-	// AdminListen is the TCP address of metrics and profiles, "" for none.
-	AdminListen string `name:"admin-listen" group:"Observability:" placeholder:"HOST:PORT" help:"Address at which /metrics (Prometheus) and /debug/pprof/ are found, never at --listen. Give it to nobody outside: it asks for no password. Empty turns it off."`
+	// HookURL is where hooks are sent; none sends only those of HookURLFor.
+	HookURL string `name:"hook-url" group:"Hooks:" placeholder:"URL" help:"Where the app is told of uploads: tusd's hooks, in JSON, by POST. Empty tells nobody."`
+	// HookURLFor are, by event, the URLs to use instead of HookURL.
+	HookURLFor map[string]string `name:"hook-url-for" group:"Hooks:" mapsep:";" placeholder:"EVENT=URL" help:"Where one event is sent instead: post-finish=https://app/done. Given more than once, or separated by semicolons."`
+	// HookEvents are the hooks to send.
+	HookEvents []string `name:"hook-events" group:"Hooks:" default:"post-finish" placeholder:"EVENT" help:"Which hooks are sent, comma-separated: pre-create and pre-finish ask the app, which can refuse or change the upload, and without whose answer nothing is created or finished; post-finish is told until the app has heard it; post-create, post-receive and post-terminate are told if that succeeds soon."`
+	// HookSecrets sign every hook, all of them.
+	HookSecrets []string `name:"hook-secret" group:"Hooks:" placeholder:"SECRET" help:"Secret that signs every hook by Standard Webhooks: whsec_ and 24 to 64 random bytes in base64. A second one, separated by a comma, signs too, so that the app can change over. Better given as HOLDFAST_HOOK_SECRET or in a file than as a flag, which others on the machine can see."`
+	// HookSecretFile holds further secrets, one in a line.
+	HookSecretFile string `name:"hook-secret-file" group:"Hooks:" placeholder:"FILE" help:"File of secrets, one in a line."`
+	// HookForwardHeader are the headers of clients that hooks have too.
+	HookForwardHeader []string `name:"hook-forward-header" group:"Hooks:" placeholder:"NAME" help:"Headers of the client's request that the hook's request has too, such as Authorization. The body tells of all headers but Authorization, Cookie and Proxy-Authorization, and leaves out the query parameter ticket, unless they are named here."`
+	// HookTimeout is how long the app may take to answer.
+	HookTimeout time.Duration `name:"hook-timeout" group:"Hooks:" default:"10s" placeholder:"TIME" help:"How long the app may take to answer a hook."`
+	// HookRetryAfter is when post-finish is tried again for the first time, and
+	// HookRetryFor how long it is tried.
+	HookRetryAfter time.Duration `name:"hook-retry-after" group:"Hooks:" default:"5s" placeholder:"TIME" help:"When post-finish is tried again if the app has not taken it; then after 4, 12, 36, 96, 180 and 360 times as long, and from then on every 360 times."`
+	HookRetryFor   time.Duration `name:"hook-retry-for" group:"Hooks:" default:"24h" placeholder:"TIME" help:"How long post-finish is tried. After it, or when the app answers 410, it is parked: see 'holdfast owed'."`
+	// HookReceiveEvery is the least time between two post-receive hooks of an upload.
+	HookReceiveEvery time.Duration `name:"hook-receive-every" group:"Hooks:" default:"1s" placeholder:"TIME" help:"How often at most post-receive tells of one upload."`
+	// HookCA is the PEM file of the authorities that the app's certificate may be by.
+	HookCA string `name:"hook-ca" group:"Hooks:" placeholder:"FILE" help:"PEM file of the authorities to believe that the app is the app, instead of the system's."`
+	// HookClientCert and HookClientKey are shown to the app.
+	HookClientCert string `name:"hook-client-cert" group:"Hooks:" placeholder:"FILE" help:"PEM file of a certificate to show to the app. Needs --hook-client-key."`
+	HookClientKey  string `name:"hook-client-key" group:"Hooks:" placeholder:"FILE" help:"PEM file of its private key."`
+	// AdminListen is the TCP address of metrics, profiles, and what the app has still to
+	// hear, "" for none.
+	AdminListen string `name:"admin-listen" group:"Observability:" placeholder:"HOST:PORT" help:"Address at which /metrics (Prometheus), /debug/pprof/ and what 'holdfast owed' asks for are found, never at --listen. Give it to nobody outside: it asks for no password. Empty turns it off."`
 	// OTLPEndpoint is the URL below which traces are sent to v1/traces, "" for none.
 	OTLPEndpoint string `name:"otlp-endpoint" group:"Observability:" placeholder:"URL" help:"OpenTelemetry collector that gets traces by OTLP over HTTP, at v1/traces below this URL: http://collector:4318. Headers that it wants are taken from OTEL_EXPORTER_OTLP_HEADERS. Empty turns tracing off."`
 	// OTLPService is the service.name in traces.
@@ -103,6 +129,9 @@ type Config struct {
 	// ShutdownTimeout is how long the server takes at most to end after SIGTERM.
 	ShutdownTimeout time.Duration `name:"shutdown-timeout" group:"Logging and life cycle:" default:"30s" placeholder:"TIME" help:"How long to take at most to end after SIGTERM or SIGINT. Requests get half of it to end by themselves; then uploads are cut, what came of them is stored, and their clients are told to retry. A second signal ends at once."`
 }
+
+// Hooks tells whether the app is to be told of anything.
+func (c *Config) Hooks() bool { return c.HookURL != "" || len(c.HookURLFor) > 0 }
 
 // Default is the configuration of somebody who sets nothing.
 func Default() Config {

@@ -41,6 +41,8 @@ func TestNothingSetIsTheDefault(t *testing.T) {
 		Data: "./data", Sync: true, S3Checksums: true, MemoryBudget: 256 << 20, RedisPrefix: "holdfast:",
 		ExpireAfter: 24 * time.Hour, IdleTimeout: time.Minute, LockTimeout: 20 * time.Second, SweepEvery: time.Minute,
 		OTLPService: "holdfast", OTLPSample: 1,
+		HookEvents: []string{"post-finish"}, HookTimeout: 10 * time.Second, HookRetryAfter: 5 * time.Second,
+		HookRetryFor: 24 * time.Hour, HookReceiveEvery: time.Second,
 		LogFormat: "text", LogLevel: "info", ShutdownTimeout: 30 * time.Second,
 	}
 	if got := config.Default(); !reflect.DeepEqual(got, want) {
@@ -53,6 +55,11 @@ func TestNothingSetIsTheDefault(t *testing.T) {
 		}
 	}
 }
+
+const (
+	secretA = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+	secretB = "C2FVsBQIhrscChlQIMV+b5sSYspob7oDzEQ0KvQYfTk="
+)
 
 // settings has for each setting a value that is not its default.
 var settings = map[string]struct {
@@ -85,6 +92,22 @@ var settings = map[string]struct {
 	"memory-budget":      {"64MiB", func(c *config.Config) { c.MemoryBudget = 64 << 20 }},
 	"redis":              {"redis://r:6379/1", func(c *config.Config) { c.Redis = "redis://r:6379/1" }},
 	"redis-prefix":       {"x-", func(c *config.Config) { c.RedisPrefix = "x-" }},
+
+	"hook-url": {"https://app.example/hooks", func(c *config.Config) { c.HookURL = "https://app.example/hooks" }},
+	"hook-url-for": {"post-finish=https://app.example/done;pre-create=http://b/?a=b", func(c *config.Config) {
+		c.HookURLFor = map[string]string{"post-finish": "https://app.example/done", "pre-create": "http://b/?a=b"}
+	}},
+	"hook-events":         {"pre-create,post-finish", func(c *config.Config) { c.HookEvents = []string{"pre-create", "post-finish"} }},
+	"hook-secret":         {secretA + "," + secretB, func(c *config.Config) { c.HookSecrets = []string{secretA, secretB} }},
+	"hook-secret-file":    {"secrets", func(c *config.Config) { c.HookSecretFile = "secrets" }},
+	"hook-forward-header": {"Authorization,X-Tenant", func(c *config.Config) { c.HookForwardHeader = []string{"Authorization", "X-Tenant"} }},
+	"hook-timeout":        {"3s", func(c *config.Config) { c.HookTimeout = 3 * time.Second }},
+	"hook-retry-after":    {"1s", func(c *config.Config) { c.HookRetryAfter = time.Second }},
+	"hook-retry-for":      {"72h", func(c *config.Config) { c.HookRetryFor = 72 * time.Hour }},
+	"hook-receive-every":  {"5s", func(c *config.Config) { c.HookReceiveEvery = 5 * time.Second }},
+	"hook-ca":             {"ca.pem", func(c *config.Config) { c.HookCA = "ca.pem" }},
+	"hook-client-cert":    {"me.pem", func(c *config.Config) { c.HookClientCert = "me.pem" }},
+	"hook-client-key":     {"me.key", func(c *config.Config) { c.HookClientKey = "me.key" }},
 
 	"max-size":         {"2GiB", func(c *config.Config) { c.MaxSize = 2 << 30 }},
 	"expire-after":     {"0", func(c *config.Config) { c.ExpireAfter = 0 }},
@@ -220,6 +243,18 @@ func TestWrongValueIsRefusedByName(t *testing.T) {
 		{"otlp-sample", "NaN", "0 to 1"},
 		{"otlp-sample", "half", "half"},
 		{"sweep-every", "0s", "more than 0"},
+		{"hook-url", "app.example", "http://, https://"},
+		{"hook-url", "ftp://app.example/", "http://, https://"},
+		{"hook-url-for", "post-finish=app.example", "post-finish is not a URL"},
+		{"hook-url-for", "post-create=http://app.example", "not among --hook-events"},
+		{"hook-events", "post-finnish", "post-finish"},
+		{"hook-secret", "aGVsbG8=", "24 to 64 bytes"},
+		{"hook-secret", "whsec_%%%", "base64"},
+		{"hook-forward-header", "X Tenant", "not the name of a header"},
+		{"hook-timeout", "0", "more than 0"},
+		{"hook-retry-after", "0", "more than 0"},
+		{"hook-retry-for", "1s", "less than --hook-retry-after"},
+		{"hook-receive-every", "-1s", "0 or more"},
 		{"log-format", "xml", "text, json"},
 		{"log-level", "loud", "debug, info, warn, error"},
 		{"shutdown-timeout", "0", "more than 0"},

@@ -30,7 +30,7 @@ func printHelp(options kong.HelpOptions, ctx *kong.Context) error {
 		command, usage = ctx.Model.DefaultCmd, "holdfast [%s] [flags]"
 		ctx.Path = append(ctx.Path, &kong.Path{Parent: ctx.Model.Node, Command: command, Flags: command.Flags})
 	}
-	fmt.Fprintf(ctx.Stdout, "Usage: "+usage+"\n\n%s\n%s", command.Name, command.Help, intro)
+	fmt.Fprintf(ctx.Stdout, "Usage: "+usage+"\n\n%s\n%s", called(command), command.Help, intro)
 	command.Help = "" // printed already
 	if err := kong.DefaultHelpPrinter(options, ctx); err != nil {
 		return err
@@ -47,9 +47,15 @@ func printHelp(options kong.HelpOptions, ctx *kong.Context) error {
 func printCommands(ctx *kong.Context) {
 	fmt.Fprint(ctx.Stdout, "\nCommands:\n")
 	for _, command := range ctx.Model.Leaves(true) {
-		fmt.Fprintf(ctx.Stdout, "  %-8s %s\n", command.Name, command.Tag.Help)
+		fmt.Fprintf(ctx.Stdout, "  %-10s  %s\n", called(command), command.Tag.Help)
 	}
 	fmt.Fprint(ctx.Stdout, "\nRun \"holdfast COMMAND --help\" for the settings of a command.\n")
+}
+
+// called is how a command is called, after the program's name.
+func called(command *kong.Node) string {
+	_, below, _ := strings.Cut(command.Path(), " ")
+	return below
 }
 
 // describe is the help of a flag with its default.

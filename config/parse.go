@@ -16,8 +16,9 @@ var ErrPrinted = errors.New("printed")
 
 // Command is what the command line asks for.
 type Command struct {
-	Name   string // the command: "serve" or "health"
-	Config Config // its settings
+	Name   string   // the command: "serve", "health", "owed" or "owed retry"
+	Config Config   // its settings
+	IDs    []string // of uploads, that it is about
 }
 
 // World is what Parse needs beside the arguments.
@@ -39,6 +40,8 @@ type commandLine struct {
 
 	Health health `cmd:"" help:"Ask the server on this machine whether it lives, and exit with 0 if it does: for the health check of a container."`
 
+	Owed owed `cmd:"" help:"List, or tell again, the finished uploads of which the app has not heard."`
+
 	getenv  func(string) (string, bool)
 	origins map[string]string // of settings that came from elsewhere than a flag
 }
@@ -47,6 +50,32 @@ type commandLine struct {
 type health struct {
 	Listen  string `name:"listen" default:":8080" placeholder:"HOST:PORT" help:"Address that the server listens on."`
 	TLSCert string `name:"tls-cert" placeholder:"FILE" help:"Set if the server speaks HTTPS."`
+}
+
+// owed has the commands about what the app has still to hear.
+type owed struct {
+	List struct {
+		admin
+	} `cmd:"" default:"withargs" help:"List the finished uploads of which the app has not heard, one JSON object in a line."`
+	Retry struct {
+		admin
+		IDs []string `arg:"" optional:"" name:"ID" help:"Ids of uploads; none means all that are owed."`
+	} `cmd:"" help:"Tell the app of them now, parked or not, and say what came of it."`
+}
+
+// admin is the part of Config that tells where a running server is asked.
+type admin struct {
+	AdminListen string `name:"admin-listen" aliases:"admin" placeholder:"HOST:PORT" help:"Address of the server's admin listener: its --admin-listen."`
+}
+
+func (a admin) check() error {
+	if a.AdminListen == "" {
+		return errors.New("--admin-listen: say where the server's admin listener is, as in --admin-listen 127.0.0.1:8081, or by HOLDFAST_ADMIN_LISTEN")
+	}
+	if err := checkAddress(a.AdminListen); err != nil {
+		return fmt.Errorf("--admin-listen: %w", err)
+	}
+	return nil
 }
 
 // Parse reads the command line, without the program's name, and all that it
@@ -74,14 +103,24 @@ func Parse(args []string, world World) (Command, error) {
 	case err != nil:
 		return Command{}, err
 	}
-	if ctx.Command() == "health" {
-		return Command{Name: "health", Config: Config{Listen: cli.Health.Listen, TLSCert: cli.Health.TLSCert}}, nil
+	return cli.command(ctx.Command())
+}
+
+// command is what was asked for, checked.
+func (c *commandLine) command(name string) (Command, error) {
+	switch list, retry := c.Owed.List, c.Owed.Retry; name {
+	case "health":
+		return Command{Name: "health", Config: Config{Listen: c.Health.Listen, TLSCert: c.Health.TLSCert}}, nil
+	case "owed list":
+		return Command{Name: "owed", Config: Config{AdminListen: list.AdminListen}}, list.check()
+	case "owed retry", "owed retry <ID>":
+		return Command{Name: "owed retry", Config: Config{AdminListen: retry.AdminListen}, IDs: retry.IDs}, retry.check()
 	}
-	cli.Serve.BasePath = slashed(cli.Serve.BasePath)
-	if err := cli.Serve.validate(cli.name); err != nil {
+	c.Serve.BasePath = slashed(c.Serve.BasePath)
+	if err := c.Serve.validate(c.name); err != nil {
 		return Command{}, err
 	}
-	return Command{Name: ctx.Command(), Config: cli.Serve}, nil
+	return Command{Name: name, Config: c.Serve}, nil
 }
 
 // BeforeResolve is called by kong once the flags are known: it adds the other

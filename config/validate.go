@@ -22,6 +22,9 @@ func (c *Config) validate(name func(flag string) string) error {
 		}
 	}
 	refuse("listen", checkAddress(c.Listen))
+	if c.AdminListen != "" {
+		refuse("admin-listen", checkAddress(c.AdminListen))
+	}
 	refuse("base-path", checkBasePath(c.BasePath))
 	switch {
 	case c.TLSCert == "" && c.TLSKey != "":
@@ -36,6 +39,7 @@ func (c *Config) validate(name func(flag string) string) error {
 		refuse("data", errors.New("is empty: the uploads need a directory"))
 	}
 	c.validateS3(refuse)
+	c.validateHooks(refuse)
 	refuse("expire-after", checkDuration(c.ExpireAfter, 0))
 	refuse("idle-timeout", checkDuration(c.IdleTimeout, 1))
 	refuse("lock-timeout", checkDuration(c.LockTimeout, 1))

@@ -51,7 +51,8 @@ type CORS struct {
 }
 
 // Router hands each request to the first of the doors that claims it, answers
-// OPTIONS for all of them, and makes each request known.
+// OPTIONS for all of them, and makes each request known. What doors do in the course of
+// a request knows it by RequestOf, and may Amend its answer.
 func Router(c CORS, o Options, doors ...Door) http.Handler {
 	return o.watched(doors, c.wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodOptions {
@@ -59,7 +60,7 @@ func Router(c CORS, o Options, doors ...Door) http.Handler {
 			return
 		}
 		if door := claimant(doors, r); door != nil {
-			door.ServeHTTP(w, r)
+			door.ServeHTTP(amendable(w, r.WithContext(WithRequest(r.Context(), r))))
 			return
 		}
 		w.Header().Set("Allow", allowed)

@@ -12,6 +12,9 @@ import (
 // back should, as the value of a Retry-After header.
 const RetryAfter = "2"
 
+// ErrNoAnswer: the app was asked, and did not give an answer that means anything.
+var ErrNoAnswer = errors.New("the app that has to agree does not answer")
+
 // Problem is what an error of the core means in HTTP.
 type Problem struct {
 	Status  int
@@ -30,6 +33,7 @@ var problems = []struct {
 	code   string
 }{
 	// What may pass first: its cause may be an error that comes further down.
+	{ErrNoAnswer, http.StatusServiceUnavailable, "appNotAvailable"},
 	{storage.ErrLocked, http.StatusLocked, "locked"},
 	{storage.ErrNoSpace, http.StatusInsufficientStorage, "insufficientStorage"},
 	{storage.ErrUnavailable, http.StatusServiceUnavailable, "serviceNotAvailable"},

@@ -44,5 +44,8 @@ func (u *Uploads) notify(ctx context.Context, e Event) {
 }
 
 func (u *Uploads) event(typ EventType, up Upload) Event {
-	return Event{ID: up.ID + "." + string(typ), Type: typ, Upload: up, Time: u.opts.Now(), Fresh: true}
+	return Event{ID: EventID(up.ID, typ), Type: typ, Upload: up, Time: u.opts.Now(), Fresh: true}
 }
+
+// EventID is the ID of an upload's event of this type.
+func EventID(upload string, typ EventType) string { return upload + "." + string(typ) }

@@ -39,6 +39,15 @@ func (u *Uploads) Delete(ctx context.Context, id string) error {
 	return u.remove(ctx, up, Deleted)
 }
 
+// Discard is Delete at the wish of the server's owner: Options.Permit is not asked.
+func (u *Uploads) Discard(ctx context.Context, id string) error {
+	up, err := u.load(ctx, id)
+	if err != nil {
+		return err
+	}
+	return u.remove(ctx, up, Deleted)
+}
+
 func (u *Uploads) remove(ctx context.Context, up Upload, why EventType) error {
 	if err := u.store.Delete(ctx, up.ID); err != nil {
 		return err

@@ -40,6 +40,27 @@ func owned() storage.Options {
 	}
 }
 
+func TestTheServersOwnerMayRemoveWhatIsSomebodyElses(t *testing.T) {
+	u := newWorld(t, owned()).uploads
+	if _, err := u.Create(as("ann"), storage.Record{ID: "live", Size: fileSize}); err != nil {
+		t.Fatalf("create: %v", err)
+	}
+	if err := u.Discard(context.Background(), "live"); err != nil {
+		t.Errorf("discard: %v", err)
+	}
+	for name, err := range map[string]error{
+		"get":           func() error { _, err := u.Get(as("ann"), "live"); return err }(),
+		"discard again": u.Discard(context.Background(), "live"),
+	} {
+		if !errors.Is(err, storage.ErrGone) {
+			t.Errorf("%s: %v, want ErrGone", name, err)
+		}
+	}
+	if err := u.Discard(context.Background(), "never"); !errors.Is(err, storage.ErrNotFound) {
+		t.Errorf("discard what never was: %v, want ErrNotFound", err)
+	}
+}
+
 func TestNobodyElseGetsToAnUpload(t *testing.T) {
 	w := newWorld(t, owned())
 	u, data := w.uploads, storagetest.Content(1, fileSize)

@@ -31,7 +31,8 @@ const (
 	cmdFloor    = 5
 )
 
-// tusd may be imported by its own door, and beside it by what is measured here.
+// tusd may be imported by its own door, by what speaks its hooks' language, and by what
+// is measured here beside it.
 const tusd = "github.com/tus/tusd"
 
 // goPackage is what go list tells of a package.
@@ -90,7 +91,7 @@ func (p goPackage) violations() []string {
 // forbidden tells why a package may not import path, "" if it may.
 func forbidden(from string, floor int, path string) string {
 	if strings.HasPrefix(path, tusd) && !mayUseTusd(from) {
-		return "tusd belongs behind hooks/tus"
+		return "tusd belongs behind hooks/tus and hooks/webhook"
 	}
 	to, inside := strings.CutPrefix(path, module+"/")
 	if !inside {
@@ -113,7 +114,7 @@ func forbidden(from string, floor int, path string) string {
 }
 
 func mayUseTusd(from string) bool {
-	return from == "hooks/tus" || strings.HasPrefix(from, "test/")
+	return from == "hooks/tus" || from == "hooks/webhook" || strings.HasPrefix(from, "test/")
 }
 
 // floorOf finds the floor of a package: an exact name wins over one ending with "/".
@@ -147,6 +148,9 @@ func TestImportsThatBreakTheFloorsAreFound(t *testing.T) {
 		"of what measures by a door":     {ImportPath: module + "/hooks", Imports: []string{module + "/storage/observed"}},
 		"from what measures to a driver": {ImportPath: module + "/storage/observed", Imports: []string{module + "/storage/s3"}},
 		"from door to door":              {ImportPath: module + "/hooks/contentrange", Imports: []string{module + "/hooks/tus"}},
+		"from door to webhook":           {ImportPath: module + "/hooks/tus", Imports: []string{module + "/hooks/webhook"}},
+		"from webhook to door":           {ImportPath: module + "/hooks/webhook", Imports: []string{module + "/hooks/contentrange"}},
+		"from webhook to a driver":       {ImportPath: module + "/hooks/webhook", Imports: []string{module + "/storage/redis"}},
 		"of tusd by another door":        {ImportPath: module + "/hooks/contentrange", Imports: []string{handler}},
 		"of tusd by a test":              {ImportPath: module + "/hooks", TestImports: []string{handler}},
 		"of tusd by cmd":                 {ImportPath: module + "/cmd/holdfast", Imports: []string{handler}},
@@ -160,6 +164,7 @@ func TestImportsThatBreakTheFloorsAreFound(t *testing.T) {
 	}
 	right := []goPackage{
 		{ImportPath: module + "/hooks/tus", Imports: []string{handler, module + "/hooks", module + "/storage", module + "/storage/ranges"}},
+		{ImportPath: module + "/hooks/webhook", Imports: []string{handler, module + "/hooks", module + "/storage"}, XTestImports: []string{module + "/storage/storagetest"}},
 		{ImportPath: module + "/cmd/holdfast", Imports: []string{module + "/storage/disk", module + "/storage/observed", module + "/config", module + "/hooks/tus"}},
 		{ImportPath: module + "/storage", Imports: []string{module + "/storage/ranges", module + "/storage/spans"}},
 		{ImportPath: module + "/storage/disk", Imports: []string{module + "/storage"}, TestImports: []string{module + "/storage/storagetest"}},

@@ -107,6 +107,9 @@ func (s *Server) Pid() int { return s.cmd.Process.Pid }
 // URL is the URL of an upload, and of the creation of one if id is empty.
 func (s *Server) URL(id string) string { return "http://" + s.Addr + "/files/" + id }
 
+// Admin is the address of the admin listener of the process, empty if it has none.
+func (s *Server) Admin() string { return s.log.adminAddr() }
+
 // Log is all that the processes of this Server have written.
 func (s *Server) Log() string { return s.log.String() }
 
@@ -127,6 +130,7 @@ type serverLog struct {
 	text      bytes.Buffer
 	line      []byte
 	listening chan string
+	admin     string // where the last process says that it is
 }
 
 func (l *serverLog) expectListening() <-chan string {
@@ -153,13 +157,25 @@ func (l *serverLog) Write(p []byte) (int, error) {
 
 func (l *serverLog) readLine() {
 	var entry struct{ Msg, Addr string }
-	if json.Unmarshal(l.line, &entry) != nil || entry.Msg != "listening" {
+	if json.Unmarshal(l.line, &entry) != nil {
+		return
+	}
+	if entry.Msg == "admin listening" {
+		l.admin = entry.Addr
+	}
+	if entry.Msg != "listening" {
 		return
 	}
 	select {
 	case l.listening <- entry.Addr:
 	default:
 	}
+}
+
+func (l *serverLog) adminAddr() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.admin
 }
 
 func (l *serverLog) String() string {

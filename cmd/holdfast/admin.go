@@ -34,6 +34,8 @@ func (s *Server) openAdmin() (*admin, error) {
 func (s *Server) adminRoutes() *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", s.metrics.Handler())
+	mux.HandleFunc("GET /owed", s.listOwed)
+	mux.HandleFunc("POST /owed/retry", s.retryOwed)
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
 	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/holdfast-upload/holdfast/config"
@@ -52,6 +53,7 @@ func openS3(cfg config.Config, m *observed.Metrics) (backend, error) {
 		Prefix: cfg.S3Prefix, CreateBucket: cfg.S3CreateBucket, NoChecksums: !cfg.S3Checksums,
 		StorageClass: cfg.S3StorageClass, Encryption: cfg.S3Encryption, EncryptionKey: cfg.S3EncryptionKey,
 		LinkFor: cfg.S3LinkFor, PublicEndpoint: cfg.S3PublicEndpoint, Memory: int64(cfg.MemoryBudget), Wrap: m.S3(),
+		Hold: cfg.Hooks() && slices.Contains(cfg.HookEvents, "pre-finish"),
 	})
 	if err != nil {
 		return backend{}, fmt.Errorf("open the store: %w", err)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/http"
 	"time"
@@ -14,7 +13,7 @@ import (
 
 // health returns nil if the server that these settings are those of, on this
 // machine, says that it lives.
-func health(ctx context.Context, cfg config.Config, _ *slog.Logger) error {
+func health(ctx context.Context, cfg config.Config) error {
 	host, port, err := net.SplitHostPort(cfg.Listen)
 	if err != nil {
 		return err

@@ -31,10 +31,22 @@ func run(args []string, getenv func(string) (string, bool), stdout, stderr io.Wr
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // so that a second signal ends the process at once
 	slog.SetDefault(newLog(stderr, command.Config))
-	do := map[string]func(context.Context, config.Config, *slog.Logger) error{"serve": serve, "health": health}
-	if err := do[command.Name](ctx, command.Config, slog.Default()); err != nil {
+	if err := obey(ctx, command, stdout); err != nil {
 		fmt.Fprintf(stderr, "holdfast: %v\n", err)
 		return 1
 	}
 	return 0
+}
+
+// obey does what the command line asks for.
+func obey(ctx context.Context, command config.Command, stdout io.Writer) error {
+	switch command.Name {
+	case "health":
+		return health(ctx, command.Config)
+	case "owed":
+		return listOwed(ctx, command, stdout)
+	case "owed retry":
+		return retryOwed(ctx, command, stdout)
+	}
+	return serve(ctx, command.Config, slog.Default())
 }

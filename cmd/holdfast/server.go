@@ -12,6 +12,7 @@ import (
 
 	"github.com/holdfast-upload/holdfast/config"
 	"github.com/holdfast-upload/holdfast/hooks"
+	"github.com/holdfast-upload/holdfast/hooks/webhook"
 	"github.com/holdfast-upload/holdfast/storage"
 	"github.com/holdfast-upload/holdfast/storage/observed"
 )
@@ -23,6 +24,7 @@ type Server struct {
 	log      *slog.Logger
 	backend  backend
 	uploads  *storage.Uploads
+	hooks    *webhook.App // nil if nobody is told of anything
 	stopper  *hooks.Stopper
 	listener net.Listener
 	http     *http.Server
@@ -45,18 +47,30 @@ func Open(cfg config.Config, log *slog.Logger) (*Server, error) {
 	if s.backend, err = openBackend(cfg, log, s.metrics); err != nil {
 		return nil, err
 	}
-	s.uploads = storage.New(s.backend.store, s.backend.locker, s.backend.index, storage.Options{
-		MaxSize:     int64(cfg.MaxSize),
-		ExpireAfter: cfg.ExpireAfter,
-		Notify:      tellEvents(log, s.metrics),
-		Swept:       s.metrics.Swept,
-		Admit:       inTurn(name),
-		Log:         log,
-	})
-	if err = s.listen(); err != nil {
+	if err := s.open(name); err != nil {
 		return nil, errors.Join(err, s.backend.close())
 	}
 	return s, nil
+}
+
+// open puts the core, the hooks and the doors together, and listens.
+func (s *Server) open(name admit) (err error) {
+	opts := storage.Options{
+		MaxSize:     int64(s.cfg.MaxSize),
+		ExpireAfter: s.cfg.ExpireAfter,
+		Notify:      tellEvents(s.log, s.metrics),
+		Swept:       s.metrics.Swept,
+		Log:         s.log,
+	}
+	if s.hooks, err = s.openHooks(); err != nil {
+		return err
+	}
+	if s.hooks != nil {
+		s.hooks.Join(&opts)
+	}
+	opts.Admit = inTurn(opts.Admit, name) // the app may have chosen a key
+	s.uploads = storage.New(s.backend.store, s.backend.locker, s.backend.index, opts)
+	return s.listen()
 }
 
 // listen takes the addresses, without answering there yet.
@@ -114,6 +128,9 @@ func (s *Server) Run(ctx context.Context) error {
 		defer close(swept)
 		s.uploads.Run(sweeping, s.cfg.SweepEvery)
 	}()
+	telling, stopTelling := context.WithCancel(context.Background())
+	defer stopTelling()
+	told := s.runHooks(telling)
 	served := make(chan error, 1)
 	go func() { served <- s.serve() }()
 	s.admin.serve(s.log)
@@ -127,7 +144,7 @@ func (s *Server) Run(ctx context.Context) error {
 	case <-ctx.Done():
 		s.log.Info("shutting down", "timeout", s.cfg.ShutdownTimeout)
 		stopSweeping()
-		s.drain(swept)
+		s.drain(swept, told, stopTelling)
 	}
 	s.log.Info("stopped")
 	return errors.Join(err, s.Close())
@@ -140,9 +157,9 @@ func (s *Server) serve() error {
 	return s.http.Serve(s.listener)
 }
 
-// drain waits until the requests and the sweep have ended, and sees to it that
-// they do.
-func (s *Server) drain(swept <-chan struct{}) {
+// drain waits until the requests and the sweep have ended, and then what is being told
+// of them, and sees to it that they do.
+func (s *Server) drain(swept, told <-chan struct{}, stopTelling func()) {
 	deadline, cancel := context.WithTimeout(context.Background(), s.cfg.ShutdownTimeout)
 	defer cancel()
 	s.leaving.Store(true)
@@ -154,9 +171,12 @@ func (s *Server) drain(swept <-chan struct{}) {
 	if err := s.http.Shutdown(deadline); err != nil {
 		s.log.Warn("the shutdown timeout has passed: requests that still run are cut off", "error", err)
 	}
-	select {
-	case <-swept:
-	case <-deadline.Done():
+	stopTelling()
+	for _, ended := range []<-chan struct{}{swept, told} {
+		select {
+		case <-ended:
+		case <-deadline.Done():
+		}
 	}
 	s.tracing.close(deadline)
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 	"time"
@@ -104,7 +105,13 @@ func (d *Door) head(w http.ResponseWriter, r *http.Request, id string) error {
 }
 
 // refuse answers with an error. What may pass is always a 503 with Retry-After.
+// A refusal of the app is given as it is.
 func (d *Door) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	var refusal *hooks.Refusal
+	if errors.As(err, &refusal) {
+		writeRefusal(w, r, refusal)
+		return
+	}
 	p := hooks.Explain(r, d.opts.Log, err)
 	if errors.Is(err, errEncoded) {
 		p = hooks.Problem{Status: http.StatusUnsupportedMediaType, Code: "unsupportedMediaType", Message: err.Error()}
@@ -114,6 +121,19 @@ func (d *Door) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		w.Header().Set("Retry-After", hooks.RetryAfter)
 	}
 	writeJSON(w, p.Status, map[string]any{"error": map[string]string{"code": p.Code, "message": p.Message}})
+}
+
+func writeRefusal(w http.ResponseWriter, r *http.Request, refusal *hooks.Refusal) {
+	status, header, body := refusal.Answer(r.Context())
+	h := w.Header()
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	for name, value := range header {
+		h.Set(name, value)
+	}
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, body) // a client that is gone asks again
 }
 
 func writeJSON(w http.ResponseWriter, code int, v any) {

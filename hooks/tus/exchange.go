@@ -86,9 +86,12 @@ func (x *exchange) refuse(err error) {
 // explain turns an error of the core into one that tusd can answer with.
 func (x *exchange) explain(err error) error {
 	var e handler.Error
+	var refusal *hooks.Refusal
 	switch {
 	case err == nil:
 		return nil
+	case errors.As(err, &refusal):
+		return refused(x.r, refusal)
 	case errors.As(err, &e):
 		return e
 	case errors.Is(err, storage.ErrNotFound):
@@ -98,4 +101,11 @@ func (x *exchange) explain(err error) error {
 	}
 	p := hooks.Explain(x.r, x.door.opts.Log, err)
 	return handler.NewError(p.Code, p.Message, p.Status)
+}
+
+// refused is a refusal of the app as tusd has it.
+func refused(request *http.Request, r *hooks.Refusal) handler.Error {
+	status, header, body := r.Answer(request.Context())
+	return handler.Error{ErrorCode: "ERR_UPLOAD_REJECTED", Message: r.Error(),
+		HTTPResponse: handler.HTTPResponse{StatusCode: status, Header: header, Body: body}}
 }

@@ -1,0 +1,55 @@
+package config_test
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/holdfast-upload/holdfast/config"
+)
+
+func TestClientCertificateOfHooksNeedsItsKey(t *testing.T) {
+	_, err := new(world).parse("--hook-client-cert=c.pem")
+	refused(t, err, "--hook-client-key", "--hook-client-cert")
+	_, err = new(world).parse("--hook-client-key=k.pem")
+	refused(t, err, "--hook-client-cert", "--hook-client-key")
+}
+
+func TestEveryHookThatIsSentHasAURL(t *testing.T) {
+	_, err := new(world).parse("--hook-events=pre-create,post-finish", "--hook-url-for=post-finish=http://a")
+	refused(t, err, "--hook-events", "pre-create has no URL")
+	got, err := new(world).parse("--hook-events=pre-create,post-finish", "--hook-url-for=post-finish=http://a", "--hook-url-for=pre-create=http://b")
+	if err != nil || !got.Config.Hooks() || len(got.Config.HookURLFor) != 2 {
+		t.Errorf("%+v, %v", got.Config, err)
+	}
+	if none := config.Default(); none.Hooks() {
+		t.Error("hooks are sent without a URL")
+	}
+}
+
+func TestASecretIsNotRepeated(t *testing.T) {
+	if _, err := new(world).parse("--hook-secret=s3cret"); err == nil || strings.Contains(err.Error(), "s3cret") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestOwedIsAskedOfTheAdminListener(t *testing.T) {
+	const addr = "127.0.0.1:8081"
+	env := &world{env: map[string]string{"HOLDFAST_ADMIN_LISTEN": addr}}
+	for line, want := range map[string]config.Command{
+		"owed":             {Name: "owed"},
+		"owed list":        {Name: "owed"},
+		"owed retry":       {Name: "owed retry"},
+		"owed retry a b-c": {Name: "owed retry", IDs: []string{"a", "b-c"}},
+	} {
+		want.Config.AdminListen = addr
+		if got, err := env.parse(strings.Fields(line)...); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %+v, %v", line, got, err)
+		}
+		if got, err := new(world).parse(append(strings.Fields(line), "--admin="+addr)...); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s --admin: %+v, %v", line, got, err)
+		}
+		_, err := new(world).parse(strings.Fields(line)...)
+		refused(t, err, "--admin-listen", "HOLDFAST_ADMIN_LISTEN")
+	}
+}

@@ -1,0 +1,83 @@
+package config
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// hookEvents are those that there are.
+var hookEvents = []string{"pre-create", "post-create", "post-receive", "pre-finish", "post-finish", "post-terminate"}
+
+func (c *Config) validateHooks(refuse func(flag string, err error)) {
+	if c.HookURL != "" {
+		refuse("hook-url", checkURL(c.HookURL, "http", "https"))
+	}
+	for _, event := range slices.Sorted(maps.Keys(c.HookURLFor)) {
+		refuse("hook-url-for", c.checkURLFor(event))
+	}
+	for _, event := range c.HookEvents {
+		refuse("hook-events", c.checkEvent(event))
+	}
+	for _, secret := range c.HookSecrets {
+		refuse("hook-secret", CheckSecret(secret))
+	}
+	for _, name := range c.HookForwardHeader {
+		refuse("hook-forward-header", checkHeaderName(name))
+	}
+	refuse("hook-timeout", checkDuration(c.HookTimeout, 1))
+	refuse("hook-retry-after", checkDuration(c.HookRetryAfter, 1))
+	refuse("hook-receive-every", checkDuration(c.HookReceiveEvery, 0))
+	if c.HookRetryFor < c.HookRetryAfter {
+		refuse("hook-retry-for", fmt.Errorf("%s is less than --hook-retry-after, %s", c.HookRetryFor, c.HookRetryAfter))
+	}
+	switch {
+	case c.HookClientCert == "" && c.HookClientKey != "":
+		refuse("hook-client-cert", errors.New("is missing, while --hook-client-key is set"))
+	case c.HookClientCert != "" && c.HookClientKey == "":
+		refuse("hook-client-key", errors.New("is missing, while --hook-client-cert is set"))
+	}
+}
+
+func (c *Config) checkURLFor(event string) error {
+	if !slices.Contains(c.HookEvents, event) {
+		return fmt.Errorf("%q is not among --hook-events, so that nothing would be sent", event)
+	}
+	if err := checkURL(c.HookURLFor[event], "http", "https"); err != nil {
+		return fmt.Errorf("what stands for %s %w", event, err)
+	}
+	return nil
+}
+
+func (c *Config) checkEvent(event string) error {
+	if err := checkOneOf(event, hookEvents...); err != nil {
+		return err
+	}
+	if c.Hooks() && c.HookURL == "" && c.HookURLFor[event] == "" {
+		return fmt.Errorf("%s has no URL: set --hook-url, or one in --hook-url-for", event)
+	}
+	return nil
+}
+
+// CheckSecret returns an error, which does not repeat it, unless a secret is one by
+// Standard Webhooks.
+func CheckSecret(secret string) error {
+	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(secret, "whsec_"))
+	if err != nil || len(key) < 24 || len(key) > 64 {
+		return errors.New("a secret is not whsec_ with 24 to 64 bytes in base64: echo whsec_$(head -c 32 /dev/urandom | base64) makes one")
+	}
+	return nil
+}
+
+var headerName = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")
+
+func checkHeaderName(name string) error {
+	if !headerName.MatchString(name) {
+		return fmt.Errorf("%q is not the name of a header", name)
+	}
+	return nil
+}

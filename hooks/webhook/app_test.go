@@ -1,0 +1,236 @@
+package webhook
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	tusd "github.com/tus/tusd/v2/pkg/hooks"
+
+	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/storagetest"
+)
+
+// theApp stands for the network and the app behind it: it remembers what it hears.
+type theApp struct {
+	// answer says what becomes of a request, by how many there were before it.
+	answer func(n int, r heard) (status int, header http.Header, body string, err error)
+
+	mu      sync.Mutex
+	all     []heard
+	at, top int // how many requests there are at once, now and at most
+}
+
+// heard is a request that reached the app.
+type heard struct {
+	id   string // the webhook-id
+	when time.Time
+	hook tusd.HookRequest
+	http *http.Request
+	body []byte
+}
+
+func (a *theApp) RoundTrip(r *http.Request) (*http.Response, error) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	h := heard{id: r.Header.Get("webhook-id"), when: time.Now(), http: r, body: body}
+	if err := json.Unmarshal(body, &h.hook); err != nil {
+		return nil, err
+	}
+	a.mu.Lock()
+	n := len(a.all)
+	a.all = append(a.all, h)
+	a.at++
+	a.top = max(a.top, a.at)
+	answer := a.answer
+	a.mu.Unlock()
+	defer func() {
+		a.mu.Lock()
+		a.at--
+		a.mu.Unlock()
+	}()
+	status, header, text, err := answer(n, h)
+	if err != nil {
+		return nil, err
+	}
+	if header == nil {
+		header = http.Header{"Content-Type": {"application/json"}}
+	}
+	if err := r.Context().Err(); err != nil {
+		return nil, err
+	}
+	return &http.Response{StatusCode: status, Header: header, Body: io.NopCloser(strings.NewReader(text))}, nil
+}
+
+// ids are those of all that was heard, sorted, each with how often.
+func (a *theApp) ids() map[string]int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	ids := map[string]int{}
+	for _, h := range a.all {
+		ids[h.id]++
+	}
+	return ids
+}
+
+func (a *theApp) heard() []heard {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Clone(a.all)
+}
+
+// atMost is how many requests there were at once.
+func (a *theApp) atMost() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.top
+}
+
+// change has the app answer otherwise from now on.
+func (a *theApp) change(answer func(int, heard) (int, http.Header, string, error)) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.answer = answer
+}
+
+func always(status int) func(int, heard) (int, http.Header, string, error) {
+	return func(int, heard) (int, http.Header, string, error) { return status, nil, "{}", nil }
+}
+
+// hang answers nothing until the client has lost patience.
+func hang(_ int, r heard) (int, http.Header, string, error) {
+	<-r.http.Context().Done()
+	return 0, nil, "", r.http.Context().Err()
+}
+
+var errReset = errors.New("connection reset by peer")
+
+func reset(int, heard) (int, http.Header, string, error) { return 0, nil, "", errReset }
+
+// node is a process over a store, with the app that it tells.
+type node struct {
+	t       *testing.T
+	app     *App
+	uploads *storage.Uploads
+	stop    context.CancelFunc
+	ended   chan struct{}
+	log     *logBuffer
+}
+
+// options are those of an app that hears of these events.
+func options(to http.RoundTripper, events ...tusd.HookType) Options {
+	o := Options{
+		URL: "http://app.example/hooks", Timeout: 10 * time.Second,
+		RetryAfter: 5 * time.Second, RetryFor: 24 * time.Hour, ReceiveEvery: time.Second,
+		transport: to,
+	}
+	for _, e := range events {
+		o.Events = append(o.Events, string(e))
+	}
+	return o
+}
+
+// startNode runs a process until the test ends, or it is killed.
+func startNode(t *testing.T, opts Options, store storage.Store, locker storage.Locker) *node {
+	t.Helper()
+	n := &node{t: t, ended: make(chan struct{}), log: &logBuffer{}}
+	opts.Log = slog.New(slog.NewTextHandler(n.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	opts.Stop = func(ctx context.Context, id string) error { return n.uploads.Discard(ctx, id) }
+	var err error
+	if n.app, err = New(opts); err != nil {
+		t.Fatal(err)
+	}
+	core := storage.Options{Log: opts.Log}
+	n.app.Join(&core)
+	n.uploads = storage.New(store, locker, &storage.LocalIndex{}, core)
+	var ctx context.Context
+	ctx, n.stop = context.WithCancel(context.Background())
+	go func() {
+		defer close(n.ended)
+		n.app.Run(ctx, n.uploads)
+	}()
+	t.Cleanup(n.end)
+	return n
+}
+
+func (n *node) end() {
+	n.stop()
+	<-n.ended
+}
+
+// logBuffer keeps a log for several goroutines.
+type logBuffer struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *logBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *logBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+// upload creates and fills a small upload.
+func (n *node) upload(id string) storage.Upload {
+	n.t.Helper()
+	up, err := n.tryUpload(n.t.Context(), storage.Record{ID: id, Size: 5})
+	if err != nil {
+		n.t.Fatalf("upload %s: %v", id, err)
+	}
+	return up
+}
+
+func (n *node) tryUpload(ctx context.Context, rec storage.Record) (storage.Upload, error) {
+	up, err := n.uploads.Create(ctx, rec)
+	if err != nil {
+		return up, err
+	}
+	return n.uploads.Write(ctx, up.ID, 0, strings.NewReader("bytes"))
+}
+
+// owes are the ids of the uploads that the store says are owed, and whether parked.
+func owes(t *testing.T, store storage.Store) map[string]bool {
+	t.Helper()
+	out := map[string]bool{}
+	u := storage.New(store, &storage.LocalLocker{}, &storage.LocalIndex{}, storage.Options{})
+	for up, err := range u.AllOwed(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		out[up.ID] = up.Parked
+	}
+	return out
+}
+
+func wantOwed(t *testing.T, store storage.Store, want map[string]bool) {
+	t.Helper()
+	if got := owes(t, store); !maps.Equal(got, want) {
+		t.Errorf("owed, and whether parked: %v, want %v", got, want)
+	}
+}
+
+func wantHeard(t *testing.T, app *theApp, want map[string]int) {
+	t.Helper()
+	if got := app.ids(); !maps.Equal(got, want) {
+		t.Errorf("the app heard %v, want %v", got, want)
+	}
+}
+
+func newMemory() *storagetest.Memory { return storagetest.NewMemory(1 << 20) }

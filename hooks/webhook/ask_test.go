@@ -1,0 +1,276 @@
+package webhook
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"maps"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	tusd "github.com/tus/tusd/v2/pkg/hooks"
+
+	"github.com/holdfast-upload/holdfast/hooks"
+	"github.com/holdfast-upload/holdfast/storage"
+)
+
+// asked starts a node whose app answers with this JSON.
+func asked(t *testing.T, body string, events ...tusd.HookType) (*node, *theApp) {
+	t.Helper()
+	app := &theApp{answer: func(int, heard) (int, http.Header, string, error) { return 200, nil, body, nil }}
+	return startNode(t, options(app, events...), newMemory(), &storage.LocalLocker{}), app
+}
+
+func TestPreCreateMayRefuse(t *testing.T) {
+	for body, want := range map[string]hooks.Refusal{
+		`{"RejectUpload":true}`: {Status: 400, Header: map[string]string{"Content-Type": "text/plain; charset=utf-8"},
+			Body: "ERR_UPLOAD_REJECTED: upload creation has been rejected by server\n"},
+		`{"RejectUpload":true,"HTTPResponse":{"StatusCode":402,"Body":"{\"pay\":1}","Header":{"Content-Type":"application/json","X-Q":"0"}}}`: {Status: 402,
+			Header: map[string]string{"Content-Type": "application/json", "X-Q": "0"}, Body: `{"pay":1}`},
+	} {
+		n, _ := asked(t, body, tusd.HookPreCreate)
+		_, err := n.uploads.Create(t.Context(), storage.Record{ID: "a", Size: 5})
+		var got *hooks.Refusal
+		if !errors.As(err, &got) || got.Status != want.Status || got.Body != want.Body || !maps.Equal(got.Header, want.Header) {
+			t.Errorf("%s: %+v (%v), want %+v", body, got, err, want)
+		}
+		if _, err := n.uploads.Get(t.Context(), "a"); !errors.Is(err, storage.ErrNotFound) {
+			t.Errorf("%s: what was refused is there: %v", body, err)
+		}
+	}
+}
+
+func TestPreCreateMayChangeTheUpload(t *testing.T) {
+	n, app := asked(t, `{"ChangeFileInfo":{"ID":"chosen-by-app","MetaData":{"owner":"7"},"Storage":{"Key":"users/7/photo"}},
+		"MaxSize":100,"ExpireAfter":60}`, tusd.HookPreCreate)
+	up, err := n.uploads.Create(t.Context(), storage.Record{Size: 5, Metadata: map[string]string{"filename": "x"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if up.ID != "chosen-by-app" || up.Key != "users/7/photo" || up.MaxSize != 100 || up.ExpireAfter != time.Minute ||
+		!maps.Equal(up.Metadata, map[string]string{"owner": "7"}) {
+		t.Errorf("created %+v", up.Record)
+	}
+	info := app.heard()[0].hook.Event.Upload
+	if info.ID != "" || info.Size != 5 || info.MetaData["filename"] != "x" {
+		t.Errorf("asked about %+v", info)
+	}
+	stored, err := n.uploads.Get(t.Context(), "chosen-by-app")
+	if err != nil || stored.Key != up.Key {
+		t.Errorf("stored %+v, %v", stored.Record, err)
+	}
+}
+
+// An answer can do no more than it may: it names no file outside the prefix, no id that
+// is none, no other id than the client knows, and makes no upload too large welcome.
+func TestPreCreateCanNotDoWhatItMayNot(t *testing.T) {
+	for body, want := range map[string]error{
+		`{"ChangeFileInfo":{"Storage":{"Key":"../../etc/passwd"}}}`:    storage.ErrBadRequest,
+		`{"ChangeFileInfo":{"Storage":{"Path":"/etc/passwd"}}}`:        storage.ErrBadRequest,
+		`{"ChangeFileInfo":{"Storage":{"Key":".holdfast/live/x"}}}`:    storage.ErrBadRequest,
+		`{"ChangeFileInfo":{"Storage":{"Key":"a/../b"}}}`:              storage.ErrBadRequest,
+		`{"ChangeFileInfo":{"Storage":{"Key":"a\r\nX-Amz-Acl: all"}}}`: storage.ErrBadRequest,
+		`{"ChangeFileInfo":{"ID":"../x"}}`:                             storage.ErrForbidden,
+		`{"ChangeFileInfo":{"ID":"other"}}`:                            storage.ErrForbidden,
+		`{"MaxSize":4}`:                                                storage.ErrTooLarge,
+	} {
+		n, _ := asked(t, body, tusd.HookPreCreate)
+		if _, err := n.uploads.Create(t.Context(), storage.Record{ID: "mine", Size: 5}); !errors.Is(err, want) {
+			t.Errorf("%s: %v, want %v", body, err, want)
+		}
+	}
+	n, _ := asked(t, `{"ChangeFileInfo":{"ID":"../x"}}`, tusd.HookPreCreate)
+	if _, err := n.uploads.Create(t.Context(), storage.Record{Size: 5}); !errors.Is(err, storage.ErrBadID) {
+		t.Errorf("an id that is none: %v", err)
+	}
+}
+
+func TestAnAppThatDoesNotAnswerHasNotAgreed(t *testing.T) {
+	page := http.Header{"Content-Type": {"text/html"}}
+	for name, c := range map[string]struct {
+		answer func(int, heard) (int, http.Header, string, error)
+		asked  int
+	}{
+		"500":        {always(500), tries},
+		"reset":      {reset, tries},
+		"hangs":      {hang, 1},
+		"404":        {always(404), 1},
+		"redirect":   {always(307), 1},
+		"not JSON":   {func(int, heard) (int, http.Header, string, error) { return 200, nil, "ok", nil }, 1},
+		"a page":     {func(int, heard) (int, http.Header, string, error) { return 200, page, "{}", nil }, 1},
+		"no content": {func(int, heard) (int, http.Header, string, error) { return 204, http.Header{}, "", nil }, 1},
+		"an endless one": {func(int, heard) (int, http.Header, string, error) {
+			return 200, nil, "{}" + strings.Repeat(" ", maxAnswer), nil
+		}, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				app, store := &theApp{answer: c.answer}, newMemory()
+				n := startNode(t, options(app, tusd.HookPreCreate), store, &storage.LocalLocker{})
+				began := time.Now()
+				_, err := n.uploads.Create(t.Context(), storage.Record{ID: "a", Size: 5})
+				if !errors.Is(err, hooks.ErrNoAnswer) || !storage.Transient(err) {
+					t.Errorf("created: %v", err)
+				}
+				if took := time.Since(began); took > 10*time.Second {
+					t.Errorf("it took %v", took)
+				}
+				if got := len(app.heard()); got != c.asked {
+					t.Errorf("asked %d times, want %d", got, c.asked)
+				}
+				if _, err := store.Load(t.Context(), "a"); !errors.Is(err, storage.ErrNotFound) {
+					t.Errorf("it was created all the same: %v", err)
+				}
+			})
+		})
+	}
+}
+
+func TestAnAppThatStumblesIsAskedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		typ := http.Header{"Content-Type": {"application/json; charset=utf-8"}}
+		app := &theApp{answer: func(n int, _ heard) (int, http.Header, string, error) {
+			return []int{500, 429, 200}[n], typ, `{"MaxSize":9}`, nil
+		}}
+		n := startNode(t, options(app, tusd.HookPreCreate), newMemory(), &storage.LocalLocker{})
+		up, err := n.uploads.Create(t.Context(), storage.Record{ID: "a", Size: 5})
+		if err != nil || up.MaxSize != 9 {
+			t.Errorf("%+v, %v", up.Record, err)
+		}
+		if ids := app.ids(); len(ids) != 1 {
+			t.Errorf("one question has the ids %v", ids)
+		}
+	})
+}
+
+func TestPreFinishMayRefuseAndIsAskedAgain(t *testing.T) {
+	for _, body := range []string{`{"RejectUpload":true,"HTTPResponse":{"StatusCode":422}}`, `{"HTTPResponse":{"StatusCode":422,"Body":"virus"}}`} {
+		n, app := asked(t, body, tusd.HookPreFinish, tusd.HookPostFinish)
+		_, err := n.tryUpload(t.Context(), storage.Record{ID: "a", Size: 5})
+		var refused *hooks.Refusal
+		if !errors.As(err, &refused) || refused.Status != 422 {
+			t.Fatalf("%s: %v", body, err)
+		}
+		if info := app.heard()[0].hook.Event.Upload; info.ID != "a" || info.Offset != 5 {
+			t.Errorf("asked about %+v", info)
+		}
+		app.mu.Lock()
+		app.answer = func(int, heard) (int, http.Header, string, error) {
+			return 200, nil, `{"HTTPResponse":{"StatusCode":200}}`, nil
+		}
+		app.mu.Unlock()
+		if up, err := n.uploads.Get(t.Context(), "a"); err != nil || !up.Finished {
+			t.Errorf("accepted: %+v, %v", up, err)
+		}
+	}
+}
+
+func TestPreFinishIsNotAskedAboutParts(t *testing.T) {
+	n, app := asked(t, `{"RejectUpload":true}`, tusd.HookPreFinish)
+	if _, err := n.tryUpload(t.Context(), storage.Record{ID: "a", Size: 5, Partial: true}); err != nil {
+		t.Error(err)
+	}
+	if len(app.heard()) != 0 {
+		t.Error("asked about a part")
+	}
+}
+
+// requestWith is a context in the course of a client's request with all kinds of secrets.
+func requestWith(ctx context.Context) context.Context {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://files.example/files/?tenant=7&ticket=s3cret&x=%20", nil)
+	if err != nil {
+		panic(err)
+	}
+	r.RequestURI, r.RemoteAddr = r.URL.RequestURI(), "192.0.2.1:5000"
+	r.Header = http.Header{"Authorization": {"Bearer s3cret"}, "Cookie": {"sid=s3cret"}, "Proxy-Authorization": {"s3cret"}, "X-Tenant": {"7"}}
+	return hooks.WithRequest(ctx, r)
+}
+
+func TestSecretsOfClientsStayHereUnlessTheyAreNamed(t *testing.T) {
+	app := &theApp{answer: always(200)}
+	opts := options(app, tusd.HookPreCreate, tusd.HookPostFinish)
+	n := startNode(t, opts, newMemory(), &storage.LocalLocker{})
+	if _, err := n.uploads.Create(requestWith(t.Context()), storage.Record{ID: "a", Size: 0}); err != nil {
+		t.Fatal(err)
+	}
+	h := app.heard()[0]
+	if strings.Contains(string(h.body), "s3cret") || h.http.Header.Get("Authorization") != "" {
+		t.Errorf("the app got a secret: %s %v", h.body, h.http.Header)
+	}
+	r := h.hook.Event.HTTPRequest
+	if r.Method != "POST" || r.URI != "/files/?tenant=7&x=%20" || r.RemoteAddr != "192.0.2.1:5000" ||
+		r.Header.Get("Host") != "files.example" || r.Header.Get("X-Tenant") != "7" {
+		t.Errorf("the request is told as %+v", r)
+	}
+
+	opts.Forward = []string{"authorization", "ticket", "X-Tenant"}
+	n = startNode(t, opts, newMemory(), &storage.LocalLocker{})
+	if _, err := n.uploads.Create(requestWith(t.Context()), storage.Record{ID: "b", Size: 0}); err != nil {
+		t.Fatal(err)
+	}
+	h = last(app, "b.pre-create")
+	r = h.hook.Event.HTTPRequest
+	if h.http.Header.Get("Authorization") != "Bearer s3cret" || h.http.Header.Get("X-Tenant") != "7" ||
+		r.Header.Get("Authorization") != "Bearer s3cret" || r.Header.Get("Cookie") != "" || !strings.Contains(r.URI, "ticket=s3cret") {
+		t.Errorf("what was named is told as %+v %v", r, h.http.Header)
+	}
+	if log := n.log.String(); strings.Contains(log, "s3cret") {
+		t.Errorf("a secret in the log: %s", log)
+	}
+}
+
+func last(app *theApp, id string) heard {
+	var found heard
+	for _, h := range app.heard() {
+		if strings.HasPrefix(h.id, id) {
+			found = h
+		}
+	}
+	return found
+}
+
+// The body is, to the letter of its keys, what tusd 2 sends.
+func TestTheBodyIsThatOfTusd(t *testing.T) {
+	app := &theApp{answer: always(200)}
+	opts := options(app, tusd.HookPostFinish)
+	opts.Storage = func(up storage.Upload) map[string]string {
+		return map[string]string{"Type": "filestore", "Path": "/data/" + up.ID}
+	}
+	n := startNode(t, opts, newMemory(), &storage.LocalLocker{})
+	if _, err := n.tryUpload(requestWith(t.Context()), storage.Record{ID: "a", Size: 5, Metadata: map[string]string{"filename": "é.txt"}}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() bool { return len(app.heard()) == 1 })
+	var got, want any
+	if err := json.Unmarshal([]byte(`{"Type":"post-finish","Event":{
+		"Upload":{"ID":"a","Size":5,"SizeIsDeferred":false,"Offset":5,"MetaData":{"filename":"é.txt"},"IsPartial":false,"IsFinal":false,
+			"PartialUploads":null,"Storage":{"Type":"filestore","Path":"/data/a"}},
+		"HTTPRequest":{"Method":"POST","URI":"/files/?tenant=7&x=%20","RemoteAddr":"192.0.2.1:5000",
+			"Header":{"Host":["files.example"],"X-Tenant":["7"]}}}}`), &want); err != nil {
+		t.Fatal(err)
+	}
+	h := app.heard()[0]
+	if err := json.Unmarshal(h.body, &got); err != nil {
+		t.Fatal(err)
+	}
+	gotText, _ := json.Marshal(got)
+	wantText, _ := json.Marshal(want)
+	if string(gotText) != string(wantText) {
+		t.Errorf("got  %s\nwant %s", gotText, wantText)
+	}
+	if h.http.Method != "POST" || h.http.Header.Get("Content-Type") != "application/json" {
+		t.Errorf("%s with %v", h.http.Method, h.http.Header)
+	}
+}
+
+func eventually(t *testing.T, is func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !is(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("waited in vain")
+		}
+	}
+}

@@ -1,0 +1,105 @@
+package webhook
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/tus/tusd/v2/pkg/handler"
+	tusd "github.com/tus/tusd/v2/pkg/hooks"
+
+	"github.com/holdfast-upload/holdfast/hooks"
+	"github.com/holdfast-upload/holdfast/storage"
+)
+
+// ticket is the query parameter that may let its bearer do something.
+const ticket = "ticket"
+
+// secretHeaders are those that let their bearer do something.
+var secretHeaders = []string{"Authorization", "Cookie", "Proxy-Authorization"}
+
+// hook is what the body of a hook says, in tusd's words.
+func (a *App) hook(typ tusd.HookType, up storage.Upload, r handler.HTTPRequest) []byte {
+	info := handler.FileInfo{
+		ID: up.ID, Size: up.Size, Offset: up.Offset(), MetaData: maps.Clone(up.Metadata),
+		IsPartial: up.Partial, IsFinal: len(up.Parts) > 0, PartialUploads: up.Parts,
+	}
+	if up.Size == storage.Unknown {
+		info.Size, info.SizeIsDeferred = 0, true
+	}
+	if info.MetaData == nil {
+		info.MetaData = handler.MetaData{}
+	}
+	if a.opts.Storage != nil && typ != tusd.HookPreCreate {
+		info.Storage = a.opts.Storage(up)
+	}
+	text, err := json.Marshal(tusd.HookRequest{Type: typ, Event: handler.HookEvent{Upload: info, HTTPRequest: r}})
+	if err != nil {
+		panic(err) // there are only strings and numbers in it
+	}
+	return text
+}
+
+// request is what the app is told of the client's request.
+func (a *App) request(ctx context.Context) handler.HTTPRequest {
+	r := hooks.RequestOf(ctx)
+	out := handler.HTTPRequest{Method: r.Method, URI: r.URI, RemoteAddr: r.RemoteAddr, Header: r.Header.Clone()}
+	for _, name := range secretHeaders {
+		if !a.forwards(name) {
+			out.Header.Del(name)
+		}
+	}
+	if !a.forwards(ticket) {
+		out.URI = withoutTicket(out.URI)
+	}
+	return out
+}
+
+func (a *App) forwards(name string) bool {
+	return slices.ContainsFunc(a.opts.Forward, func(f string) bool { return strings.EqualFold(f, name) })
+}
+
+// withoutTicket takes the ticket out of a URI, which is left alone if there is none.
+func withoutTicket(uri string) string {
+	path, query, ok := strings.Cut(uri, "?")
+	if !ok {
+		return uri
+	}
+	kept := slices.DeleteFunc(strings.Split(query, "&"), func(pair string) bool {
+		name, _, _ := strings.Cut(pair, "=")
+		plain, err := url.QueryUnescape(name)
+		return err != nil || strings.EqualFold(plain, ticket)
+	})
+	if len(kept) == 0 {
+		return path
+	}
+	return path + "?" + strings.Join(kept, "&")
+}
+
+// forward are the headers of a client's request that the hook's has as well.
+func (a *App) forward(r handler.HTTPRequest) http.Header {
+	h := http.Header{}
+	for _, name := range a.opts.Forward {
+		name = http.CanonicalHeaderKey(name)
+		if values, ok := r.Header[name]; ok && name != "Host" && name != "Content-Length" {
+			h[name] = values
+		}
+	}
+	return h
+}
+
+// size is about how many bytes of memory a request takes.
+func size(r handler.HTTPRequest) int {
+	n := len(r.Method) + len(r.URI) + len(r.RemoteAddr)
+	for name, values := range r.Header {
+		n += len(name) + 48
+		for _, v := range values {
+			n += len(v) + 16
+		}
+	}
+	return n
+}

@@ -1,0 +1,93 @@
+package webhook
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	tusd "github.com/tus/tusd/v2/pkg/hooks"
+
+	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/storagetest"
+)
+
+// F6: a process ends as kill -9 ends it, at each step between the last byte and the
+// note that the app has heard. The next process tells it, under the same id, and the
+// app hears once more only where nobody can know that it has.
+func TestACrashAtAnyStepLosesNoEvent(t *testing.T) {
+	for _, c := range []struct {
+		step  string
+		op    storagetest.Op // at which the process dies
+		after bool           // it has been done
+		want  int            // how often the app hears in all
+	}{
+		{"before the file is made", storagetest.Finish, false, 1},
+		{"after it, before it is sent", storagetest.Finish, true, 1},
+		{"after it was sent, before that is noted", storagetest.Retire, false, 2},
+		{"after that was noted", storagetest.Retire, true, 1},
+	} {
+		for _, size := range []int64{0, 5} {
+			t.Run(fmt.Sprint(c.step, ", ", size, " bytes"), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) { crashAt(t, c.op, c.after, c.want, size) })
+			})
+		}
+	}
+}
+
+func crashAt(t *testing.T, op storagetest.Op, after bool, want int, size int64) {
+	app, data := &theApp{answer: always(200)}, newMemory()
+	dead := false
+	data.Inject(func(now storagetest.Op) storagetest.Outcome {
+		switch {
+		case dead: // whatever the dead process would still do, it does not
+			return storagetest.Fails
+		case now != op:
+			return storagetest.Works
+		}
+		if dead = true; after {
+			return storagetest.FailsButPersists
+		}
+		return storagetest.Fails
+	})
+	first := startNode(t, options(app, tusd.HookPostFinish), data, &storage.LocalLocker{})
+	_, err := first.tryUpload(t.Context(), storage.Record{ID: "a", Size: size})
+	if err != nil && !errors.Is(err, storage.ErrUnavailable) && !errors.Is(err, storage.ErrBeyondEnd) {
+		t.Fatal(err)
+	}
+	synctest.Wait()
+	if !dead {
+		t.Fatal("the process did not come to that step")
+	}
+	alive := data.Restart()
+	data.Inject(nil)
+	first.end()
+	second := startNode(t, options(app, tusd.HookPostFinish), alive, &storage.LocalLocker{})
+	if err := second.uploads.Sweep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(time.Minute)
+	wantHeard(t, app, map[string]int{"a.finished": want})
+	wantOwed(t, alive, map[string]bool{})
+}
+
+// The process dies while the app has the event in hand and has not answered yet.
+func TestACrashWhileTheAppIsAnsweringLosesNoEvent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		app, data := &theApp{answer: hang}, newMemory()
+		first := startNode(t, options(app, tusd.HookPostFinish), data, &storage.LocalLocker{})
+		first.upload("a")
+		synctest.Wait()
+		alive := data.Restart()
+		first.end()
+		app.change(always(200))
+		second := startNode(t, options(app, tusd.HookPostFinish), alive, &storage.LocalLocker{})
+		if _, err := second.uploads.Get(t.Context(), "a"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		wantHeard(t, app, map[string]int{"a.finished": 2})
+		wantOwed(t, alive, map[string]bool{})
+	})
+}

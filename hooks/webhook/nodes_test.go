@@ -1,0 +1,135 @@
+package webhook
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	tusd "github.com/tus/tusd/v2/pkg/hooks"
+
+	"github.com/holdfast-upload/holdfast/storage"
+)
+
+// Three nodes know of an event while the app is down. One try is made at each instant,
+// not three, whoever finished the upload, and whoever lives.
+func TestNodesTryAtTheSameInstantsAndOneOfThemSends(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		app, store, locker := &theApp{answer: always(503)}, newMemory(), &storage.LocalLocker{}
+		var nodes []*node
+		for range 3 {
+			nodes = append(nodes, startNode(t, options(app, tusd.HookPostFinish), store.Node(), locker))
+		}
+		nodes[0].upload("a")
+		for _, n := range nodes {
+			if _, err := n.uploads.Get(t.Context(), "a"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(5 * time.Minute)
+		if tried := len(app.heard()); tried != 5 {
+			t.Errorf("tried %d times in 5 minutes, want once at first and 4 times later", tried)
+		}
+		nodes[0].end()
+		nodes[1].end()
+		app.change(always(200))
+		time.Sleep(10 * time.Minute)
+		wantHeard(t, app, map[string]int{"a.finished": 6})
+		wantOwed(t, store, map[string]bool{})
+	})
+}
+
+// A node finishes an upload and dies. Another one's sweeper finds what is owed.
+func TestTheSweeperPicksUpWhatOthersLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		app, store, locker := &theApp{answer: always(500)}, newMemory(), &storage.LocalLocker{}
+		dying := startNode(t, options(app, tusd.HookPostFinish), store.Node(), locker)
+		for i := range 20 {
+			dying.upload(fmt.Sprint("u", i))
+		}
+		dying.end()
+		before := len(app.heard())
+		app.change(always(200))
+		n := startNode(t, options(app, tusd.HookPostFinish), store.Node(), locker)
+		sweeping, stop := context.WithCancel(t.Context())
+		defer stop()
+		go n.uploads.Run(sweeping, time.Minute)
+		time.Sleep(4 * time.Second)
+		if early := len(app.heard()) - before; early > 0 {
+			t.Errorf("%d told within 4 s of their finish, when whoever finished them may be at it", early)
+		}
+		time.Sleep(time.Minute)
+		if ids, told := len(app.ids()), len(app.heard())-before; ids != 20 || told != 20 {
+			t.Errorf("%d of 20 were heard, from the other node %d times", ids, told)
+		}
+		wantOwed(t, store, map[string]bool{})
+		stop()
+		synctest.Wait()
+	})
+}
+
+// All nodes know of an event. One of them hears that the app wants none of it: after
+// that no other one tries.
+func TestWhatOneNodeHasParkedNoOtherTells(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		app, store, locker := &theApp{answer: always(500)}, newMemory(), &storage.LocalLocker{}
+		var nodes []*node
+		for range 3 {
+			nodes = append(nodes, startNode(t, options(app, tusd.HookPostFinish), store.Node(), locker))
+		}
+		nodes[0].upload("a")
+		for _, n := range nodes {
+			if _, err := n.uploads.Get(t.Context(), "a"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(time.Second)
+		app.change(always(http.StatusGone))
+		time.Sleep(48 * time.Hour)
+		wantHeard(t, app, map[string]int{"a.finished": 2})
+		wantOwed(t, store, map[string]bool{"a": true})
+	})
+}
+
+// A node's clock may differ from the store's. It tries when all do: at the instants that
+// follow from what the store says.
+func TestTriesFollowTheStoresClock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		app, store := &theApp{answer: always(500)}, newMemory()
+		quiet := storage.New(store, &storage.LocalLocker{}, &storage.LocalIndex{}, storage.Options{
+			Deliver: func(context.Context, storage.Event) {},
+		})
+		up, err := quiet.Create(t.Context(), storage.Record{ID: "a", Size: 0})
+		if err != nil {
+			t.Fatal(err)
+		}
+		happened := up.Touched
+		up.Touched = happened.Add(2 * time.Second)
+		n := startNode(t, options(app, tusd.HookPostFinish), store, &storage.LocalLocker{})
+		n.app.deliver(t.Context(), storage.Event{ID: "a.finished", Upload: up, Fresh: true})
+		time.Sleep(time.Hour)
+		all := app.heard()
+		if len(all) < 8 {
+			t.Fatalf("%d tries", len(all))
+		}
+		for i, h := range all[2:] { // the first two are made before the store is asked
+			if want := daily.at("a.finished", happened, int64(i+2)); !h.when.Equal(want) {
+				t.Errorf("try %d is made %v after the finish, want %v", i+2, h.when.Sub(happened), want.Sub(happened))
+			}
+		}
+	})
+}
+
+func TestAnEventThatWaitsIsNotTakenTwice(t *testing.T) {
+	o := newOutbox(daily)
+	for range 3 {
+		if !o.add(&parcel{upload: "a", at: time.Now().Add(time.Hour)}) {
+			t.Error("refused")
+		}
+	}
+	if len(o.waiting) != 1 || o.pending() != 1 {
+		t.Errorf("%d wait, %d are pending", len(o.waiting), o.pending())
+	}
+}

@@ -1,0 +1,201 @@
+package webhook
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	tusd "github.com/tus/tusd/v2/pkg/hooks"
+
+	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/storagetest"
+)
+
+func TestAFinishedUploadIsToldAtOnceAndOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		app, store := &theApp{answer: always(http.StatusNoContent)}, newMemory()
+		n := startNode(t, options(app, tusd.HookPostFinish), store, &storage.LocalLocker{})
+		began := time.Now()
+		n.upload("a")
+		synctest.Wait()
+		if now := time.Now(); !now.Equal(began) {
+			t.Errorf("it took %v", now.Sub(began))
+		}
+		if _, err := n.uploads.Get(t.Context(), "a"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(48 * time.Hour)
+		wantHeard(t, app, map[string]int{"a.finished": 1})
+		wantOwed(t, store, map[string]bool{})
+		if s := n.app.Stats(); s.Delivered != 1 || s.Failed != 0 || s.Pending != 0 {
+			t.Errorf("stats %+v", s)
+		}
+	})
+}
+
+// An app that is down, in whatever way, hears when it is back, under the same id.
+func TestAnAppThatIsDownHearsWhenItIsBack(t *testing.T) {
+	for name, down := range map[string]func(int, heard) (int, http.Header, string, error){
+		"500": always(500), "404": always(404), "401": always(401), "redirect": always(302), "reset": reset, "hangs": hang,
+	} {
+		for _, outage := range []time.Duration{time.Second, time.Hour, 23 * time.Hour} {
+			t.Run(fmt.Sprint(name, " for ", outage), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					back := time.Now().Add(outage)
+					app, store := &theApp{}, newMemory()
+					app.answer = func(n int, h heard) (int, http.Header, string, error) {
+						if time.Now().Before(back) {
+							return down(n, h)
+						}
+						return 200, nil, "", nil
+					}
+					n := startNode(t, options(app, tusd.HookPostFinish), store, &storage.LocalLocker{})
+					n.upload("a")
+					time.Sleep(24 * time.Hour)
+					last := app.heard()[len(app.heard())-1]
+					if late := last.when.Sub(back); late < 0 || late > 45*time.Minute {
+						t.Errorf("heard %v after it was back", late)
+					}
+					for _, h := range app.heard() {
+						if h.id != "a.finished" {
+							t.Errorf("the id is %q", h.id)
+						}
+					}
+					wantOwed(t, store, map[string]bool{})
+				})
+			})
+		}
+	}
+}
+
+func TestAnEventIsParkedWhenItsTimeIsOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		app, store := &theApp{answer: always(500)}, newMemory()
+		n := startNode(t, options(app, tusd.HookPostFinish), store, &storage.LocalLocker{})
+		n.upload("a")
+		time.Sleep(25 * time.Hour)
+		wantOwed(t, store, map[string]bool{"a": true})
+		tried := len(app.heard())
+		if tried != 1+7+47 {
+			t.Errorf("tried %d times, want 55", tried)
+		}
+		if _, err := n.uploads.Get(t.Context(), "a"); err != nil { // whoever looks at it wakes nobody
+			t.Fatal(err)
+		}
+		if err := n.uploads.Sweep(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(100 * time.Hour)
+		if again := len(app.heard()); again != tried {
+			t.Errorf("%d tries after it was parked", again-tried)
+		}
+		if s := n.app.Stats(); s.Parked != 1 || s.Pending != 0 {
+			t.Errorf("stats %+v", s)
+		}
+		app.change(always(200))
+		if err := n.app.Retry(t.Context(), "a"); err != nil {
+			t.Errorf("by hand: %v", err)
+		}
+		wantOwed(t, store, map[string]bool{})
+	})
+}
+
+func TestNothingIsToldAfterA410(t *testing.T) {
+	for name, fault := range map[string]storagetest.Outcome{"": storagetest.Works, "parking fails at first": storagetest.Fails, "parking persists, its answer is lost": storagetest.FailsButPersists} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				app, store, failures := &theApp{answer: always(http.StatusGone)}, newMemory(), 2
+				store.Inject(func(op storagetest.Op) storagetest.Outcome {
+					if op == storagetest.Park && failures > 0 {
+						failures--
+						return fault
+					}
+					return storagetest.Works
+				})
+				n := startNode(t, options(app, tusd.HookPostFinish), store, &storage.LocalLocker{})
+				n.upload("a")
+				time.Sleep(100 * time.Hour)
+				n.end()
+				other := startNode(t, options(app, tusd.HookPostFinish), store, &storage.LocalLocker{})
+				if err := other.uploads.Sweep(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(100 * time.Hour)
+				wantHeard(t, app, map[string]int{"a.finished": 1})
+				wantOwed(t, store, map[string]bool{"a": true})
+			})
+		})
+	}
+}
+
+func TestAnAppThatAsksForPeaceGetsIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		app, store := &theApp{}, newMemory()
+		app.answer = func(n int, _ heard) (int, http.Header, string, error) {
+			return []int{429, 200}[min(n, 1)], http.Header{"Retry-After": {"600"}}, "", nil
+		}
+		n := startNode(t, options(app, tusd.HookPostFinish), store, &storage.LocalLocker{})
+		n.upload("a")
+		time.Sleep(time.Hour)
+		all := app.heard()
+		if len(all) != 2 {
+			t.Fatalf("tried %d times", len(all))
+		}
+		if pause := all[1].when.Sub(all[0].when); pause < 10*time.Minute || pause > 20*time.Minute {
+			t.Errorf("tried again after %v, want the first try after 10 minutes", pause)
+		}
+	})
+}
+
+func TestWhatCouldNotBeNotedIsNotToldAgainByTheSameProcess(t *testing.T) {
+	for _, outcome := range []storagetest.Outcome{storagetest.Fails, storagetest.FailsButPersists} {
+		t.Run(outcome.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				app, store, failures := &theApp{answer: always(200)}, newMemory(), 3
+				store.Inject(func(op storagetest.Op) storagetest.Outcome {
+					if op == storagetest.Retire && failures > 0 {
+						failures--
+						return outcome
+					}
+					return storagetest.Works
+				})
+				n := startNode(t, options(app, tusd.HookPostFinish), store, &storage.LocalLocker{})
+				n.upload("a")
+				time.Sleep(time.Hour)
+				wantHeard(t, app, map[string]int{"a.finished": 1})
+				wantOwed(t, store, map[string]bool{})
+			})
+		})
+	}
+}
+
+func TestRetrySaysWhatCameOfIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		app, store := &theApp{answer: always(500)}, newMemory()
+		n := startNode(t, options(app, tusd.HookPostFinish), store, &storage.LocalLocker{})
+		n.upload("a")
+		time.Sleep(2 * time.Second)
+		if err := n.app.Retry(t.Context(), "a"); err == nil || !strings.Contains(err.Error(), "500") {
+			t.Errorf("an app that fails: %v", err)
+		}
+		app.change(always(410))
+		if err := n.app.Retry(t.Context(), "a"); err != ErrRefused {
+			t.Errorf("an app that refuses: %v", err)
+		}
+		wantOwed(t, store, map[string]bool{"a": true})
+		app.change(always(200))
+		if err := n.app.Retry(t.Context(), "a"); err != nil {
+			t.Errorf("an app that hears: %v", err)
+		}
+		for _, id := range []string{"a", "never"} {
+			if err := n.app.Retry(t.Context(), id); err != ErrNotOwed {
+				t.Errorf("%s is not owed: %v", id, err)
+			}
+		}
+		time.Sleep(48 * time.Hour)
+		wantHeard(t, app, map[string]int{"a.finished": 4})
+	})
+}

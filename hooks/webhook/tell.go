@@ -1,0 +1,109 @@
+package webhook
+
+import (
+	"context"
+	"time"
+
+	tusd "github.com/tus/tusd/v2/pkg/hooks"
+
+	"github.com/holdfast-upload/holdfast/storage"
+)
+
+const (
+	// noteWorkers is how many notes are sent at once.
+	noteWorkers = 4
+	// maxNotes and maxNoteBytes are how many wait to be, and how many bytes they have
+	// in all. What is beyond is dropped.
+	maxNotes     = 1000
+	maxNoteBytes = 16 << 20
+	// notePause is how long to wait before the second try; twice as long before the
+	// third, which is the last.
+	notePause = time.Second
+)
+
+// note is something that the app hears if that succeeds soon.
+type note struct {
+	message
+	event  tusd.HookType
+	upload string
+}
+
+// notify tells of an event, but not of a finished upload: that is owed.
+func (a *App) notify(ctx context.Context, e storage.Event) {
+	switch e.Type {
+	case storage.Created:
+		a.tell(ctx, tusd.HookPostCreate, e.ID, e.Upload)
+	case storage.Deleted, storage.Expired:
+		a.tell(ctx, tusd.HookPostTerminate, e.ID, e.Upload)
+	}
+}
+
+// progress tells how far an upload is, now and then.
+func (a *App) progress(ctx context.Context, up storage.Upload) {
+	if a.receive.passes(up.ID, time.Now()) {
+		a.tell(ctx, tusd.HookPostReceive, up.ID+".post-receive."+storage.NewID(), up)
+	}
+}
+
+// tell puts a note into the queue, or drops it if that is full.
+func (a *App) tell(ctx context.Context, typ tusd.HookType, id string, up storage.Upload) {
+	url := a.url(typ)
+	if url == "" {
+		return
+	}
+	request := a.request(ctx)
+	n := note{event: typ, upload: up.ID, message: message{
+		id: id, url: url, header: a.forward(request), body: a.hook(typ, up, request),
+	}}
+	if a.noteSize.take(len(n.body)) {
+		select {
+		case a.notes <- n:
+			return
+		default:
+			a.noteSize.give(len(n.body))
+		}
+	}
+	a.counts.dropped.Add(1)
+	if a.warned.passes("", time.Now()) {
+		a.opts.Log.WarnContext(ctx, "the app takes no news: they are dropped", "event", typ, "id", up.ID, "dropped", a.counts.dropped.Load())
+	}
+}
+
+// runNotes sends notes until ctx is done and none is left. Once work is done as well,
+// what is left fails at once.
+func (a *App) runNotes(ctx, work context.Context) {
+	for {
+		select {
+		case n := <-a.notes:
+			a.sendNote(work, n)
+			continue
+		default:
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		select {
+		case n := <-a.notes:
+			a.sendNote(work, n)
+		case <-ctx.Done():
+		}
+	}
+}
+
+func (a *App) sendNote(ctx context.Context, n note) {
+	defer a.noteSize.give(len(n.body))
+	got, err := a.client.insist(ctx, n.message, notePause)
+	if err != nil {
+		a.counts.noteFailed.Add(1)
+		a.opts.Log.DebugContext(ctx, "the app did not take a hook", "event", n.event, "id", n.upload, "error", err)
+		return
+	}
+	var r reply
+	if n.event != tusd.HookPostReceive || got.decode(&r) != nil || !r.StopUpload || a.opts.Stop == nil {
+		return
+	}
+	a.opts.Log.InfoContext(ctx, "the app stops an upload", "id", n.upload)
+	if err := a.opts.Stop(ctx, n.upload); err != nil {
+		a.opts.Log.WarnContext(ctx, "an upload that the app stops is still there", "id", n.upload, "error", err)
+	}
+}

@@ -1,0 +1,320 @@
+package test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/holdfast-upload/holdfast/test/servers"
+)
+
+// hookFlags are those of a server that tells the app, its patience sped up: tries after
+// 20, 80, 240 and 720 ms, 1.9, 3.6 and 7.2 s, and then every 7.2 s.
+func hookFlags(app *App, more ...string) []string {
+	return append([]string{"--hook-url", app.URL(), "--hook-secret", HookSecret, "--hook-timeout", "300ms",
+		"--hook-retry-after", "20ms", "--hook-retry-for", "10m", "--sweep-every", "1s", "--admin-listen", "127.0.0.1:0"}, more...)
+}
+
+func startApp(t *testing.T) *App {
+	t.Helper()
+	app, err := NewApp()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(app.Close)
+	return app
+}
+
+// onS3 has the server keep its files in a bucket of their own.
+func onS3(t *testing.T, args []string) *Server {
+	t.Helper()
+	return &Server{
+		Bin: holdfast, Data: filepath.Join(t.TempDir(), "unused"),
+		Wrap: []string{"env", "AWS_ACCESS_KEY_ID=" + servers.AccessKey, "AWS_SECRET_ACCESS_KEY=" + servers.SecretKey},
+		Args: append([]string{"--s3-bucket", "uploads", "--s3-endpoint", servers.S3(t).URL("http"), "--s3-path-style", "--s3-create-bucket"}, args...),
+	}
+}
+
+// F6: 1,000 files are uploaded while the app fails, hangs, resets connections and is
+// down for a while, and the server is killed again and again. The app takes each of
+// them under the one id that it has, none is left owed, and nothing else is told.
+func TestF6EveryFinishedUploadIsHeardHoweverOftenAppAndServerDie(t *testing.T) {
+	t.Parallel()
+	for name, open := range map[string]func(*testing.T, []string) *Server{
+		"disk": func(t *testing.T, args []string) *Server {
+			return &Server{Bin: holdfast, Data: filepath.Join(t.TempDir(), "data"), Args: args}
+		},
+		"S3": onS3,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			app := startApp(t)
+			s := open(t, hookFlags(app))
+			run(t, s)
+			(&storm{t: t, app: app, server: s}).blow(1000)
+			refuseForGood(t, app, s)
+		})
+	}
+}
+
+// storm uploads files while all goes wrong that can.
+type storm struct {
+	t      *testing.T
+	app    *App
+	server *Server
+	kills  int
+	moods  map[Mood]int
+}
+
+func (st *storm) blow(files int) {
+	t := st.t
+	began := time.Now()
+	ctx, calm := context.WithCancel(t.Context())
+	var raging, uploading sync.WaitGroup
+	raging.Go(func() { st.rage(ctx) })
+	raging.Go(func() { st.kill(ctx) })
+	next, base := atomic.Int64{}, st.server.URL("") // the same after each start
+	for range 8 {
+		uploading.Go(func() {
+			for n := next.Add(1); n <= int64(files); n = next.Add(1) {
+				content := NewContent(uint64(n), 1000+n)
+				c := &Client{HTTP: http.DefaultClient, URL: fmt.Sprint(base, "file-", n), Content: content}
+				answer, err := c.PutUntilTaken(t.Context(), content.Chunks(1 << 20)[0])
+				if err != nil || answer.Status != http.StatusCreated {
+					t.Errorf("file %d: %d, %v", n, answer.Status, err)
+				}
+			}
+		})
+	}
+	uploading.Wait()
+	for st.ragesOn(began) {
+		time.Sleep(100 * time.Millisecond)
+	}
+	calm()
+	raging.Wait()
+	uploaded := time.Since(began)
+	st.app.Be(func(Hook) Mood { return Takes })
+	within(t, 40*time.Second, "nothing is owed", func() bool { return len(owed(t, st.server)) == 0 })
+	st.count(files, uploaded)
+}
+
+// ragesOn tells whether not enough has gone wrong yet.
+func (st *storm) ragesOn(began time.Time) bool { return time.Since(began) < 12*time.Second }
+
+// rage changes the app's mood again and again, and once takes it down for seconds.
+func (st *storm) rage(ctx context.Context) {
+	st.moods = map[Mood]int{}
+	for n := 0; ctx.Err() == nil; n++ {
+		if n == 4 {
+			st.app.Stop()
+			pause(ctx, 3*time.Second)
+			if err := st.app.Start(); err != nil {
+				st.t.Errorf("the app does not come back: %v", err)
+			}
+		}
+		mood := Mood(rand.IntN(int(Resets) + 1))
+		st.moods[mood]++
+		st.app.Be(func(Hook) Mood { return mood })
+		pause(ctx, 200*time.Millisecond+rand.N(time.Second))
+	}
+}
+
+// kill kills the server at random moments, 15 times at most, and starts it again.
+func (st *storm) kill(ctx context.Context) {
+	for ctx.Err() == nil && st.kills < 15 {
+		pause(ctx, 300*time.Millisecond+rand.N(2*time.Second))
+		st.server.Kill()
+		st.kills++
+		if err := st.server.Start(); err != nil {
+			st.t.Errorf("the server does not come back: %v", err)
+			return
+		}
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
+
+// count holds what the app heard against what was uploaded.
+func (st *storm) count(files int, took time.Duration) {
+	t := st.t
+	heard, taken := st.app.Heard(), st.app.Took()
+	told, again := 0, 0
+	for n := 1; n <= files; n++ {
+		id := fmt.Sprintf("file-%d.finished", n)
+		if taken[id] == 0 {
+			t.Errorf("%s was never taken, and told %d times", id, heard[id])
+		}
+		again += taken[id] - 1
+		told += heard[id]
+		delete(heard, id)
+	}
+	if len(heard) > 0 {
+		t.Errorf("the app was told of what there is not: %v", heard)
+	}
+	for _, wrong := range st.app.Wrong() {
+		t.Errorf("not to be believed: %s", wrong)
+	}
+	t.Logf("%d files in %v, %d kills, moods %v: told %d times, %d of them taken, %d again",
+		files, took.Round(100*time.Millisecond), st.kills, st.moods, told, len(taken), again)
+	if st.kills < 3 || told <= files {
+		t.Errorf("too calm to prove anything: %d kills, told %d times", st.kills, told)
+	}
+}
+
+// refuseForGood has the app answer 410 to some uploads: it hears of each of them once,
+// whatever happens after, and they stay where people find them.
+func refuseForGood(t *testing.T, app *App, s *Server) {
+	const files = 20
+	app.Be(func(Hook) Mood { return Refuses })
+	for n := range files {
+		content := NewContent(uint64(n), 100)
+		put(t, newClient(s, fmt.Sprintf("unwanted-%d", n), content), content.Chunks(100)[0], http.StatusCreated)
+	}
+	parked := func() bool {
+		lines := owed(t, s)
+		for _, line := range lines {
+			if !line.Parked {
+				return false
+			}
+		}
+		return len(lines) == files
+	}
+	within(t, 20*time.Second, "all are parked", parked)
+	restart(t, s)
+	for n := range files {
+		ask(t, http.MethodHead, s.URL(fmt.Sprintf("unwanted-%d", n)), nil, nil, http.StatusOK)
+	}
+	time.Sleep(3 * time.Second) // time for sweeps, and for many tries
+	for n := range files {
+		if id := fmt.Sprintf("unwanted-%d.finished", n); app.Heard()[id] != 1 {
+			t.Errorf("%s was told %d times", id, app.Heard()[id])
+		}
+	}
+	if !parked() {
+		t.Error("they are not parked any more")
+	}
+	app.Be(func(Hook) Mood { return Takes })
+	if out, err := holdfastOwed(s, "retry"); err != nil {
+		t.Errorf("holdfast owed retry: %v\n%s", err, out)
+	}
+	if left := owed(t, s); len(left) != 0 {
+		t.Errorf("owed after a retry: %v", left)
+	}
+	t.Logf("%d refused by 410: told once each, parked, told again by holdfast owed retry", files)
+}
+
+// owedLine is what holdfast owed prints of an upload.
+type owedLine struct {
+	ID     string
+	Parked bool
+}
+
+// owed is what holdfast owed prints.
+func owed(t *testing.T, s *Server) []owedLine {
+	t.Helper()
+	out, err := holdfastOwed(s)
+	if err != nil {
+		t.Fatalf("holdfast owed: %v\n%s", err, out)
+	}
+	var lines []owedLine
+	for scan := bufio.NewScanner(strings.NewReader(out)); scan.Scan(); {
+		var line owedLine
+		if err := json.Unmarshal(scan.Bytes(), &line); err != nil {
+			t.Fatalf("holdfast owed: %v: %s", err, scan.Text())
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+func holdfastOwed(s *Server, args ...string) (string, error) {
+	cmd := exec.Command(s.Bin, append([]string{"owed"}, args...)...)
+	cmd.Env = append(cmd.Environ(), "HOLDFAST_ADMIN_LISTEN="+s.Admin())
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+func within(t *testing.T, limit time.Duration, what string, is func() bool) {
+	t.Helper()
+	for end := time.Now().Add(limit); !is(); time.Sleep(100 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("waited in vain for: %s", what)
+		}
+	}
+}
+
+// F5, F6: the server is killed at each step from the last byte to the note that the app
+// has heard. Once it is back, the app hears of the file, under the same id.
+func TestF6AKillAtAnyStepLosesNoEvent(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]killing{
+		"before the file is made":          {"pre-finish,post-finish", "pre-finish", false, 1},
+		"while the app hears of it":        {"post-finish", "post-finish", false, 2},
+		"as soon as the app has heard it":  {"post-finish", "post-finish", true, 2},
+		"long after, when it is all noted": {"post-finish", "", true, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c.run(t)
+		})
+	}
+}
+
+// killing says when the server is killed.
+type killing struct {
+	events, at string // in the course of the hook at, if any
+	answered   bool   // after the answer to it
+	most       int    // how often post-finish may be heard
+}
+
+func (c killing) run(t *testing.T) {
+	app := startApp(t)
+	s := &Server{Bin: holdfast, Data: filepath.Join(t.TempDir(), "data"), Args: hookFlags(app, "--hook-events", c.events, "--hook-timeout", "5s")}
+	run(t, s)
+	killed := make(chan struct{})
+	once := sync.OnceFunc(func() { s.Kill(); close(killed) })
+	app.Be(func(h Hook) Mood {
+		switch {
+		case h.Type != c.at:
+		case c.answered:
+			time.AfterFunc(time.Millisecond, once)
+		default:
+			once()
+		}
+		return Takes
+	})
+	content := NewContent(6, 1000)
+	client := newClient(s, "file", content)
+	_, _ = client.Put(t.Context(), content.Chunks(1000)[0]) // it may be cut off
+	if c.at == "" {
+		within(t, 10*time.Second, "nothing is owed", func() bool { return len(owed(t, s)) == 0 })
+		once()
+	}
+	<-killed
+	app.Be(func(Hook) Mood { return Takes })
+	if err := s.Start(); err != nil {
+		t.Fatal(err)
+	}
+	within(t, 20*time.Second, "nothing is owed, and the file is there", func() bool {
+		return len(owed(t, s)) == 0 && app.Took()["file.finished"] > 0
+	})
+	if told := app.Heard()["file.finished"]; told > c.most {
+		t.Errorf("told %d times, want %d at most", told, c.most)
+	}
+	wantFile(t, s.URL("file"), content)
+}
