@@ -100,15 +100,17 @@ func (s *sweeper) sweep(ctx context.Context) error {
 	return errors.Join(s.errs...)
 }
 
-// note remembers when to look at an upload again, or what went wrong.
+// note remembers when to look at an upload again, and what went wrong: what may pass is
+// looked at by the next sweep, what somebody refuses no sooner than anything else.
 func (s *sweeper) note(id string, next time.Time, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err != nil {
 		s.errs = append(s.errs, err)
-		return
 	}
-	s.next[id] = next
+	if err == nil || id != "" && !Transient(err) {
+		s.next[id] = next
+	}
 }
 
 // lookAgain is when an upload that was looked at now is to be looked at again: when

@@ -168,6 +168,24 @@ func TestPreFinishMayRefuseAndIsAskedAgain(t *testing.T) {
 	}
 }
 
+// The sweeper asks again about what the app has refused, but not at every turn.
+func TestTheSweeperDoesNotInsist(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, app := asked(t, `{"RejectUpload":true}`, tusd.HookPreFinish)
+		if _, err := n.tryUpload(t.Context(), storage.Record{ID: "a", Size: 5}); err == nil {
+			t.Fatal("not refused")
+		}
+		sweeping, stop := context.WithCancel(t.Context())
+		go n.uploads.Run(sweeping, time.Minute)
+		time.Sleep(time.Hour)
+		stop()
+		synctest.Wait()
+		if asked := len(app.heard()); asked < 6 || asked > 8 {
+			t.Errorf("asked %d times in an hour, want once at first and every 10 minutes", asked)
+		}
+	})
+}
+
 func TestPreFinishIsNotAskedAboutParts(t *testing.T) {
 	n, app := asked(t, `{"RejectUpload":true}`, tusd.HookPreFinish)
 	if _, err := n.tryUpload(t.Context(), storage.Record{ID: "a", Size: 5, Partial: true}); err != nil {

@@ -132,17 +132,21 @@ func (a *App) Join(o *storage.Options) {
 		o.Accept = both(o.Accept, a.accept)
 	}
 	if a.url(tusd.HookPostReceive) != "" {
-		o.Progress = a.progress
+		o.Progress = each(o.Progress, a.progress)
 	}
 	if a.url(tusd.HookPostFinish) != "" {
 		o.Deliver = a.deliver
 	}
-	first := o.Notify
-	o.Notify = func(ctx context.Context, e storage.Event) {
-		if first != nil {
-			first(ctx, e)
-		}
-		a.notify(ctx, e)
+	o.Notify = each(o.Notify, a.notify)
+}
+
+func each[T any](first, second func(context.Context, T)) func(context.Context, T) {
+	if first == nil {
+		return second
+	}
+	return func(ctx context.Context, v T) {
+		first(ctx, v)
+		second(ctx, v)
 	}
 }
 
