@@ -275,6 +275,30 @@ func TestF6AKillAtAnyStepLosesNoEvent(t *testing.T) {
 	}
 }
 
+// The figures of hooks move, and are not there where no hooks are set.
+func TestMetricsTellOfHooks(t *testing.T) {
+	t.Parallel()
+	app := startApp(t)
+	s, admin := startAdmin(t, "--hook-url", app.URL(), "--hook-secret", HookSecret, "--hook-timeout", "300ms",
+		"--hook-retry-after", "1h", "--hook-retry-for", "2h", "--hook-events", "post-create,post-finish")
+	for n, mood := range []Mood{Takes, Fails, Refuses, Hangs} {
+		app.Be(func(Hook) Mood { return mood })
+		content := NewContent(uint64(n), 10)
+		put(t, newClient(s, fmt.Sprint("file-", n), content), content.Chunks(10)[0], http.StatusCreated)
+		within(t, 20*time.Second, "the app is told", func() bool { return app.Heard()[fmt.Sprintf("file-%d.finished", n)] == 1 })
+	}
+	wantMoved(t, admin, []moved{
+		{"holdfast_hooks_delivered_total", nil, 1}, {"holdfast_hooks_failures_total", nil, 2}, {"holdfast_hooks_parked_total", nil, 1},
+		{"holdfast_hooks_owed_pending", nil, 2}, {"holdfast_hooks_untaken_total", nil, 1},
+	})
+	_, without := startAdmin(t)
+	for name := range scrape(t, without) {
+		if strings.HasPrefix(name, "holdfast_hooks") {
+			t.Errorf("a server without hooks shows %s", name)
+		}
+	}
+}
+
 // killing says when the server is killed.
 type killing struct {
 	events, at string // in the course of the hook at, if any

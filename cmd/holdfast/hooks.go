@@ -15,6 +15,7 @@ import (
 	"github.com/holdfast-upload/holdfast/config"
 	"github.com/holdfast-upload/holdfast/hooks/webhook"
 	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/observed"
 )
 
 // openHooks returns the app that is told of uploads, nil if there is none.
@@ -106,6 +107,18 @@ func placeOf(cfg config.Config) (func(storage.Upload) map[string]string, error) 
 	return func(up storage.Upload) map[string]string {
 		return map[string]string{"Type": "filestore", "Path": filepath.Join(dir, filepath.FromSlash(cmp.Or(up.Key, up.ID)))}
 	}, nil
+}
+
+// observeHooks shows in the metrics how it stands with telling the app.
+func (s *Server) observeHooks() {
+	s.metrics.Hooks(func() observed.Hooks {
+		h := s.hooks.Stats()
+		return observed.Hooks{
+			Pending: int64(h.Pending), Sending: h.Sending, Queued: int64(h.Queued),
+			Delivered: h.Delivered, Failed: h.Failed, Parked: h.Parked, Overflowed: h.Overflowed,
+			Dropped: h.Dropped, NotesFailed: h.NoteFailed, Unanswered: h.AskFailed,
+		}
+	})
 }
 
 // runHooks tells the app what there is to tell until ctx is done, and closes the

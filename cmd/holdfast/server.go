@@ -67,6 +67,7 @@ func (s *Server) open(name admit) (err error) {
 	}
 	if s.hooks != nil {
 		s.hooks.Join(&opts)
+		s.observeHooks()
 	}
 	opts.Admit = inTurn(opts.Admit, name) // the app may have chosen a key
 	s.uploads = storage.New(s.backend.store, s.backend.locker, s.backend.index, opts)
