@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -42,6 +43,7 @@ func TestNothingSetIsTheDefault(t *testing.T) {
 		ExpireAfter: 24 * time.Hour, IdleTimeout: time.Minute, LockTimeout: 20 * time.Second, SweepEvery: time.Minute,
 		OTLPService: "holdfast", OTLPSample: 1,
 		LogFormat: "text", LogLevel: "info", ShutdownTimeout: 30 * time.Second,
+		AuthHookTimeout: 5 * time.Second,
 	}
 	if got := config.Default(); !reflect.DeepEqual(got, want) {
 		t.Errorf("Default() = %+v, want %+v", got, want)
@@ -53,6 +55,11 @@ func TestNothingSetIsTheDefault(t *testing.T) {
 		}
 	}
 }
+
+const aSecret = "0123456789abcdef0123456789abcdef"
+
+// alone are the settings that do not go with others.
+var alone = []string{"auth-jwks-url", "auth-hook-url"}
 
 // settings has for each setting a value that is not its default.
 var settings = map[string]struct {
@@ -86,6 +93,23 @@ var settings = map[string]struct {
 	"redis":              {"redis://r:6379/1", func(c *config.Config) { c.Redis = "redis://r:6379/1" }},
 	"redis-prefix":       {"x-", func(c *config.Config) { c.RedisPrefix = "x-" }},
 
+	"auth-jwt-secret":      {aSecret, func(c *config.Config) { c.AuthJWTSecrets = []string{aSecret} }},
+	"auth-jwt-secret-file": {"/run/jwt", func(c *config.Config) { c.AuthJWTSecretFiles = []string{"/run/jwt"} }},
+	"auth-jwks-url":        {"https://app.example/keys", func(c *config.Config) { c.AuthJWKSURL = "https://app.example/keys" }},
+	"auth-jwt-issuer":      {"https://app.example", func(c *config.Config) { c.AuthJWTIssuer = "https://app.example" }},
+	"auth-jwt-audience":    {"uploads", func(c *config.Config) { c.AuthJWTAudience = "uploads" }},
+	"auth-hook-url":        {"http://app/auth", func(c *config.Config) { c.AuthHookURL = "http://app/auth" }},
+	"auth-hook-header":     {"X-Key,X-Team", func(c *config.Config) { c.AuthHookHeaders = []string{"X-Key", "X-Team"} }},
+	"auth-hook-timeout":    {"1s", func(c *config.Config) { c.AuthHookTimeout = time.Second }},
+	"ticket-secret":        {aSecret, func(c *config.Config) { c.TicketSecrets = []string{aSecret} }},
+	"ticket-secret-file":   {"/run/ticket", func(c *config.Config) { c.TicketSecretFiles = []string{"/run/ticket"} }},
+	"ticket-lifetime":      {"168h", func(c *config.Config) { c.TicketLifetime = 7 * 24 * time.Hour }},
+	"cors-credentials":     {"true", func(c *config.Config) { c.CORSCredentials = true }},
+
+	"limit-uploads-per-minute": {"30", func(c *config.Config) { c.LimitUploadsPerMinute = 30 }},
+	"limit-live-uploads":       {"100", func(c *config.Config) { c.LimitLiveUploads = 100 }},
+	"limit-bytes-per-day":      {"50GiB", func(c *config.Config) { c.LimitBytesPerDay = 50 << 30 }},
+
 	"max-size":         {"2GiB", func(c *config.Config) { c.MaxSize = 2 << 30 }},
 	"expire-after":     {"0", func(c *config.Config) { c.ExpireAfter = 0 }},
 	"idle-timeout":     {"250ms", func(c *config.Config) { c.IdleTimeout = 250 * time.Millisecond }},
@@ -104,10 +128,26 @@ func TestEverySettingIsFlagVariableAndKey(t *testing.T) {
 	if n := reflect.TypeFor[config.Config]().NumField(); n != len(settings) {
 		t.Fatalf("Config has %d settings, this test knows %d", n, len(settings))
 	}
+	var most []string
+	for name := range settings {
+		if !slices.Contains(alone, name) {
+			most = append(most, name)
+		}
+	}
+	wantEverywhere(t, most...)
+	for _, name := range alone {
+		wantEverywhere(t, name)
+	}
+}
+
+// wantEverywhere demands that the settings can be set in every place.
+func wantEverywhere(t *testing.T, names ...string) {
+	t.Helper()
 	want := config.Default()
 	var args, lines []string
 	env := map[string]string{}
-	for name, s := range settings {
+	for _, name := range names {
+		s := settings[name]
 		s.set(&want)
 		args = append(args, "--"+name+"="+s.value)
 		env["HOLDFAST_"+strings.ToUpper(strings.ReplaceAll(name, "-", "_"))] = s.value

@@ -16,8 +16,9 @@ var ErrPrinted = errors.New("printed")
 
 // Command is what the command line asks for.
 type Command struct {
-	Name   string // the command: "serve" or "health"
+	Name   string // the command: "serve", "health" or "ticket"
 	Config Config // its settings
+	Ticket Ticket // those of the command ticket
 }
 
 // World is what Parse needs beside the arguments.
@@ -38,6 +39,8 @@ type commandLine struct {
 	Serve Config `cmd:"" default:"withargs" help:"Take uploads and keep them. This is what holdfast does if no command is named."`
 
 	Health health `cmd:"" help:"Ask the server on this machine whether it lives, and exit with 0 if it does: for the health check of a container."`
+
+	Ticket Ticket `cmd:"" help:"Print a ticket: it grants one upload until it expires, to whoever has it."`
 
 	getenv  func(string) (string, bool)
 	origins map[string]string // of settings that came from elsewhere than a flag
@@ -76,6 +79,9 @@ func Parse(args []string, world World) (Command, error) {
 	}
 	if ctx.Command() == "health" {
 		return Command{Name: "health", Config: Config{Listen: cli.Health.Listen, TLSCert: cli.Health.TLSCert}}, nil
+	}
+	if ctx.Command() == "ticket" {
+		return Command{Name: "ticket", Ticket: cli.Ticket}, cli.Ticket.validate(cli.name)
 	}
 	cli.Serve.BasePath = slashed(cli.Serve.BasePath)
 	if err := cli.Serve.validate(cli.name); err != nil {

@@ -36,6 +36,7 @@ func (c *Config) validate(name func(flag string) string) error {
 		refuse("data", errors.New("is empty: the uploads need a directory"))
 	}
 	c.validateS3(refuse)
+	c.validateAuth(refuse)
 	refuse("expire-after", checkDuration(c.ExpireAfter, 0))
 	refuse("idle-timeout", checkDuration(c.IdleTimeout, 1))
 	refuse("lock-timeout", checkDuration(c.LockTimeout, 1))

@@ -18,6 +18,9 @@ func main() {
 	os.Exit(run(os.Args[1:], os.LookupEnv, os.Stdout, os.Stderr))
 }
 
+// commands run until they are done, or ctx is.
+var commands = map[string]func(context.Context, config.Config, *slog.Logger) error{"serve": serve, "health": health}
+
 // run is the program: it returns the exit code, 2 for a mistake in the settings.
 func run(args []string, getenv func(string) (string, bool), stdout, stderr io.Writer) int {
 	command, err := config.Parse(args, config.World{Getenv: getenv, Stdout: stdout, Version: version()})
@@ -31,8 +34,12 @@ func run(args []string, getenv func(string) (string, bool), stdout, stderr io.Wr
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // so that a second signal ends the process at once
 	slog.SetDefault(newLog(stderr, command.Config))
-	do := map[string]func(context.Context, config.Config, *slog.Logger) error{"serve": serve, "health": health}
-	if err := do[command.Name](ctx, command.Config, slog.Default()); err != nil {
+	if command.Name == "ticket" {
+		err = ticket(stdout, command.Ticket)
+	} else {
+		err = commands[command.Name](ctx, command.Config, slog.Default())
+	}
+	if err != nil {
 		fmt.Fprintf(stderr, "holdfast: %v\n", err)
 		return 1
 	}

@@ -22,6 +22,7 @@ type Server struct {
 	cfg      config.Config
 	log      *slog.Logger
 	backend  backend
+	access   *access
 	uploads  *storage.Uploads
 	stopper  *hooks.Stopper
 	listener net.Listener
@@ -45,12 +46,16 @@ func Open(cfg config.Config, log *slog.Logger) (*Server, error) {
 	if s.backend, err = openBackend(cfg, log, s.metrics); err != nil {
 		return nil, err
 	}
+	if s.access, err = openAccess(cfg, s.backend, log); err != nil {
+		return nil, errors.Join(err, s.backend.close())
+	}
 	s.uploads = storage.New(s.backend.store, s.backend.locker, s.backend.index, storage.Options{
 		MaxSize:     int64(cfg.MaxSize),
 		ExpireAfter: cfg.ExpireAfter,
-		Notify:      tellEvents(log, s.metrics),
+		Notify:      tellEach(tellEvents(log, s.metrics), s.access.limits.Notify),
 		Swept:       s.metrics.Swept,
-		Admit:       inTurn(name),
+		Admit:       inTurn(s.access.admit, name),
+		Permit:      s.access.permit(),
 		Log:         log,
 	})
 	if err = s.listen(); err != nil {
@@ -75,6 +80,7 @@ func (s *Server) listen() (err error) {
 
 // Close lets go of a Server at once, without regard to running requests.
 func (s *Server) Close() error {
+	s.access.close()
 	return errors.Join(s.http.Close(), ignoreClosed(s.listener.Close()), s.admin.close(), s.backend.close())
 }
 
