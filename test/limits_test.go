@@ -119,6 +119,7 @@ func TestBytesPerDayAreLimited(t *testing.T) {
 		w.send("PUT /files/it HTTP/1.1", "Host: "+s.Addr, "Authorization: "+anna.Get("Authorization"),
 			"Content-Length: 307200", "Content-Range: "+ContentRange(ranges.Of(600*kib, 300*kib), content.Size))
 		w.write(string(content.Bytes(ranges.Of(600*kib, kib))))
+		time.Sleep(50 * time.Millisecond) // it is being read now
 		w.reset()
 	}
 	time.Sleep(200 * time.Millisecond)
