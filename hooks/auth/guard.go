@@ -26,7 +26,8 @@ func (g *guarded) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	// For no cache that others share: what one may see, another may not.
 	w.Header().Set("Cache-Control", "private, no-cache")
-	g.Door.ServeHTTP(w, r.WithContext(hooks.WithCaller(r.Context(), caller)))
+	*r = *r.WithContext(hooks.WithCaller(r.Context(), caller)) // a door's changes are seen by whoever logs r
+	g.Door.ServeHTTP(w, r)
 }
 
 // caller is who makes the request. A ticket counts if it grants what is asked for; if

@@ -84,7 +84,7 @@ type limited struct {
 
 func (d *limited) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	q := d.limiter.request(r)
-	r = r.WithContext(context.WithValue(r.Context(), requestKey{}, q))
+	*r = *r.WithContext(context.WithValue(r.Context(), requestKey{}, q)) // a door's changes are seen by whoever logs r
 	if q.metered() {
 		r.Body = &meter{ReadCloser: r.Body, ctx: context.WithoutCancel(r.Context()), request: q}
 		defer q.giveBack(context.WithoutCancel(r.Context()))
