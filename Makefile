@@ -15,8 +15,8 @@ versitygw   := $(tools)/versitygw@v1.8.0/versitygw
 run:
 	go run ./cmd/holdfast $(ARGS)
 
-# Everything. Needs Go, a C compiler, curl, Node.js with npm and redis-server, and
-# the network for what these have to fetch.
+# Everything. Needs Go, a C compiler, curl, openssl, Node.js with npm and redis-server,
+# and the network for what these have to fetch.
 test: lint vuln unit e2e cluster
 
 lint: $(staticcheck)

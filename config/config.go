@@ -122,6 +122,38 @@ type Config struct {
 	// OTLPSample is the share of requests that are traced, 0 to 1.
 	OTLPSample float64 `name:"otlp-sample" group:"Observability:" default:"1" placeholder:"RATIO" help:"Share of requests that are traced, 0 to 1. With --forwarded-headers, one that comes with a traceparent is traced if its sender says so."`
 
+	// AuthJWTSecrets verify tokens signed with HS256.
+	AuthJWTSecrets []string `name:"auth-jwt-secret" group:"Access:" placeholder:"SECRET" help:"Let in who has a JWT that is signed with this secret (HS256), of 32 bytes or more. Several, comma-separated or given more than once, all count, so that it can be changed. Better kept in the environment or a file than on the command line."`
+	// AuthJWTSecretFiles are files with such secrets, one in a line.
+	AuthJWTSecretFiles []string `name:"auth-jwt-secret-file" group:"Access:" placeholder:"FILE" help:"File of such secrets, one in a line."`
+	// AuthJWKSURL is where the public keys of tokens are.
+	AuthJWKSURL string `name:"auth-jwks-url" group:"Access:" placeholder:"URL" help:"Let in who has a JWT that is signed with one of the public keys there (RSA, ECDSA or EdDSA). They are fetched again as they change."`
+	// AuthJWTIssuer is the iss that tokens need, if set.
+	AuthJWTIssuer string `name:"auth-jwt-issuer" group:"Access:" placeholder:"TEXT" help:"What the claim iss of a JWT has to be."`
+	// AuthJWTAudience is the aud that tokens need, if set.
+	AuthJWTAudience string `name:"auth-jwt-audience" group:"Access:" placeholder:"TEXT" help:"What the claim aud of a JWT has to be, or contain."`
+	// AuthHookURL is where the app says who makes a request.
+	AuthHookURL string `name:"auth-hook-url" group:"Access:" placeholder:"URL" help:"Have the app say who makes a request: it gets a POST with the credentials, and answers 200 with a subject, 401 or 403. If it does not answer, nobody is let in."`
+	// AuthHookHeaders are those that the app gets beside Authorization and Cookie.
+	AuthHookHeaders []string `name:"auth-hook-header" group:"Access:" placeholder:"NAME" help:"Headers that the app gets to see beside Authorization and Cookie."`
+	// AuthHookTimeout is how long the app may take.
+	AuthHookTimeout time.Duration `name:"auth-hook-timeout" group:"Access:" default:"5s" placeholder:"TIME" help:"How long the app may take to answer. Then the client is told to come back."`
+	// TicketSecrets sign and verify tickets.
+	TicketSecrets []string `name:"ticket-secret" group:"Access:" placeholder:"SECRET" help:"Let in who has a ticket that is signed with this secret, of 32 bytes or more: see holdfast ticket. Of several all count, and the first one signs."`
+	// TicketSecretFiles are files with such secrets, one in a line.
+	TicketSecretFiles []string `name:"ticket-secret-file" group:"Access:" placeholder:"FILE" help:"File of such secrets, one in a line."`
+	// TicketLifetime is for how long the server gives tickets; 0 gives none.
+	TicketLifetime time.Duration `name:"ticket-lifetime" group:"Access:" default:"0" placeholder:"TIME" help:"Give the URL of an upload a ticket for so long, for whoever creates it with a token. 0 gives none."`
+	// CORSCredentials lets web pages send cookies.
+	CORSCredentials bool `name:"cors-credentials" group:"Access:" help:"Let the pages of --cors-origin send cookies. Needs origins that are named: not *."`
+
+	// LimitUploadsPerMinute is how many uploads a caller may create in a minute.
+	LimitUploadsPerMinute int `name:"limit-uploads-per-minute" group:"Limits:" default:"0" placeholder:"NUMBER" help:"How many uploads one subject may create in a minute, or one address where nobody is asked who he is. 0 is no limit."`
+	// LimitLiveUploads is how many unfinished uploads a caller may have.
+	LimitLiveUploads int `name:"limit-live-uploads" group:"Limits:" default:"0" placeholder:"NUMBER" help:"How many unfinished uploads one subject or address may have at a time. 0 is no limit."`
+	// LimitBytesPerDay is how much a caller may send in a day.
+	LimitBytesPerDay Size `name:"limit-bytes-per-day" group:"Limits:" default:"0" placeholder:"SIZE" help:"How much one subject or address may send in a day. 0 is no limit."`
+
 	// LogFormat is "text" or "json".
 	LogFormat string `name:"log-format" group:"Logging and life cycle:" default:"text" placeholder:"text|json" help:"How log lines, which go to standard error, are written."`
 	// LogLevel is "debug", "info", "warn" or "error".

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -44,6 +45,7 @@ func TestNothingSetIsTheDefault(t *testing.T) {
 		HookEvents: []string{"post-finish"}, HookTimeout: 10 * time.Second, HookRetryAfter: 5 * time.Second,
 		HookRetryFor: 24 * time.Hour, HookReceiveEvery: time.Second,
 		LogFormat: "text", LogLevel: "info", ShutdownTimeout: 30 * time.Second,
+		AuthHookTimeout: 5 * time.Second,
 	}
 	if got := config.Default(); !reflect.DeepEqual(got, want) {
 		t.Errorf("Default() = %+v, want %+v", got, want)
@@ -60,6 +62,10 @@ const (
 	secretA = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 	secretB = "C2FVsBQIhrscChlQIMV+b5sSYspob7oDzEQ0KvQYfTk="
 )
+const aSecret = "0123456789abcdef0123456789abcdef"
+
+// alone are the settings that do not go with others.
+var alone = []string{"auth-jwks-url", "auth-hook-url"}
 
 // settings has for each setting a value that is not its default.
 var settings = map[string]struct {
@@ -97,17 +103,33 @@ var settings = map[string]struct {
 	"hook-url-for": {"post-finish=https://app.example/done;pre-create=http://b/?a=b", func(c *config.Config) {
 		c.HookURLFor = map[string]string{"post-finish": "https://app.example/done", "pre-create": "http://b/?a=b"}
 	}},
-	"hook-events":         {"pre-create,post-finish", func(c *config.Config) { c.HookEvents = []string{"pre-create", "post-finish"} }},
-	"hook-secret":         {secretA + "," + secretB, func(c *config.Config) { c.HookSecrets = []string{secretA, secretB} }},
-	"hook-secret-file":    {"secrets", func(c *config.Config) { c.HookSecretFile = "secrets" }},
-	"hook-forward-header": {"Authorization,X-Tenant", func(c *config.Config) { c.HookForwardHeader = []string{"Authorization", "X-Tenant"} }},
-	"hook-timeout":        {"3s", func(c *config.Config) { c.HookTimeout = 3 * time.Second }},
-	"hook-retry-after":    {"1s", func(c *config.Config) { c.HookRetryAfter = time.Second }},
-	"hook-retry-for":      {"72h", func(c *config.Config) { c.HookRetryFor = 72 * time.Hour }},
-	"hook-receive-every":  {"5s", func(c *config.Config) { c.HookReceiveEvery = 5 * time.Second }},
-	"hook-ca":             {"ca.pem", func(c *config.Config) { c.HookCA = "ca.pem" }},
-	"hook-client-cert":    {"me.pem", func(c *config.Config) { c.HookClientCert = "me.pem" }},
-	"hook-client-key":     {"me.key", func(c *config.Config) { c.HookClientKey = "me.key" }},
+	"hook-events":          {"pre-create,post-finish", func(c *config.Config) { c.HookEvents = []string{"pre-create", "post-finish"} }},
+	"hook-secret":          {secretA + "," + secretB, func(c *config.Config) { c.HookSecrets = []string{secretA, secretB} }},
+	"hook-secret-file":     {"secrets", func(c *config.Config) { c.HookSecretFile = "secrets" }},
+	"hook-forward-header":  {"Authorization,X-Tenant", func(c *config.Config) { c.HookForwardHeader = []string{"Authorization", "X-Tenant"} }},
+	"hook-timeout":         {"3s", func(c *config.Config) { c.HookTimeout = 3 * time.Second }},
+	"hook-retry-after":     {"1s", func(c *config.Config) { c.HookRetryAfter = time.Second }},
+	"hook-retry-for":       {"72h", func(c *config.Config) { c.HookRetryFor = 72 * time.Hour }},
+	"hook-receive-every":   {"5s", func(c *config.Config) { c.HookReceiveEvery = 5 * time.Second }},
+	"hook-ca":              {"ca.pem", func(c *config.Config) { c.HookCA = "ca.pem" }},
+	"hook-client-cert":     {"me.pem", func(c *config.Config) { c.HookClientCert = "me.pem" }},
+	"hook-client-key":      {"me.key", func(c *config.Config) { c.HookClientKey = "me.key" }},
+	"auth-jwt-secret":      {aSecret, func(c *config.Config) { c.AuthJWTSecrets = []string{aSecret} }},
+	"auth-jwt-secret-file": {"/run/jwt", func(c *config.Config) { c.AuthJWTSecretFiles = []string{"/run/jwt"} }},
+	"auth-jwks-url":        {"https://app.example/keys", func(c *config.Config) { c.AuthJWKSURL = "https://app.example/keys" }},
+	"auth-jwt-issuer":      {"https://app.example", func(c *config.Config) { c.AuthJWTIssuer = "https://app.example" }},
+	"auth-jwt-audience":    {"uploads", func(c *config.Config) { c.AuthJWTAudience = "uploads" }},
+	"auth-hook-url":        {"http://app/auth", func(c *config.Config) { c.AuthHookURL = "http://app/auth" }},
+	"auth-hook-header":     {"X-Key,X-Team", func(c *config.Config) { c.AuthHookHeaders = []string{"X-Key", "X-Team"} }},
+	"auth-hook-timeout":    {"1s", func(c *config.Config) { c.AuthHookTimeout = time.Second }},
+	"ticket-secret":        {aSecret, func(c *config.Config) { c.TicketSecrets = []string{aSecret} }},
+	"ticket-secret-file":   {"/run/ticket", func(c *config.Config) { c.TicketSecretFiles = []string{"/run/ticket"} }},
+	"ticket-lifetime":      {"168h", func(c *config.Config) { c.TicketLifetime = 7 * 24 * time.Hour }},
+	"cors-credentials":     {"true", func(c *config.Config) { c.CORSCredentials = true }},
+
+	"limit-uploads-per-minute": {"30", func(c *config.Config) { c.LimitUploadsPerMinute = 30 }},
+	"limit-live-uploads":       {"100", func(c *config.Config) { c.LimitLiveUploads = 100 }},
+	"limit-bytes-per-day":      {"50GiB", func(c *config.Config) { c.LimitBytesPerDay = 50 << 30 }},
 
 	"max-size":         {"2GiB", func(c *config.Config) { c.MaxSize = 2 << 30 }},
 	"expire-after":     {"0", func(c *config.Config) { c.ExpireAfter = 0 }},
@@ -127,10 +149,26 @@ func TestEverySettingIsFlagVariableAndKey(t *testing.T) {
 	if n := reflect.TypeFor[config.Config]().NumField(); n != len(settings) {
 		t.Fatalf("Config has %d settings, this test knows %d", n, len(settings))
 	}
+	var most []string
+	for name := range settings {
+		if !slices.Contains(alone, name) {
+			most = append(most, name)
+		}
+	}
+	wantEverywhere(t, most...)
+	for _, name := range alone {
+		wantEverywhere(t, name)
+	}
+}
+
+// wantEverywhere demands that the settings can be set in every place.
+func wantEverywhere(t *testing.T, names ...string) {
+	t.Helper()
 	want := config.Default()
 	var args, lines []string
 	env := map[string]string{}
-	for name, s := range settings {
+	for _, name := range names {
+		s := settings[name]
 		s.set(&want)
 		args = append(args, "--"+name+"="+s.value)
 		env["HOLDFAST_"+strings.ToUpper(strings.ReplaceAll(name, "-", "_"))] = s.value

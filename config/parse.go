@@ -16,8 +16,9 @@ var ErrPrinted = errors.New("printed")
 
 // Command is what the command line asks for.
 type Command struct {
-	Name   string   // the command: "serve", "health", "owed" or "owed retry"
+	Name   string   // the command: "serve", "health", "ticket", "owed" or "owed retry"
 	Config Config   // its settings
+	Ticket Ticket   // those of the command ticket
 	IDs    []string // of uploads, that it is about
 }
 
@@ -39,6 +40,8 @@ type commandLine struct {
 	Serve Config `cmd:"" default:"withargs" help:"Take uploads and keep them. This is what holdfast does if no command is named."`
 
 	Health health `cmd:"" help:"Ask the server on this machine whether it lives, and exit with 0 if it does: for the health check of a container."`
+
+	Ticket Ticket `cmd:"" help:"Print a ticket: it grants one upload until it expires, to whoever has it."`
 
 	Owed owed `cmd:"" help:"List, or tell again, the finished uploads of which the app has not heard."`
 
@@ -111,6 +114,8 @@ func (c *commandLine) command(name string) (Command, error) {
 	switch list, retry := c.Owed.List, c.Owed.Retry; name {
 	case "health":
 		return Command{Name: "health", Config: Config{Listen: c.Health.Listen, TLSCert: c.Health.TLSCert}}, nil
+	case "ticket":
+		return Command{Name: "ticket", Ticket: c.Ticket}, c.Ticket.validate(c.name)
 	case "owed list":
 		return Command{Name: "owed", Config: Config{AdminListen: list.AdminListen}}, list.check()
 	case "owed retry", "owed retry <ID>":

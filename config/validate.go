@@ -40,6 +40,7 @@ func (c *Config) validate(name func(flag string) string) error {
 	}
 	c.validateS3(refuse)
 	c.validateHooks(refuse)
+	c.validateAuth(refuse)
 	refuse("expire-after", checkDuration(c.ExpireAfter, 0))
 	refuse("idle-timeout", checkDuration(c.IdleTimeout, 1))
 	refuse("lock-timeout", checkDuration(c.LockTimeout, 1))

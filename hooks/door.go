@@ -36,7 +36,9 @@ type Options struct {
 	// LockTimeout is how long a request waits for another of the same upload to end.
 	LockTimeout time.Duration
 	Stopper     *Stopper
-	Log         *slog.Logger
+	// Ticketer, if set, gives the URLs of uploads a ticket.
+	Ticketer Ticketer
+	Log      *slog.Logger
 	// Watch measures the requests at a door, "" for those at none, if set.
 	Watch func(door string) Meter
 	// Tracer begins the trace of each request, if set.
@@ -48,6 +50,8 @@ type CORS struct {
 	// Origins are the allowed ones, such as "https://app.example.com"; "*" allows
 	// every page. None turns CORS off.
 	Origins []string
+	// Credentials lets the pages send cookies. It goes with named Origins only.
+	Credentials bool
 }
 
 // Router hands each request to the first of the doors that claims it, answers
@@ -98,10 +102,11 @@ func (c CORS) wrap(next http.Handler) http.Handler {
 		AllowedMethods: []string{"HEAD", "GET", "POST", "PUT", "PATCH", "DELETE"},
 		AllowedHeaders: []string{"*"},
 		ExposedHeaders: []string{
-			"Location", "Range", "Content-Range", "Content-Disposition", "Accept-Ranges", "ETag", "Retry-After",
+			"Location", "Range", "Content-Range", "Content-Disposition", "Accept-Ranges", "ETag", "Retry-After", "WWW-Authenticate",
 			"Tus-Resumable", "Tus-Version", "Tus-Extension", "Tus-Max-Size", "Tus-Checksum-Algorithm",
 			"Upload-Offset", "Upload-Length", "Upload-Defer-Length", "Upload-Metadata", "Upload-Concat", "Upload-Expires",
 		},
+		AllowCredentials:   c.Credentials,
 		MaxAge:             int((24 * time.Hour).Seconds()),
 		OptionsPassthrough: true,
 	}).Handler(next)

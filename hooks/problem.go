@@ -9,7 +9,8 @@ import (
 )
 
 // RetryAfter is the number of seconds after which a client that was told to come
-// back should, as the value of a Retry-After header.
+// back should, as the value of a Retry-After header, where nothing better is known:
+// see Problem.RetryAfter.
 const RetryAfter = "2"
 
 // ErrNoAnswer: the app was asked, and did not give an answer that means anything.
@@ -20,11 +21,17 @@ type Problem struct {
 	Status  int
 	Code    string // one word, for programs
 	Message string // for people; nothing of the server's inside
+	// RetryAfter is the value of a Retry-After header, if Retry says so.
+	RetryAfter string
 }
 
 // Retry tells whether the same request may succeed later.
 func (p Problem) Retry() bool {
-	return p.Status == http.StatusServiceUnavailable || p.Status == http.StatusLocked || p.Status == http.StatusInsufficientStorage
+	switch p.Status {
+	case http.StatusServiceUnavailable, http.StatusLocked, http.StatusInsufficientStorage, http.StatusTooManyRequests:
+		return true
+	}
+	return false
 }
 
 var problems = []struct {
@@ -34,6 +41,7 @@ var problems = []struct {
 }{
 	// What may pass first: its cause may be an error that comes further down.
 	{ErrNoAnswer, http.StatusServiceUnavailable, "appNotAvailable"},
+	{ErrTooMany, http.StatusTooManyRequests, "tooManyRequests"},
 	{storage.ErrLocked, http.StatusLocked, "locked"},
 	{storage.ErrNoSpace, http.StatusInsufficientStorage, "insufficientStorage"},
 	{storage.ErrUnavailable, http.StatusServiceUnavailable, "serviceNotAvailable"},
@@ -47,6 +55,7 @@ var problems = []struct {
 	{storage.ErrIncomplete, http.StatusConflict, "incomplete"},
 	{storage.ErrGone, http.StatusGone, "gone"},
 	{storage.ErrTooLarge, http.StatusRequestEntityTooLarge, "tooLarge"},
+	{ErrUnauthenticated, http.StatusUnauthorized, "unauthenticated"},
 	{storage.ErrForbidden, http.StatusForbidden, "accessDenied"},
 	{ErrStopping, http.StatusServiceUnavailable, "shuttingDown"},
 	{ErrIdle, http.StatusServiceUnavailable, "timeout"},
@@ -57,12 +66,12 @@ var problems = []struct {
 // Explain finds what err means. An error that nobody foresaw is a 500 that says
 // nothing of its cause; Explain logs that, and the cause of every 5xx.
 func Explain(r *http.Request, log *slog.Logger, err error) Problem {
-	found := Problem{http.StatusInternalServerError, "internalError", "something went wrong in the server"}
+	found := Problem{http.StatusInternalServerError, "internalError", "something went wrong in the server", retryAfter(err)}
 	for _, p := range problems {
 		if !errors.Is(err, p.err) {
 			continue
 		}
-		found = Problem{p.status, p.code, err.Error()}
+		found.Status, found.Code, found.Message = p.status, p.code, err.Error()
 		if p.status >= 500 || p.status == http.StatusLocked {
 			found.Message = p.err.Error()
 		}

@@ -2,6 +2,7 @@ package hooks
 
 import (
 	"net/http"
+	"net/netip"
 	"regexp"
 	"strings"
 )
@@ -63,4 +64,19 @@ func forwarded(h http.Header, scheme, host string) (string, string) {
 		host = m[1]
 	}
 	return scheme, host
+}
+
+// Client is the address of the client of r: the last one that X-Forwarded-For names,
+// which is what the nearest proxy saw, or that of the connection.
+func (u URLs) Client(r *http.Request) string {
+	if u.TrustForwarded {
+		values := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+		if ip, err := netip.ParseAddr(strings.TrimSpace(values[len(values)-1])); err == nil {
+			return ip.Unmap().WithZone("").String()
+		}
+	}
+	if at, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
+		return at.Addr().Unmap().WithZone("").String()
+	}
+	return r.RemoteAddr
 }

@@ -48,3 +48,30 @@ func TestIDIsWhatFollowsTheBasePath(t *testing.T) {
 		}
 	}
 }
+
+func TestClientIsTheOneThatTheNearestProxySaw(t *testing.T) {
+	for _, c := range []struct {
+		forwarded []string
+		trust     bool
+		want      string
+	}{
+		{nil, true, "192.0.2.1"},
+		{[]string{"198.51.100.7"}, true, "198.51.100.7"},
+		{[]string{"198.51.100.7"}, false, "192.0.2.1"},
+		{[]string{"6.6.6.6, 198.51.100.7"}, true, "198.51.100.7"},
+		{[]string{"6.6.6.6", "198.51.100.7"}, true, "198.51.100.7"},
+		{[]string{"::ffff:198.51.100.7"}, true, "198.51.100.7"},
+		{[]string{"2001:db8::1%eth0"}, true, "2001:db8::1"},
+		{[]string{"6.6.6.6, unknown"}, true, "192.0.2.1"},
+		{[]string{""}, true, "192.0.2.1"},
+	} {
+		r := httptest.NewRequest("GET", "/files/", nil)
+		r.RemoteAddr = "192.0.2.1:1234"
+		for _, value := range c.forwarded {
+			r.Header.Add("X-Forwarded-For", value)
+		}
+		if got := (URLs{TrustForwarded: c.trust}).Client(r); got != c.want {
+			t.Errorf("%v, trusted %v: %s, want %s", c.forwarded, c.trust, got, c.want)
+		}
+	}
+}

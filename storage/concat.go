@@ -27,7 +27,11 @@ func (u *Uploads) concatenate(ctx context.Context, up Upload) (Upload, error) {
 	parts, rest := make([]Upload, len(up.Parts)), up.Size
 	for i, id := range up.Parts {
 		var err error
-		if parts[i], err = u.part(ctx, id); err != nil {
+		parts[i], err = u.part(ctx, id)
+		if err == nil && parts[i].Owner != up.Owner { // whoever asks, and if it is a sweep
+			err = ErrNotFound
+		}
+		if err != nil {
 			return up, fmt.Errorf("concatenate %s: part %s: %w", up.ID, id, err)
 		}
 		rest -= parts[i].Size

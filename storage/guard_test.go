@@ -79,8 +79,12 @@ func TestNobodyElseGetsToAnUpload(t *testing.T) {
 		"get":     func(ctx context.Context) error { _, err := u.Get(ctx, "live"); return err },
 		"declare": func(ctx context.Context) error { _, err := u.Declare(ctx, "live", fileSize); return err },
 		"write":   func(ctx context.Context) error { _, err := u.Write(ctx, "live", 0, unread{t}); return err },
-		"delete":  func(ctx context.Context) error { return u.Delete(ctx, "live") },
-		"concat":  func(ctx context.Context) error { _, err := u.Concat(ctx, "live"); return err },
+		"lock": func(ctx context.Context) error {
+			_, err := u.Lock(ctx, "live", func() { t.Error("the holder is told to let go") })
+			return err
+		},
+		"delete": func(ctx context.Context) error { return u.Delete(ctx, "live") },
+		"concat": func(ctx context.Context) error { _, err := u.Concat(ctx, "live"); return err },
 		"take as a part": func(ctx context.Context) error {
 			_, err := u.Concat(as("bob"), "theft")
 			return err
@@ -97,6 +101,41 @@ func TestNobodyElseGetsToAnUpload(t *testing.T) {
 	}
 	if _, err := u.Create(as(""), storage.Record{Size: 1}); !errors.Is(err, storage.ErrForbidden) {
 		t.Errorf("create by nobody: %v, want ErrForbidden", err)
+	}
+}
+
+// Permit may let pass what the server does for itself. A concatenation that a sweep
+// takes up must not get hold of what its owner could not.
+func TestSweepConcatenatesNothingOfOthers(t *testing.T) {
+	opts := owned()
+	permit := opts.Permit
+	opts.Permit = func(ctx context.Context, up storage.Upload) error {
+		if ctx.Value(callerKey{}) == nil {
+			return nil
+		}
+		return permit(ctx, up)
+	}
+	w := newWorld(t, opts)
+	u := w.uploads
+	if _, err := u.Create(as("ann"), storage.Record{ID: "part", Size: fileSize, Partial: true}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := u.Write(as("ann"), "part", 0, bytes.NewReader(storagetest.Content(1, fileSize))); err != nil {
+		t.Fatal(err)
+	}
+	for _, who := range []string{"bob", "ann"} {
+		if _, err := u.Create(as(who), storage.Record{ID: who, Size: fileSize, Parts: []string{"part"}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := u.Sweep(w.ctx); !errors.Is(err, storage.ErrNotFound) {
+		t.Errorf("sweep: %v, want ErrNotFound for Bob's", err)
+	}
+	if up, err := u.Get(as("ann"), "ann"); err != nil || !up.Finished {
+		t.Errorf("Ann's own: %v, finished %v", err, up.Finished)
+	}
+	if up, err := u.Get(as("bob"), "bob"); err == nil || up.Finished {
+		t.Errorf("Bob has it: %v, finished %v", err, up.Finished)
 	}
 }
 

@@ -59,7 +59,7 @@ type sweeper struct {
 func (s *sweeper) sweepAlone(ctx context.Context, wait time.Duration) error {
 	waiting, cancel := context.WithTimeout(ctx, min(wait, time.Second))
 	defer cancel()
-	unlock, err := s.uploads.Lock(waiting, sweepLock, func() {})
+	unlock, err := s.uploads.locker.Lock(waiting, sweepLock, func() {})
 	if err != nil {
 		return nil // another node is at it
 	}

@@ -222,8 +222,22 @@ func (u *Uploads) Declare(ctx context.Context, id string, size int64) (Upload, e
 
 // Lock gives the caller the lock of the upload; see Locker. Reading an upload's
 // state needs no lock, and neither does writing a range to be right: it stops a
-// client's dead request in favour of its new one.
+// client's dead request in favour of its new one. So nobody gets the lock of an upload
+// that he may not change.
+//
+// Errors: those of Locker, transient ones, and whatever Options.Permit returns.
 func (u *Uploads) Lock(ctx context.Context, id string, letGo func()) (unlock func(), err error) {
+	if u.opts.Permit != nil {
+		up, err := u.load(ctx, id)
+		if err == nil {
+			err = u.opts.Permit(ctx, up)
+		} else if errors.Is(err, ErrNotFound) || errors.Is(err, ErrGone) {
+			err = nil // it may be about to be created; whoever holds the lock will see
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
 	return u.locker.Lock(ctx, id, letGo)
 }
 

@@ -21,7 +21,7 @@ var floors = [][]string{
 	{"storage"},
 	{"storage/"}, // the drivers, and what measures them: only cmd and tests import them
 	{"hooks"},
-	{"hooks/"}, // the doors
+	{"hooks/"}, // the doors, and what stands in front of them
 	{"cmd/"},
 	{"test/", "test"},
 }
@@ -156,6 +156,9 @@ func TestImportsThatBreakTheFloorsAreFound(t *testing.T) {
 		"of tusd by cmd":                 {ImportPath: module + "/cmd/holdfast", Imports: []string{handler}},
 		"by a stranger":                  {ImportPath: module + "/util"},
 		"of a stranger":                  {ImportPath: module + "/hooks", Imports: []string{module + "/util"}},
+		"from the guard to a door":       {ImportPath: module + "/hooks/auth", Imports: []string{module + "/hooks/tus"}},
+		"from a door to the limits":      {ImportPath: module + "/hooks/contentrange", Imports: []string{module + "/hooks/limits"}},
+		"from the limits to Redis":       {ImportPath: module + "/hooks/limits", Imports: []string{module + "/storage/redis"}},
 	}
 	for name, p := range wrong {
 		if len(p.violations()) != 1 {

@@ -24,7 +24,7 @@ func (s *Server) newHTTP() (*http.Server, error) {
 		return nil, err
 	}
 	server := &http.Server{
-		Handler:           survivePanics(s.log, handler),
+		Handler:           survivePanics(s.log, hooks.Secure(s.cors(), handler)),
 		ReadHeaderTimeout: 30 * time.Second,
 		IdleTimeout:       2 * time.Minute, // between the requests of a connection
 		MaxHeaderBytes:    1 << 20,
@@ -80,6 +80,7 @@ func (s *Server) doors() (http.Handler, error) {
 		IdleTimeout: s.cfg.IdleTimeout,
 		LockTimeout: s.cfg.LockTimeout,
 		Stopper:     s.stopper,
+		Ticketer:    s.access.ticketer(),
 		Log:         s.log,
 		Watch:       func(door string) hooks.Meter { return s.metrics.Request(door) },
 		Tracer:      s.tracing.tracer(),
@@ -90,7 +91,11 @@ func (s *Server) doors() (http.Handler, error) {
 	}
 	// First, because a Content-Range decides, whatever else the request says.
 	rangeDoor := contentrange.New(s.uploads, opts)
-	return hooks.Router(hooks.CORS{Origins: s.cfg.CORSOrigins}, opts, rangeDoor, tusDoor), nil
+	return s.access.hide(hooks.Router(s.cors(), opts, s.access.door(rangeDoor), s.access.door(tusDoor))), nil
+}
+
+func (s *Server) cors() hooks.CORS {
+	return hooks.CORS{Origins: s.cfg.CORSOrigins, Credentials: s.cfg.CORSCredentials}
 }
 
 // ready tells a load balancer whether to send clients here: 200, or 503 and why not.

@@ -36,6 +36,15 @@ func newLog(w io.Writer, cfg config.Config) *slog.Logger {
 	return slog.New(slog.NewTextHandler(w, opts))
 }
 
+// tellEach tells each of them of every event.
+func tellEach(of ...storage.Notify) storage.Notify {
+	return func(ctx context.Context, e storage.Event) {
+		for _, notify := range of {
+			notify(ctx, e)
+		}
+	}
+}
+
 // tellEvents makes each event of an upload's life known: by a line in the log, in the
 // line of the request that caused it, and in the metrics.
 func tellEvents(log *slog.Logger, m *observed.Metrics) storage.Notify {

@@ -43,6 +43,8 @@ func obey(ctx context.Context, command config.Command, stdout io.Writer) error {
 	switch command.Name {
 	case "health":
 		return health(ctx, command.Config)
+	case "ticket":
+		return ticket(stdout, command.Ticket)
 	case "owed":
 		return listOwed(ctx, command, stdout)
 	case "owed retry":

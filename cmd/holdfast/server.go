@@ -23,6 +23,7 @@ type Server struct {
 	cfg      config.Config
 	log      *slog.Logger
 	backend  backend
+	access   *access
 	uploads  *storage.Uploads
 	hooks    *webhook.App // nil if nobody is told of anything
 	stopper  *hooks.Stopper
@@ -47,6 +48,9 @@ func Open(cfg config.Config, log *slog.Logger) (*Server, error) {
 	if s.backend, err = openBackend(cfg, log, s.metrics); err != nil {
 		return nil, err
 	}
+	if s.access, err = openAccess(cfg, s.backend, log); err != nil {
+		return nil, errors.Join(err, s.backend.close())
+	}
 	if err := s.open(name); err != nil {
 		return nil, errors.Join(err, s.backend.close())
 	}
@@ -58,8 +62,9 @@ func (s *Server) open(name admit) (err error) {
 	opts := storage.Options{
 		MaxSize:     int64(s.cfg.MaxSize),
 		ExpireAfter: s.cfg.ExpireAfter,
-		Notify:      tellEvents(s.log, s.metrics),
+		Notify:      tellEach(tellEvents(s.log, s.metrics), s.access.limits.Notify),
 		Swept:       s.metrics.Swept,
+		Permit:      s.access.permit(),
 		Log:         s.log,
 	}
 	if s.hooks, err = s.openHooks(); err != nil {
@@ -69,7 +74,7 @@ func (s *Server) open(name admit) (err error) {
 		s.hooks.Join(&opts)
 		s.observeHooks()
 	}
-	opts.Admit = inTurn(opts.Admit, name) // the app may have chosen a key
+	opts.Admit = inTurn(s.access.admit, opts.Admit, name) // the app may have chosen a key
 	s.uploads = storage.New(s.backend.store, s.backend.locker, s.backend.index, opts)
 	return s.listen()
 }
@@ -90,6 +95,7 @@ func (s *Server) listen() (err error) {
 
 // Close lets go of a Server at once, without regard to running requests.
 func (s *Server) Close() error {
+	s.access.close()
 	return errors.Join(s.http.Close(), ignoreClosed(s.listener.Close()), s.admin.close(), s.backend.close())
 }
 

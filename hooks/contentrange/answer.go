@@ -22,6 +22,8 @@ type progress struct {
 	// is left out while the size is unknown.
 	Next  []string   `json:"nextExpectedRanges"`
 	Files []fileInfo `json:"files"`
+	// URL is that of the upload with a ticket in it, for those who are given one.
+	URL string `json:"uploadUrl,omitempty"`
 }
 
 // done is the body of a 201: the file is there.
@@ -47,6 +49,7 @@ type status struct {
 	Missing  []string   `json:"missing"`
 	Expires  *time.Time `json:"expirationDateTime,omitempty"`
 	Next     []string   `json:"nextExpectedRanges"`
+	URL      string     `json:"uploadUrl,omitempty"` // see progress
 }
 
 // answer tells the client how far the upload is, in the same way after every
@@ -60,7 +63,7 @@ func (d *Door) answer(w http.ResponseWriter, r *http.Request, up storage.Upload)
 		return
 	}
 	setRange(w.Header(), up)
-	writeJSON(w, http.StatusAccepted, progress{d.expires(up), next(up), []fileInfo{file}})
+	writeJSON(w, http.StatusAccepted, progress{d.expires(up), next(up), []fileInfo{file}, d.ticketed(r, up)})
 }
 
 func (d *Door) get(w http.ResponseWriter, r *http.Request, id string) error {
@@ -72,7 +75,7 @@ func (d *Door) get(w http.ResponseWriter, r *http.Request, id string) error {
 		return hooks.ServeFile(w, r, d.uploads, up, d.opts.IdleTimeout)
 	}
 	s := status{ID: up.ID, Offset: up.Offset(), Received: list(up.Received), Missing: list(up.Missing()),
-		Expires: d.expires(up), Next: next(up)}
+		Expires: d.expires(up), Next: next(up), URL: d.ticketed(r, up)}
 	if up.Size != storage.Unknown {
 		s.Size = &up.Size
 	}
@@ -118,7 +121,7 @@ func (d *Door) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	if p.Retry() {
 		p.Status = http.StatusServiceUnavailable
-		w.Header().Set("Retry-After", hooks.RetryAfter)
+		w.Header().Set("Retry-After", p.RetryAfter)
 	}
 	writeJSON(w, p.Status, map[string]any{"error": map[string]string{"code": p.Code, "message": p.Message}})
 }
@@ -178,6 +181,15 @@ func name(up storage.Upload) string {
 		return n
 	}
 	return up.ID
+}
+
+// ticketed is the URL of an upload for a caller who gets a ticket, "" for others.
+func (d *Door) ticketed(r *http.Request, up storage.Upload) string {
+	url := d.opts.Ticketed(r, up)
+	if url == d.opts.URLs.Upload(r, up.ID) {
+		return ""
+	}
+	return url
 }
 
 func (d *Door) expires(up storage.Upload) *time.Time {

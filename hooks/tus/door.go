@@ -119,6 +119,9 @@ func (d *Door) check(r *http.Request) error {
 			return err
 		}
 	}
+	if e := r.Header.Get("Content-Encoding"); e != "" && e != "identity" {
+		return handler.NewError("ERR_CONTENT_ENCODING", "send the bytes as they are, without Content-Encoding", http.StatusUnsupportedMediaType)
+	}
 	switch r.Method {
 	case http.MethodPost:
 		return checkMetadata(r.Header.Values("Upload-Metadata"))

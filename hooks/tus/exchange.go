@@ -1,6 +1,7 @@
 package tus
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -23,6 +24,8 @@ type exchange struct {
 
 	upload   storage.Upload // as last seen in this request
 	answered bool
+	// retryAfter is for an answer that asks to come back.
+	retryAfter string
 }
 
 type exchangeKey struct{}
@@ -49,8 +52,11 @@ func (x *exchange) WriteHeader(status int) {
 	}
 	h := x.Header()
 	switch status {
-	case http.StatusLocked, http.StatusServiceUnavailable, http.StatusInsufficientStorage:
-		h.Set("Retry-After", hooks.RetryAfter)
+	case http.StatusLocked, http.StatusServiceUnavailable, http.StatusInsufficientStorage, http.StatusTooManyRequests:
+		h.Set("Retry-After", cmp.Or(x.retryAfter, hooks.RetryAfter))
+	}
+	if status == http.StatusCreated && x.upload.ID != "" {
+		h.Set("Location", x.door.opts.Ticketed(x.r, x.upload))
 	}
 	if at := x.door.uploads.Expires(x.upload); x.upload.ID != "" && !at.IsZero() && status < 300 {
 		h.Set("Upload-Expires", at.UTC().Format(http.TimeFormat))
@@ -100,6 +106,7 @@ func (x *exchange) explain(err error) error {
 		return handler.ErrFileLocked
 	}
 	p := hooks.Explain(x.r, x.door.opts.Log, err)
+	x.retryAfter = p.RetryAfter
 	return handler.NewError(p.Code, p.Message, p.Status)
 }
 

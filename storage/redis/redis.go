@@ -90,6 +90,9 @@ func Connect(opts Options) (*Redis, error) {
 	return r, nil
 }
 
+// Client is the connection itself, for those who count something of their own.
+func (r *Redis) Client() redis.UniversalClient { return r.client }
+
 // Close ends the connection.
 func (r *Redis) Close() error {
 	r.health.close()

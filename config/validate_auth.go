@@ -1,0 +1,103 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+// minSecret is how long a secret has to be, in bytes (RFC 7518, section 3.2).
+const minSecret = 32
+
+func (c *Config) validateAuth(refuse func(flag string, err error)) {
+	refuse("auth-jwt-secret", checkSecrets(c.AuthJWTSecrets))
+	refuse("ticket-secret", checkSecrets(c.TicketSecrets))
+	if c.AuthJWKSURL != "" {
+		refuse("auth-jwks-url", checkURL(c.AuthJWKSURL, "http", "https"))
+	}
+	if c.AuthHookURL != "" {
+		refuse("auth-hook-url", checkURL(c.AuthHookURL, "http", "https"))
+	}
+	for _, header := range c.AuthHookHeaders {
+		refuse("auth-hook-header", checkHookHeader(header))
+	}
+	if shared := len(c.AuthJWTSecrets)+len(c.AuthJWTSecretFiles) > 0; shared && (c.AuthJWKSURL != "" || c.AuthHookURL != "") {
+		refuse("auth-jwt-secret", errors.New("does not go with --auth-jwks-url or --auth-hook-url: one of them says who comes in"))
+	}
+	if c.AuthJWKSURL != "" && c.AuthHookURL != "" {
+		refuse("auth-hook-url", errors.New("does not go with --auth-jwks-url: one of them says who comes in"))
+	}
+	refuse("auth-hook-timeout", checkDuration(c.AuthHookTimeout, 1))
+	refuse("ticket-lifetime", checkDuration(c.TicketLifetime, 0))
+	if c.TicketLifetime > 0 && len(c.TicketSecrets)+len(c.TicketSecretFiles) == 0 {
+		refuse("ticket-lifetime", errors.New("is set without --ticket-secret, with which tickets are signed"))
+	}
+	if c.CORSCredentials && (len(c.CORSOrigins) == 0 || slices.Contains(c.CORSOrigins, "*")) {
+		refuse("cors-credentials", errors.New("needs --cors-origin with named origins: with * every web page could act for its visitors"))
+	}
+	refuse("limit-uploads-per-minute", checkCount(c.LimitUploadsPerMinute))
+	refuse("limit-live-uploads", checkCount(c.LimitLiveUploads))
+}
+
+func checkCount(n int) error {
+	if n < 0 {
+		return fmt.Errorf("%d is negative: 0 or more is allowed", n)
+	}
+	return nil
+}
+
+// checkSecrets never says what a secret is.
+func checkSecrets(secrets []string) error {
+	for _, secret := range secrets {
+		if len(secret) < minSecret {
+			return fmt.Errorf("has a secret of %d bytes: %d or more are needed, and a comma separates two", len(secret), minSecret)
+		}
+	}
+	return nil
+}
+
+func checkHookHeader(name string) error {
+	switch http.CanonicalHeaderKey(name) {
+	case "Upload-Ticket", "Referer":
+		return fmt.Errorf("%s is not for the app to see: a ticket may stand in it", name)
+	}
+	if name == "" || strings.Trim(strings.ToLower(name), "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
+		return fmt.Errorf("%q is not the name of a header", name)
+	}
+	return nil
+}
+
+// Ticket is what the command ticket is asked for.
+type Ticket struct {
+	Upload   string        `name:"upload" required:"" placeholder:"ID" help:"Id of the upload."`
+	Expires  time.Duration `name:"expires" required:"" placeholder:"TIME" help:"For how long the ticket is good."`
+	Subject  string        `name:"subject" placeholder:"TEXT" help:"Whose upload it is. Without, the ticket is for whoever owns it."`
+	MaxSize  Size          `name:"max-size" default:"0" placeholder:"SIZE" help:"Largest size of an upload that is created with it. 0 is no limit of its own."`
+	Create   bool          `name:"create" help:"Allow to create the upload."`
+	Download bool          `name:"download" help:"Allow to download the finished file."`
+	URL      string        `name:"url" placeholder:"BASE" help:"Print the URL of the upload below this one, with the ticket in it, instead of the ticket alone: https://up.example.com/files/."`
+
+	Secrets     []string `name:"ticket-secret" placeholder:"SECRET" help:"The server's --ticket-secret. The first one signs."`
+	SecretFiles []string `name:"ticket-secret-file" placeholder:"FILE" help:"File of secrets, one in a line."`
+}
+
+func (t *Ticket) validate(name func(flag string) string) error {
+	var wrong []error
+	refuse := func(flag string, err error) {
+		if err != nil {
+			wrong = append(wrong, fmt.Errorf("%s: %w", name(flag), err))
+		}
+	}
+	refuse("expires", checkDuration(t.Expires, 1))
+	refuse("ticket-secret", checkSecrets(t.Secrets))
+	if len(t.Secrets)+len(t.SecretFiles) == 0 {
+		refuse("ticket-secret", errors.New("is missing: it signs the ticket"))
+	}
+	if t.URL != "" {
+		refuse("url", checkURL(t.URL, "http", "https"))
+	}
+	return errors.Join(wrong...)
+}

@@ -1,0 +1,112 @@
+package auth
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/holdfast-upload/holdfast/hooks"
+	"github.com/holdfast-upload/holdfast/storage"
+)
+
+// Door puts a door behind the guard.
+func (a *Auth) Door(next hooks.Door) hooks.Door { return &guarded{next, a} }
+
+type guarded struct {
+	hooks.Door
+	auth *Auth
+}
+
+func (g *guarded) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	caller, err := g.auth.caller(r)
+	if err != nil {
+		g.auth.refuse(w, r, err)
+		return
+	}
+	// For no cache that others share: what one may see, another may not.
+	w.Header().Set("Cache-Control", "private, no-cache")
+	*r = *r.WithContext(hooks.WithCaller(r.Context(), caller)) // a door's changes are seen by whoever logs r
+	g.Door.ServeHTTP(w, r)
+}
+
+// caller is who makes the request. A ticket counts if it grants what is asked for; if
+// not, and there is a token too, that decides, as if there were no ticket.
+func (a *Auth) caller(r *http.Request) (hooks.Caller, error) {
+	byTicket, ticketErr := a.byTicket(r)
+	if ticketErr == nil && !byTicket.Grant.NoFile {
+		return byTicket, nil
+	}
+	err := errNone
+	if a.token != nil {
+		var caller hooks.Caller
+		if caller, err = a.token.verify(r.Context(), r); err == nil {
+			return caller, nil
+		}
+	}
+	if ticketErr == nil || errors.Is(err, errNone) {
+		return byTicket, ticketErr
+	}
+	return hooks.Caller{}, err
+}
+
+func (a *Auth) byTicket(r *http.Request) (hooks.Caller, error) {
+	text, err := ticketOf(r.Context())
+	if err != nil {
+		return hooks.Caller{}, err
+	}
+	t, err := a.tickets.verify(text)
+	if err != nil {
+		return hooks.Caller{}, err
+	}
+	return t.grant(a.opts.URLs.ID(r), method(r))
+}
+
+var errNoDelete = errors.Join(storage.ErrForbidden, errors.New("a ticket allows to ask and to send, nothing else"))
+
+// grant is what the ticket allows a request.
+func (t Ticket) grant(id, method string) (hooks.Caller, error) {
+	c := hooks.Caller{
+		Subject: t.Subject,
+		Limits:  hooks.Limits{MaxSize: t.MaxSize},
+		Grant:   &hooks.Grant{Upload: t.Upload, Create: t.Create, NoFile: method == http.MethodGet && !t.Download},
+	}
+	switch method {
+	case http.MethodHead, http.MethodGet, http.MethodPut, http.MethodPatch, http.MethodPost:
+	default:
+		return hooks.Caller{}, errNoDelete
+	}
+	if creates := id == "" && method == http.MethodPost && t.Create; id != t.Upload && !creates {
+		return hooks.Caller{}, errOtherUpload
+	}
+	return c, nil
+}
+
+// method is the one that the request will count as: the tus protocol lets a POST say
+// that it means another.
+func method(r *http.Request) string {
+	if override := r.Header.Get("X-HTTP-Method-Override"); r.Method == http.MethodPost && override != "" {
+		return override
+	}
+	return r.Method
+}
+
+// Ticketer gives those who came with a token a ticket for their unfinished uploads. It
+// is nil if nobody is to get one.
+func (a *Auth) Ticketer() hooks.Ticketer {
+	if a.opts.TicketLifetime <= 0 || len(a.opts.TicketSecrets) == 0 {
+		return nil
+	}
+	return func(r *http.Request, up storage.Upload) string {
+		c, ok := hooks.CallerOf(r.Context())
+		if !ok || c.Grant != nil || up.Finished || up.ID == "" {
+			return ""
+		}
+		ticket, err := Mint(a.opts.TicketSecrets[0], Ticket{Upload: up.ID, Subject: c.Subject, Expires: time.Now().Add(a.opts.TicketLifetime)})
+		if err != nil {
+			a.opts.Log.ErrorContext(r.Context(), "no ticket could be made", "id", up.ID, "error", err)
+			return ""
+		}
+		return "?" + url.Values{TicketParam: {ticket}}.Encode()
+	}
+}

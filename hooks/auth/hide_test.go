@@ -1,0 +1,45 @@
+package auth_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/holdfast-upload/holdfast/hooks/auth"
+)
+
+// Whoever stands behind Hide may write down all that he sees.
+func TestTicketIsHiddenFromWhoeverComesNext(t *testing.T) {
+	a, err := auth.New(auth.Options{TicketSecrets: []string{secret}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	ticket, err := auth.Mint(secret, auth.Ticket{Upload: "it", Expires: time.Now().Add(time.Hour)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := ""
+	next := a.Hide(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		seen = fmt.Sprint(r.URL, r.RequestURI, r.Header)
+	}))
+	for _, query := range []string{"?ticket=" + ticket, "?a=b&ticket=" + ticket + "&c=d", "?%74icket=" + ticket, "?a=b"} {
+		r := httptest.NewRequest("POST", "/files/it"+query, nil)
+		r.Header.Set("Upload-Ticket", ticket)
+		r.Header.Set("Referer", "https://up.example/files/it?x=y&ticket="+ticket)
+		r.Header.Set("Upload-Concat", "final;/files/a?ticket="+ticket+" /files/b?ticket="+ticket)
+		next.ServeHTTP(httptest.NewRecorder(), r)
+		if strings.Contains(seen, ticket) || !strings.Contains(seen, "final;/files/a /files/b]") {
+			t.Errorf("%s: the next one sees %s", query, seen)
+		}
+		if strings.Contains(query, "a=b") && !strings.Contains(seen, "a=b") {
+			t.Errorf("%s: the rest of the query is gone: %s", query, seen)
+		}
+		if r.Header.Get("Upload-Ticket") == "" {
+			t.Error("the request of those before was changed")
+		}
+	}
+}

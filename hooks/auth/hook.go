@@ -1,0 +1,183 @@
+package auth
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/textproto"
+	"net/url"
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+	"golang.org/x/sync/singleflight"
+
+	"github.com/holdfast-upload/holdfast/hooks"
+	"github.com/holdfast-upload/holdfast/storage"
+)
+
+const (
+	maxAnswer   = 64 << 10 // bytes of the app's answer
+	maxAnswers  = 10_000   // that are remembered
+	maxRemember = time.Hour
+)
+
+// hook lets the app say who makes a request. What it says is remembered for as long as
+// it allows, for requests with the same credentials that do the same to the same upload.
+type hook struct {
+	opts    Options
+	headers []string
+	client  *http.Client
+	answers *lru.Cache[[sha256.Size]byte, answer]
+	asking  singleflight.Group
+}
+
+// question is what the app is asked.
+type question struct {
+	Method     string            `json:"method"`
+	Path       string            `json:"path"`
+	UploadID   string            `json:"uploadId"` // "" for the collection
+	Header     map[string]string `json:"header"`
+	RemoteAddr string            `json:"remoteAddr"`
+}
+
+// verdict is what the app answers with status 200.
+type verdict struct {
+	Subject string `json:"subject"`
+	rules
+	CacheFor int64 `json:"cacheFor"` // seconds
+}
+
+// answer is what came of asking the app.
+type answer struct {
+	caller hooks.Caller
+	err    error
+	until  time.Time // when it is to be asked again
+}
+
+func newHook(opts Options) (*hook, error) {
+	if _, err := http.NewRequest(http.MethodPost, opts.HookURL, nil); err != nil {
+		return nil, errors.New("the URL to ask the app at cannot be used")
+	}
+	answers, err := lru.New[[sha256.Size]byte, answer](maxAnswers)
+	if err != nil {
+		return nil, err
+	}
+	h := &hook{opts: opts, answers: answers, headers: []string{"Authorization", "Cookie"}}
+	for _, name := range opts.HookHeaders {
+		if name = textproto.CanonicalMIMEHeaderKey(name); name != TicketHeader {
+			h.headers = append(h.headers, name)
+		}
+	}
+	h.client = &http.Client{
+		Timeout:       opts.HookTimeout,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	return h, nil
+}
+
+// verify implements verifier. A request without any credentials is refused, and the
+// app not bothered.
+func (h *hook) verify(ctx context.Context, r *http.Request) (hooks.Caller, error) {
+	q := question{Method: method(r), Path: r.URL.Path, UploadID: h.opts.URLs.ID(r), Header: map[string]string{}, RemoteAddr: h.opts.URLs.Client(r)}
+	for _, name := range h.headers {
+		switch values := r.Header.Values(name); {
+		case len(values) > 1:
+			return hooks.Caller{}, errInvalid
+		case len(values) == 1:
+			q.Header[name] = values[0]
+		}
+	}
+	if len(q.Header) == 0 {
+		return hooks.Caller{}, errNone
+	}
+	key := q.key()
+	if a, ok := h.answers.Get(key); ok && time.Now().Before(a.until) {
+		return a.caller, a.err
+	}
+	found, _, _ := h.asking.Do(string(key[:]), func() (any, error) {
+		a := h.ask(context.WithoutCancel(ctx), q)
+		if time.Now().Before(a.until) {
+			h.answers.Add(key, a)
+		}
+		return a, nil
+	})
+	a := found.(answer)
+	return a.caller, a.err
+}
+
+// key is a hash of all that the app may go by, but for the address, and with one name
+// for all methods that do the same. Credentials are not kept.
+func (q question) key() [sha256.Size]byte {
+	switch q.Method {
+	case http.MethodHead, http.MethodGet:
+		q.Method = "read"
+	case http.MethodPost, http.MethodPut, http.MethodPatch:
+		q.Method = "write"
+	}
+	q.RemoteAddr = ""
+	text, _ := json.Marshal(q) // strings never fail
+	return sha256.Sum256(text)
+}
+
+// ask asks the app. Whatever is no clear answer lets nobody in.
+func (h *hook) ask(ctx context.Context, q question) answer {
+	body, _ := json.Marshal(q) // strings never fail
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, h.opts.HookURL, bytes.NewReader(body))
+	if err != nil {
+		return h.unsure(ctx, err)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	resp, err := h.client.Do(r)
+	if err != nil {
+		return h.unsure(ctx, err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	if err != nil {
+		return h.unsure(ctx, err)
+	}
+	switch resp.StatusCode {
+	case http.StatusUnauthorized:
+		return answer{err: errInvalid}
+	case http.StatusForbidden:
+		return answer{err: fmt.Errorf("%w: so the app says", storage.ErrForbidden)}
+	case http.StatusOK:
+		return h.read(ctx, text)
+	}
+	return h.unsure(ctx, fmt.Errorf("status %d", resp.StatusCode))
+}
+
+func (h *hook) read(ctx context.Context, text []byte) answer {
+	var v verdict
+	if len(text) > maxAnswer {
+		return h.unsure(ctx, errors.New("its answer is too long"))
+	}
+	if err := json.Unmarshal(text, &v); err != nil {
+		return h.unsure(ctx, errors.New("its answer is not the JSON that it should be"))
+	}
+	limits, err := v.limits()
+	if err != nil || v.Subject == "" || v.CacheFor < 0 {
+		return h.unsure(ctx, errors.New("its answer has no subject, or a limit that is none"))
+	}
+	remember := time.Duration(min(v.CacheFor, int64(maxRemember/time.Second))) * time.Second
+	return answer{caller: hooks.Caller{Subject: v.Subject, Limits: limits}, until: time.Now().Add(remember)}
+}
+
+func (h *hook) unsure(ctx context.Context, err error) answer {
+	h.opts.Log.WarnContext(ctx, "the app did not say who makes a request", "error", redacted(err))
+	return answer{err: errUnsure}
+}
+
+// redacted leaves the URL out of an error of an http.Client: it may hold a password.
+func redacted(err error) error {
+	var withURL *url.Error
+	if errors.As(err, &withURL) {
+		return withURL.Err
+	}
+	return err
+}

@@ -1,0 +1,66 @@
+package auth
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/holdfast-upload/holdfast/hooks"
+	"github.com/holdfast-upload/holdfast/storage"
+)
+
+// refuse answers a request that does not get in. Nothing of its body is read, however
+// little it is: the connection ends instead, and a client that waits for leave to send
+// (Expect: 100-continue) gets this answer at once.
+func (a *Auth) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	h := w.Header()
+	p := a.explain(r, err)
+	if r.Header.Get("Tus-Resumable") != "" {
+		h.Set("Tus-Resumable", "1.0.0")
+	}
+	if c := challenge(err); c != "" {
+		h.Set("WWW-Authenticate", c)
+	}
+	if p.Retry() {
+		h.Set("Retry-After", p.RetryAfter)
+	}
+	if r.ProtoMajor == 1 && r.ContentLength != 0 { // in HTTP/2 just the one stream ends
+		h.Set("Connection", "close")
+		_ = http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0)) // or net/http reads some of it
+	}
+	text, _ := json.Marshal(map[string]any{"error": map[string]string{"code": p.Code, "message": p.Message}}) // strings never fail
+	h.Set("Content-Type", "application/json")
+	h.Set("Content-Length", strconv.Itoa(len(text)+1))
+	h.Set("Cache-Control", "no-store")
+	w.WriteHeader(p.Status)
+	_, _ = w.Write(append(text, '\n')) // a client that is gone asks again
+}
+
+func (a *Auth) explain(r *http.Request, err error) hooks.Problem {
+	if !errors.Is(err, errUnsure) {
+		return hooks.Explain(r, a.opts.Log, err)
+	}
+	p := hooks.Problem{Status: http.StatusServiceUnavailable, Code: "serviceNotAvailable", Message: errUnsure.Error(), RetryAfter: hooks.RetryAfter}
+	if r.Method == http.MethodHead && r.Header.Get("Tus-Resumable") != "" {
+		p.Status = http.StatusLocked // tus clients begin again from byte 0 after a 5xx
+	}
+	return p
+}
+
+// challenge is a WWW-Authenticate header (RFC 6750, section 3), "" if none is due.
+func challenge(err error) string {
+	const realm = `Bearer realm="holdfast"`
+	switch {
+	case errors.Is(err, errNone):
+		return realm
+	case errors.Is(err, errExpired):
+		return realm + `, error="invalid_token", error_description="it has expired"`
+	case errors.Is(err, hooks.ErrUnauthenticated):
+		return realm + `, error="invalid_token", error_description="it is not valid here"`
+	case errors.Is(err, storage.ErrForbidden):
+		return realm + `, error="insufficient_scope", error_description="it does not grant this"`
+	}
+	return ""
+}

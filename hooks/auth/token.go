@@ -1,0 +1,133 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/holdfast-upload/holdfast/hooks"
+)
+
+const (
+	// leeway is how far clocks may differ.
+	leeway = 30 * time.Second
+	// maxToken is how long a token may be: no more of it is looked at.
+	maxToken = 16 << 10
+)
+
+// claims are those of a token. What a caller may do stands in one claim of its own:
+//
+//	{"sub": "user-17", "exp": 1893456000, "holdfast": {"maxSize": 5368709120}}
+type claims struct {
+	jwt.RegisteredClaims
+	Rules rules `json:"holdfast"`
+}
+
+// rules are the limits of a caller, in a token and in the app's answer.
+type rules struct {
+	MaxSize      int64    `json:"maxSize"`      // bytes
+	MaxLive      int      `json:"maxLive"`      // uploads
+	ContentTypes []string `json:"contentTypes"` // "video/mp4", "image/*"
+	ExpireAfter  int64    `json:"expireAfter"`  // seconds
+	IDPrefix     string   `json:"idPrefix"`
+}
+
+var errNegative = errors.New("a limit is negative, or too large")
+
+// limits are the rules as they are kept. Rules that make no sense are an error, lest
+// what was meant as a limit be none.
+func (r rules) limits() (hooks.Limits, error) {
+	const maxSeconds = int64(1<<63-1) / int64(time.Second)
+	if r.MaxSize < 0 || r.MaxLive < 0 || r.ExpireAfter < 0 || r.ExpireAfter > maxSeconds {
+		return hooks.Limits{}, errNegative
+	}
+	return hooks.Limits{
+		MaxSize: r.MaxSize, MaxLive: r.MaxLive, ContentTypes: r.ContentTypes,
+		ExpireAfter: time.Duration(r.ExpireAfter) * time.Second, IDPrefix: r.IDPrefix,
+	}, nil
+}
+
+// tokens verifies JWTs (RFC 7519).
+type tokens struct {
+	parser *jwt.Parser
+	key    func(ctx context.Context, t *jwt.Token) (any, error)
+}
+
+// newTokens takes only the named algorithms, so that no token chooses how its own key
+// is used: neither "none", nor HS256 with a public key for its secret.
+func newTokens(opts Options, algorithms ...string) *tokens {
+	rules := []jwt.ParserOption{jwt.WithValidMethods(algorithms), jwt.WithExpirationRequired(), jwt.WithLeeway(leeway)}
+	if opts.Issuer != "" {
+		rules = append(rules, jwt.WithIssuer(opts.Issuer))
+	}
+	if opts.Audience != "" {
+		rules = append(rules, jwt.WithAudience(opts.Audience))
+	}
+	return &tokens{parser: jwt.NewParser(rules...)}
+}
+
+// newShared verifies tokens by secrets that the app has too.
+func newShared(opts Options) (*tokens, error) {
+	if err := checkSecrets(opts.JWTSecrets); err != nil {
+		return nil, fmt.Errorf("the secret of tokens: %w", err)
+	}
+	keys := keySet(opts.JWTSecrets)
+	t := newTokens(opts, "HS256")
+	t.key = func(context.Context, *jwt.Token) (any, error) { return keys, nil }
+	return t, nil
+}
+
+func keySet(secrets []string) jwt.VerificationKeySet {
+	var set jwt.VerificationKeySet
+	for _, secret := range secrets {
+		set.Keys = append(set.Keys, []byte(secret))
+	}
+	return set
+}
+
+// verify implements verifier.
+func (t *tokens) verify(ctx context.Context, r *http.Request) (hooks.Caller, error) {
+	text, err := bearer(r)
+	if err != nil {
+		return hooks.Caller{}, err
+	}
+	var c claims
+	token, err := t.parser.ParseWithClaims(text, &c, func(token *jwt.Token) (any, error) { return t.key(ctx, token) })
+	switch {
+	case errors.Is(err, errUnsure):
+		return hooks.Caller{}, errUnsure
+	case errors.Is(err, jwt.ErrTokenExpired):
+		return hooks.Caller{}, errExpired
+	case err != nil || isTicket(token, c.RegisteredClaims) || c.Subject == "":
+		return hooks.Caller{}, errInvalid
+	}
+	limits, err := c.Rules.limits()
+	if err != nil {
+		return hooks.Caller{}, errInvalid
+	}
+	return hooks.Caller{Subject: c.Subject, Limits: limits}, nil
+}
+
+// bearer is the token of a request (RFC 6750, section 2.1).
+func bearer(r *http.Request) (string, error) {
+	values := r.Header.Values("Authorization")
+	switch {
+	case len(values) == 0:
+		return "", errNone
+	case len(values) > 1:
+		return "", errInvalid
+	}
+	scheme, token, _ := strings.Cut(values[0], " ")
+	switch {
+	case !strings.EqualFold(scheme, "Bearer"):
+		return "", errNone
+	case len(token) > maxToken:
+		return "", errInvalid
+	}
+	return strings.Trim(token, " "), nil
+}

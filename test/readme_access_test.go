@@ -1,0 +1,78 @@
+package test
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// readmeBlock is the block of the README, in a language, that has a text in it.
+func readmeBlock(t *testing.T, language, text string) string {
+	t.Helper()
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, block := range regexp.MustCompile("(?s)```"+language+"\n(.*?)```").FindAllStringSubmatch(string(readme), -1) {
+		if strings.Contains(block[1], text) {
+			return block[1]
+		}
+	}
+	t.Fatalf("the README has no %s with %q", language, text)
+	return ""
+}
+
+// typed runs a script of the README against a server.
+func typed(t *testing.T, s *Server, script string, content Content) {
+	t.Helper()
+	cmd := exec.Command("bash", "-euo", "pipefail", "-c", strings.ReplaceAll(script, "http://localhost:8080/", "http://"+s.Addr+"/"))
+	cmd.Dir = filepath.Dir(file(t, content))
+	cmd.Env = append(os.Environ(), "AUTH_SECRET="+TokenSecret, "HOLDFAST_TICKET_SECRET="+TicketSecret, "PATH="+filepath.Dir(holdfast)+":"+os.Getenv("PATH"))
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+}
+
+func TestReadmeMakesATokenAndATicket(t *testing.T) {
+	t.Parallel()
+	s := guarded(t)
+	content := NewContent(31, 100_000)
+	typed(t, s, readmeBlock(t, "sh", "openssl dgst"), content)
+	typed(t, s, readmeBlock(t, "sh", "holdfast ticket"), content)
+	for _, id := range []string{"holiday", "trip"} {
+		answer := ask(t, "GET", s.URL(id), nil, []string{Bearer(Token("anna"))}, 200)
+		if string(answer.Body) != string(content.Bytes(content.All())) {
+			t.Errorf("%s: %d bytes that are not those sent", id, len(answer.Body))
+		}
+	}
+}
+
+// The limits in the README's token are those that count.
+func TestReadmeTokenLimitsItsSubject(t *testing.T) {
+	t.Parallel()
+	var claims map[string]any
+	if err := json.Unmarshal([]byte(readmeBlock(t, "json", `"holdfast"`)), &claims); err != nil {
+		t.Fatal(err)
+	}
+	s := guarded(t)
+	delete(claims, "exp")
+	anna := Bearer(Token("anna", claims))
+	jpeg, small := "Content-Type: image/jpeg", "Content-Range: bytes 0-9/20"
+	send := func(id string, want int, fields ...string) {
+		t.Helper()
+		ask(t, "PUT", s.URL(id), strings.NewReader("0123456789"), append(fields, anna), want)
+	}
+	send("anna-1", 202, jpeg, small)
+	send("bert-1", 403, jpeg, small)
+	send("anna-2", 403, "Content-Type: image/png", small)
+	send("anna-3", 202, "Content-Type: video/mp4", small)
+	send("anna-4", 413, jpeg, "Content-Range: bytes 0-9/5368709121")
+	for i := range 8 {
+		send("anna-live-"+string(rune('a'+i)), 202, jpeg, small)
+	}
+	send("anna-live-z", 503, jpeg, small) // ten are unfinished
+}
