@@ -39,17 +39,15 @@ func (l *local) bucket(a allowance) *rate.Limiter {
 	return b
 }
 
-func (l *local) spend(_ context.Context, a allowance, n int) (time.Duration, error) {
-	now := time.Now()
-	r := l.bucket(a).ReserveN(now, n)
-	if !r.OK() {
+func (l *local) spend(ctx context.Context, a allowance, n int) (time.Duration, error) {
+	switch {
+	case n > a.most:
 		return a.period, nil
+	case l.bucket(a).AllowN(time.Now(), n):
+		return 0, nil
 	}
-	wait := r.DelayFrom(now)
-	if wait > 0 {
-		r.CancelAt(now)
-	}
-	return wait, nil
+	wait, err := l.ask(ctx, a, n)
+	return max(wait, time.Millisecond), err // by now there may be enough, but it was not taken
 }
 
 func (l *local) ask(_ context.Context, a allowance, n int) (time.Duration, error) {
