@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path"
 	"path/filepath"
@@ -167,7 +168,10 @@ func startOnS3(t *testing.T, args ...string) (s *Server, s3, redis *servers.Serv
 
 func TestEveryMetricMovesOnS3AndRedis(t *testing.T) {
 	t.Parallel()
-	s, s3, redis := startOnS3(t, "--memory-budget", "1MiB", "--expire-after", "2s", "--sweep-every", "200ms", "--admin-listen", "127.0.0.1:0")
+	app := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	t.Cleanup(app.Close)
+	s, s3, redis := startOnS3(t, "--memory-budget", "1MiB", "--expire-after", "2s", "--sweep-every", "200ms", "--admin-listen", "127.0.0.1:0",
+		"--hook-url", app.URL)
 	admin := adminOf(t, s)
 	ids := liveOnce(t, s)
 	content := NewContent(7, 40*mib)
@@ -186,6 +190,7 @@ func TestEveryMetricMovesOnS3AndRedis(t *testing.T) {
 		{"holdfast_redis_operations_total", []string{"add"}, 3},
 		{"holdfast_redis_operation_duration_seconds", []string{"get"}, 1},
 		{"holdfast_memory_limit_bytes", nil, mib},
+		{"holdfast_hooks_delivered_total", nil, 3},
 		{"holdfast_spilled_bytes_total", nil, mib},
 	}...))
 	m.wantNoLabel(t, ids...)

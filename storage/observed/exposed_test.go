@@ -62,21 +62,12 @@ func TestMethodsThatClientsInventAreOneLabel(t *testing.T) {
 	want(t, m, 0, "holdfast_requests_running")
 }
 
-type counts struct{}
-
-func (counts) Owed() int64      { return 1 }
-func (counts) Parked() int64    { return 2 }
-func (counts) Delivered() int64 { return 3 }
-func (counts) Failed() int64    { return 4 }
-func (counts) Dropped() int64   { return 5 }
-
-func TestNotificationsAreShownIfThereAreAny(t *testing.T) {
+func TestHooksAreShownIfThereAreAny(t *testing.T) {
 	m := observed.New("test")
-	m.Notifications(nil)
-	want(t, m, 0, "holdfast_notifications_owed")
-	m.Notifications(counts{})
-	for n, name := range []string{"owed", "parked", "delivered_total", "failed_total", "dropped_total"} {
-		want(t, m, float64(n+1), "holdfast_notifications_"+name)
+	want(t, m, 0, "holdfast_hooks_delivered_total")
+	m.Hooks(func() observed.Hooks { return observed.Hooks{Pending: 1, Delivered: 3, Parked: 4} })
+	for name, n := range map[string]float64{"owed_pending": 1, "delivered_total": 3, "parked_total": 4} {
+		want(t, m, n, "holdfast_hooks_"+name)
 	}
 }
 
@@ -95,7 +86,7 @@ func everything() *observed.Metrics {
 	_, _ = m.S3()(roundTripper(func(*http.Request) (*http.Response, error) { return nil, io.EOF })).RoundTrip(httptest.NewRequest("GET", "/", nil))
 	m.Memory(func() (int64, int64, int64) { return 1, 2, 3 })
 	m.Degraded(func() bool { return true })
-	m.Notifications(counts{})
+	m.Hooks(func() observed.Hooks { return observed.Hooks{} })
 	_, _ = m.Index(new(storage.LocalIndex)).Get(context.Background(), "it")
 	s := m.Store(failing{})
 	_ = s.Write(context.Background(), storage.Upload{}, storage.Chunk{}, func(storage.Piece) storage.Upload { return storage.Upload{} })
