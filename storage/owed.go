@@ -51,3 +51,9 @@ func (u *Uploads) Told(ctx context.Context, up Upload) error {
 // Park notes that the app is not to be told of the upload any more, unless somebody
 // wishes it: it stays Owed.
 func (u *Uploads) Park(ctx context.Context, up Upload) error { return u.store.Park(ctx, up) }
+
+// LockTelling waits until the caller alone, of all nodes, tells of an upload, and
+// returns what ends that. If ctx is done first it returns ErrLocked.
+func (u *Uploads) LockTelling(ctx context.Context, id string) (unlock func(), err error) {
+	return u.locker.Lock(ctx, ".tell."+id, func() {}) // that is no upload's id
+}

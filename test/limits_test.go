@@ -184,9 +184,13 @@ func TestNodesCountTogether(t *testing.T) {
 }
 
 // Many come at once, with tokens, tickets and limits, and nobody is kept out.
+// Through tokens, tickets, limits and hooks: the app is asked twice about each upload,
+// and hears of it.
 func TestFiveHundredUploadsAtOnceComeThrough(t *testing.T) {
 	t.Parallel()
-	s := guarded(t, "--limit-uploads-per-minute", "1000", "--limit-live-uploads", "1000", "--limit-bytes-per-day", "1GiB", "--ticket-lifetime", "1h")
+	app := startApp(t)
+	s := guarded(t, "--limit-uploads-per-minute", "1000", "--limit-live-uploads", "1000", "--limit-bytes-per-day", "1GiB", "--ticket-lifetime", "1h",
+		"--hook-url", app.URL(), "--hook-secret", HookSecret, "--hook-events", "pre-create,pre-finish,post-finish")
 	const uploads, people = 500, 10
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 200, MaxConnsPerHost: 200}}
 	t.Cleanup(client.CloseIdleConnections)
@@ -211,5 +215,18 @@ func TestFiveHundredUploadsAtOnceComeThrough(t *testing.T) {
 		uploads, people, all.Round(time.Millisecond), uploads/all.Seconds(), took[uploads/2].Round(time.Millisecond), took[uploads*99/100].Round(time.Millisecond))
 	if all > time.Minute {
 		t.Errorf("it took %v", all)
+	}
+	heard := 0
+	eventually(t, 20*time.Second, "the app hears of all", func() bool {
+		took := app.Took()
+		heard = 0
+		for i := range uploads {
+			heard += min(1, took[fmt.Sprintf("load-%d.finished", i)])
+		}
+		return heard == uploads
+	})
+	t.Logf("the app heard of %d after another %v", heard, (time.Since(began) - all).Round(time.Millisecond))
+	if wrong := app.Wrong(); len(wrong) > 0 {
+		t.Errorf("hooks that are not to be believed: %v", wrong)
 	}
 }

@@ -53,15 +53,17 @@ func (c *otlp) top(t *testing.T, name string) *trace.Span {
 func TestTraceOfARequestReachesFromTheDoorToTheStore(t *testing.T) {
 	t.Parallel()
 	c := startCollector(t)
-	id := traced(t, start(t, "--otlp-endpoint", c.URL, "--otlp-service", "uploads-test"))
+	app := startApp(t)
+	id := traced(t, start(t, "--otlp-endpoint", c.URL, "--otlp-service", "uploads-test",
+		"--hook-url", app.URL(), "--hook-secret", HookSecret, "--hook-events", "pre-create,post-finish"))
 	if len(c.wrong) > 0 || c.service != "uploads-test" {
 		t.Errorf("the service is %q; wrong requests: %v", c.service, c.wrong)
 	}
 	c.top(t, "_OTHER tus")
 	post, patch, put, get := c.top(t, "POST tus"), c.top(t, "PATCH tus"), c.top(t, "PUT content-range"), c.top(t, "GET content-range")
-	c.wantTree(t, post, id, "create/store create")
+	c.wantTree(t, post, id, "create/store create", "create/ask pre-create")
 	c.wantTree(t, patch, id, "lock", "write/store write")
-	c.wantTree(t, put, id, "write/store write", "write/finish/store finish", "write/store retire")
+	c.wantTree(t, put, id, "write/store write", "write/finish/store finish", "write/notify")
 	c.wantTree(t, get, "never-was", "store load")
 	for _, s := range []*trace.Span{post, patch, put} {
 		if got := attribute(s, "holdfast.upload.id"); got != id || len(s.GetParentSpanId()) != 0 {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/holdfast-upload/holdfast/hooks"
 	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/spans"
 )
 
 // askPause is how long to wait before asking for the second time; twice as long
@@ -65,6 +66,7 @@ func (a *App) ask(ctx context.Context, typ tusd.HookType, id string, up storage.
 	ctx, cancel := context.WithTimeout(ctx, a.opts.Timeout)
 	defer cancel()
 	request := a.request(ctx)
+	ctx, end := spans.Start(ctx, "ask "+string(typ), id)
 	var r reply
 	got, err := a.client.insist(ctx, message{
 		// Whoever asks again may get another answer, so this is another question.
@@ -74,6 +76,7 @@ func (a *App) ask(ctx context.Context, typ tusd.HookType, id string, up storage.
 	if err == nil {
 		err = got.decode(&r)
 	}
+	end(err)
 	if err != nil {
 		a.counts.askFailed.Add(1)
 		return r, storage.Unavailable("ask the app about", id, fmt.Errorf("%w: %s: %w", hooks.ErrNoAnswer, typ, err))

@@ -7,8 +7,10 @@ import (
 	"time"
 
 	tusd "github.com/tus/tusd/v2/pkg/hooks"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/spans"
 )
 
 // lockWithin is how long to wait for the lock of an event: whoever holds it is just
@@ -67,7 +69,7 @@ func (a *App) nextTry(p *parcel, after time.Time) time.Time {
 func (a *App) try(ctx context.Context, p *parcel) (again bool, wait time.Duration) {
 	waiting, cancel := context.WithTimeout(ctx, a.lockWithin())
 	defer cancel()
-	unlock, err := a.core.Lock(waiting, tellLock+p.upload, func() {})
+	unlock, err := a.core.LockTelling(waiting, p.upload)
 	if err != nil {
 		return true, 0
 	}
@@ -88,9 +90,6 @@ func (a *App) try(ctx context.Context, p *parcel) (again bool, wait time.Duratio
 	}
 	return a.tryLocked(ctx, p, up)
 }
-
-// tellLock begins the name of the lock of who tells of an upload. No upload's id does.
-const tellLock = ".tell."
 
 func (a *App) owed(ctx context.Context, p *parcel) (storage.Upload, bool, error) {
 	if p.fresh != nil {
@@ -123,12 +122,17 @@ func (a *App) tryLocked(ctx context.Context, p *parcel, up storage.Upload) (agai
 // send sends the event once, and remembers what the app makes of it. If that is
 // nothing, it returns how long the app asks to wait.
 func (a *App) send(ctx context.Context, p *parcel, up storage.Upload) (time.Duration, error) {
+	if p.span != nil {
+		ctx = trace.ContextWithSpan(ctx, p.span)
+	}
+	ctx, end := spans.Start(ctx, "notify", p.upload)
 	a.counts.sending.Add(1)
 	got, err := a.client.post(ctx, message{
 		id: p.event, url: a.url(tusd.HookPostFinish),
 		header: a.forward(p.request), body: a.hook(tusd.HookPostFinish, up, p.request),
 	})
 	a.counts.sending.Add(-1)
+	end(err)
 	switch {
 	case err != nil:
 		return 0, err

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tus/tusd/v2/pkg/handler"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/holdfast-upload/holdfast/storage"
 )
@@ -29,6 +30,7 @@ type parcel struct {
 	request       handler.HTTPRequest
 	fresh         *storage.Upload // nil if the store has to be asked whether it is still owed
 	kept          int             // bytes of maxKept that it takes
+	span          trace.Span      // of the request that finished it, nil if unknown
 
 	tried bool
 	// What the app has said, as long as the store could not be told.
@@ -56,7 +58,7 @@ func (a *App) deliver(ctx context.Context, e storage.Event) {
 	p := &parcel{event: e.ID, upload: e.Upload.ID, happened: e.Upload.Touched}
 	now := time.Now()
 	if e.Fresh {
-		p.at = now
+		p.at, p.span = now, trace.SpanFromContext(ctx)
 		a.keep(ctx, p, e.Upload)
 	} else {
 		p.at = a.outbox.schedule.soon(p, now)

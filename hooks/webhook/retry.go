@@ -31,7 +31,7 @@ func (a *App) Retry(ctx context.Context, id string) error {
 	}
 	waiting, cancel := context.WithTimeout(ctx, a.opts.Timeout)
 	defer cancel()
-	unlock, err := a.core.Lock(waiting, tellLock+id, func() {})
+	unlock, err := a.core.LockTelling(waiting, id)
 	if err != nil {
 		return fmt.Errorf("another try is being made: %w", err)
 	}

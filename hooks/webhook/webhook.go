@@ -89,7 +89,7 @@ type Core interface {
 	Owed(ctx context.Context, id string) (storage.Upload, bool, error)
 	Told(ctx context.Context, up storage.Upload) error
 	Park(ctx context.Context, up storage.Upload) error
-	Lock(ctx context.Context, id string, letGo func()) (unlock func(), err error)
+	LockTelling(ctx context.Context, id string) (unlock func(), err error)
 }
 
 var _ Core = (*storage.Uploads)(nil)
