@@ -5,14 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
-	"slices"
 	"sync"
 	"time"
 
 	"golang.org/x/sync/singleflight"
-
-	"github.com/holdfast-upload/holdfast/storage/spans"
 )
 
 // MaxRanges is how many separate ranges an upload may consist of while it is
@@ -91,90 +87,6 @@ func (u *Uploads) MaxSize() int64 { return u.opts.MaxSize }
 // ExpireAfter is how long an unfinished upload is kept after its last byte, 0 for
 // ever.
 func (u *Uploads) ExpireAfter() time.Duration { return u.opts.ExpireAfter }
-
-// Create writes down a new upload and returns it. An empty rec.ID is chosen by
-// Create. An upload of size 0 is finished at once.
-//
-// Errors: ErrBadID, ErrBadRequest (a negative size, a part of itself), ErrTooLarge,
-// ErrExists, ErrGone (an upload of that id was deleted not long ago), transient ones,
-// and whatever Options.Admit returns.
-func (u *Uploads) Create(ctx context.Context, rec Record) (_ Upload, err error) {
-	ctx, end := spans.Start(ctx, "create", rec.ID)
-	defer func() { end(err) }()
-	if rec, err = u.admitted(ctx, rec); err != nil {
-		return Upload{}, err
-	}
-	ctx = spans.Of(ctx, rec.ID)
-	begun, beginErr := u.index.Begin(ctx, rec.ID)
-	rec.Created = u.opts.Now().UTC()
-	if err := u.store.Create(ctx, rec); err != nil {
-		return Upload{}, err
-	}
-	up := Upload{Record: rec, Touched: rec.Created}
-	if beginErr == nil {
-		if known, err := u.index.Put(ctx, begun, up); err == nil {
-			up = known
-		}
-	}
-	u.notify(ctx, u.event(Created, up))
-	if len(rec.Parts) > 0 || !up.Complete() {
-		return up, nil
-	}
-	return u.settle(ctx, up)
-}
-
-// admitted is the record of an upload that may be created.
-func (u *Uploads) admitted(ctx context.Context, rec Record) (Record, error) {
-	if rec.Chosen = rec.ID != ""; !rec.Chosen {
-		rec.ID = NewID()
-	}
-	if err := u.checkRecord(rec); err != nil {
-		return rec, err
-	}
-	if u.opts.Admit == nil {
-		return rec, nil
-	}
-	made := rec.ID
-	rec.Metadata = maps.Clone(rec.Metadata)
-	if err := u.opts.Admit(ctx, &rec); err != nil {
-		return rec, err
-	}
-	rec.Chosen = rec.Chosen || rec.ID != made
-	return rec, u.checkRecord(rec)
-}
-
-func (u *Uploads) checkRecord(rec Record) error {
-	if err := CheckID(rec.ID); err != nil {
-		return err
-	}
-	if rec.Size < 0 && rec.Size != Unknown {
-		return fmt.Errorf("%w: a size of %d bytes", ErrBadRequest, rec.Size)
-	}
-	if slices.Contains(rec.Parts, rec.ID) {
-		return fmt.Errorf("%w: %s as a part of itself", ErrBadRequest, rec.ID)
-	}
-	if rec.Key != "" {
-		if err := CheckKey(rec.Key); err != nil {
-			return err
-		}
-	}
-	return u.checkSize(rec, rec.Size)
-}
-
-// maxSize is the largest size that the upload may have, 0 if there is no limit.
-func (u *Uploads) maxSize(rec Record) int64 {
-	if u.opts.MaxSize == 0 || rec.MaxSize > 0 && rec.MaxSize < u.opts.MaxSize {
-		return rec.MaxSize
-	}
-	return u.opts.MaxSize
-}
-
-func (u *Uploads) checkSize(rec Record, size int64) error {
-	if limit := u.maxSize(rec); limit > 0 && size > limit {
-		return fmt.Errorf("%w: %d bytes, at most %d are allowed", ErrTooLarge, size, limit)
-	}
-	return nil
-}
 
 // Get returns the upload. If all of it has been received and it is not finished
 // yet, Get finishes it first, and fails if that fails.
