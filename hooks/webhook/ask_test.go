@@ -292,3 +292,19 @@ func eventually(t *testing.T, is func() bool) {
 		}
 	}
 }
+
+func TestTheAppLearnsWhoseUploadItIs(t *testing.T) {
+	app := &theApp{answer: always(200)}
+	opts := options(app, tusd.HookPreCreate, tusd.HookPostFinish)
+	n := startNode(t, opts, newMemory(), &storage.LocalLocker{})
+	if _, err := n.uploads.Create(t.Context(), storage.Record{ID: "a", Owner: "anna"}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() bool { return len(app.heard()) == 2 })
+	for _, h := range app.heard() {
+		var got struct{ Owner string }
+		if err := json.Unmarshal(h.body, &got); err != nil || got.Owner != "anna" {
+			t.Errorf("%s: the owner is %q, %v", h.hook.Type, got.Owner, err)
+		}
+	}
+}

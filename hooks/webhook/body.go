@@ -22,6 +22,12 @@ const ticket = "ticket"
 // secretHeaders are those that let their bearer do something.
 var secretHeaders = []string{"Authorization", "Cookie", "Proxy-Authorization"}
 
+// body is that of a hook: tusd's, and, where uploads have owners, whose it is.
+type body struct {
+	tusd.HookRequest
+	Owner string `json:",omitempty"`
+}
+
 // hook is what the body of a hook says, in tusd's words.
 func (a *App) hook(typ tusd.HookType, up storage.Upload, r handler.HTTPRequest) []byte {
 	info := handler.FileInfo{
@@ -37,7 +43,7 @@ func (a *App) hook(typ tusd.HookType, up storage.Upload, r handler.HTTPRequest) 
 	if a.opts.Storage != nil && typ != tusd.HookPreCreate {
 		info.Storage = a.opts.Storage(up)
 	}
-	text, err := json.Marshal(tusd.HookRequest{Type: typ, Event: handler.HookEvent{Upload: info, HTTPRequest: r}})
+	text, err := json.Marshal(body{tusd.HookRequest{Type: typ, Event: handler.HookEvent{Upload: info, HTTPRequest: r}}, up.Owner})
 	if err != nil {
 		panic(err) // there are only strings and numbers in it
 	}
