@@ -44,8 +44,8 @@ cluster: $(versitygw)
 	PATH="$(dir $(versitygw)):$$PATH" go test -v -timeout 10m ./test/cluster | grep -v '^=== '
 
 # holdfast beside tusd; ARGS="-s3" over S3, ARGS="-runs 5 -dir /mnt/disk" and so on.
-bench:
-	@go run ./test/bench $(ARGS)
+bench: $(versitygw)
+	@PATH="$(dir $(versitygw)):$$PATH" go run ./test/bench $(ARGS)
 
 $(staticcheck):
 	GOBIN=$(dir $@) go install honnef.co/go/tools/cmd/staticcheck@v0.6.1

@@ -46,14 +46,14 @@ type amender struct {
 	wish Amendment
 }
 
-// amendable lets the answer to r be amended.
-func amendable(w http.ResponseWriter, r *http.Request) (http.ResponseWriter, *http.Request) {
-	switch r.Method {
+// amendable lets the answer to a request be amended.
+func amendable(ctx context.Context, w http.ResponseWriter, method string) (context.Context, http.ResponseWriter) {
+	switch method {
 	case http.MethodPost, http.MethodPut, http.MethodPatch:
 		a := &amender{ResponseWriter: w, wish: Amendment{Header: map[string]string{}}}
-		return a, r.WithContext(context.WithValue(r.Context(), amenderKey{}, a))
+		return context.WithValue(ctx, amenderKey{}, a), a
 	}
-	return w, r
+	return ctx, w
 }
 
 func (w *amender) WriteHeader(status int) {

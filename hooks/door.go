@@ -64,7 +64,9 @@ func Router(c CORS, o Options, doors ...Door) http.Handler {
 			return
 		}
 		if door := claimant(doors, r); door != nil {
-			door.ServeHTTP(amendable(w, r.WithContext(WithRequest(r.Context(), r))))
+			ctx, w := amendable(WithRequest(r.Context(), r), w, r.Method)
+			*r = *r.WithContext(ctx) // a door's changes are seen by whoever logs r
+			door.ServeHTTP(w, r)
 			return
 		}
 		w.Header().Set("Allow", allowed)
