@@ -48,7 +48,7 @@ func onS3(t *testing.T, args []string) *Server {
 // F6: 1,000 files are uploaded while the app fails, hangs, resets connections and is
 // down for a while, and the server is killed again and again. The app takes each of
 // them under the one id that it has, none is left owed, and nothing else is told.
-func TestF6EveryFinishedUploadIsHeardHoweverOftenAppAndServerDie(t *testing.T) {
+func TestF06EveryFinishedUploadIsHeardHoweverOftenAppAndServerDie(t *testing.T) {
 	t.Parallel()
 	for name, open := range map[string]func(*testing.T, []string) *Server{
 		"disk": func(t *testing.T, args []string) *Server {
@@ -260,7 +260,7 @@ func within(t *testing.T, limit time.Duration, what string, is func() bool) {
 
 // F5, F6: the server is killed at each step from the last byte to the note that the app
 // has heard. Once it is back, the app hears of the file, under the same id.
-func TestF6AKillAtAnyStepLosesNoEvent(t *testing.T) {
+func TestF06AKillAtAnyStepLosesNoEvent(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]killing{
 		"before the file is made":          {"pre-finish,post-finish", "pre-finish", false, 1},

@@ -35,7 +35,6 @@ func connect(ctx context.Context, opts Options) (*awss3.Client, error) {
 		t.MaxIdleConnsPerHost = 256
 		t.MaxIdleConns = 512
 		t.ResponseHeaderTimeout = patience
-		t.WriteBufferSize = 64 << 10
 		t.DialContext = impatient(t.DialContext)
 	})
 	cfg, err := config.LoadDefaultConfig(ctx, config.WithHTTPClient(client), config.WithRetryer(opts.retryer))

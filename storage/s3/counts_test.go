@@ -1,8 +1,10 @@
 package s3
 
 import (
+	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"math/rand/v2"
 	"testing"
 
@@ -165,4 +167,38 @@ func TestRequestsOfUnalignedChunks(t *testing.T) {
 	}
 	wantRequests(t, n, "odd chunks of an unknown size", len(chunks)*3/2)
 	wantFinished(t, n, odd, size)
+}
+
+// A sweep costs what is live or owed, however much was uploaded before.
+func TestRequestsOfASweepAreThoseOfWhatIsOwed(t *testing.T) {
+	n, opts := countingNode(t)
+	upload := func(n *node) {
+		t.Helper()
+		up, err := n.Create(t.Context(), storage.Record{Size: 1000})
+		if err != nil {
+			t.Fatal(err)
+		}
+		mustWrite(t, n, up.ID, ranges.Of(0, 1000))
+	}
+	for range 40 {
+		upload(n)
+	}
+	n.wire.reset()
+	if err := n.Sweep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	wantRequests(t, n, "a sweep after 40 uploads that the app has heard of", 3)
+
+	owing := startNode(t, opts)
+	owing.Uploads = storage.New(owing.store, new(storage.LocalLocker), new(storage.LocalIndex), storage.Options{
+		Deliver: func(context.Context, storage.Event) {}, Log: slog.New(slog.DiscardHandler),
+	})
+	for range 5 {
+		upload(owing)
+	}
+	owing.wire.reset()
+	if err := owing.Sweep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	wantRequests(t, owing, "a sweep while 5 are owed", 3+5*3)
 }

@@ -78,7 +78,7 @@ func wantTaken(t *testing.T, app *test.App, events []string) {
 
 // F6: the app is down while files are finished on all nodes. Two of these die; the one
 // that is left tells of all.
-func TestF6OneNodeThatLivesTellsOfWhatAllHaveFinished(t *testing.T) {
+func TestF06OneNodeThatLivesTellsOfWhatAllHaveFinished(t *testing.T) {
 	const files = 90
 	c, app := startHooked(t)
 	app.Be(func(test.Hook) test.Mood { return test.Fails })
