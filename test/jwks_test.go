@@ -89,7 +89,7 @@ func TestTokensWaitWhileTheKeysCannotBeFetched(t *testing.T) {
 	bearer := Bearer(Signed(methodOf("ES256"), key, "one", Claims("anna")))
 	ask(t, "PUT", s.URL("early"), strings.NewReader("x"), []string{bearer}, 503)
 	issuer.Fail(0)
-	eventually(t, 20*time.Second, "the keys are there", func() bool {
+	eventually(t, time.Minute, "the keys are there", func() bool {
 		answer, err := Do(http.DefaultClient, request(t, "PUT", s.URL("early"), strings.NewReader("x"), bearer))
 		return err == nil && answer.Status == http.StatusCreated
 	})
