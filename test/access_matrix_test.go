@@ -121,7 +121,14 @@ func wrongTickets() map[string]wrong {
 	if err != nil {
 		panic(err)
 	}
+	// A token of an app that signs both with one secret, and says too much in it.
+	talkative := func(more map[string]any) string {
+		claims := Claims("anna", map[string]any{"upload": "live", "create": true, "download": true}, more)
+		return Signed(jwt.SigningMethodHS256, []byte(TicketSecret), "", claims)
+	}
 	return map[string]wrong{
+		"token with the claims of a ticket":  {"?ticket=" + talkative(nil), nil, 401, "invalid_token"},
+		"token with its audience too":        {"?ticket=" + talkative(map[string]any{"aud": "urn:holdfast:ticket"}), nil, 401, "invalid_token"},
 		"ticket of another upload":           {"?ticket=" + other, nil, 403, "insufficient_scope"},
 		"ticket of another upload, a header": {"", []string{"Upload-Ticket: " + other}, 403, "insufficient_scope"},
 		"expired ticket":                     {"?ticket=" + expired, nil, 401, "invalid_token"},
