@@ -47,7 +47,10 @@ func newWire() *wire {
 // plain is the connection to S3 that all tests share.
 var plain = http.DefaultTransport.(*http.Transport).Clone()
 
-func init() { plain.MaxIdleConnsPerHost = 64 }
+func init() {
+	plain.MaxIdleConnsPerHost = 64
+	plain.ResponseHeaderTimeout = 20 * time.Second // as in production, but shorter: a server may forget to answer
+}
 
 func (w *wire) wrap(http.RoundTripper) http.RoundTripper {
 	w.next = plain
