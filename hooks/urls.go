@@ -1,8 +1,10 @@
 package hooks
 
 import (
+	"errors"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"regexp"
 	"strings"
 )
@@ -79,4 +81,14 @@ func (u URLs) Client(r *http.Request) string {
 		return at.Addr().Unmap().WithZone("").String()
 	}
 	return r.RemoteAddr
+}
+
+// WithoutURL is an error of an http.Client without the URL that it was about, which may
+// hold a password.
+func WithoutURL(err error) error {
+	var e *url.Error
+	if errors.As(err, &e) {
+		return e.Err
+	}
+	return err
 }

@@ -9,8 +9,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 
 	"github.com/holdfast-upload/holdfast/config"
 	"github.com/holdfast-upload/holdfast/hooks/webhook"
@@ -49,21 +47,18 @@ func (s *Server) openHooks() (*webhook.App, error) {
 
 // readSecrets are those of the settings and of the file that they name.
 func readSecrets(cfg config.Config) ([]string, error) {
-	secrets := slices.Clone(cfg.HookSecrets)
-	if cfg.HookSecretFile == "" {
-		return secrets, nil
+	var files []string
+	if cfg.HookSecretFile != "" {
+		files = []string{cfg.HookSecretFile}
 	}
-	text, err := os.ReadFile(cfg.HookSecretFile)
+	all, err := secrets(cfg.HookSecrets, files)
+	for _, secret := range all {
+		err = errors.Join(err, config.CheckSecret(secret))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("--hook-secret-file: %w", err)
 	}
-	for _, secret := range strings.Fields(string(text)) {
-		if err := config.CheckSecret(secret); err != nil {
-			return nil, fmt.Errorf("--hook-secret-file: %s: %w", cfg.HookSecretFile, err)
-		}
-		secrets = append(secrets, secret)
-	}
-	return secrets, nil
+	return all, nil
 }
 
 // hookTLS is what is shown to the app, and whom to believe that he is it: nil if the

@@ -10,7 +10,6 @@ import (
 	"io"
 	"net/http"
 	"net/textproto"
-	"net/url"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
@@ -169,15 +168,6 @@ func (h *hook) read(ctx context.Context, text []byte) answer {
 }
 
 func (h *hook) unsure(ctx context.Context, err error) answer {
-	h.opts.Log.WarnContext(ctx, "the app did not say who makes a request", "error", redacted(err))
+	h.opts.Log.WarnContext(ctx, "the app did not say who makes a request", "error", hooks.WithoutURL(err))
 	return answer{err: errUnsure}
-}
-
-// redacted leaves the URL out of an error of an http.Client: it may hold a password.
-func redacted(err error) error {
-	var withURL *url.Error
-	if errors.As(err, &withURL) {
-		return withURL.Err
-	}
-	return err
 }

@@ -14,6 +14,8 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 	"golang.org/x/sync/singleflight"
 	"golang.org/x/time/rate"
+
+	"github.com/holdfast-upload/holdfast/hooks"
 )
 
 const (
@@ -64,7 +66,7 @@ func newPublicKeys(ctx context.Context, opts Options) (*tokens, error) {
 
 func (p *publicKeys) failed(ctx context.Context, log *slog.Logger, err error) {
 	p.failing.Store(true)
-	log.WarnContext(ctx, "the public keys of tokens could not be fetched: those that are known stay", "error", redacted(err))
+	log.WarnContext(ctx, "the public keys of tokens could not be fetched: those that are known stay", "error", hooks.WithoutURL(err))
 }
 
 // find is the key that a token names. All that wait for the same one wait for one fetch.

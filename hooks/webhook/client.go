@@ -10,12 +10,13 @@ import (
 	"mime"
 	"net"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
 
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+
+	"github.com/holdfast-upload/holdfast/hooks"
 )
 
 const (
@@ -81,7 +82,7 @@ func (c *client) post(ctx context.Context, m message) (answer, error) {
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, m.url, bytes.NewReader(m.body))
 	if err != nil {
-		return answer{}, anonymous(err)
+		return answer{}, hooks.WithoutURL(err)
 	}
 	for name, values := range m.header {
 		r.Header[name] = values
@@ -91,12 +92,12 @@ func (c *client) post(ctx context.Context, m message) (answer, error) {
 	}
 	resp, err := c.http.Do(r)
 	if err != nil {
-		return answer{}, anonymous(err)
+		return answer{}, hooks.WithoutURL(err)
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	if err != nil && resp.StatusCode < 300 {
-		return answer{}, fmt.Errorf("read the answer: %w", anonymous(err))
+		return answer{}, fmt.Errorf("read the answer: %w", hooks.WithoutURL(err))
 	}
 	return answer{resp.StatusCode, resp.Header, body[:min(len(body), maxAnswer)], len(body) > maxAnswer}, nil
 }
@@ -177,13 +178,4 @@ func (a answer) decode(v any) error {
 		return fmt.Errorf("its answer is not that of a hook: %w", err)
 	}
 	return nil
-}
-
-// anonymous is err without the URL, which may hold a password.
-func anonymous(err error) error {
-	var e *url.Error
-	if errors.As(err, &e) {
-		return e.Err
-	}
-	return err
 }

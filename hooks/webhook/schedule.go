@@ -1,8 +1,9 @@
 package webhook
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
-	"hash/fnv"
 	"time"
 )
 
@@ -31,19 +32,10 @@ func (s schedule) offset(n int64) time.Duration {
 // at is when try n of an event is made: up to a third of the way to the next one
 // later, so that not all events of an outage are told at once when it ends.
 func (s schedule) at(event string, happened time.Time, n int64) time.Time {
-	h := fnv.New64a()
-	fmt.Fprintf(h, "%s %d", event, n)
-	third := (s.offset(n+1) - s.offset(n)) / 3
-	part := mix(h.Sum64()) >> 11 // 53 bits, as many as a float64 holds
-	return happened.Add(s.offset(n) + time.Duration(float64(third)*float64(part)/(1<<53)))
-}
-
-// mix spreads what differs in a few bits over all of them.
-func mix(x uint64) uint64 {
-	x ^= x >> 33
-	x *= 0xff51afd7ed558ccd
-	x ^= x >> 33
-	return x
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s %d", event, n))
+	third := float64(s.offset(n+1)-s.offset(n)) / 3
+	part := float64(binary.BigEndian.Uint32(sum[:])) / (1 << 32)
+	return happened.Add(s.offset(n) + time.Duration(third*part))
 }
 
 // next is the first try after the given time, and whether there is one.

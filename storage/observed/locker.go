@@ -27,7 +27,7 @@ func (m *Metrics) Locker(inner storage.Locker, waited func(context.Context, time
 
 // Lock implements storage.Locker.
 func (l *locker) Lock(ctx context.Context, id string, letGo func()) (func(), error) {
-	if strings.HasPrefix(id, ".") { // no upload's, but the sweeper's, who waits only to see who else is one
+	if strings.HasPrefix(id, ".") { // no upload's: who sweeps or tells waits only to see who else does
 		return l.Locker.Lock(ctx, id, letGo)
 	}
 	began := time.Now()

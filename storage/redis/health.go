@@ -15,6 +15,7 @@ const maxDue = 100_000
 // until a probe in the background has had an answer.
 type health struct {
 	every time.Duration // about how often a Redis that is down is tried
+	doubt time.Duration // for how long what Redis says is not believed after it was found to be back
 
 	stop context.CancelFunc
 	done context.Context
@@ -29,7 +30,7 @@ type health struct {
 func (h *health) init() {
 	h.done, h.stop = context.WithCancel(context.Background())
 	h.due = map[string]call{}
-	h.every = time.Second
+	h.every, h.doubt = time.Second, doubtFor
 }
 
 func (h *health) close() {
@@ -46,16 +47,15 @@ func (h *health) down() error {
 	return h.cause
 }
 
-// doubtAfter is for how long, in multiples of every, what Redis says is not believed
-// after it was found to be back: until all nodes have found that and made up for what
-// they could not tell it.
-const doubtAfter = 3
+// doubtFor is long enough for all nodes to have found that Redis is back, and to have
+// made up for what they could not tell it.
+const doubtFor = 3 * time.Second
 
 // doubtful tells whether what Redis says may lack what other nodes have stored.
 func (h *health) doubtful() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return !h.back.IsZero() && time.Since(h.back) < doubtAfter*h.every
+	return !h.back.IsZero() && time.Since(h.back) < h.doubt
 }
 
 // enter returns nil if a call may be made now.
@@ -144,10 +144,13 @@ func (r *Redis) doDue(due map[string]call) (err error) {
 	return err
 }
 
+// beatEvery is how often a node asks Redis for something at least.
+const beatEvery = time.Second
+
 // beat asks Redis for something every now and then, so that a node on which nothing
 // happens finds out as others do when Redis is down.
 func (r *Redis) beat() {
-	tick := time.NewTicker(r.opts.timeout)
+	tick := time.NewTicker(beatEvery)
 	defer tick.Stop()
 	for {
 		select {

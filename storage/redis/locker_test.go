@@ -76,7 +76,7 @@ func TestFreeLockIsFoundThoughItsWordWasLost(t *testing.T) {
 	}
 	unlock, _ := nodes[0].lock(t, "it")
 	time.AfterFunc(50*time.Millisecond, unlock)
-	within(t, time.Second, "the second lock", func() {
+	within(t, 5*time.Second, "the second lock", func() {
 		unlock, _ := nodes[1].lock(t, "it")
 		unlock()
 	})
@@ -93,7 +93,7 @@ func TestHolderIsAskedThoughTheWordWasLost(t *testing.T) {
 		unlock, _ := nodes[1].lock(t, "it")
 		unlock()
 	}()
-	wantAsked(t, 2*time.Second, asked)
+	wantAsked(t, 10*time.Second, asked)
 	unlock()
 	<-second
 }
@@ -101,9 +101,9 @@ func TestHolderIsAskedThoughTheWordWasLost(t *testing.T) {
 func TestCrashedHolderCostsNoMoreThanTheLifetimeOfItsLock(t *testing.T) {
 	t.Parallel()
 	s := servers.Redis(t)
-	n := newNode(t, Options{URL: s.URL("redis"), LockTTL: 3 * time.Second})
+	n := newNode(t, Options{URL: s.URL("redis")})
 	admin(t, s).Set(t.Context(), n.key("it", "lock"), "of a node that is no more", 300*time.Millisecond)
-	within(t, time.Second, "the lock", func() {
+	within(t, 5*time.Second, "the lock", func() {
 		unlock, _ := n.lock(t, "it")
 		unlock()
 	})
@@ -174,7 +174,7 @@ func TestWaitersThatGaveUpLeaveNothingInRedis(t *testing.T) {
 	for range 3 {
 		round()
 	}
-	eventually(t, 3*time.Second, "no goroutine is left", func() bool { return runtime.NumGoroutine() <= goroutines })
+	eventually(t, 10*time.Second, "no goroutine is left", func() bool { return runtime.NumGoroutine() <= goroutines })
 	if n := len(strings.Split(c.ClientList(t.Context()).Val(), "\n")); n > conns+50 { // what a pool may have
 		t.Errorf("%d connections before, %d after", conns, n)
 	}
@@ -182,7 +182,7 @@ func TestWaitersThatGaveUpLeaveNothingInRedis(t *testing.T) {
 		t.Errorf("%d holders and %d waiters are remembered", len(l.held), len(l.bell.waiting))
 	}
 	unlock()
-	eventually(t, 3*time.Second, "no key is left", func() bool { return c.DBSize(t.Context()).Val() == 0 })
+	eventually(t, 10*time.Second, "no key is left", func() bool { return len(keys(t, c)) == 0 })
 }
 
 func TestOneFailedRenewalStopsNoHolder(t *testing.T) {
@@ -206,11 +206,11 @@ func TestOneFailedRenewalStopsNoHolder(t *testing.T) {
 func TestHolderThatCannotRenewIsAskedBeforeItsLockExpires(t *testing.T) {
 	t.Parallel()
 	s := servers.Redis(t)
-	n := newNode(t, Options{URL: s.URL("redis"), LockTTL: 2 * time.Second})
+	n := newNode(t, Options{URL: s.URL("redis"), LockTTL: 5 * time.Second})
 	unlock, asked := n.lock(t, "it")
 	defer unlock()
 	n.faults.set(cut, nil)
-	wantAsked(t, 3*time.Second, asked)
+	wantAsked(t, 10*time.Second, asked)
 	if ttl := admin(t, s).PTTL(t.Context(), n.key("it", "lock")).Val(); ttl <= 100*time.Millisecond {
 		t.Errorf("the holder was asked when its lock lasts for %v", ttl)
 	}
@@ -230,7 +230,7 @@ func TestHolderIsLeftAloneWhileThereIsNoRedis(t *testing.T) {
 	}
 	s.Start()
 	c := admin(t, s)
-	eventually(t, 3*time.Second, "the lock is in Redis again", func() bool { return c.Exists(t.Context(), n.key("it", "lock")).Val() == 1 })
+	eventually(t, 10*time.Second, "the lock is in Redis again", func() bool { return c.Exists(t.Context(), n.key("it", "lock")).Val() == 1 })
 }
 
 func TestHolderThatWasAwayForTooLongDoesNotReleaseTheNextOnesLock(t *testing.T) {
@@ -240,17 +240,17 @@ func TestHolderThatWasAwayForTooLongDoesNotReleaseTheNextOnesLock(t *testing.T) 
 	unlock, asked := nodes[0].lock(t, "it")
 	nodes[0].faults.set(cut, nil)
 	var next func()
-	within(t, 3*time.Second, "the next one's lock", func() { next, _ = nodes[1].lock(t, "it") })
+	within(t, 10*time.Second, "the next one's lock", func() { next, _ = nodes[1].lock(t, "it") })
 	for len(asked) > 0 {
 		<-asked
 	}
 	nodes[0].faults.set(nil, nil)
-	wantAsked(t, 2*time.Second, asked)
+	wantAsked(t, 10*time.Second, asked)
 	unlock()
-	eventually(t, 2*time.Second, "the first node has Redis again", func() bool { return nodes[0].Check(t.Context()) == nil })
+	eventually(t, 10*time.Second, "the first node has Redis again", func() bool { return nodes[0].Check(t.Context()) == nil })
 	nodes[0].wantLocked(t, "it", 1500*time.Millisecond)
 	next()
-	within(t, time.Second, "the lock after it", func() {
+	within(t, 5*time.Second, "the lock after it", func() {
 		unlock, _ := nodes[0].lock(t, "it")
 		unlock()
 	})
@@ -279,8 +279,8 @@ func TestUnlockWorksThoughTheRequestIsOver(t *testing.T) {
 	}
 	cancel()
 	unlock()
-	if n := admin(t, s).DBSize(t.Context()).Val(); n != 0 {
-		t.Errorf("%d keys are left", n)
+	if left := keys(t, admin(t, s)); len(left) != 0 {
+		t.Errorf("keys %q are left", left)
 	}
 }
 
@@ -325,7 +325,7 @@ func TestLockWhoseTakerWentAwayIsGivenBack(t *testing.T) {
 		if _, err := n.locker.Lock(ctx, "it", func() {}); !errors.Is(err, storage.ErrLocked) {
 			t.Errorf("lock, answer lost %v: %v, want ErrLocked", lost, err)
 		}
-		within(t, time.Second, "the lock", func() {
+		within(t, 5*time.Second, "the lock", func() {
 			unlock, _ := nodes[1].lock(t, "it")
 			unlock()
 		})
@@ -371,7 +371,7 @@ func TestWaiterIsAskedOnlyOnceItHasTheLock(t *testing.T) {
 		}
 		got <- unlock
 	}()
-	wantAsked(t, 2*time.Second, asked)
+	wantAsked(t, 10*time.Second, asked)
 	third := make(chan struct{})
 	go func() {
 		defer close(third)
@@ -384,7 +384,7 @@ func TestWaiterIsAskedOnlyOnceItHasTheLock(t *testing.T) {
 	}
 	unlock()
 	second := <-got
-	wantAsked(t, 2*time.Second, waiterAsked)
+	wantAsked(t, 10*time.Second, waiterAsked)
 	second()
 	<-third
 }
@@ -398,7 +398,7 @@ func TestLetGoMayUnlock(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	within(t, time.Second, "the second lock", func() {
+	within(t, 5*time.Second, "the second lock", func() {
 		unlock, _ := nodes[1].lock(t, "it")
 		unlock()
 	})

@@ -53,6 +53,12 @@ func (n *node) wantOffset(t *testing.T, id string, want int64) {
 	}
 }
 
+func (n *node) doubtFor(d time.Duration) {
+	n.health.mu.Lock()
+	defer n.health.mu.Unlock()
+	n.health.doubt = d
+}
+
 // wantNothing checks that the index knows nothing, and says so as Redis is down.
 func (n *node) wantNothing(t *testing.T, id string) {
 	t.Helper()
@@ -77,14 +83,14 @@ func TestNodesGoOnWithoutRedis(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := servers.Redis(t)
-			nodes := newNodes(t, 2, Options{URL: s.URL("redis"), LockTTL: 3 * time.Second, timeout: time.Second})
+			nodes := newNodes(t, 2, Options{URL: s.URL("redis"), LockTTL: 3 * time.Second, timeout: 2 * time.Second})
 			held, _ := nodes[0].lock(t, "it")
 			nodes[0].put(t, upload("it"))
 			c.down(s)
-			within(t, 3*time.Second, "the first to find out", func() { nodes[1].wantNothing(t, "it") })
-			within(t, 3*time.Second, "the second to find out", func() { nodes[0].wantNothing(t, "it") })
-			within(t, 15*time.Second, "100 rounds without Redis", func() {
-				for range 100 {
+			within(t, 10*time.Second, "the first to find out", func() { nodes[1].wantNothing(t, "it") })
+			within(t, 10*time.Second, "the second to find out", func() { nodes[0].wantNothing(t, "it") })
+			within(t, 15*time.Second, "30 rounds without Redis", func() {
+				for range 30 {
 					nodes[1].wantNothing(t, "it")
 					unlock, _ := nodes[1].lock(t, "it")
 					unlock()
@@ -93,6 +99,9 @@ func TestNodesGoOnWithoutRedis(t *testing.T) {
 			unlock, _ := nodes[1].lock(t, "it")
 			nodes[1].wantLocked(t, "it", 50*time.Millisecond) // it does lock within the node
 			unlock()
+			for _, n := range nodes {
+				n.doubtFor(time.Hour)
+			}
 			c.up(s)
 			for _, n := range nodes {
 				eventually(t, 10*time.Second, "Redis is used again", func() bool { return n.Check(t.Context()) == nil })
@@ -102,6 +111,7 @@ func TestNodesGoOnWithoutRedis(t *testing.T) {
 				}
 			}
 			for _, n := range nodes {
+				n.doubtFor(100 * time.Millisecond)
 				eventually(t, 10*time.Second, "Redis is believed again", func() bool { return !n.health.doubtful() })
 			}
 			nodes[0].put(t, upload("it"))
@@ -237,6 +247,23 @@ func TestAllPutsAreTakenThatWereLoadedWhileNothingWasForgotten(t *testing.T) {
 		n.add(t, "it", int64(10*i), 10)
 	}
 	nodes[0].wantOffset(t, "it", 20)
+}
+
+// A node that asks Redis for nothing finds out as others do: what Redis said before it was
+// away is not to be believed afterwards.
+func TestAnIdleNodeNoticesThatRedisIsAway(t *testing.T) {
+	for name, away := range map[string]func(*servers.Server){
+		"killed":  (*servers.Server).Kill,
+		"stopped": func(s *servers.Server) { s.Signal(syscall.SIGSTOP) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := servers.Redis(t)
+			n := newNode(t, Options{URL: s.URL("redis"), timeout: time.Second})
+			away(s)
+			eventually(t, 15*time.Second, "it is noticed", func() bool { return n.health.down() != nil })
+		})
+	}
 }
 
 // Redis is back, and one node has noticed while another has not, and acknowledges a

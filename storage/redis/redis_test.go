@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -62,7 +63,7 @@ func newNode(t *testing.T, opts Options) *node {
 		t.Fatal(err)
 	}
 	n.client.AddHook(n.faults)
-	n.health.every = 100 * time.Millisecond
+	n.health.every, n.health.doubt = 100*time.Millisecond, 300*time.Millisecond
 	n.locker, n.index = NewLocker(n.Redis), NewIndex(n.Redis)
 	t.Cleanup(func() {
 		n.locker.Close()
@@ -150,6 +151,16 @@ func admin(t *testing.T, s *servers.Server) *redis.Client {
 	c := redis.NewClient(&redis.Options{Addr: s.Addr})
 	t.Cleanup(func() { _ = c.Close() })
 	return c
+}
+
+// keys are those in Redis but for the probe's, which may be made at any time.
+func keys(t *testing.T, c *redis.Client) []string {
+	t.Helper()
+	all, err := c.Keys(t.Context(), "*").Result()
+	if err != nil {
+		t.Error(err)
+	}
+	return slices.DeleteFunc(all, func(key string) bool { return strings.HasSuffix(key, ":probe") })
 }
 
 // faults makes the calls of a node fail, before or after they were made.

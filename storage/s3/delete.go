@@ -15,6 +15,17 @@ import (
 // Delete implements storage.Store. The mark that the upload is gone comes first,
 // so that half a deletion is as good as a whole one, and can be completed.
 func (s *Store) Delete(ctx context.Context, id string) error {
+	for range looks {
+		if err := s.deleteOnce(ctx, id); !errors.Is(err, errMissing) {
+			return err
+		}
+	}
+	return storage.Unavailable("delete", id, errMissing)
+}
+
+// deleteOnce is Delete, and errMissing if what tells of the file's key vanished on the
+// way: it is elsewhere then.
+func (s *Store) deleteOnce(ctx context.Context, id string) error {
 	t, err := s.traces(ctx, id)
 	if err != nil {
 		return err
@@ -37,7 +48,8 @@ func (s *Store) Delete(ctx context.Context, id string) error {
 }
 
 // recordFor is the record of an upload that is to be deleted, as far as anything still
-// tells of it, and whether there is anything to delete.
+// tells of it, and whether there is anything to delete. It is errMissing if what the
+// traces show is not there any more.
 func (s *Store) recordFor(ctx context.Context, id string, t traces) (rec storage.Record, there bool, err error) {
 	switch {
 	case t.record:
@@ -52,7 +64,7 @@ func (s *Store) recordFor(ctx context.Context, id string, t traces) (rec storage
 	switch {
 	case errors.Is(err, storage.ErrNotFound):
 		return rec, false, nil
-	case errors.Is(err, errMissing), errors.Is(err, storage.ErrGone): // it vanished just now
+	case errors.Is(err, storage.ErrGone): // its file is missing
 		err = nil
 	}
 	rec.ID = id

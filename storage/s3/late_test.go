@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"strings"
 	"testing"
@@ -82,6 +83,31 @@ func TestALateFragmentIsRemovedByWhoeverFindsIt(t *testing.T) {
 	}
 	c.wantFile(startNode(t, opts))
 	wantOnly(t, n.store, n.store.fileKey(known.Record))
+}
+
+// Where a file has a key of its own, only its record tells of it: a deletion that finds
+// the record gone, because the app has just been told, must look for it elsewhere.
+func TestADeletionBesideTheLastWordLeavesNoFileBehind(t *testing.T) {
+	opts := bucket(t)
+	n := startNode(t, opts)
+	up, err := n.Create(t.Context(), storage.Record{Size: 1000, Key: "videos/one.mp4"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, err := n.store.traces(t.Context(), up.ID)
+	if err != nil || !before.record {
+		t.Fatalf("record %v, %v", before.record, err)
+	}
+	if _, err := n.Write(t.Context(), up.ID, 0, zeroes(1000)); err != nil {
+		t.Fatal(err)
+	}
+	if rec, _, err := n.store.recordFor(t.Context(), up.ID, before); !errors.Is(err, errMissing) {
+		t.Errorf("by traces from before it was told of: %v, key %q", err, rec.Key)
+	}
+	if err := n.Delete(t.Context(), up.ID); err != nil {
+		t.Errorf("delete: %v", err)
+	}
+	wantOnly(t, n.store, n.store.liveKey(up.ID, "gone"))
 }
 
 // A hook that is asked before the finish must find that there is no file yet.
