@@ -12,6 +12,8 @@ import (
 	"time"
 
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+
+	"github.com/holdfast-upload/holdfast/test/ports"
 )
 
 // HookSecret signs the hooks that an App believes.
@@ -48,9 +50,9 @@ type Hook struct {
 // App is the app behind the hooks. It remembers what it heard, and behaves as badly as
 // it is told to. Create it with NewApp.
 type App struct {
-	listener net.Listener
-	http     *http.Server
-	verify   *standardwebhooks.Webhook
+	addr   string // HOST:PORT
+	http   *http.Server
+	verify *standardwebhooks.Webhook
 
 	mu     sync.Mutex
 	mood   func(Hook) Mood
@@ -66,25 +68,25 @@ func NewApp() (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &App{verify: verify, heard: map[string]int{}, took: map[string]int{}, hanged: make(chan struct{})}
+	addr, err := ports.Reserve()
+	if err != nil {
+		return nil, err
+	}
+	a := &App{addr: addr, verify: verify, heard: map[string]int{}, took: map[string]int{}, hanged: make(chan struct{})}
 	a.mood = func(Hook) Mood { return Takes }
 	return a, a.Start()
 }
 
 // URL is where hooks are sent.
-func (a *App) URL() string { return "http://" + a.listener.Addr().String() + "/hooks" }
+func (a *App) URL() string { return "http://" + a.addr + "/hooks" }
 
-// Start makes the app listen, again after Stop on the same port.
+// Start makes the app listen, always on the same port.
 func (a *App) Start() error {
-	addr := "127.0.0.1:0"
-	if a.listener != nil {
-		addr = a.listener.Addr().String()
-	}
-	listener, err := net.Listen("tcp", addr)
+	listener, err := net.Listen("tcp", a.addr)
 	if err != nil {
 		return err
 	}
-	a.listener, a.http = listener, &http.Server{Handler: a}
+	a.http = &http.Server{Handler: a}
 	go func() { _ = a.http.Serve(listener) }() // until Stop
 	return nil
 }

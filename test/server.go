@@ -19,6 +19,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/holdfast-upload/holdfast/test/ports"
 )
 
 // startWithin is how long a server may take until it listens.
@@ -41,6 +43,12 @@ type Server struct {
 
 // Start runs the binary and returns once it listens.
 func (s *Server) Start() error {
+	if s.Addr == "" && len(s.Argv) == 0 {
+		var err error
+		if s.Addr, err = ports.Reserve(); err != nil {
+			return err
+		}
+	}
 	argv := s.argv()
 	s.cmd = exec.Command(argv[0], argv[1:]...)
 	listening := s.log.expectListening()
@@ -69,11 +77,7 @@ func (s *Server) argv() []string {
 	if len(s.Argv) > 0 {
 		return s.Argv
 	}
-	listen := s.Addr
-	if listen == "" {
-		listen = "127.0.0.1:0"
-	}
-	serve := []string{s.Bin, "serve", "--listen", listen, "--data", s.Data, "--log-format", "json"}
+	serve := []string{s.Bin, "serve", "--listen", s.Addr, "--data", s.Data, "--log-format", "json"}
 	return slices.Concat(s.Wrap, serve, s.Args)
 }
 

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"log"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -21,6 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/holdfast-upload/holdfast/test"
+	"github.com/holdfast-upload/holdfast/test/ports"
 	"github.com/holdfast-upload/holdfast/test/servers"
 )
 
@@ -48,12 +48,11 @@ type s3Server struct {
 }
 
 func startS3(dir string) (*s3Server, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	addr, err := ports.Reserve()
 	if err != nil {
 		return nil, err
 	}
-	s := &s3Server{addr: l.Addr().String(), dir: dir}
-	_ = l.Close()
+	s := &s3Server{addr: addr, dir: dir}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
