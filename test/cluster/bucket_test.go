@@ -43,11 +43,15 @@ func (c *cluster) inBucket() []string {
 	return found
 }
 
+// onlyFilesWithin is how long it may take until nothing else is in the bucket: the node
+// that sweeps may have been killed with the lock in its hand.
+const onlyFilesWithin = lockTTL + 15*time.Second
+
 // wantOnlyFiles demands that soon the bucket holds the files of these uploads and
 // nothing else but marks of deleted ones.
-func (c *cluster) wantOnlyFiles(within time.Duration, uploads ...*upload) {
+func (c *cluster) wantOnlyFiles(uploads ...*upload) {
 	c.t.Helper()
-	for deadline := time.Now().Add(within); ; time.Sleep(200 * time.Millisecond) {
+	for deadline := time.Now().Add(onlyFilesWithin); ; time.Sleep(200 * time.Millisecond) {
 		missing := map[string]bool{}
 		for _, u := range uploads {
 			missing[u.id()] = true
@@ -69,7 +73,7 @@ func (c *cluster) wantOnlyFiles(within time.Duration, uploads ...*upload) {
 			return
 		}
 		if time.Now().After(deadline) {
-			c.t.Errorf("after %v the bucket lacks %v and still has %v", within, missing, surplus)
+			c.t.Errorf("after %v the bucket lacks %v and still has %v", onlyFilesWithin, missing, surplus)
 			key, _, _ := strings.Cut(strings.TrimPrefix(surplus[0], "multipart "), " ")
 			c.t.Log(c.faults.history(idOf(key)))
 			return

@@ -36,7 +36,7 @@ func TestF16AbandonedUploadsLeaveNothingBehind(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	c.wantOnlyFiles(5*time.Second, kept...)
+	c.wantOnlyFiles(kept...)
 	for _, u := range kept {
 		if err := u.verify(); err != nil {
 			t.Error(err)

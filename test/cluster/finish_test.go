@@ -33,7 +33,7 @@ func TestF14NodesFinishingAtOnceMakeOneFile(t *testing.T) {
 		u.finishAtOnce(ctx, last)
 	})
 	l.wantAll()
-	c.wantOnlyFiles(5*time.Second, l.uploads...)
+	c.wantOnlyFiles(l.uploads...)
 }
 
 // finishAtOnce sends each of three chunks to another node, all at the same time,

@@ -169,5 +169,5 @@ func TestChunksOfAnUploadOnDifferentNodesMakeOneFile(t *testing.T) {
 	l := c.newLoad(perScenario, 1)
 	l.run(nil)
 	l.wantAll()
-	c.wantOnlyFiles(5*time.Second, l.uploads...)
+	c.wantOnlyFiles(l.uploads...)
 }

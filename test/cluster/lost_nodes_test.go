@@ -33,7 +33,7 @@ func TestRollingRestartUnderLoadFailsNoUpload(t *testing.T) {
 		}
 	})
 	l.wantAll()
-	c.wantOnlyFiles(10*time.Second, l.uploads...)
+	c.wantOnlyFiles(l.uploads...)
 }
 
 // A node that stands still for a while, longer than its locks last, and then goes

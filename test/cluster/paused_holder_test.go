@@ -95,7 +95,7 @@ func TestF08HolderPausedBeyondItsLockShiftsNoByte(t *testing.T) {
 	l.goOn(ctx, func(u *upload, _ int) int64 { return u.content.Size })
 	walking.Wait()
 	l.wantAll()
-	c.wantOnlyFiles(10*time.Second, l.uploads...)
+	c.wantOnlyFiles(l.uploads...)
 }
 
 // newTusLoad is newLoad with nothing but tus clients.

@@ -3,7 +3,6 @@ package cluster
 import (
 	"syscall"
 	"testing"
-	"time"
 )
 
 func TestFlushedRedisLosesNothing(t *testing.T) {
@@ -18,7 +17,7 @@ func TestFlushedRedisLosesNothing(t *testing.T) {
 		}
 	})
 	l.wantAll()
-	c.wantOnlyFiles(5*time.Second, l.uploads...)
+	c.wantOnlyFiles(l.uploads...)
 }
 
 func TestKilledRedisMeansSlowerNotDown(t *testing.T) {
@@ -31,7 +30,7 @@ func TestKilledRedisMeansSlowerNotDown(t *testing.T) {
 		c.redis.Start()
 	})
 	l.wantAll()
-	c.wantOnlyFiles(5*time.Second, l.uploads...)
+	c.wantOnlyFiles(l.uploads...)
 }
 
 // Worse than one that is gone is one that takes connections and does not answer.
@@ -45,5 +44,5 @@ func TestSilentRedisMeansSlowerNotDown(t *testing.T) {
 		c.redis.Signal(syscall.SIGCONT)
 	})
 	l.wantAll()
-	c.wantOnlyFiles(5*time.Second, l.uploads...)
+	c.wantOnlyFiles(l.uploads...)
 }
