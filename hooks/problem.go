@@ -52,6 +52,7 @@ var problems = []struct {
 	{storage.ErrScattered, http.StatusBadRequest, "tooManyGaps"},
 	{storage.ErrNotFound, http.StatusNotFound, "itemNotFound"},
 	{storage.ErrExists, http.StatusConflict, "nameAlreadyExists"},
+	{storage.ErrKeyTaken, http.StatusConflict, "nameAlreadyExists"},
 	{storage.ErrIncomplete, http.StatusConflict, "incomplete"},
 	{storage.ErrGone, http.StatusGone, "gone"},
 	{storage.ErrTooLarge, http.StatusRequestEntityTooLarge, "tooLarge"},

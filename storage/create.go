@@ -13,7 +13,8 @@ import (
 // Create. An upload of size 0 is finished at once.
 //
 // Errors: ErrBadID, ErrBadRequest (a negative size, a part of itself), ErrTooLarge,
-// ErrExists, ErrGone (an upload of that id was deleted not long ago), transient ones,
+// ErrExists, ErrGone (an upload of that id was deleted not long ago), ErrKeyTaken,
+// transient ones,
 // and whatever Options.Admit returns.
 func (u *Uploads) Create(ctx context.Context, rec Record) (_ Upload, err error) {
 	ctx, end := spans.Start(ctx, "create", rec.ID)

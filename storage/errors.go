@@ -14,6 +14,9 @@ var (
 	ErrGone = errors.New("the upload is gone")
 	// ErrExists: there is an upload of this id already.
 	ErrExists = errors.New("the upload exists already")
+	// ErrKeyTaken: the upload's file would be where another's is, or is to be, or
+	// something else lies.
+	ErrKeyTaken = errors.New("the name of its file is taken")
 	// ErrBadID: the id is not one that an upload may have; see CheckID.
 	ErrBadID = errors.New("not a valid upload id")
 	// ErrBadRequest: what was asked for contradicts itself.

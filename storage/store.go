@@ -17,8 +17,9 @@ import (
 // one that Create or Load has shown, however long ago.
 type Store interface {
 	// Create writes rec down for good before it returns. It returns ErrExists,
-	// and changes nothing, if the id is taken by whatever state of an upload, and
-	// ErrGone if an upload of the id was deleted not long ago.
+	// and changes nothing, if the id is taken by whatever state of an upload,
+	// ErrGone if an upload of the id was deleted not long ago, and ErrKeyTaken if its
+	// file would be where that of another upload is or is to be.
 	Create(ctx context.Context, rec Record) error
 
 	// Load returns what the store has of the upload, ErrNotFound or ErrGone. A
@@ -51,7 +52,8 @@ type Store interface {
 
 	// Finish turns a complete upload into its file. After it has returned nil,
 	// Load says Finished and Owed. It returns ErrIncomplete if the store lacks
-	// bytes that up says it has. Pieces that up lacks are looked for.
+	// bytes that up says it has, and ErrKeyTaken if something else has come to lie
+	// where the file should. Pieces that up lacks are looked for.
 	Finish(ctx context.Context, up Upload) error
 
 	// Retire notes that the event of a finished upload was told: it is not Owed any
@@ -67,8 +69,8 @@ type Store interface {
 	Open(ctx context.Context, up Upload, offset int64) (io.ReadCloser, error)
 
 	// Delete removes the upload with all that belongs to it, finished or not, and
-	// keeps for a while the knowledge that it is gone. Deleting what does not
-	// exist is no error.
+	// keeps for a while the knowledge that it is gone. What lies where its file would
+	// be, but is not its file, stays. Deleting what does not exist is no error.
 	Delete(ctx context.Context, id string) error
 
 	// List yields the ids of all uploads that may have to be finished, told of, or

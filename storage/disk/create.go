@@ -10,12 +10,29 @@ import (
 )
 
 // Create implements storage.Store.
-func (s *Store) Create(_ context.Context, rec storage.Record) error {
+func (s *Store) Create(ctx context.Context, rec storage.Record) error {
 	guard := s.guard(rec.ID)
 	guard.Lock()
 	defer guard.Unlock()
-	if err := s.vacant(rec); err != nil {
+	if err := s.unused(rec.ID); err != nil {
 		return err
+	}
+	if named(rec) {
+		if err := s.claim(ctx, rec); err != nil {
+			return err
+		}
+	}
+	err := s.create(rec)
+	if err != nil {
+		s.unclaim(rec)
+	}
+	return err
+}
+
+// create makes the journal, and an empty data file.
+func (s *Store) create(rec storage.Record) error {
+	if taken, err := exists(s.filePath(rec)); err != nil || taken {
+		return errors.Join(classify("create", rec.ID, err), ifTrue(taken, storage.ErrKeyTaken))
 	}
 	line, err := recordLine(rec)
 	if err != nil {
@@ -34,17 +51,13 @@ func (s *Store) Create(_ context.Context, rec storage.Record) error {
 	return nil
 }
 
-// vacant returns nil if no upload has, or lately had, the id, and nothing the name of
-// the file.
-func (s *Store) vacant(rec storage.Record) error {
-	id := rec.ID
+// unused returns nil if no upload has, or lately had, the id.
+func (s *Store) unused(id string) error {
 	if gone, err := exists(s.gonePath(id)); err != nil || gone {
 		return errors.Join(classify("create", id, err), ifTrue(gone, storage.ErrGone))
 	}
-	for _, path := range []string{s.filePath(rec), s.donePath(id)} {
-		if taken, err := exists(path); err != nil || taken {
-			return errors.Join(classify("create", id, err), ifTrue(taken, storage.ErrExists))
-		}
+	if done, err := exists(s.donePath(id)); err != nil || done {
+		return errors.Join(classify("create", id, err), ifTrue(done, storage.ErrExists))
 	}
 	text, err := os.ReadFile(s.livePath(id))
 	if errors.Is(err, fs.ErrNotExist) {

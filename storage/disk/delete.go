@@ -55,7 +55,11 @@ func (s *Store) removeUpload(id string) error {
 	for dir := filepath.Dir(path); dir != filepath.Clean(s.dir) && os.Remove(dir) == nil; dir = filepath.Dir(dir) {
 		// It was made for this file, and nothing else is in it.
 	}
-	return removeAll(s.dataPath(id), s.livePath(id), s.donePath(id), s.parkedPath(id))
+	err = removeAll(s.dataPath(id), s.livePath(id), s.donePath(id), s.parkedPath(id))
+	if err == nil {
+		s.unclaim(up.Record)
+	}
+	return err
 }
 
 func (s *Store) anythingOf(id string) (bool, error) {

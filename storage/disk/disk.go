@@ -47,6 +47,8 @@ type Store struct {
 	guards [256]sync.RWMutex // by hash of the id: creation, finish and deletion are alone
 	seed   maphash.Seed
 
+	claims claims
+
 	mu   sync.Mutex
 	open map[string]*upload
 }

@@ -46,6 +46,7 @@ func (s *Store) Retire(_ context.Context, up storage.Upload) error {
 		err = nil
 	}
 	if err == nil {
+		s.unclaim(up.Record)
 		err = removeAll(s.parkedPath(up.ID))
 	}
 	return classify("retire", up.ID, err)

@@ -11,11 +11,17 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
-// Create implements storage.Store.
+// Create implements storage.Store. An id that was made here needs no look whether it
+// is taken.
 func (s *Store) Create(ctx context.Context, rec storage.Record) error {
-	if rec.Chosen || rec.Key != "" {
-		if err := s.vacant(ctx, rec); err != nil {
+	if rec.Chosen {
+		if err := s.unused(ctx, rec); err != nil {
 			return err
+		}
+	}
+	if rec.Chosen || rec.Key != "" {
+		if err := s.claim(ctx, rec); err != nil {
+			return errors.Join(err, s.unclaim(ctx, rec))
 		}
 	}
 	text, err := json.Marshal(rec)
@@ -24,7 +30,7 @@ func (s *Store) Create(ctx context.Context, rec storage.Record) error {
 	}
 	there, err := s.client.putOnce(ctx, s.liveKey(rec.ID, "record"), text)
 	if err != nil {
-		return storage.Unavailable("create", rec.ID, err)
+		return storage.Unavailable("create", rec.ID, errors.Join(err, s.unclaim(ctx, rec)))
 	}
 	if !bytes.Equal(there, text) {
 		return storage.ErrExists
@@ -32,9 +38,9 @@ func (s *Store) Create(ctx context.Context, rec storage.Record) error {
 	return nil
 }
 
-// vacant returns nil if no upload has, or lately had, the id. An id that was made
-// here needs no such look.
-func (s *Store) vacant(ctx context.Context, rec storage.Record) error {
+// unused returns nil if no upload has, or lately had, the id, and none claims it as the
+// key of its file.
+func (s *Store) unused(ctx context.Context, rec storage.Record) error {
 	t, err := s.traces(ctx, rec.ID)
 	switch {
 	case err != nil:
@@ -43,22 +49,21 @@ func (s *Store) vacant(ctx context.Context, rec storage.Record) error {
 		return storage.ErrGone
 	case t.record:
 		return storage.ErrExists
+	case rec.Key == "" && t.claimedBeside(rec.ID):
+		return storage.ErrKeyTaken
 	}
-	// Nothing may be under the key of the file: neither one of an upload that is
-	// finished, nor what is no upload's. And one of this id may have had another key.
-	for _, key := range []string{s.fileKey(rec), s.doneKey(rec.ID)} {
-		if _, err := s.client.head(ctx, key); !errors.Is(err, errMissing) {
-			return errors.Join(err, ifNil(err, storage.ErrExists))
-		}
+	if _, err := s.client.head(ctx, s.doneKey(rec.ID)); !errors.Is(err, errMissing) {
+		return ifNil(err, storage.ErrExists)
 	}
 	return nil
 }
 
+// ifNil is then if err is nil.
 func ifNil(err, then error) error {
 	if err == nil {
 		return then
 	}
-	return nil
+	return err
 }
 
 // Declare implements storage.Store.

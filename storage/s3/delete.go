@@ -71,27 +71,37 @@ func (s *Store) recordFor(ctx context.Context, id string, t traces) (rec storage
 	return rec, err == nil, err
 }
 
-// removeAll removes everything of a deleted upload but the mark that it is gone. A file
-// with a key of its own goes first: then it does not matter that nothing tells of the
-// key any more.
+// removeAll removes everything of a deleted upload but the mark that it is gone. Its file
+// goes first: then it does not matter that nothing tells of its key any more. The claim
+// of that key goes last.
 func (s *Store) removeAll(ctx context.Context, rec storage.Record, t traces) error {
-	if err := s.abort(ctx, rec, t); err != nil {
+	err := s.abort(ctx, rec, t)
+	if err == nil && rec.Key != "" {
+		err = s.abortStrays(ctx, rec)
+	}
+	if err == nil {
+		err = s.removeFile(ctx, rec)
+	}
+	if err != nil {
 		return err
 	}
 	keys := slices.DeleteFunc(t.keys, func(key string) bool { return key == s.liveKey(rec.ID, "gone") })
-	keys = append(keys, s.doneKey(rec.ID))
-	if rec.Key == "" {
-		return s.client.remove(ctx, append(keys, s.fileKey(rec))...)
-	}
-	if err := s.removeByKey(ctx, rec); err != nil {
+	if err := s.client.remove(ctx, append(keys, s.doneKey(rec.ID))...); err != nil || rec.Key == "" {
 		return err
 	}
-	return s.client.remove(ctx, keys...)
+	return s.client.remove(ctx, s.claimKey(rec.Key, rec.ID))
 }
 
-// removeByKey removes the file of an upload that has a key of its own, and multipart
-// uploads that were to become it. The key may have become another upload's.
-func (s *Store) removeByKey(ctx context.Context, rec storage.Record) error {
+// abortStrays aborts all multipart uploads that were to become the file of an upload
+// with a key of its own, also those that no layout speaks of. If the key has become
+// another upload's, they may be that one's, and stay.
+func (s *Store) abortStrays(ctx context.Context, rec storage.Record) error {
+	switch err := s.claimLive(ctx, rec); {
+	case errors.Is(err, storage.ErrKeyTaken):
+		return nil
+	case err != nil:
+		return err
+	}
 	key := s.fileKey(rec)
 	for m, err := range s.client.multiparts(ctx, key) {
 		if err == nil && m.key == key {
@@ -101,6 +111,12 @@ func (s *Store) removeByKey(ctx context.Context, rec storage.Record) error {
 			return err
 		}
 	}
+	return nil
+}
+
+// removeFile removes the file of an upload. What lies under its key may be another's.
+func (s *Store) removeFile(ctx context.Context, rec storage.Record) error {
+	key := s.fileKey(rec)
 	h, err := s.client.head(ctx, key)
 	if errors.Is(err, errMissing) {
 		return nil
@@ -173,8 +189,8 @@ func (s *Store) live(ctx context.Context) iter.Seq2[string, tracesOrError] {
 }
 
 // Clean implements storage.Cleaner. It removes multipart uploads that no layout
-// speaks of, what a creation or deletion that broke off has left, and at last the
-// marks of deleted uploads, by which it knows what was theirs.
+// speaks of, what a creation or deletion that broke off has left, claims of uploads that
+// are over, and at last the marks of deleted uploads, by which it knows what was theirs.
 func (s *Store) Clean(ctx context.Context, before time.Time) error {
 	s.forgetBefore(time.Now().Add(-time.Hour))
 	var errs []error
@@ -186,15 +202,24 @@ func (s *Store) Clean(ctx context.Context, before time.Time) error {
 			errs = append(errs, s.cleanMultipart(ctx, m))
 		}
 	}
+	over := map[string][]string{} // old claims of uploads of which nothing has been seen
 	for id, t := range s.live(ctx) {
 		if t.err != nil {
 			return errors.Join(append(errs, t.err)...)
 		}
-		if (t.gone || !t.record) && t.touched.Before(before) {
+		for _, c := range t.claims {
+			if c.at.Before(before) {
+				over[c.id] = append(over[c.id], c.key)
+			}
+		}
+		if t.gone || t.record {
+			delete(over, id)
+		}
+		if (t.gone || !t.record) && len(t.keys) > 0 && t.touched.Before(before) {
 			errs = append(errs, s.cleanOne(ctx, id, t.traces))
 		}
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, s.unclaimOver(ctx, over))...)
 }
 
 func (s *Store) cleanOne(ctx context.Context, id string, t traces) error {
@@ -220,23 +245,27 @@ func (s *Store) cleanOne(ctx context.Context, id string, t traces) error {
 // cleanMultipart aborts a multipart upload that no layout speaks of. Others may
 // use the bucket too: one whose key no upload has, or had, is not ours to touch.
 func (s *Store) cleanMultipart(ctx context.Context, m begun) error {
-	id := strings.TrimPrefix(m.key, s.opts.Prefix)
-	if storage.CheckID(id) != nil {
-		return nil
-	}
-	d, err := s.loadLayout(ctx, id)
-	if err == nil && d.UploadID == m.uploadID {
-		return nil
-	}
-	if err != nil && !errors.Is(err, errMissing) {
+	ids, err := s.claimants(ctx, strings.TrimPrefix(m.key, s.opts.Prefix))
+	if err != nil {
 		return err
 	}
-	_, err = s.Load(ctx, id)
-	switch {
-	case errors.Is(err, storage.ErrNotFound):
+	ours := false
+	for _, id := range ids {
+		d, err := s.loadLayout(ctx, id)
+		if err == nil && d.UploadID == m.uploadID {
+			return nil
+		}
+		if err != nil && !errors.Is(err, errMissing) {
+			return err
+		}
+		_, err = s.Load(ctx, id)
+		if err != nil && !errors.Is(err, storage.ErrGone) && !errors.Is(err, storage.ErrNotFound) {
+			return err
+		}
+		ours = ours || !errors.Is(err, storage.ErrNotFound)
+	}
+	if !ours {
 		return nil
-	case err != nil && !errors.Is(err, storage.ErrGone):
-		return err
 	}
 	return s.client.abort(ctx, m.key, m.uploadID)
 }

@@ -34,6 +34,7 @@ var plans = []plan{
 	{name: "a size declared late", rec: storage.Record{Size: storage.Unknown}, chunk: 3_000_001, atOnce: 1},
 	{name: "a small file", rec: storage.Record{Size: 70_001, Metadata: map[string]string{"long": string(make([]byte, 2000))}}, chunk: 70_001, atOnce: 1},
 	{name: "a small file in pieces", rec: storage.Record{Size: 70_001}, chunk: 30_000, atOnce: 1},
+	{name: "a small file with a key", rec: storage.Record{ID: "keyed", Key: "videos/it.mp4", Size: 70_001}, chunk: 70_001, atOnce: 1},
 }
 
 func (p plan) size() int64 {
@@ -141,8 +142,8 @@ func (p plan) runWith(t *testing.T, opts Options, data []byte, f fault) {
 	}
 	other.sweepLater(t)
 	c.wantFile(other)
-	want := []string{other.store.fileKey(storage.Record{ID: c.id})}
-	if p.rec.Metadata != nil {
+	want := []string{other.store.fileKey(storage.Record{ID: c.id, Key: p.rec.Key})}
+	if p.rec.Metadata != nil || p.rec.Key != "" {
 		want = append(want, other.store.doneKey(c.id))
 		slices.Sort(want)
 	}
@@ -154,7 +155,7 @@ func TestAnyRequestOfADeletionMayGoWrong(t *testing.T) {
 	useKeys(t)
 	endpoint := servers.S3(t).URL("http")
 	data := storagetest.Content(6, twoCells)
-	for _, op := range []string{"list", "put gone", "get layout", "abort", "delete"} {
+	for _, op := range []string{"list", "put gone", "get layout", "abort", "put claim", "list multiparts", "head file", "delete"} {
 		for _, what := range outcomes {
 			t.Run(op+" "+string(what), func(t *testing.T) {
 				t.Parallel()
@@ -167,7 +168,7 @@ func TestAnyRequestOfADeletionMayGoWrong(t *testing.T) {
 func deleteWith(t *testing.T, opts Options, data []byte, f fault) {
 	n := startNode(t, opts)
 	c := &phone{t: t, node: n, data: data}
-	c.create(storage.Record{Size: twoCells})
+	c.create(storage.Record{Key: "videos/it.mp4", Size: twoCells})
 	c.send(ranges.Of(0, minPart+7))
 	n.wire.inject(f)
 	err := n.Delete(t.Context(), c.id)

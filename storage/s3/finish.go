@@ -36,7 +36,7 @@ func (s *Store) Finish(ctx context.Context, up storage.Upload) error {
 		case lookErr != nil || now.Finished:
 			return lookErr
 		}
-		if err = s.makeFile(ctx, now); err == nil || errors.Is(err, storage.ErrIncomplete) {
+		if err = s.makeFile(ctx, now); err == nil || errors.Is(err, storage.ErrIncomplete) || errors.Is(err, storage.ErrKeyTaken) {
 			return err
 		}
 	}
@@ -65,7 +65,7 @@ func (s *Store) makeFile(ctx context.Context, up storage.Upload) error {
 	if err == nil {
 		err = s.client.complete(ctx, s.fileKey(up.Record), l.UploadID, parts)
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, errTaken) {
 		return err
 	}
 	return s.checkFile(ctx, up)
@@ -74,10 +74,14 @@ func (s *Store) makeFile(ctx context.Context, up storage.Upload) error {
 // checkFile returns nil if the file is there with its size.
 func (s *Store) checkFile(ctx context.Context, up storage.Upload) error {
 	now, err := s.withFile(ctx, up)
-	if err == nil && !now.Finished {
-		err = storage.Unavailable("find the file of", up.ID, errMissing)
+	if err != nil || now.Finished {
+		return err
 	}
-	return err
+	h, err := s.client.head(ctx, s.fileKey(up.Record))
+	if of, _ := identity(h.metadata[recordName]); err == nil && of != up.ID {
+		return fmt.Errorf("finish %s: %w", up.ID, storage.ErrKeyTaken)
+	}
+	return storage.Unavailable("find the file of", up.ID, ifNil(err, errMissing))
 }
 
 // allParts lists the parts of the file, and puts those that are still fragments.
@@ -130,6 +134,9 @@ func (s *Store) Retire(ctx context.Context, up storage.Upload) error {
 		}
 	}
 	keys := []string{s.liveKey(up.ID, "layout"), s.liveKey(up.ID, "size"), s.liveKey(up.ID, "record"), s.liveKey(up.ID, "parked")}
+	if up.Key != "" {
+		keys = append(keys, s.claimKey(up.Key, up.ID))
+	}
 	for _, f := range fragments(up, ranges.Range{End: up.Size}) {
 		keys = append(keys, s.fragmentKey(up.ID, f))
 	}

@@ -29,6 +29,8 @@ import (
 // its id. Where it is too long for that, or the key is not the id, it is at
 //
 //	PREFIX.holdfast/done/ID
+//
+// Keys that are chosen are claimed; see claimKey.
 func (s *Store) liveKey(id, name string) string {
 	return s.opts.Prefix + ".holdfast/live/" + id + "/" + name
 }

@@ -17,8 +17,15 @@ import (
 type traces struct {
 	record, size, layout, gone, parked bool
 	fragments                          []ranges.Range
-	keys                               []string
+	claims                             []claim
+	keys                               []string // but for those of claims
 	touched                            time.Time
+}
+
+// claim is another upload's, of the key that this one's id is.
+type claim struct {
+	id, key string
+	at      time.Time
 }
 
 func (s *Store) traces(ctx context.Context, id string) (t traces, err error) {
@@ -33,6 +40,10 @@ func (s *Store) traces(ctx context.Context, id string) (t traces, err error) {
 }
 
 func (t *traces) add(name string, e entry) {
+	if id, ok := strings.CutPrefix(name, claimPrefix); ok {
+		t.claims = append(t.claims, claim{id, e.key, e.modified})
+		return
+	}
 	t.keys = append(t.keys, e.key)
 	if e.modified.After(t.touched) {
 		t.touched = e.modified

@@ -283,8 +283,8 @@ func TestForeignObjectsAreLeftAlone(t *testing.T) {
 	if _, err := s.client.begin(t.Context(), object{key: "backup"}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := n.Create(t.Context(), storage.Record{ID: "report", Size: 3}); !errors.Is(err, storage.ErrExists) {
-		t.Errorf("create over an object: %v, want ErrExists", err)
+	if _, err := n.Create(t.Context(), storage.Record{ID: "report", Size: 3}); !errors.Is(err, storage.ErrKeyTaken) {
+		t.Errorf("create over an object: %v, want ErrKeyTaken", err)
 	}
 	if err := s.client.put(t.Context(), small(s.liveKey("report", "size"), []byte("3"))); err != nil { // left over
 		t.Fatal(err)

@@ -92,6 +92,8 @@ func kind(path string) string {
 		return "fragment"
 	case strings.Contains(path, "/.holdfast/done/"):
 		return "done"
+	case strings.Contains(path, "/claim/"):
+		return "claim"
 	}
 	return path[strings.LastIndex(path, "/")+1:]
 }

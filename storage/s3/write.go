@@ -274,7 +274,7 @@ func (w *writer) meaning(ctx context.Context, err error) error {
 	case errors.Is(lookErr, storage.ErrGone), errors.Is(lookErr, storage.ErrNotFound):
 		return lookErr
 	}
-	if storage.Transient(err) {
+	if storage.Transient(err) || errors.Is(err, storage.ErrKeyTaken) {
 		return err
 	}
 	return storage.Unavailable("write", w.id, err)

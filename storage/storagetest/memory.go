@@ -2,6 +2,7 @@ package storagetest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -81,11 +82,18 @@ func (m *Memory) Create(_ context.Context, rec storage.Record) error {
 			}
 			return storage.ErrExists
 		}
+		for _, other := range m.uploads {
+			if other.gone.IsZero() && fileName(other.Record) == fileName(rec) {
+				return storage.ErrKeyTaken
+			}
+		}
 		up := storage.Upload{Record: rec, Touched: rec.Created}
 		m.uploads[rec.ID] = &memoryUpload{Upload: up.Clone()}
 		return nil
 	})
 }
+
+func fileName(rec storage.Record) string { return cmp.Or(rec.Key, rec.ID) }
 
 // Load implements storage.Store.
 func (m *Memory) Load(_ context.Context, id string) (loaded storage.Upload, err error) {

@@ -1,0 +1,123 @@
+package s3
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"slices"
+
+	"github.com/holdfast-upload/holdfast/storage"
+)
+
+// An upload whose file has a key of its own claims that for as long as it is live, by
+//
+//	PREFIX.holdfast/live/!SHA-256 OF THE KEY/claim/ID
+//
+// or, where the key could be the id of another upload, whose file would be there too, by
+//
+//	PREFIX.holdfast/live/KEY/claim/ID
+//
+// Each puts its claim first and looks for those of others then, so that of two at the
+// same time at most one goes on. None removes the claim of another.
+func (s *Store) claimKey(key, id string) string { return s.liveKey(claimed(key), claimPrefix+id) }
+
+const claimPrefix = "claim/"
+
+// claimed is under which name among the live uploads a key is claimed. No id begins as
+// that of another key does, and all ids come after it in a listing.
+func claimed(key string) string {
+	if storage.CheckID(key) == nil {
+		return key
+	}
+	sum := sha256.Sum256([]byte(key))
+	return "!" + hex.EncodeToString(sum[:])
+}
+
+// claim returns nil if the key of the file is the upload's: no other one is to have its
+// file there, and nothing is there.
+func (s *Store) claim(ctx context.Context, rec storage.Record) error {
+	if err := s.claimLive(ctx, rec); err != nil {
+		return err
+	}
+	h, err := s.client.head(ctx, s.fileKey(rec))
+	switch of, _ := identity(h.metadata[recordName]); {
+	case errors.Is(err, errMissing):
+		return nil
+	case err != nil:
+		return err
+	case of == rec.ID:
+		return storage.ErrExists
+	}
+	return storage.ErrKeyTaken
+}
+
+// claimLive returns nil if no other live upload is to have its file where that of rec is
+// to be. One without a key of its own finds that by its traces.
+func (s *Store) claimLive(ctx context.Context, rec storage.Record) error {
+	if rec.Key == "" {
+		return nil
+	}
+	if err := s.client.put(ctx, small(s.claimKey(rec.Key, rec.ID), nil)); err != nil {
+		return err
+	}
+	t, err := s.traces(ctx, claimed(rec.Key))
+	if err == nil && (t.record && rec.Key != rec.ID || t.claimedBeside(rec.ID)) {
+		err = storage.ErrKeyTaken
+	}
+	return err
+}
+
+// claimedBeside tells whether any other upload claims the key.
+func (t traces) claimedBeside(id string) bool {
+	return slices.ContainsFunc(t.claims, func(c claim) bool { return c.id != id })
+}
+
+// unclaim takes back the claim of an upload that was not created, unless another
+// creation of the same id has made it meanwhile.
+func (s *Store) unclaim(ctx context.Context, rec storage.Record) error {
+	if rec.Key == "" {
+		return nil
+	}
+	t, err := s.traces(ctx, rec.ID)
+	if err != nil || t.record {
+		return err
+	}
+	return s.client.remove(ctx, s.claimKey(rec.Key, rec.ID))
+}
+
+// unclaimOver removes those of claims, by upload, whose upload is over.
+func (s *Store) unclaimOver(ctx context.Context, claims map[string][]string) error {
+	for id, keys := range claims {
+		t, err := s.traces(ctx, id)
+		if err == nil && !t.gone && !t.record {
+			err = s.client.remove(ctx, keys...)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// claimants are the ids of all uploads whose file is, or is to be, under a key.
+func (s *Store) claimants(ctx context.Context, key string) (ids []string, err error) {
+	t, err := s.traces(ctx, claimed(key))
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range t.claims {
+		ids = append(ids, c.id)
+	}
+	if storage.CheckID(key) == nil {
+		ids = append(ids, key)
+	}
+	h, err := s.client.head(ctx, s.opts.Prefix+key)
+	if errors.Is(err, errMissing) {
+		return ids, nil
+	}
+	if id, _ := identity(h.metadata[recordName]); id != "" && id != key {
+		ids = append(ids, id)
+	}
+	return ids, err
+}

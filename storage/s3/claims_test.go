@@ -1,0 +1,97 @@
+package s3
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/ranges"
+	"github.com/holdfast-upload/holdfast/storage/storagetest"
+)
+
+// Others may put objects into the bucket at any time.
+func TestWhatHasComeToLieWhereTheFileShouldIsLeftAlone(t *testing.T) {
+	for name, size := range map[string]int64{"one cell": 1000, "three cells": threeCells} {
+		for _, key := range []string{"", "videos/report.mp4"} {
+			t.Run(name+" "+key, func(t *testing.T) {
+				n := startNode(t, bucket(t))
+				up, err := n.Create(t.Context(), storage.Record{ID: "report", Key: key, Size: size})
+				if err != nil {
+					t.Fatal(err)
+				}
+				foreign := n.store.fileKey(up.Record)
+				if _, err := n.Write(t.Context(), up.ID, 0, zeroes(size/2)); err != nil {
+					t.Fatal(err)
+				}
+				if err := n.store.client.put(t.Context(), small(foreign, []byte("of the app"))); err != nil {
+					t.Fatal(err)
+				}
+				if _, err := n.Write(t.Context(), up.ID, size/2, zeroes(size-size/2)); !errors.Is(err, storage.ErrKeyTaken) || storage.Transient(err) {
+					t.Errorf("the last bytes: %v, want ErrKeyTaken", err)
+				}
+				if err := n.Delete(t.Context(), up.ID); err != nil {
+					t.Fatal(err)
+				}
+				n.sweepLater(t)
+				wantOnly(t, n.store, foreign)
+			})
+		}
+	}
+}
+
+// A creation that is killed between its claim and its record leaves a claim, and one
+// whose upload is over may.
+func TestClaimsOfNoUploadAreRemoved(t *testing.T) {
+	n := startNode(t, bucket(t))
+	live := mustCreate(t, n, storage.Record{Key: "videos/live.mp4", Size: 1000})
+	for _, key := range []string{"videos/one.mp4", "one"} {
+		for _, id := range []string{"0", "of-nobody", "zz"} {
+			if err := n.store.client.put(t.Context(), small(n.store.claimKey(key, id), nil)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := n.store.Clean(t.Context(), time.Now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	keys, _ := leftIn(t, n.store)
+	if len(keys) != 2 || keys[0] != n.store.claimKey("videos/live.mp4", live) {
+		t.Errorf("left: %v, want the record and the claim of the live one", keys)
+	}
+}
+
+// A multipart upload of which no layout speaks can be told to be ours by what its key is.
+func TestOrphanedMultipartUploadsAreAbortedWhateverTheKey(t *testing.T) {
+	for _, key := range []string{"", "it.mp4", "videos/2026/it.mp4"} {
+		for _, end := range []int64{0, minPart, threeCells} {
+			n := startNode(t, bucket(t))
+			c := &phone{t: t, node: n, data: storagetest.Content(1, threeCells)}
+			c.create(storage.Record{ID: "it", Key: key, Size: threeCells})
+			if end > 0 {
+				c.send(ranges.Range{End: end})
+			}
+			up, err := n.Get(t.Context(), "it")
+			if err != nil {
+				t.Fatal(err)
+			}
+			o, err := n.store.file(up.Record)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := n.store.client.begin(t.Context(), o); err != nil {
+				t.Fatal(err)
+			}
+			if err := n.store.Clean(t.Context(), time.Now().Add(time.Hour)); err != nil {
+				t.Fatal(err)
+			}
+			want := 0
+			if 0 < end && end < threeCells {
+				want = 1
+			}
+			if _, left := leftIn(t, n.store); len(left) != want {
+				t.Errorf("key %q, after %d bytes: %d multipart uploads are left, want %d", key, end, len(left), want)
+			}
+		}
+	}
+}
