@@ -212,6 +212,43 @@ func TestF13AnEmptyFileIsAnObjectAndOneEvent(t *testing.T) {
 	wantOnly(t, n.store, c.id)
 }
 
+func TestF13AnEmptyBodyOfUnknownLengthIsAnEmptyFile(t *testing.T) {
+	n := startNode(t, bucket(t))
+	c := &phone{t: t, node: n}
+	c.create(storage.Record{Size: storage.Unknown})
+	if _, err := n.Write(t.Context(), c.id, 0, sized{strings.NewReader(""), storage.Unknown}); err != nil {
+		t.Fatal(err)
+	}
+	if n.wire.calls()["begin"] > 0 {
+		t.Error("a multipart upload was begun for nothing")
+	}
+	c.declare()
+	c.finish()
+	wantOnly(t, n.store, c.id)
+}
+
+func TestF13AnEmptyFileOfWhichAMultipartUploadWasBegunIsFinished(t *testing.T) {
+	opts := bucket(t)
+	for name, hold := range map[string]bool{"put at once": false, "held": true} {
+		opts.Hold, opts.Prefix = hold, name[:3]+"/"
+		n := startNode(t, opts)
+		c := &phone{t: t, node: n}
+		c.create(storage.Record{Size: storage.Unknown})
+		up, err := n.store.Load(t.Context(), c.id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := n.store.decide(t.Context(), up, choose(minPart, storage.Unknown, storage.Unknown)); err != nil {
+			t.Fatal(err)
+		}
+		c.declare()
+		c.finish()
+		if _, multiparts := leftIn(t, n.store); len(multiparts) > 0 {
+			t.Errorf("%s: the multipart upload is left", name)
+		}
+	}
+}
+
 func TestF16NothingIsLeftOfAnAbandonedUpload(t *testing.T) {
 	opts := bucket(t)
 	n := startNode(t, opts)
