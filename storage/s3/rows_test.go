@@ -2,7 +2,9 @@ package s3
 
 import (
 	"errors"
+	"fmt"
 	"io"
+	"maps"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -245,6 +247,28 @@ func TestF13AnEmptyFileOfWhichAMultipartUploadWasBegunIsFinished(t *testing.T) {
 		c.finish()
 		if _, multiparts := leftIn(t, n.store); len(multiparts) > 0 {
 			t.Errorf("%s: the multipart upload is left", name)
+		}
+	}
+}
+
+// tus lets a client say 64 KiB of a file, S3 takes 2 KB: what it says may keep no file
+// from being finished, and the record has all of it.
+func TestAFileMayHaveALongNameAndType(t *testing.T) {
+	n := startNode(t, bucket(t))
+	for what, meta := range map[string]map[string]string{
+		"a name":                      {"filename": strings.Repeat("a", 60_000) + ".mp4"},
+		"a name in other characters":  {"filename": strings.Repeat("😀", 15_000) + ".mp4"},
+		"a type":                      {"filetype": "text/plain; a=" + strings.Repeat("a", 60_000)},
+		"a name and a type, not long": {"filename": strings.Repeat("ü", 255), "filetype": "text/plain; a=" + strings.Repeat("a", 240)},
+	} {
+		for _, size := range []int64{1000, threeCells} {
+			c := &phone{t: t, node: n, data: storagetest.Content(1, size)}
+			c.create(storage.Record{Size: size, Metadata: meta})
+			c.send(ranges.Of(0, size))
+			c.finish()
+			if up, err := n.Get(t.Context(), c.id); err != nil || !maps.Equal(up.Metadata, meta) {
+				t.Errorf("%s: %d bytes of metadata, %v", what, len(fmt.Sprint(up.Metadata)), err)
+			}
 		}
 	}
 }
