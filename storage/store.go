@@ -17,8 +17,9 @@ import (
 // one that Create or Load has shown, however long ago.
 type Store interface {
 	// Create writes rec down for good before it returns. It returns ErrExists,
-	// and changes nothing, if the id is taken by whatever state of an upload, and
-	// ErrGone if an upload of the id was deleted not long ago.
+	// and changes nothing, if the id is taken by whatever state of an upload,
+	// ErrGone if an upload of the id was deleted not long ago, and ErrTooLarge if the
+	// store can't hold a file of that size.
 	Create(ctx context.Context, rec Record) error
 
 	// Load returns what the store has of the upload, ErrNotFound or ErrGone. A
@@ -27,8 +28,8 @@ type Store interface {
 	Load(ctx context.Context, id string) (Upload, error)
 
 	// Declare sets the size of an upload that was created with none. It returns
-	// ErrSizeConflict if another size was declared before. That of an upload that was
-	// deleted may be set in vain.
+	// ErrSizeConflict if another size was declared before, and ErrTooLarge if it can't
+	// hold a file of that size. That of an upload that was deleted may be set in vain.
 	Declare(ctx context.Context, id string, size int64) error
 
 	// Write stores the body of a chunk, until that ends or fails. The caller sees

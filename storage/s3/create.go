@@ -13,6 +13,9 @@ import (
 
 // Create implements storage.Store.
 func (s *Store) Create(ctx context.Context, rec storage.Record) error {
+	if err := fits(rec.Size, maxSize); err != nil {
+		return err
+	}
 	if rec.Chosen || rec.Key != "" {
 		if err := s.vacant(ctx, rec); err != nil {
 			return err
@@ -63,6 +66,9 @@ func ifNil(err, then error) error {
 
 // Declare implements storage.Store.
 func (s *Store) Declare(ctx context.Context, id string, size int64) error {
+	if err := fits(size, grown(s.opts.cell)); err != nil {
+		return err
+	}
 	there, err := s.client.putOnce(ctx, s.liveKey(id, "size"), strconv.AppendInt(nil, size, 10))
 	if err != nil {
 		return storage.Unavailable("declare the size of", id, err)
