@@ -86,6 +86,7 @@ type object struct {
 	size        int64
 	sum         checksum
 	once        bool // only if there is nothing under the key
+	unsummed    bool // if it is made of parts: without asking S3 for its checksum
 	contentType string
 	disposition string
 	metadata    map[string]string

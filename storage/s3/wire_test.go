@@ -61,6 +61,8 @@ func (w *wire) wrap(http.RoundTripper) http.RoundTripper {
 func operation(r *http.Request) string {
 	q := r.URL.Query()
 	switch {
+	case r.Header.Get("X-Amz-Copy-Source") != "":
+		return "copy"
 	case r.Method == http.MethodPut && q.Has("partNumber"):
 		return "part"
 	case r.Method == http.MethodPost && q.Has("uploads"):
