@@ -290,6 +290,46 @@ func TestF16NothingIsLeftOfAnAbandonedUpload(t *testing.T) {
 
 // A shutdown ends the bodies in the middle: what came of them is there for the
 // process that comes next.
+// Other nodes see of a chunk that comes slowly what was stored of it, and when.
+func TestF16WhatASlowClientHasSentIsStoredBeforeTheUploadCanExpire(t *testing.T) {
+	opts := bucket(t)
+	n, other := startNode(t, opts), startNode(t, opts)
+	c := begunOn(t, n)
+	r, w := io.Pipe()
+	done := make(chan error, 1)
+	go func() {
+		_, err := n.Write(t.Context(), c.id, 0, sized{r, threeCells})
+		done <- err
+	}()
+	sent := int64(0)
+	send := func(until int64) {
+		_, _ = w.Write(c.data[sent:until])
+		sent = until
+	}
+	for _, until := range []int64{1000, minPart - 1000, minPart + 1000} {
+		send(until)
+		n.mu.Lock()
+		n.late += 31 * time.Minute // of the hour after which it expires
+		n.mu.Unlock()
+		send(until + 1) // it comes then, if none did in the meantime
+		c.ack(ranges.Of(0, until))
+		for range 500 {
+			if up, err := other.store.Load(t.Context(), c.id); err == nil && up.Offset() >= until {
+				break
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		c.check(startNode(t, opts))
+	}
+	send(threeCells)
+	_ = w.Close()
+	if err := <-done; err != nil {
+		t.Errorf("write: %v", err)
+	}
+	c.goOn(other)
+	c.wantFile(n)
+}
+
 func TestF17WhatCameBeforeAShutdownIsStored(t *testing.T) {
 	opts := bucket(t)
 	n := startNode(t, opts)
