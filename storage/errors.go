@@ -29,7 +29,7 @@ var (
 	ErrSizeConflict = errors.New("the size differs from the one declared before")
 	// ErrBeyondEnd: bytes were offered past the size of the upload.
 	ErrBeyondEnd = errors.New("bytes beyond the end of the upload")
-	// ErrTooLarge: the upload is larger than Options.MaxSize.
+	// ErrTooLarge: the upload is larger than Options.MaxSize, or than the store can hold.
 	ErrTooLarge = errors.New("the upload is too large")
 	// ErrIncomplete: the upload still lacks bytes.
 	ErrIncomplete = errors.New("the upload is not complete")

@@ -12,14 +12,19 @@ const keepGone = 24 * time.Hour
 // after its last byte, or after its own ExpireAfter. It is zero for one that stays.
 // A finished upload stays, unless it is Partial and so only waits to be concatenated.
 func (u *Uploads) Expires(up Upload) time.Time {
-	after := u.opts.ExpireAfter
-	if up.ExpireAfter > 0 {
-		after = up.ExpireAfter
-	}
+	after := u.lifetime(up.Record)
 	if after <= 0 || up.Finished && !up.Partial {
 		return time.Time{}
 	}
 	return up.Touched.Add(after)
+}
+
+// lifetime is how long the upload is kept after its last byte, 0 for ever.
+func (u *Uploads) lifetime(rec Record) time.Duration {
+	if rec.ExpireAfter > 0 {
+		return rec.ExpireAfter
+	}
+	return u.opts.ExpireAfter
 }
 
 func (u *Uploads) expired(up Upload) bool {

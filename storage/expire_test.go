@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"iter"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -135,6 +137,90 @@ func TestF16UploadThatIsBeingWrittenDoesNotExpire(t *testing.T) {
 		}
 		w.wantFile("it", data)
 	})
+}
+
+// drip is a source that waits before each hundred bytes.
+type drip struct {
+	io.Reader
+	pause time.Duration
+}
+
+// Read implements io.Reader.
+func (d drip) Read(p []byte) (int, error) {
+	time.Sleep(d.pause)
+	return d.Reader.Read(p[:min(len(p), 100)])
+}
+
+// A node knows of another one's write only what that has stored.
+func TestF16AnotherNodeDoesNotExpireWhatIsBeingWritten(t *testing.T) {
+	for _, c := range []struct {
+		name        string
+		opts        storage.Options
+		own         time.Duration // the upload's own expiry
+		idle, pause time.Duration // before the write, and in it
+	}{
+		{name: "slowly", opts: storage.Options{ExpireAfter: day}, pause: 7 * time.Hour},
+		{name: "just before it expires", opts: storage.Options{ExpireAfter: day}, idle: day - time.Hour, pause: 20 * time.Minute},
+		{name: "with an expiry of its own", opts: storage.Options{ExpireAfter: day}, own: 10 * time.Minute, pause: 2 * time.Minute},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, c.opts)
+				other := w.node(w.memory.Node())
+				data := storagetest.Content(1, 2500)
+				w.create(storage.Record{ID: "it", Size: 2500, ExpireAfter: c.own})
+				time.Sleep(c.idle)
+				done := make(chan error, 1)
+				go func() {
+					_, err := w.uploads.Write(w.ctx, "it", 0, drip{bytes.NewReader(data), c.pause})
+					done <- err
+				}()
+				for len(done) == 0 {
+					if err := other.Sweep(w.ctx); err != nil {
+						t.Errorf("sweep: %v", err)
+					}
+					time.Sleep(time.Minute)
+				}
+				if err := <-done; err != nil {
+					t.Errorf("the write that went on all the time: %v", err)
+				}
+				w.wantFile("it", data)
+			})
+		})
+	}
+}
+
+// writeCounter counts how often a store is asked to write.
+type writeCounter struct {
+	storage.Store
+	lengths []int64
+}
+
+func (s *writeCounter) Write(ctx context.Context, up storage.Upload, c storage.Chunk, stored func(storage.Piece) storage.Upload) error {
+	s.lengths = append(s.lengths, c.Length)
+	return s.Store.Write(ctx, up, c, stored)
+}
+
+func TestAWriteIsOneForTheStoreUnlessItIsSlow(t *testing.T) {
+	for pause, want := range map[time.Duration][]int64{
+		time.Hour:      {2500},             // a thousand bytes, which are stored at once, come in ten
+		3 * time.Hour:  {2500, 2100, 1700}, // as soon as half of the day is over
+		20 * time.Hour: {2500, 2400, 2300},
+	} {
+		expiring(t, func(w *world) {
+			counter := &writeCounter{Store: w.memory}
+			w.create(storage.Record{ID: "it", Size: 2500})
+			data := storagetest.Content(1, 2500)
+			src := expecting{drip{bytes.NewReader(data), pause}, 2500}
+			up, err := w.node(counter).Write(w.ctx, "it", 0, src)
+			if err != nil || !up.Finished {
+				t.Errorf("write: %v, finished %v", err, up.Finished)
+			}
+			if len(counter.lengths) < len(want) || !slices.Equal(counter.lengths[:len(want)], want) {
+				t.Errorf("every %v: chunks of %d bytes, want %d first", pause, counter.lengths, want)
+			}
+		})
+	}
 }
 
 func TestF16FinishedUploadStaysAndAFinishedPartDoesNot(t *testing.T) {

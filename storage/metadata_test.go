@@ -1,7 +1,10 @@
 package storage_test
 
 import (
+	"mime"
+	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/holdfast-upload/holdfast/storage"
 )
@@ -24,6 +27,46 @@ func TestWhatAClientCallsItsFileNeverRunsOrEscapes(t *testing.T) {
 		rec := storage.Record{Metadata: c.meta}
 		if rec.Filename() != c.filename || rec.ContentType() != c.typ || rec.Disposition() != c.disposed {
 			t.Errorf("%s: %q, %q, %q", c.name, rec.Filename(), rec.ContentType(), rec.Disposition())
+		}
+	}
+}
+
+func TestALongNameIsCutBeforeItsExtension(t *testing.T) {
+	long := func(s string, n int) string { return strings.Repeat(s, n) }
+	for _, c := range []struct{ what, name, kept string }{
+		{"255 characters", long("a", 251) + ".mp4", long("a", 251) + ".mp4"},
+		{"256 characters", long("a", 252) + ".mp4", long("a", 251) + ".mp4"},
+		{"nothing but quotes", long(`"`, 5000) + ".mp4", long(`"`, 251) + ".mp4"},
+		{"two bytes each", long("ü", 5000) + ".mp4", long("ü", 163) + ".mp4"},
+		{"four bytes each", long("😀", 5000) + ".mp4", long("😀", 81) + ".mp4"},
+		{"an extension with characters of its own", long("a", 5000) + ".üü", long("a", 252) + ".üü"},
+		{"no extension", long("a", 64<<10), long("a", 255)},
+		{"a dot and nothing short after it", "a." + long("b", 5000), "a." + long("b", 253)},
+		{"no characters at all", long("\xff", 5000) + ".mp4", long("\xff", 251) + ".mp4"},
+	} {
+		rec := storage.Record{Metadata: map[string]string{"filename": c.name}}
+		disposed := rec.Disposition()
+		_, params, err := mime.ParseMediaType(disposed)
+		if err != nil || params["filename"] != c.kept {
+			t.Errorf("%s: %q, %v; want %q", c.what, params["filename"], err, c.kept)
+		}
+		if len(disposed) > 1<<10 {
+			t.Errorf("%s: %d bytes: %s", c.what, len(disposed), disposed)
+		}
+		if utf8.ValidString(c.name) != utf8.ValidString(params["filename"]) {
+			t.Errorf("%s: it was cut inside a character: %q", c.what, params["filename"])
+		}
+		if rec.Filename() != c.name {
+			t.Errorf("%s: the record itself has %d of %d bytes", c.what, len(rec.Filename()), len(c.name))
+		}
+	}
+}
+
+func TestALongTypeIsNone(t *testing.T) {
+	for n, want := range map[int]string{255: "text/plain; a=" + strings.Repeat("b", 241), 256: "application/octet-stream", 60_000: "application/octet-stream"} {
+		typ := "text/plain; a=" + strings.Repeat("b", n-len("text/plain; a="))
+		if got := (storage.Record{Metadata: map[string]string{"filetype": typ}}).ContentType(); got != want {
+			t.Errorf("a type of %d bytes: %q", n, got)
 		}
 	}
 }

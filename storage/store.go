@@ -18,8 +18,9 @@ import (
 type Store interface {
 	// Create writes rec down for good before it returns. It returns ErrExists,
 	// and changes nothing, if the id is taken by whatever state of an upload,
-	// ErrGone if an upload of the id was deleted not long ago, and ErrKeyTaken if its
-	// file would be where that of another upload is or is to be.
+	// ErrGone if an upload of the id was deleted not long ago, ErrKeyTaken if its file
+	// would be where that of another upload is or is to be, and ErrTooLarge if the store
+	// can't hold a file of that size.
 	Create(ctx context.Context, rec Record) error
 
 	// Load returns what the store has of the upload, ErrNotFound or ErrGone. A
@@ -28,8 +29,8 @@ type Store interface {
 	Load(ctx context.Context, id string) (Upload, error)
 
 	// Declare sets the size of an upload that was created with none. It returns
-	// ErrSizeConflict if another size was declared before. That of an upload that was
-	// deleted may be set in vain.
+	// ErrSizeConflict if another size was declared before, and ErrTooLarge if it can't
+	// hold a file of that size. That of an upload that was deleted may be set in vain.
 	Declare(ctx context.Context, id string, size int64) error
 
 	// Write stores the body of a chunk, until that ends or fails. The caller sees

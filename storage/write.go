@@ -44,7 +44,8 @@ func (u *Uploads) Write(ctx context.Context, id string, offset int64, src io.Rea
 	u.begin(id)
 	defer u.end(id)
 	written, alone := up.Clone(), false
-	err = u.store.Write(ctx, up, Chunk{offset, expected(src), in}, func(p Piece) Upload {
+	in.pulse = u.pulse(up)
+	err = u.storeAll(ctx, up, offset, in, func(p Piece) Upload {
 		if known, err := u.index.Add(ctx, id, p); err == nil {
 			written = known
 		} else {
@@ -73,6 +74,23 @@ func (u *Uploads) Write(ctx context.Context, id string, offset int64, src io.Rea
 	}
 	written, err = u.settle(ctx, written)
 	return written, errors.Join(in.err, err)
+}
+
+// storeAll has all of a chunk stored that begins at offset: by one call of the store, or
+// by one after the other where the chunk comes slower than its pulse.
+func (u *Uploads) storeAll(ctx context.Context, up Upload, offset int64, in *body, stored func(Piece) Upload) error {
+	known := up
+	for {
+		err := u.store.Write(ctx, known.Clone(), in.chunk(offset), func(p Piece) Upload {
+			in.pulse.beat()
+			known = stored(p)
+			return known
+		})
+		if err != nil || !in.paused {
+			return err
+		}
+		in.resume()
+	}
 }
 
 // holding returns the upload as it is now: from the index if that knows of r,
@@ -158,10 +176,28 @@ type body struct {
 	over error // what it is to read more than left
 	n    int64 // bytes read
 	err  error // why it ended, nil for a proper end
+
+	pulse  *pulse // if set: each time that it is due, the body ends until it is resumed
+	paused bool
+}
+
+// chunk is what is left of the chunk, which began at offset.
+func (b *body) chunk(offset int64) Chunk {
+	length := expected(b.src)
+	if length != Unknown {
+		length = max(0, length-b.n)
+	}
+	return Chunk{offset + b.n, length, b}
+}
+
+// resume lets a paused body go on.
+func (b *body) resume() {
+	b.paused = false
+	b.pulse.beat()
 }
 
 func (b *body) Read(p []byte) (int, error) {
-	if b.err != nil {
+	if b.err != nil || b.paused {
 		return 0, io.EOF
 	}
 	if b.left == 0 {
@@ -177,6 +213,7 @@ func (b *body) Read(p []byte) (int, error) {
 		b.err = fmt.Errorf("%w: %w", ErrBody, err)
 		err = io.EOF
 	}
+	b.paused = err == nil && n > 0 && b.pulse != nil && b.pulse.due()
 	return n, err
 }
 

@@ -29,6 +29,7 @@ type client struct {
 	class     types.StorageClass
 	sse       types.ServerSideEncryption
 	sseKey    *string
+	pageSize  *int32 // how many objects a page of a listing shows, nil for as many as S3 likes
 }
 
 // What S3 may answer that is no failure of it.
@@ -86,6 +87,7 @@ type object struct {
 	size        int64
 	sum         checksum
 	once        bool // only if there is nothing under the key
+	unsummed    bool // if it is made of parts: without asking S3 for its checksum
 	contentType string
 	disposition string
 	metadata    map[string]string
@@ -177,17 +179,37 @@ type entry struct {
 // list yields the objects whose keys begin with prefix, in the order of their keys.
 func (c *client) list(ctx context.Context, prefix string) iter.Seq2[entry, error] {
 	return func(yield func(entry, error) bool) {
-		pages := awss3.NewListObjectsV2Paginator(c.s3, &awss3.ListObjectsV2Input{Bucket: c.bucket, Prefix: &prefix})
+		for page, err := range c.pages(ctx, prefix) {
+			if err != nil {
+				yield(entry{}, err)
+				return
+			}
+			for _, e := range page {
+				if !yield(e, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// pages is list, page by page. Each shows what is there when it is asked for, so that
+// several together may show what was never there at one time.
+func (c *client) pages(ctx context.Context, prefix string) iter.Seq2[[]entry, error] {
+	return func(yield func([]entry, error) bool) {
+		pages := awss3.NewListObjectsV2Paginator(c.s3, &awss3.ListObjectsV2Input{Bucket: c.bucket, Prefix: &prefix, MaxKeys: c.pageSize})
 		for pages.HasMorePages() {
 			page, err := pages.NextPage(ctx)
 			if err != nil {
-				yield(entry{}, meaning("list", prefix, err))
+				yield(nil, meaning("list", prefix, err))
 				return
 			}
-			for _, o := range page.Contents {
-				if !yield(entry{*o.Key, aws.ToInt64(o.Size), aws.ToTime(o.LastModified)}, nil) {
-					return
-				}
+			entries := make([]entry, len(page.Contents))
+			for i, o := range page.Contents {
+				entries[i] = entry{*o.Key, aws.ToInt64(o.Size), aws.ToTime(o.LastModified)}
+			}
+			if !yield(entries, nil) {
+				return
 			}
 		}
 	}

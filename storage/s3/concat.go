@@ -4,35 +4,39 @@ import (
 	"context"
 	"errors"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/ranges"
 )
 
-// maxCopy is how many bytes one request may copy: 5 GiB (Amazon S3 API reference,
-// UploadPartCopy).
-const maxCopy = 5 << 30
+const (
+	// goodCopy is how many bytes one request copies where nothing asks for more: S3 may be
+	// silent until it has copied all of them, and is not waited for longer than patience.
+	goodCopy = 512 * mib
+	// copiesAtOnce is how many requests copy for one upload at the same time.
+	copiesAtOnce = 4
+)
 
 // Concat implements storage.Concater: S3 copies the files together, and no byte
 // comes through here. That can't be done where a file but the last is smaller
-// than a part may be.
+// than a part may be, and is not where S3 answers, but fails to copy.
 func (s *Store) Concat(ctx context.Context, up storage.Upload, files []storage.Upload) (bool, error) {
-	for i, f := range files {
-		if f.Size < minPart && i < len(files)-1 || f.Size == 0 {
-			return false, nil
-		}
-	}
-	if len(files) == 0 || len(files) > maxParts {
+	runs, ok := cutUp(files, s.opts.copy)
+	if !ok {
 		return false, nil
 	}
 	o, err := s.file(up.Record)
 	if err != nil {
 		return false, err
 	}
+	o.unsummed = len(runs) > len(files) // some (versitygw 1.8) give a run the checksum of all its file
 	uploadID, err := s.client.begin(ctx, o)
 	if err != nil {
 		return false, storage.Unavailable("begin", up.ID, err)
 	}
-	parts, err := s.copyAll(ctx, o.key, uploadID, files)
-	if err == nil {
+	parts, notCopied := s.copyAll(ctx, o.key, uploadID, runs)
+	if notCopied == nil {
 		err = s.client.complete(ctx, o.key, uploadID, parts)
 	}
 	// Whatever the answer was, the file may be there or not: another node may have
@@ -42,7 +46,11 @@ func (s *Store) Concat(ctx context.Context, up storage.Upload, files []storage.U
 		s.dropParts(ctx, up, uploadID)
 		return true, nil
 	}
-	return false, storage.Unavailable("concatenate", up.ID, errors.Join(err, look, s.client.abort(ctx, o.key, uploadID)))
+	err = errors.Join(err, look, s.client.abort(ctx, o.key, uploadID))
+	if notCopied != nil && err == nil {
+		return false, nil // all else works: it may never copy
+	}
+	return false, storage.Unavailable("concatenate", up.ID, errors.Join(notCopied, err))
 }
 
 // dropParts removes what is not needed once the file is there: parts that were
@@ -55,21 +63,56 @@ func (s *Store) dropParts(ctx context.Context, up storage.Upload, joined string)
 	}
 }
 
-func (s *Store) copyAll(ctx context.Context, key, uploadID string, files []storage.Upload) ([]part, error) {
-	var parts []part
-	for _, f := range files {
-		for offset := int64(0); offset < f.Size; {
-			n := min(f.Size-offset, maxCopy)
-			if rest := f.Size - offset - n; rest > 0 && rest < minPart {
-				n -= minPart
-			}
-			p, err := s.client.copyPart(ctx, key, uploadID, int32(len(parts)+1), s.fileKey(f.Record), offset, n)
-			if err != nil {
-				return nil, err
-			}
-			parts = append(parts, p)
-			offset += n
+// run is what one request copies: some bytes of a file.
+type run struct {
+	ranges.Range
+	of storage.Record
+}
+
+// cutUp cuts files into runs of at most size bytes, or of more if there would be more
+// of them than parts. It returns false if S3 can't make one file of them.
+func cutUp(files []storage.Upload, size int64) ([]run, bool) {
+	for i, f := range files {
+		if f.Size < minPart && i < len(files)-1 || f.Size == 0 {
+			return nil, false
 		}
 	}
-	return parts, nil
+	runs := cutInto(files, size)
+	for len(runs) > maxParts && size < maxPart {
+		size = min(2*size, maxPart)
+		runs = cutInto(files, size)
+	}
+	return runs, 0 < len(runs) && len(runs) <= maxParts
+}
+
+// cutInto cuts each file into as few runs of at most size bytes as it can be, all about
+// as long: so none is shorter than a part may be, if size is that of two.
+func cutInto(files []storage.Upload, size int64) []run {
+	var runs []run
+	for _, f := range files {
+		n := (f.Size + size - 1) / size
+		for i := range n {
+			runs = append(runs, run{ranges.Range{Start: f.Size / n * i, End: f.Size / n * (i + 1)}, f.Record})
+		}
+		runs[len(runs)-1].End = f.Size
+	}
+	return runs
+}
+
+// copyAll makes each run a part. When one fails, no more are begun; those that S3 is at
+// are waited for, or they would bring back what is aborted then.
+func (s *Store) copyAll(ctx context.Context, key, uploadID string, runs []run) ([]part, error) {
+	parts := make([]part, len(runs))
+	copies, going := errgroup.WithContext(ctx)
+	copies.SetLimit(copiesAtOnce)
+	for i, r := range runs {
+		copies.Go(func() (err error) {
+			if going.Err() != nil {
+				return going.Err()
+			}
+			parts[i], err = s.client.copyPart(ctx, key, uploadID, int32(i+1), s.fileKey(r.of), r.Start, r.Len())
+			return err
+		})
+	}
+	return parts, copies.Wait()
 }

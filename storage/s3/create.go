@@ -14,6 +14,9 @@ import (
 // Create implements storage.Store. An id that was made here needs no look whether it
 // is taken.
 func (s *Store) Create(ctx context.Context, rec storage.Record) error {
+	if err := fits(rec.Size, maxSize); err != nil {
+		return err
+	}
 	if rec.Chosen {
 		if err := s.unused(ctx, rec); err != nil {
 			return err
@@ -68,6 +71,9 @@ func ifNil(err, then error) error {
 
 // Declare implements storage.Store.
 func (s *Store) Declare(ctx context.Context, id string, size int64) error {
+	if err := fits(size, grown(s.opts.cell)); err != nil {
+		return err
+	}
 	there, err := s.client.putOnce(ctx, s.liveKey(id, "size"), strconv.AppendInt(nil, size, 10))
 	if err != nil {
 		return storage.Unavailable("declare the size of", id, err)

@@ -25,9 +25,13 @@ func (s *Store) prospect(up storage.Upload, c storage.Chunk) layout {
 	return choose(s.opts.cell, up.Size, c.Length)
 }
 
-// single tells whether a cell of this layout is the whole file, put as an object.
+// single tells whether a cell of this layout is the whole file, put as an object. An
+// empty one always is: there is no multipart upload without parts.
 func (s *Store) single(l layout, up storage.Upload) bool {
-	if s.opts.Hold && up.Size != 0 {
+	if up.Size == 0 {
+		return true
+	}
+	if s.opts.Hold {
 		return false
 	}
 	return l.UploadID == "" && !l.Grows && up.Size != storage.Unknown && up.Size <= l.Cell

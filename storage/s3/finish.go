@@ -58,8 +58,7 @@ func (s *Store) makeFile(ctx context.Context, up storage.Upload) error {
 		}
 	}
 	if s.single(l, up) {
-		_, err := s.fillCell(ctx, up, l, 1, ranges.Range{End: up.Size})
-		return err
+		return s.makeSingle(ctx, up, l)
 	}
 	parts, err := s.allParts(ctx, up, l)
 	if err == nil {
@@ -69,6 +68,18 @@ func (s *Store) makeFile(ctx context.Context, up storage.Upload) error {
 		return err
 	}
 	return s.checkFile(ctx, up)
+}
+
+// makeSingle puts the file at once. A multipart upload can have been begun for it if its
+// size was not known to be 0 then.
+func (s *Store) makeSingle(ctx context.Context, up storage.Upload, l layout) error {
+	if _, err := s.fillCell(ctx, up, l, 1, ranges.Range{End: up.Size}); err != nil {
+		return err
+	}
+	if l.UploadID != "" {
+		_ = s.client.abort(ctx, s.fileKey(up.Record), l.UploadID) // or else Clean does
+	}
+	return nil
 }
 
 // checkFile returns nil if the file is there with its size.

@@ -1,6 +1,8 @@
 package s3
 
 import (
+	"fmt"
+
 	"github.com/holdfast-upload/holdfast/storage"
 	"github.com/holdfast-upload/holdfast/storage/ranges"
 )
@@ -8,10 +10,13 @@ import (
 const (
 	mib = 1 << 20
 
-	// maxParts, minPart: what S3 allows (Amazon S3 User Guide, "multipart upload
-	// limits"). The last part may be smaller.
+	// maxParts, minPart, maxPart: what S3 allows (Amazon S3 User Guide, "multipart
+	// upload limits"). The last part may be smaller.
 	maxParts = 10_000
 	minPart  = 5 * mib
+	maxPart  = 5 << 30
+	// maxSize is what the parts of an upload hold, in bytes: 48 TiB.
+	maxSize = maxParts * maxPart
 
 	// goodCell is the size near which cells are best: small enough to hold several
 	// in memory, large enough that requests cost little.
@@ -65,6 +70,23 @@ func (l layout) grid(offset int64) (int32, ranges.Range) {
 	return int32(number + 1), ranges.Range{Start: start, End: ranges.Max}
 }
 
+// grown is what growing cells hold, the first of which have so many bytes.
+func grown(cell int64) int64 {
+	var size int64
+	for _, s := range steps {
+		size += s.count * s.times * cell
+	}
+	return size
+}
+
+// fits returns ErrTooLarge for a size that is above what parts can hold.
+func fits(size, limit int64) error {
+	if size > limit {
+		return fmt.Errorf("%w: %d bytes, S3 takes at most %d", storage.ErrTooLarge, size, limit)
+	}
+	return nil
+}
+
 // at is the range of the part with the given number.
 func (l layout) at(number int32, size int64) (ranges.Range, bool) {
 	n := int64(number) - 1
@@ -85,9 +107,9 @@ func (l layout) at(number int32, size int64) (ranges.Range, bool) {
 	return r, again == number && !r.Empty()
 }
 
-// choose finds the layout for an upload of which a client sends a chunk of the
-// given length: so that chunks end where cells do, if that can be. good is the
-// size near which cells are best.
+// choose finds the layout for an upload, of maxSize at most, of which a client sends
+// a chunk of the given length: so that chunks end where cells do, if that can be. good
+// is the size near which cells are best.
 func choose(good, size, chunk int64) layout {
 	if size == storage.Unknown {
 		return layout{Cell: good, Grows: true}
@@ -104,7 +126,7 @@ func choose(good, size, chunk int64) layout {
 	if least := (size + maxParts - 1) / maxParts; cell < least {
 		cell *= (least + cell - 1) / cell
 	}
-	return layout{Cell: max(cell, minPart)}
+	return layout{Cell: min(max(cell, minPart), maxPart)}
 }
 
 // smallestDivisor is the smallest n-th part of chunk that has at least good bytes,

@@ -1,10 +1,13 @@
 package s3
 
 import (
+	"errors"
 	"math"
 	"testing"
 
 	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/ranges"
+	"github.com/holdfast-upload/holdfast/storage/storagetest"
 )
 
 func TestCellsFitTheChunksOfTheClient(t *testing.T) {
@@ -22,11 +25,16 @@ func TestCellsFitTheChunksOfTheClient(t *testing.T) {
 		{"one whole body", gib, gib, 16 * mib},
 		{"no length", gib, storage.Unknown, 16 * mib},
 		{"5 TiB fit 10,000 parts", 5 << 40, 50 * mib, 525 * mib},
+		{"48 TiB in chunks that go into no cell", maxSize, 5_000_000, maxPart},
+		{"48 TiB in 50 MiB chunks", maxSize, 50 * mib, maxPart},
 		{"unknown size", storage.Unknown, 50 * mib, 16 * mib},
 	} {
 		got := choose(goodCell, c.size, c.chunk)
 		if got.Cell != c.cell || got.Grows != (c.size == storage.Unknown) {
 			t.Errorf("%s: %+v, want %d", c.name, got, c.cell)
+		}
+		if got.Cell > maxPart {
+			t.Errorf("%s: parts of %d bytes", c.name, got.Cell)
 		}
 		if !got.Grows && (c.size+got.Cell-1)/got.Cell > maxParts {
 			t.Errorf("%s: %d parts", c.name, (c.size+got.Cell-1)/got.Cell)
@@ -61,5 +69,37 @@ func TestF09CellsCoverEveryOffsetOnceIn10000Parts(t *testing.T) {
 func TestLastCellEndsWithTheUpload(t *testing.T) {
 	if n, r := (layout{Cell: 25 * mib}).cell(1000*mib, 1001*mib); n != 41 || r.End != 1001*mib {
 		t.Errorf("%d %v", n, r)
+	}
+}
+
+func TestASizeThatPartsCannotHoldIsRefusedBeforeAnythingIsStored(t *testing.T) {
+	n := startNode(t, bucket(t))
+	for _, size := range []int64{maxSize + 1, math.MaxInt64} {
+		if _, err := n.Create(t.Context(), storage.Record{Size: size}); !errors.Is(err, storage.ErrTooLarge) {
+			t.Errorf("create %d: %v, want ErrTooLarge", size, err)
+		}
+	}
+	wantOnly(t, n.store)
+	if _, err := n.Create(t.Context(), storage.Record{Size: maxSize}); err != nil {
+		t.Errorf("create the largest: %v", err)
+	}
+	c := &phone{t: t, node: n, data: storagetest.Content(1, twoCells)}
+	c.create(storage.Record{Size: storage.Unknown})
+	c.send(ranges.Of(0, minPart))
+	for _, size := range []int64{grown(minPart) + 1, maxSize + 1, math.MaxInt64} {
+		if _, err := n.Declare(t.Context(), c.id, size); !errors.Is(err, storage.ErrTooLarge) {
+			t.Errorf("declare %d: %v, want ErrTooLarge", size, err)
+		}
+	}
+	c.send(ranges.Range{Start: minPart, End: twoCells})
+	c.declare()
+	c.finish()
+}
+
+func TestGrownCellsHoldWhatMayBeDeclared(t *testing.T) {
+	growing := layout{Cell: goodCell, Grows: true}
+	size := grown(growing.Cell)
+	if n, r := growing.cell(size-1, storage.Unknown); n != maxParts || r.End != size || r.Len() > maxPart {
+		t.Errorf("the last byte is in part %d, %v", n, r)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -18,7 +19,7 @@ type traces struct {
 	record, size, layout, gone, parked bool
 	fragments                          []ranges.Range
 	claims                             []claim
-	keys                               []string // but for those of claims
+	keys                               []string // sorted, without those of claims
 	touched                            time.Time
 }
 
@@ -28,15 +29,44 @@ type claim struct {
 	at      time.Time
 }
 
-func (s *Store) traces(ctx context.Context, id string) (t traces, err error) {
-	base := s.liveKey(id, "")
-	for e, err := range s.client.list(ctx, base) {
-		if err != nil {
+// errChanging: the listings of an upload differ, for others are at it.
+var errChanging = errors.New("its objects change while they are listed")
+
+// traces lists the objects of an upload. A fragment that is merged while several pages
+// are listed may be in none of them, and neither what it was merged into. So they are
+// listed again until all that was there before is there still.
+func (s *Store) traces(ctx context.Context, id string) (traces, error) {
+	var before traces
+	for look := range looks {
+		t, pages, err := s.listOnce(ctx, id)
+		if err != nil || pages == 1 || look > 0 && t.hasAllOf(before) {
 			return t, err
 		}
-		t.add(strings.TrimPrefix(e.key, base), e)
+		before = t
 	}
-	return t, nil
+	return traces{}, storage.Unavailable("list", id, errChanging)
+}
+
+func (s *Store) listOnce(ctx context.Context, id string) (t traces, pages int, err error) {
+	base := s.liveKey(id, "")
+	for page, err := range s.client.pages(ctx, base) {
+		if err != nil {
+			return t, pages, err
+		}
+		pages++
+		for _, e := range page {
+			t.add(strings.TrimPrefix(e.key, base), e)
+		}
+	}
+	return t, pages, nil
+}
+
+// hasAllOf tells whether nothing that was listed before has vanished.
+func (t *traces) hasAllOf(before traces) bool {
+	return !slices.ContainsFunc(before.keys, func(key string) bool {
+		_, there := slices.BinarySearch(t.keys, key)
+		return !there
+	})
 }
 
 func (t *traces) add(name string, e entry) {
@@ -70,8 +100,8 @@ func (t *traces) add(name string, e entry) {
 // before it is read.
 const looks = 5
 
-// Load implements storage.Store. It takes four requests for a live upload: the
-// listing, the layout, the look for the file, and the parts.
+// Load implements storage.Store. It takes four requests for a live upload of a thousand
+// objects or fewer: the listing, the layout, the look for the file, and the parts.
 func (s *Store) Load(ctx context.Context, id string) (storage.Upload, error) {
 	for range looks {
 		up, err := s.look(ctx, id)

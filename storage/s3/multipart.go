@@ -46,7 +46,7 @@ func (c *client) begin(ctx context.Context, o object) (uploadID string, err erro
 		ContentType: notEmpty(o.contentType), ContentDisposition: notEmpty(o.disposition),
 		StorageClass: c.class, ServerSideEncryption: c.sse, SSEKMSKeyId: c.sseKey,
 	}
-	if c.checksums {
+	if c.checksums && !o.unsummed {
 		in.ChecksumAlgorithm, in.ChecksumType = types.ChecksumAlgorithmCrc32c, types.ChecksumTypeFullObject
 	}
 	out, err := c.s3.CreateMultipartUpload(ctx, in)

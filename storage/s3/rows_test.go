@@ -2,7 +2,9 @@ package s3
 
 import (
 	"errors"
+	"fmt"
 	"io"
+	"maps"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -212,6 +214,65 @@ func TestF13AnEmptyFileIsAnObjectAndOneEvent(t *testing.T) {
 	wantOnly(t, n.store, c.id)
 }
 
+func TestF13AnEmptyBodyOfUnknownLengthIsAnEmptyFile(t *testing.T) {
+	n := startNode(t, bucket(t))
+	c := &phone{t: t, node: n}
+	c.create(storage.Record{Size: storage.Unknown})
+	if _, err := n.Write(t.Context(), c.id, 0, sized{strings.NewReader(""), storage.Unknown}); err != nil {
+		t.Fatal(err)
+	}
+	if n.wire.calls()["begin"] > 0 {
+		t.Error("a multipart upload was begun for nothing")
+	}
+	c.declare()
+	c.finish()
+	wantOnly(t, n.store, c.id)
+}
+
+func TestF13AnEmptyFileOfWhichAMultipartUploadWasBegunIsFinished(t *testing.T) {
+	opts := bucket(t)
+	for name, hold := range map[string]bool{"put at once": false, "held": true} {
+		opts.Hold, opts.Prefix = hold, name[:3]+"/"
+		n := startNode(t, opts)
+		c := &phone{t: t, node: n}
+		c.create(storage.Record{Size: storage.Unknown})
+		up, err := n.store.Load(t.Context(), c.id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := n.store.decide(t.Context(), up, choose(minPart, storage.Unknown, storage.Unknown)); err != nil {
+			t.Fatal(err)
+		}
+		c.declare()
+		c.finish()
+		if _, multiparts := leftIn(t, n.store); len(multiparts) > 0 {
+			t.Errorf("%s: the multipart upload is left", name)
+		}
+	}
+}
+
+// tus lets a client say 64 KiB of a file, S3 takes 2 KB: what it says may keep no file
+// from being finished, and the record has all of it.
+func TestAFileMayHaveALongNameAndType(t *testing.T) {
+	n := startNode(t, bucket(t))
+	for what, meta := range map[string]map[string]string{
+		"a name":                      {"filename": strings.Repeat("a", 60_000) + ".mp4"},
+		"a name in other characters":  {"filename": strings.Repeat("😀", 15_000) + ".mp4"},
+		"a type":                      {"filetype": "text/plain; a=" + strings.Repeat("a", 60_000)},
+		"a name and a type, not long": {"filename": strings.Repeat("ü", 255), "filetype": "text/plain; a=" + strings.Repeat("a", 240)},
+	} {
+		for _, size := range []int64{1000, threeCells} {
+			c := &phone{t: t, node: n, data: storagetest.Content(1, size)}
+			c.create(storage.Record{Size: size, Metadata: meta})
+			c.send(ranges.Of(0, size))
+			c.finish()
+			if up, err := n.Get(t.Context(), c.id); err != nil || !maps.Equal(up.Metadata, meta) {
+				t.Errorf("%s: %d bytes of metadata, %v", what, len(fmt.Sprint(up.Metadata)), err)
+			}
+		}
+	}
+}
+
 func TestF16NothingIsLeftOfAnAbandonedUpload(t *testing.T) {
 	opts := bucket(t)
 	n := startNode(t, opts)
@@ -229,6 +290,46 @@ func TestF16NothingIsLeftOfAnAbandonedUpload(t *testing.T) {
 
 // A shutdown ends the bodies in the middle: what came of them is there for the
 // process that comes next.
+// Other nodes see of a chunk that comes slowly what was stored of it, and when.
+func TestF16WhatASlowClientHasSentIsStoredBeforeTheUploadCanExpire(t *testing.T) {
+	opts := bucket(t)
+	n, other := startNode(t, opts), startNode(t, opts)
+	c := begunOn(t, n)
+	r, w := io.Pipe()
+	done := make(chan error, 1)
+	go func() {
+		_, err := n.Write(t.Context(), c.id, 0, sized{r, threeCells})
+		done <- err
+	}()
+	sent := int64(0)
+	send := func(until int64) {
+		_, _ = w.Write(c.data[sent:until])
+		sent = until
+	}
+	for _, until := range []int64{1000, minPart - 1000, minPart + 1000} {
+		send(until)
+		n.mu.Lock()
+		n.late += 31 * time.Minute // of the hour after which it expires
+		n.mu.Unlock()
+		send(until + 1) // it comes then, if none did in the meantime
+		c.ack(ranges.Of(0, until))
+		for range 500 {
+			if up, err := other.store.Load(t.Context(), c.id); err == nil && up.Offset() >= until {
+				break
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		c.check(startNode(t, opts))
+	}
+	send(threeCells)
+	_ = w.Close()
+	if err := <-done; err != nil {
+		t.Errorf("write: %v", err)
+	}
+	c.goOn(other)
+	c.wantFile(n)
+}
+
 func TestF17WhatCameBeforeAShutdownIsStored(t *testing.T) {
 	opts := bucket(t)
 	n := startNode(t, opts)

@@ -60,6 +60,7 @@ type Options struct {
 	Wrap func(http.RoundTripper) http.RoundTripper
 
 	cell         int64         // the size near which cells are best
+	copy         int64         // how many bytes one request copies, if parts are few enough then
 	longestPause time.Duration // between two tries of a request, at most
 	lostAfter    time.Duration // how long an upload is looked for before it is gone
 }
@@ -67,6 +68,9 @@ type Options struct {
 func (opts *Options) setDefaults() {
 	if opts.cell == 0 {
 		opts.cell = goodCell
+	}
+	if opts.copy == 0 {
+		opts.copy = goodCopy
 	}
 	if opts.longestPause == 0 {
 		opts.longestPause = 3 * time.Second

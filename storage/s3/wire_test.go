@@ -19,6 +19,9 @@ type wire struct {
 	order map[string]map[string]int // which request of its operation each invocation is, from 1 on
 	fault fault
 	hit   bool // the fault has happened
+
+	// before, if set, is called before the nth request of an operation is sent.
+	before func(op string, nth int)
 }
 
 // fault is what becomes of the nth request of an operation.
@@ -61,6 +64,8 @@ func (w *wire) wrap(http.RoundTripper) http.RoundTripper {
 func operation(r *http.Request) string {
 	q := r.URL.Query()
 	switch {
+	case r.Header.Get("X-Amz-Copy-Source") != "":
+		return "copy"
 	case r.Method == http.MethodPut && q.Has("partNumber"):
 		return "part"
 	case r.Method == http.MethodPost && q.Has("uploads"):
@@ -101,6 +106,9 @@ func kind(path string) string {
 // RoundTrip implements http.RoundTripper.
 func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	what, first := w.meet(r)
+	if w.before != nil {
+		w.before(operation(r), w.calls()[operation(r)])
+	}
 	switch {
 	case what == fails:
 		_ = r.Body.Close()

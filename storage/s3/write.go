@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -44,7 +45,8 @@ func (s *Store) Write(ctx context.Context, up storage.Upload, c storage.Chunk, s
 	return w.meaning(ctx, err)
 }
 
-// begin decides the layout before the first byte, if the chunk will fill a cell.
+// begin decides the layout, if the chunk will fill a cell: once its first byte has
+// come, so that nothing is begun for a chunk that stays empty.
 func (w *writer) begin(ctx context.Context, c storage.Chunk) error {
 	if w.ready() || c.Length == 0 || !w.teaches {
 		return nil
@@ -52,7 +54,18 @@ func (w *writer) begin(ctx context.Context, c storage.Chunk) error {
 	if _, cell := w.cell(c.Offset); c.Length != storage.Unknown && c.Length < cell.Len() {
 		return nil
 	}
+	if !w.await() {
+		return nil
+	}
 	return w.decide(ctx)
+}
+
+// await waits for the first byte of the chunk, and tells whether there is one.
+func (w *writer) await() bool {
+	var first [1]byte
+	n, _ := io.ReadFull(w.src, first[:]) // why src ended is its reader's concern
+	w.src = io.MultiReader(bytes.NewReader(first[:n]), w.src)
+	return n > 0
 }
 
 func (w *writer) decide(ctx context.Context) error {

@@ -26,6 +26,7 @@ func createCases() []storeCase {
 		{"touched is when something was last stored", touchedIsTheLastStore},
 		{"a size is declared once", sizeIsDeclaredOnce},
 		{"of sizes declared at once one stays", oneDeclaredSizeStays},
+		{"a size that is declared late may be 0", declaredSizeIsZero},
 		{"a healthy store passes its check", checkPasses},
 	}
 }
@@ -215,6 +216,20 @@ func oneDeclaredSizeStays(f *fixture) {
 			}
 		}
 		f.finishAfter(up, size)
+	}
+}
+
+func declaredSizeIsZero(f *fixture) {
+	for _, bodies := range []int{0, 1, 2} {
+		up := f.create(storage.Unknown)
+		for range bodies {
+			f.putFrom(f.store, up, ranges.Of(0, 0), strings.NewReader(""))
+			f.step()
+		}
+		f.declare(up.ID, 0)
+		f.finish(up.ID, nil)
+		f.retire(up.ID)
+		f.wantFile(up.ID, nil)
 	}
 }
 

@@ -1,0 +1,110 @@
+package s3
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/ranges"
+	"github.com/holdfast-upload/holdfast/storage/storagetest"
+)
+
+func TestNoRequestCopiesMuchAndPartsAreFew(t *testing.T) {
+	const gib, tib = 1 << 30, 1 << 40
+	for _, c := range []struct {
+		name          string
+		sizes         []int64
+		runs, longest int64 // 0 runs: it can't be done
+	}{
+		{"4 files of 256 MiB", []int64{gib / 4, gib / 4, gib / 4, gib / 4}, 4, gib / 4},
+		{"a little more than one run", []int64{goodCopy + 1, goodCopy + 1}, 4, goodCopy/2 + 1},
+		{"5 GiB", []int64{5 * gib}, 10, goodCopy},
+		{"more runs of that size than parts", []int64{5 * tib, 4 * tib}, 9216, gib},
+		{"and of twice that size", []int64{5 * tib, 5 * tib}, 5120, 2 * gib},
+		{"all that parts can hold", []int64{maxSize}, maxParts, maxPart},
+		{"a file and what is left over", []int64{minPart, 1}, 2, minPart},
+		{"a short file before another", []int64{minPart - 1, minPart}, 0, 0},
+		{"an empty file", []int64{minPart, 0}, 0, 0},
+		{"nothing", nil, 0, 0},
+		{"more files than parts", slices.Repeat([]int64{minPart}, maxParts+1), 0, 0},
+	} {
+		var files []storage.Upload
+		for _, size := range c.sizes {
+			files = append(files, storage.Upload{Record: storage.Record{Size: size}})
+		}
+		runs, ok := cutUp(files, goodCopy)
+		if ok != (c.runs > 0) || ok && int64(len(runs)) != c.runs {
+			t.Errorf("%s: %d runs, %v; want %d", c.name, len(runs), ok, c.runs)
+			continue
+		}
+		if longest := wantAllOf(t, c.name, files, runs); ok && longest > c.longest {
+			t.Errorf("%s: a run of %d bytes, want at most %d", c.name, longest, c.longest)
+		}
+	}
+}
+
+// wantAllOf checks that runs are the files, end to end, in what may be parts, and
+// returns the length of the longest.
+func wantAllOf(t *testing.T, name string, files []storage.Upload, runs []run) (longest int64) {
+	t.Helper()
+	for i, r := range runs {
+		if r.Start == 0 && i > 0 {
+			files = files[1:]
+		}
+		if next := i + 1; next < len(runs) && (r.Len() < minPart || runs[next].Start != r.End%files[0].Size) || next == len(runs) && r.End != files[0].Size {
+			t.Errorf("%s: run %d is %v", name, i, r.Range)
+		}
+		longest = max(longest, r.Len())
+	}
+	return longest
+}
+
+// joined makes an upload of two others, which S3 has to copy in two runs each, and
+// returns it before it is joined.
+func joined(t *testing.T, n *node) *phone {
+	t.Helper()
+	whole := &phone{t: t, node: n}
+	var ids []string
+	for i, size := range []int64{2*minPart + 1_000_003, 2*minPart + 77} {
+		part := &phone{t: t, node: n, data: storagetest.Content(uint64(i), size)}
+		part.create(storage.Record{Size: size, Partial: true})
+		part.send(ranges.Of(0, size))
+		ids, whole.data = append(ids, part.id), append(whole.data, part.data...)
+	}
+	whole.create(storage.Record{Size: int64(len(whole.data)), Parts: ids})
+	n.wire.reset()
+	return whole
+}
+
+func TestAFileIsJoinedFromRunsOfTheOthers(t *testing.T) {
+	opts := bucket(t)
+	opts.copy = 2 * minPart
+	n := startNode(t, opts)
+	c := joined(t, n)
+	if up, err := n.Concat(t.Context(), c.id); err != nil || !up.Finished {
+		t.Errorf("concatenate: finished %v, %v", up.Finished, err)
+	}
+	if calls := n.wire.calls(); calls["copy"] != 4 || calls["part"] > 0 {
+		t.Errorf("it took %v", calls)
+	}
+	c.wantFile(startNode(t, opts))
+}
+
+// An S3 that can't copy, or that takes longer to than it is waited for, will not be able
+// to the next time.
+func TestWhatS3FailsToCopyIsJoinedAllTheSame(t *testing.T) {
+	opts := bucket(t)
+	opts.copy = 2 * minPart
+	for _, f := range []fault{{"copy", 1, fails}, {"copy", 4, fails}, {"copy", 2, doneButFail}} {
+		n := startNode(t, opts)
+		c := joined(t, n)
+		n.wire.inject(f)
+		if up, err := n.Concat(t.Context(), c.id); err != nil || !up.Finished {
+			t.Errorf("%s %d %s: finished %v, %v", f.op, f.nth, f.what, up.Finished, err)
+		}
+		c.wantFile(startNode(t, opts))
+		if _, multiparts := leftIn(t, n.store); len(multiparts) > 0 {
+			t.Errorf("%s %d %s: multipart uploads are left: %v", f.op, f.nth, f.what, multiparts)
+		}
+	}
+}

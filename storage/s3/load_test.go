@@ -1,0 +1,78 @@
+package s3
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/ranges"
+	"github.com/holdfast-upload/holdfast/storage/storagetest"
+)
+
+// inFragments is an upload of which nothing is there but fragments of a hundred bytes.
+func inFragments(t *testing.T, n *node, count int64) *phone {
+	t.Helper()
+	c := &phone{t: t, node: n, data: storagetest.Content(4, minPart)}
+	c.create(storage.Record{Size: minPart})
+	for i := range count {
+		c.send(ranges.Of(i*100, 100))
+	}
+	return c
+}
+
+// mergeFragments makes one fragment of all that lie in r, as a node that takes the
+// upload's bytes does.
+func (c *phone) mergeFragments(r ranges.Range) {
+	c.t.Helper()
+	up, err := c.node.store.Load(c.t.Context(), c.id)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	w := &writer{store: c.node.store, id: c.id, up: up, tell: func(storage.Piece) storage.Upload { return up }}
+	w.coalesce(c.t.Context(), r, ranges.Set{}, held{buffer: &buffer{budget: c.node.store.budget}})
+}
+
+// A listing of several pages is none of one moment: another node puts a fragment where
+// the listing has passed, and removes those it is made of where it has not come to yet.
+func TestFragmentsThatAreMergedBetweenTwoPagesOfAListingAreNotOverlooked(t *testing.T) {
+	opts := bucket(t)
+	for nth := 1; nth <= 6; nth++ {
+		c := inFragments(t, startNode(t, opts), 8)
+		other := startNode(t, opts)
+		other.store.client.pageSize = aws.Int32(4)
+		other.wire.before = func(op string, n int) {
+			if op == "list" && n == nth {
+				c.mergeFragments(ranges.Of(200, 600))
+			}
+		}
+		if up, err := other.store.Load(t.Context(), c.id); err != nil || up.Offset() != 800 {
+			t.Errorf("before page %d: offset %d, %v; want 800", nth, up.Offset(), err)
+		}
+	}
+}
+
+func TestAnUploadThatChangesWithEachPageOfAListingIsUnavailable(t *testing.T) {
+	opts := bucket(t)
+	c := inFragments(t, startNode(t, opts), 2)
+	other := startNode(t, opts)
+	other.store.client.pageSize = aws.Int32(2)
+	mark := func(n int) string { return c.node.store.liveKey(c.id, fmt.Sprintf("a%03d", n)) }
+	other.wire.before = func(op string, n int) {
+		if op == "list" {
+			err := c.node.store.client.put(t.Context(), small(mark(n), nil))
+			if err = errors.Join(err, c.node.store.client.remove(t.Context(), mark(n-1))); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	if _, err := other.store.Load(t.Context(), c.id); !storage.Transient(err) {
+		t.Errorf("load: %v, want one that may pass", err)
+	}
+	other.wire.before = nil
+	if up, err := other.store.Load(t.Context(), c.id); err != nil || up.Offset() != 200 {
+		t.Errorf("load when it is quiet: offset %d, %v", up.Offset(), err)
+	}
+}
