@@ -12,7 +12,8 @@ var (
 	ErrNotFound = errors.New("no such upload")
 	// ErrGone: the upload was deleted, has expired, or has lost its file.
 	ErrGone = errors.New("the upload is gone")
-	// ErrExists: there is an upload of this id already.
+	// ErrExists: there is an upload of this id already, or another has the name of its
+	// file.
 	ErrExists = errors.New("the upload exists already")
 	// ErrBadID: the id is not one that an upload may have; see CheckID.
 	ErrBadID = errors.New("not a valid upload id")

@@ -51,7 +51,8 @@ type Store interface {
 
 	// Finish turns a complete upload into its file. After it has returned nil,
 	// Load says Finished and Owed. It returns ErrIncomplete if the store lacks
-	// bytes that up says it has. Pieces that up lacks are looked for.
+	// bytes that up says it has, and may return ErrExists if the file of another upload
+	// has the name that this one is to have. Pieces that up lacks are looked for.
 	Finish(ctx context.Context, up Upload) error
 
 	// Retire notes that the event of a finished upload was told: it is not Owed any

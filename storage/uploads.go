@@ -91,8 +91,8 @@ func (u *Uploads) ExpireAfter() time.Duration { return u.opts.ExpireAfter }
 // Get returns the upload. If all of it has been received and it is not finished
 // yet, Get finishes it first, and fails if that fails.
 //
-// Errors: ErrBadID, ErrNotFound, ErrGone, transient ones, and whatever
-// Options.Permit and Options.Accept return.
+// Errors: ErrBadID, ErrNotFound, ErrGone, ErrExists if the name of its file is taken,
+// transient ones, and whatever Options.Permit and Options.Accept return.
 func (u *Uploads) Get(ctx context.Context, id string) (Upload, error) {
 	up, err := u.permitted(ctx, id)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/holdfast-upload/holdfast/storage"
@@ -40,22 +41,39 @@ func (s *Store) Delete(_ context.Context, id string) error {
 }
 
 // removeUpload removes all of an upload but the mark that it is gone: its file first,
-// of which only the journal knows the name.
+// of which only the journal knows the name, and the data file last: see removeFile.
 func (s *Store) removeUpload(id string) error {
 	up, _, err := s.readJournal(id)
-	if errors.Is(err, storage.ErrNotFound) {
-		up.Record = storage.Record{ID: id}
-	} else if err != nil {
+	if err == nil && up.Complete() {
+		err = s.removeFile(up)
+	}
+	if err != nil && !errors.Is(err, storage.ErrNotFound) {
+		return err
+	}
+	return removeAll(s.livePath(id), s.donePath(id), s.parkedPath(id), s.dataPath(id))
+}
+
+// removeFile takes the name of its file away from a complete upload, if it has it. What
+// is left is the data file: with that, the journal claims no file that gets the name
+// before the deletion is over.
+func (s *Store) removeFile(up storage.Upload) error {
+	file, twice, err := s.ownFile(up)
+	if file == nil {
 		return err
 	}
 	path := s.filePath(up.Record)
-	if err := removeAll(path); err != nil {
+	err = os.Rename(path, s.dataPath(up.ID))
+	if twice || errors.Is(err, syscall.EXDEV) {
+		err = os.Remove(path) // one name of two, or of a file that somebody moved elsewhere
+	}
+	if err != nil {
 		return err
 	}
-	for dir := filepath.Dir(path); dir != filepath.Clean(s.dir) && os.Remove(dir) == nil; dir = filepath.Dir(dir) {
+	dir := filepath.Dir(path)
+	for ; dir != filepath.Clean(s.dir) && os.Remove(dir) == nil; dir = filepath.Dir(dir) {
 		// It was made for this file, and nothing else is in it.
 	}
-	return removeAll(s.dataPath(id), s.livePath(id), s.donePath(id), s.parkedPath(id))
+	return s.syncDir(dir)
 }
 
 func (s *Store) anythingOf(id string) (bool, error) {
