@@ -30,6 +30,7 @@ func (s *Store) Finish(_ context.Context, up storage.Upload) error {
 	if now.Finished {
 		return nil
 	}
+	s.stopWriting(up.ID)
 	return classify("finish", up.ID, s.nameFile(now))
 }
 

@@ -1,6 +1,7 @@
 package disk_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -177,4 +178,12 @@ func TestUploadWhoseFinishACrashCutShortIsDeletedWhole(t *testing.T) {
 	p.delete("it")
 	p.wantNothing(p.path("it"))
 	p.wantNothing(p.live("it.data"))
+}
+
+func TestLateBytesLeaveAFileThatHasBothNamesAlone(t *testing.T) {
+	p := cutShort(t, "right", 5)
+	began := storage.Upload{Record: storage.Record{ID: "it", Size: storage.Unknown}}
+	c := storage.Chunk{Offset: 5, Length: storage.Unknown, Body: bytes.NewReader([]byte(" too much"))}
+	p.must("write", p.store.Write(p.ctx, began, c, func(storage.Piece) storage.Upload { return began }))
+	p.wantFile("it", []byte("right"))
 }
