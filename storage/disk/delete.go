@@ -115,7 +115,7 @@ func (s *Store) Clean(_ context.Context, before time.Time) error {
 		errs = append(errs, err)
 	}
 	for name, err := range names(s.own("live")) {
-		if err == nil && !strings.HasSuffix(name, ".log") {
+		if err == nil {
 			err = s.removeOrphan(name, before)
 		}
 		errs = append(errs, err)
@@ -143,16 +143,31 @@ func (s *Store) forget(id string) error {
 // removeOrphan removes a data file or a mark without a journal, left by a creation or
 // a retirement that broke off, or a journal that was to replace another.
 func (s *Store) removeOrphan(name string, before time.Time) error {
-	id := strings.TrimSuffix(strings.TrimSuffix(strings.TrimSuffix(name, ".data"), ".parked"), ".log.new")
+	id, suffix := ownerOf(name)
+	if suffix == "" {
+		return nil
+	}
 	guard := s.guard(id)
 	guard.Lock()
 	defer guard.Unlock()
 	path := s.own("live", name)
 	owned, err := exists(s.livePath(id))
-	if err != nil || !older(path, before) || owned && !strings.HasSuffix(name, ".log.new") {
+	if err != nil || !older(path, before) || owned && suffix != ".log.new" {
 		return err
 	}
 	return removeAll(path)
+}
+
+// ownerOf splits the name of a file that may be an orphan into the id of the upload that
+// it is for, which may end like a file's name itself, and the suffix that tells what it
+// is. That is "" for any other file.
+func ownerOf(name string) (id, suffix string) {
+	for _, suffix := range []string{".data", ".parked", ".log.new"} {
+		if id, ok := strings.CutSuffix(name, suffix); ok {
+			return id, suffix
+		}
+	}
+	return "", ""
 }
 
 func older(path string, than time.Time) bool {
