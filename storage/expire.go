@@ -11,6 +11,8 @@ const keepGone = 24 * time.Hour
 // Expires is when the upload goes if nothing is added to it: Options.ExpireAfter
 // after its last byte, or after its own ExpireAfter. It is zero for one that stays.
 // A finished upload stays, unless it is Partial and so only waits to be concatenated.
+// One that has all its bytes by then goes only if it can't be finished, for a reason that
+// does not pass.
 func (u *Uploads) Expires(up Upload) time.Time {
 	after := u.lifetime(up.Record)
 	if after <= 0 || up.Finished && !up.Partial {
@@ -31,6 +33,9 @@ func (u *Uploads) expired(up Upload) bool {
 	at := u.Expires(up)
 	return !at.IsZero() && u.opts.Now().After(at) && !u.writing(up.ID)
 }
+
+// unfinished tells whether all that the upload lacks is to be finished.
+func (u Upload) unfinished() bool { return u.Complete() && !u.Finished }
 
 // Delete removes the upload, finished or not, with all that belongs to it. A
 // write in progress ends with ErrGone.

@@ -247,6 +247,74 @@ func TestF16FinishedUploadStaysAndAFinishedPartDoesNot(t *testing.T) {
 	})
 }
 
+// whole is a world with an upload that has all its bytes and could not be finished for
+// longer than uploads are kept. Accept says why.
+func whole(t *testing.T, test func(w *world, data []byte, accept *error)) {
+	synctest.Test(t, func(t *testing.T) {
+		accept := storage.Unavailable("ask", "it", errors.New("the app is down"))
+		w := newWorld(t, storage.Options{ExpireAfter: day, Accept: func(context.Context, storage.Upload) error { return accept }})
+		data := storagetest.Content(1, fileSize)
+		w.create(storage.Record{ID: "it", Size: fileSize})
+		if _, err := w.uploads.Write(w.ctx, "it", 0, bytes.NewReader(data)); !storage.Transient(err) {
+			w.Errorf("write: %v, want a transient error", err)
+		}
+		for range 3 {
+			time.Sleep(day)
+			if err := w.uploads.Sweep(w.ctx); !storage.Transient(err) {
+				w.Errorf("sweep: %v, want a transient error", err)
+			}
+		}
+		test(w, data, &accept)
+	})
+}
+
+func TestF16UploadThatIsWholeWaitsUntilItCanBeFinished(t *testing.T) {
+	for name, rescue := range rescuers {
+		t.Run(name, func(t *testing.T) {
+			whole(t, func(w *world, data []byte, accept *error) {
+				if _, err := w.uploads.Get(w.ctx, "it"); !storage.Transient(err) {
+					w.Errorf("get: %v, want a transient error", err)
+				}
+				*accept = nil
+				if err := rescue(w, data); err != nil {
+					w.Errorf("rescue: %v", err)
+				}
+				w.wantEvents("it", storage.Created, storage.Finished)
+				w.wantFile("it", data)
+			})
+		})
+	}
+}
+
+func TestF16UploadThatIsWholeExpiresIfItCanNeverBeFinished(t *testing.T) {
+	whole(t, func(w *world, _ []byte, accept *error) {
+		*accept = errRefused
+		if _, err := w.uploads.Get(w.ctx, "it"); !errors.Is(err, errRefused) {
+			w.Errorf("get: %v, want %v", err, errRefused)
+		}
+		w.sweep()
+		w.wantGone("it")
+		w.wantEvents("it", storage.Created, storage.Expired)
+	})
+}
+
+// What is refused is not gone at once: somebody may change his mind.
+func TestF16UploadThatIsRefusedIsKeptUntilItExpires(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, storage.Options{ExpireAfter: day, Accept: func(context.Context, storage.Upload) error { return errRefused }})
+		w.create(storage.Record{ID: "it", Size: 1})
+		_, _ = w.uploads.Write(w.ctx, "it", 0, strings.NewReader("x"))
+		time.Sleep(day)
+		if err := w.uploads.Sweep(w.ctx); !errors.Is(err, errRefused) {
+			w.Errorf("sweep: %v, want %v", err, errRefused)
+		}
+		w.wantEvents("it", storage.Created)
+		time.Sleep(time.Nanosecond)
+		w.sweep()
+		w.wantEvents("it", storage.Created, storage.Expired)
+	})
+}
+
 func TestF16WithoutALimitNothingExpires(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, storage.Options{})

@@ -132,8 +132,12 @@ func (u *Uploads) sweepOne(ctx context.Context, id string) (Upload, error) {
 		return up, u.store.Delete(ctx, id) // half a delete: do the other half
 	case err != nil:
 		return up, err
-	case u.expired(up):
+	case u.expired(up) && !up.unfinished():
 		return up, u.remove(ctx, up, Expired)
 	}
-	return u.settle(ctx, up)
+	settled, err := u.settle(ctx, up)
+	if err != nil && !Transient(err) && u.expired(up) {
+		return up, u.remove(ctx, up, Expired) // nothing will finish it
+	}
+	return settled, err
 }

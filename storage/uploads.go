@@ -91,8 +91,8 @@ func (u *Uploads) ExpireAfter() time.Duration { return u.opts.ExpireAfter }
 // Get returns the upload. If all of it has been received and it is not finished
 // yet, Get finishes it first, and fails if that fails.
 //
-// Errors: ErrBadID, ErrNotFound, ErrGone, transient ones, and whatever
-// Options.Permit and Options.Accept return.
+// Errors: ErrBadID, ErrNotFound, ErrGone, ErrKeyTaken,
+// transient ones, and whatever Options.Permit and Options.Accept return.
 func (u *Uploads) Get(ctx context.Context, id string) (Upload, error) {
 	up, err := u.permitted(ctx, id)
 	if err != nil {
@@ -174,7 +174,8 @@ func (u *Uploads) permitted(ctx context.Context, id string) (Upload, error) {
 }
 
 // load returns what is known of the upload, from the index if that knows it, and
-// ErrGone for one that has expired.
+// ErrGone for one that has expired. One that has only to be finished is still there: it
+// was no client's fault.
 func (u *Uploads) load(ctx context.Context, id string) (Upload, error) {
 	if err := CheckID(id); err != nil {
 		return Upload{}, err
@@ -186,7 +187,7 @@ func (u *Uploads) load(ctx context.Context, id string) (Upload, error) {
 	if err != nil {
 		return Upload{}, err
 	}
-	if u.expired(up) {
+	if u.expired(up) && !up.unfinished() {
 		return Upload{}, fmt.Errorf("%w: it expired at %s", ErrGone, u.Expires(up).Format(time.RFC3339))
 	}
 	return up, nil

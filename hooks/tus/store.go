@@ -139,15 +139,28 @@ func (u *upload) DeclareLength(ctx context.Context, length int64) error {
 }
 
 // ConcatUploads implements handler.ConcatableUpload. The client is not told the
-// URL of an upload that fails here, so that one must not be left behind.
+// URL of an upload that fails here, and makes another. What may yet be joined is left
+// to the sweeper, which may be at it already.
 func (u *upload) ConcatUploads(ctx context.Context, _ []handler.Upload) error {
 	x := exchangeOf(ctx)
 	up, err := u.uploads.Concat(ctx, u.up.ID)
-	if err != nil {
-		return x.explain(errors.Join(err, u.uploads.Delete(ctx, u.up.ID)))
+	if err != nil && !storage.Transient(err) {
+		up, err = u.giveUp(ctx, err)
 	}
-	u.see(x, up)
-	return nil
+	if err == nil {
+		u.see(x, up)
+	}
+	return x.explain(err)
+}
+
+// giveUp removes an upload that can't be joined, unless somebody else has joined it and
+// told the app: the parts may be gone since.
+func (u *upload) giveUp(ctx context.Context, cause error) (storage.Upload, error) {
+	up, err := u.uploads.Get(ctx, u.up.ID)
+	if err == nil || storage.Transient(err) {
+		return up, err
+	}
+	return up, errors.Join(cause, u.uploads.Delete(ctx, u.up.ID))
 }
 
 // unhurried lifts the deadline for the answer once the body has ended: tusd sets

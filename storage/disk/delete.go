@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/holdfast-upload/holdfast/storage"
@@ -40,26 +41,42 @@ func (s *Store) Delete(_ context.Context, id string) error {
 }
 
 // removeUpload removes all of an upload but the mark that it is gone: its file first,
-// of which only the journal knows the name.
+// of which only the journal knows the name, and the data file last: see removeFile.
 func (s *Store) removeUpload(id string) error {
 	up, _, err := s.readJournal(id)
-	if errors.Is(err, storage.ErrNotFound) {
-		up.Record = storage.Record{ID: id}
-	} else if err != nil {
+	if err == nil && up.Complete() {
+		err = s.removeFile(up)
+	}
+	if err != nil && !errors.Is(err, storage.ErrNotFound) {
 		return err
 	}
-	path := s.filePath(up.Record)
-	if err := removeAll(path); err != nil {
-		return err
-	}
-	for dir := filepath.Dir(path); dir != filepath.Clean(s.dir) && os.Remove(dir) == nil; dir = filepath.Dir(dir) {
-		// It was made for this file, and nothing else is in it.
-	}
-	err = removeAll(s.dataPath(id), s.livePath(id), s.donePath(id), s.parkedPath(id))
 	if err == nil {
 		s.unclaim(up.Record)
 	}
-	return err
+	return removeAll(s.livePath(id), s.donePath(id), s.parkedPath(id), s.dataPath(id))
+}
+
+// removeFile takes the name of its file away from a complete upload, if it has it. What
+// is left is the data file: with that, the journal claims no file that gets the name
+// before the deletion is over.
+func (s *Store) removeFile(up storage.Upload) error {
+	file, twice, err := s.ownFile(up)
+	if file == nil {
+		return err
+	}
+	path := s.filePath(up.Record)
+	err = os.Rename(path, s.dataPath(up.ID))
+	if twice || errors.Is(err, syscall.EXDEV) {
+		err = os.Remove(path) // one name of two, or of a file that somebody moved elsewhere
+	}
+	if err != nil {
+		return err
+	}
+	dir := filepath.Dir(path)
+	for ; dir != filepath.Clean(s.dir) && os.Remove(dir) == nil; dir = filepath.Dir(dir) {
+		// It was made for this file, and nothing else is in it.
+	}
+	return s.syncDir(dir)
 }
 
 func (s *Store) anythingOf(id string) (bool, error) {
@@ -101,7 +118,7 @@ func (s *Store) Clean(_ context.Context, before time.Time) error {
 		errs = append(errs, err)
 	}
 	for name, err := range names(s.own("live")) {
-		if err == nil && !strings.HasSuffix(name, ".log") {
+		if err == nil {
 			err = s.removeOrphan(name, before)
 		}
 		errs = append(errs, err)
@@ -129,16 +146,31 @@ func (s *Store) forget(id string) error {
 // removeOrphan removes a data file or a mark without a journal, left by a creation or
 // a retirement that broke off, or a journal that was to replace another.
 func (s *Store) removeOrphan(name string, before time.Time) error {
-	id := strings.TrimSuffix(strings.TrimSuffix(strings.TrimSuffix(name, ".data"), ".parked"), ".log.new")
+	id, suffix := ownerOf(name)
+	if suffix == "" {
+		return nil
+	}
 	guard := s.guard(id)
 	guard.Lock()
 	defer guard.Unlock()
 	path := s.own("live", name)
 	owned, err := exists(s.livePath(id))
-	if err != nil || !older(path, before) || owned && !strings.HasSuffix(name, ".log.new") {
+	if err != nil || !older(path, before) || owned && suffix != ".log.new" {
 		return err
 	}
 	return removeAll(path)
+}
+
+// ownerOf splits the name of a file that may be an orphan into the id of the upload that
+// it is for, which may end like a file's name itself, and the suffix that tells what it
+// is. That is "" for any other file.
+func ownerOf(name string) (id, suffix string) {
+	for _, suffix := range []string{".data", ".parked", ".log.new"} {
+		if id, ok := strings.CutSuffix(name, suffix); ok {
+			return id, suffix
+		}
+	}
+	return "", ""
 }
 
 func older(path string, than time.Time) bool {

@@ -5,7 +5,8 @@
 // journal beside it, of which every line carries a checksum, says which ranges
 // are there: a line is appended only after the bytes it speaks of are on the
 // disk. So whatever the journal says survives a power loss, and a line that one
-// cut off is ignored. Finishing renames the data file to its place.
+// cut off is ignored. Finishing gives the data file its name, which it takes from no
+// other file: of uploads whose files are to have one name, the first to finish has it.
 //
 //	DIR/ID                    the finished file, or DIR/KEY if it has a key of its own
 //	DIR/.holdfast/live/ID.log    the journal: record, declared size, ranges
@@ -51,6 +52,9 @@ type Store struct {
 
 	mu   sync.Mutex
 	open map[string]*upload
+
+	link   func(old, name string) error // os.Link, but for tests
+	naming sync.Mutex                   // held while renameFile looks and renames
 }
 
 var (
@@ -62,7 +66,7 @@ var (
 // Open makes dir a store, or opens the one that it is. It fails if another
 // process uses it.
 func Open(dir string, opts Options) (*Store, error) {
-	s := &Store{dir: dir, noSync: opts.NoSync, seed: maphash.MakeSeed(), open: map[string]*upload{}}
+	s := &Store{dir: dir, noSync: opts.NoSync, seed: maphash.MakeSeed(), open: map[string]*upload{}, link: os.Link}
 	for _, sub := range []string{"live", "done", "gone"} {
 		if err := os.MkdirAll(s.own(sub), 0o750); err != nil {
 			return nil, fmt.Errorf("make the data directory: %w", err)
@@ -150,6 +154,11 @@ func classify(op, id string, err error) error {
 		return nil
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.EFBIG):
 		return fmt.Errorf("%s %s: %w: %w", op, id, storage.ErrNoSpace, err)
+	case errors.Is(err, storage.ErrKeyTaken):
+		return fmt.Errorf("%s %s: %w", op, id, err)
+	case errors.Is(err, syscall.ENOTDIR):
+		// A directory of the upload's key is a file.
+		return fmt.Errorf("%s %s: %w: %w", op, id, storage.ErrKeyTaken, err)
 	default:
 		return storage.Unavailable(op, id, err)
 	}
@@ -163,11 +172,27 @@ func exists(path string) (bool, error) {
 	return err == nil, err
 }
 
+// absent tells whether err says that nothing has the name, nor can have while a
+// directory of it is a file.
+func absent(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
+}
+
+// sameFile tells whether two names are those of one file.
+func sameFile(a, b string) (bool, error) {
+	infoA, err := os.Lstat(a)
+	if err != nil {
+		return false, err
+	}
+	infoB, err := os.Lstat(b)
+	return err == nil && os.SameFile(infoA, infoB), err
+}
+
 // removeAll removes the files that exist among paths.
 func removeAll(paths ...string) error {
 	var errs []error
 	for _, p := range paths {
-		if err := os.Remove(p); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := os.Remove(p); err != nil && !absent(err) {
 			errs = append(errs, err)
 		}
 	}

@@ -3,6 +3,7 @@ package disk_test
 import (
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"github.com/holdfast-upload/holdfast/storage"
@@ -21,6 +22,19 @@ func TestDiskKeepsItsPromisesForFilesWithKeysOfTheirOwn(t *testing.T) {
 	storagetest.TestStore(t, func(t *testing.T) storagetest.Harness {
 		h := harness(t, key)
 		h.Key = key
+		return h
+	})
+}
+
+func TestDiskKeepsItsPromisesWhereThereAreNoHardLinks(t *testing.T) {
+	storagetest.TestStore(t, func(t *testing.T) storagetest.Harness {
+		h := harness(t, func(id string) string { return id })
+		open := h.Open
+		h.Open = func() storage.Store {
+			s := open().(*disk.Store)
+			s.LinksFail(syscall.EPERM)
+			return s
+		}
 		return h
 	})
 }

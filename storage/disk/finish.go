@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/holdfast-upload/holdfast/storage"
 )
@@ -29,6 +30,7 @@ func (s *Store) Finish(_ context.Context, up storage.Upload) error {
 	if now.Finished {
 		return nil
 	}
+	s.stopWriting(up.ID)
 	return classify("finish", up.ID, s.nameFile(now))
 }
 
@@ -66,28 +68,68 @@ func (s *Store) Park(_ context.Context, up storage.Upload) error {
 	return classify("park", up.ID, s.syncDir(s.own("live")))
 }
 
+// nameFile gives the data file the name of the upload's file. Its own name goes only
+// once the other is on the disk.
 func (s *Store) nameFile(up storage.Upload) error {
-	data := s.dataPath(up.ID)
-	info, err := os.Stat(data)
-	if err != nil {
+	data, path := s.dataPath(up.ID), s.filePath(up.Record)
+	if err := trim(data, up.Size); err != nil {
 		return err
-	}
-	if info.Size() > up.Size {
-		// Bytes that were on their way while a smaller size was declared.
-		if err := os.Truncate(data, up.Size); err != nil {
-			return err
-		}
-	} else if info.Size() < up.Size {
-		return fmt.Errorf("the data file has %d bytes, the upload %d", info.Size(), up.Size)
 	}
 	if err := s.makeDirs(up.Record); err != nil {
 		return err
 	}
-	path := s.filePath(up.Record)
-	if err := os.Rename(data, path); err != nil {
+	if err := s.linkFile(data, path); err != nil {
 		return err
 	}
-	return s.syncDir(filepath.Dir(path))
+	return s.removeData(up)
+}
+
+// trim cuts off bytes that were on their way while a smaller size was declared.
+func trim(data string, size int64) error {
+	info, err := os.Stat(data)
+	switch {
+	case err != nil:
+		return err
+	case info.Size() > size:
+		return os.Truncate(data, size)
+	case info.Size() < size:
+		return fmt.Errorf("the data file has %d bytes, the upload %d", info.Size(), size)
+	}
+	return nil
+}
+
+// linkFile makes path another name of the data file, and never takes it from another
+// file.
+func (s *Store) linkFile(data, path string) error {
+	err := s.link(data, path)
+	switch {
+	case errors.Is(err, fs.ErrExist):
+		same, err := sameFile(data, path)
+		return errors.Join(err, ifTrue(err == nil && !same, storage.ErrKeyTaken))
+	case errors.Is(err, errors.ErrUnsupported), errors.Is(err, syscall.EPERM):
+		return s.renameFile(data, path)
+	}
+	return err
+}
+
+// renameFile is linkFile where a file can't have two names. Only this process gives
+// names, and it gives one at a time.
+func (s *Store) renameFile(data, path string) error {
+	s.naming.Lock()
+	defer s.naming.Unlock()
+	if taken, err := exists(path); err != nil || taken {
+		return errors.Join(err, ifTrue(taken, storage.ErrKeyTaken))
+	}
+	return os.Rename(data, path)
+}
+
+// removeData removes the data file's own name after it was given that of the
+// upload's file.
+func (s *Store) removeData(up storage.Upload) error {
+	if err := s.syncDir(filepath.Dir(s.filePath(up.Record))); err != nil {
+		return err
+	}
+	return removeAll(s.dataPath(up.ID))
 }
 
 // makeDirs makes the directories that a key asks for, and their names durable.

@@ -33,7 +33,7 @@ func (s *Store) load(id string) (storage.Upload, error) {
 	if !up.Complete() {
 		return up, nil
 	}
-	up.Finished, err = s.fileIsThere(up)
+	up.Finished, err = s.isFinished(up)
 	up.Owed = up.Finished && live
 	if err == nil && up.Owed {
 		up.Parked, err = exists(s.parkedPath(id))
@@ -71,10 +71,36 @@ func (s *Store) readJournal(id string) (up storage.Upload, live bool, err error)
 	return storage.Upload{}, false, storage.ErrNotFound
 }
 
-func (s *Store) fileIsThere(up storage.Upload) (bool, error) {
-	info, err := os.Stat(s.filePath(up.Record))
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
+// isFinished tells whether the file of a complete upload is there, whole. It ends what
+// a crash has left of the finish.
+func (s *Store) isFinished(up storage.Upload) (bool, error) {
+	file, twice, err := s.ownFile(up)
+	if file == nil || file.Size() != up.Size {
+		return false, err
 	}
-	return err == nil && info.Size() == up.Size, err
+	if twice {
+		err = s.removeData(up)
+	}
+	return err == nil, err
+}
+
+// ownFile finds the file of a complete upload, nil if there is none. What has its name
+// is its own once the data file was given that, and has lost the name it had before. If
+// a crash came between, it has both, and so is there twice.
+func (s *Store) ownFile(up storage.Upload) (file fs.FileInfo, twice bool, err error) {
+	file, err = os.Stat(s.filePath(up.Record))
+	if absent(err) {
+		return nil, false, nil
+	}
+	if err != nil || !file.Mode().IsRegular() {
+		return nil, false, err
+	}
+	data, err := os.Lstat(s.dataPath(up.ID))
+	if absent(err) {
+		return file, false, nil
+	}
+	if err != nil || !os.SameFile(data, file) {
+		return nil, false, err
+	}
+	return file, true, nil
 }

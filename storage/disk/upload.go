@@ -24,6 +24,9 @@ type upload struct {
 	log   *os.File
 	users int // under store.mu
 
+	writing  sync.RWMutex // held for reading while a block is written
+	complete bool         // no new bytes are written; guarded by writing
+
 	mu      sync.Mutex
 	changed sync.Cond  // something of what follows did
 	claimed ranges.Set // written, or being written by somebody
@@ -101,7 +104,8 @@ func (s *Store) openUpload(id string) (*upload, error) {
 			return nil, classify("compact the journal of", id, err)
 		}
 	}
-	u := &upload{id: id, store: s, users: 1, record: j.record, logEnd: j.length,
+	whole := storage.Upload{Record: j.record, Received: j.ranges}.Complete()
+	u := &upload{id: id, store: s, users: 1, record: j.record, logEnd: j.length, complete: whole,
 		claimed: j.ranges.Clone(), settled: j.ranges.Clone(), durable: j.ranges}
 	u.changed.L = &u.mu
 	err = u.openFiles()
@@ -142,6 +146,19 @@ func (s *Store) rewrite(j journal) (journal, error) {
 	}
 	j.length = int64(len(text))
 	return j, s.syncDir(s.own("live"))
+}
+
+// stopWriting returns once no byte is being written to an upload that is complete, nor
+// will be: the data file is to become the upload's file.
+func (s *Store) stopWriting(id string) {
+	s.mu.Lock()
+	u, ok := s.open[id]
+	s.mu.Unlock()
+	if ok {
+		u.writing.Lock()
+		u.complete = true
+		u.writing.Unlock()
+	}
 }
 
 // close keeps what was put off from being done after the upload's files are closed

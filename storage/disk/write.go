@@ -31,6 +31,9 @@ func (s *Store) Write(ctx context.Context, up storage.Upload, c storage.Chunk, s
 	defer u.unwatch(w)
 
 	end, err := u.copyFrom(c.Body, c.Offset)
+	if err == errClosed {
+		return s.dropLate(ctx, up.ID, c.Body)
+	}
 	if err != nil {
 		// What was written before is as good as if src had ended there.
 		_ = u.commit()
@@ -70,8 +73,11 @@ func (u *upload) copyFrom(src io.Reader, offset int64) (int64, error) {
 }
 
 // writeBlock writes the bytes at offset that nobody has written yet, nor is
-// writing now: the first bytes stay.
+// writing now: the first bytes stay. It returns errClosed if there are some when the
+// upload has all of its own.
 func (u *upload) writeBlock(offset int64, p []byte) error {
+	u.writing.RLock()
+	defer u.writing.RUnlock()
 	mine, err := u.claim(ranges.Of(offset, int64(len(p))))
 	if err != nil {
 		return err
@@ -97,6 +103,9 @@ func (u *upload) claim(r ranges.Range) (ranges.Set, error) {
 		return ranges.Set{}, u.failed
 	}
 	mine := u.claimed.Missing(r)
+	if u.complete && !mine.Empty() {
+		return ranges.Set{}, errClosed
+	}
 	u.claimed.Add(r)
 	return mine, nil
 }

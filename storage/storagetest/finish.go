@@ -14,6 +14,7 @@ func finishCases() []storeCase {
 		{"an upload may be finished several times at once", finishAtOnce},
 		{"a late write leaves the file as it is", lateWriteChangesNothing},
 		{"a chunk that comes again while the upload is finished is dropped", writeDuringFinish},
+		{"bytes beyond a size that was declared late are not in the file", bytesBeyondTheEnd},
 		{"an empty upload has an empty file", emptyFile},
 		{"an upload of unknown size has the file of its declared size", unknownSize},
 		{"a file can be read from any offset", readFromAnyOffset},
@@ -94,6 +95,28 @@ func writeDuringFinish(f *fixture) {
 	}
 	f.step()
 	f.wantFile(up.ID, data)
+}
+
+// The write began while the size was unknown, so that nothing bounds it. It may fail.
+func bytesBeyondTheEnd(f *fixture) {
+	data := Content(1, f.size)
+	up := f.create(storage.Unknown)
+	f.putAll(up, data[:f.size/2])
+	src := NewGate(bytes.NewReader(nil), bytes.NewReader(data[f.size/2:]))
+	rep := newReports(f)
+	store, done, half := f.store, make(chan error, 1), f.load(up.ID)
+	go func() { done <- store.Write(f.ctx, half, chunk(f.size/2, src), rep.stored(half)) }()
+	<-src.Reached
+	for _, err := range []error{store.Declare(f.ctx, up.ID, f.size/2), store.Finish(f.ctx, f.load(up.ID))} {
+		if err != nil {
+			f.Errorf("declare and finish: %v", err)
+		}
+	}
+	src.Open()
+	<-done
+	rep.end()
+	f.step()
+	f.wantFile(up.ID, data[:f.size/2])
 }
 
 func emptyFile(f *fixture) {

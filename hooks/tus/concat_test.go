@@ -1,0 +1,137 @@
+package tus
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/holdfast-upload/holdfast/hooks"
+	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/storagetest"
+)
+
+var errNever = errors.New("it can't be joined")
+
+// joining is a door, and another node on the same store. The uploads "a" and "b" are
+// there for a client to join.
+type joining struct {
+	*testing.T
+	memory *storagetest.Memory
+	door   *Door
+	other  *storage.Uploads
+
+	final  string                   // the id of the upload that joins them, once there is one
+	accept func(final string) error // asked at the door's node before the join
+}
+
+func newJoining(t *testing.T) *joining {
+	j := &joining{T: t, memory: storagetest.NewMemory(4096), accept: func(string) error { return nil }}
+	quiet := slog.New(slog.DiscardHandler)
+	node := func(opts storage.Options) *storage.Uploads {
+		opts.Log = quiet
+		return storage.New(j.memory.Node(), new(storage.LocalLocker), new(storage.LocalIndex), opts)
+	}
+	j.other = node(storage.Options{})
+	uploads := node(storage.Options{Accept: func(_ context.Context, up storage.Upload) error {
+		j.final = up.ID
+		return j.accept(up.ID)
+	}})
+	var err error
+	j.door, err = New(uploads, hooks.Options{URLs: hooks.URLs{BasePath: "/files/"}, Stopper: hooks.NewStopper(), Log: quiet})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []string{"a", "b"} {
+		_, err := j.other.Create(t.Context(), storage.Record{ID: id, Size: 10, Partial: true})
+		if err == nil {
+			_, err = j.other.Write(t.Context(), id, 0, bytes.NewReader(make([]byte, 10)))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return j
+}
+
+// post asks the door to join the two.
+func (j *joining) post() *http.Response {
+	r := httptest.NewRequest(http.MethodPost, "/files/", nil)
+	r.Header.Set("Tus-Resumable", version)
+	r.Header.Set("Upload-Concat", "final;/files/a /files/b")
+	w := httptest.NewRecorder()
+	j.door.ServeHTTP(w, r)
+	return w.Result()
+}
+
+func (j *joining) wantAnswer(answer *http.Response, status int) {
+	j.Helper()
+	if answer.StatusCode != status {
+		j.Errorf("answered %s, want %d", answer.Status, status)
+	}
+	if retry := answer.Header.Get("Retry-After"); (retry != "") != (status == http.StatusServiceUnavailable) {
+		j.Errorf("answered %s, Retry-After %q", answer.Status, retry)
+	}
+}
+
+// The app knows of it, and the parts may be gone by then.
+func TestUploadThatAnotherNodeJoinedIsKeptThoughThisNodeCannotJoinIt(t *testing.T) {
+	j := newJoining(t)
+	j.accept = func(final string) error {
+		_, err := j.other.Concat(t.Context(), final)
+		for _, id := range []string{"a", "b"} {
+			err = errors.Join(err, j.other.Delete(t.Context(), id))
+		}
+		if err != nil {
+			t.Error(err)
+		}
+		return errNever
+	}
+	j.wantAnswer(j.post(), http.StatusCreated)
+	if up, err := j.other.Get(t.Context(), j.final); err != nil || !up.Finished || up.Size != 20 {
+		t.Errorf("get: %v, finished %v, %d bytes", err, up.Finished, up.Size)
+	}
+}
+
+func TestUploadThatCannotBeJoinedNowIsLeftToTheSweeper(t *testing.T) {
+	j := newJoining(t)
+	j.accept = func(final string) error { return storage.Unavailable("ask", final, errNever) }
+	j.wantAnswer(j.post(), http.StatusServiceUnavailable)
+	if up, err := j.memory.Load(t.Context(), j.final); err != nil || up.Finished {
+		t.Errorf("load: %v, finished %v", err, up.Finished)
+	}
+	if err := j.other.Sweep(t.Context()); err != nil {
+		t.Errorf("sweep: %v", err)
+	}
+	if up, err := j.memory.Load(t.Context(), j.final); err != nil || !up.Finished {
+		t.Errorf("load after a sweep: %v, finished %v", err, up.Finished)
+	}
+}
+
+func TestUploadOfWhichItIsNotKnownIfItWasJoinedIsKept(t *testing.T) {
+	j := newJoining(t)
+	asked := 0
+	j.accept = func(final string) error {
+		if asked++; asked == 1 {
+			return errNever
+		}
+		return storage.Unavailable("ask", final, errNever)
+	}
+	j.wantAnswer(j.post(), http.StatusServiceUnavailable)
+	if _, err := j.memory.Load(t.Context(), j.final); err != nil {
+		t.Errorf("load: %v", err)
+	}
+}
+
+// Nobody is told its URL.
+func TestUploadThatCanNeverBeJoinedIsNotLeftBehind(t *testing.T) {
+	j := newJoining(t)
+	j.accept = func(string) error { return errNever }
+	j.wantAnswer(j.post(), http.StatusInternalServerError)
+	if _, err := j.memory.Load(t.Context(), j.final); !errors.Is(err, storage.ErrGone) {
+		t.Errorf("load: %v, want ErrGone", err)
+	}
+}

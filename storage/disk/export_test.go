@@ -1,0 +1,19 @@
+package disk
+
+import "github.com/holdfast-upload/holdfast/storage"
+
+// LinksFail makes the store meet err whenever it makes a hard link.
+func (s *Store) LinksFail(err error) {
+	s.link = func(string, string) error { return err }
+}
+
+// RemoveFile is the step of a deletion that takes the file away.
+func (s *Store) RemoveFile(up storage.Upload) error { return s.removeFile(up) }
+
+// ForgetClaims lets the next upload have its file where that of another is to be, as if
+// both had come to be before claims were known.
+func (s *Store) ForgetClaims() {
+	s.claims.mu.Lock()
+	defer s.claims.mu.Unlock()
+	s.claims.known, s.claims.ids = true, map[string]string{}
+}
