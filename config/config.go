@@ -99,7 +99,7 @@ type Config struct {
 	// HookSecretFile holds further secrets, one in a line.
 	HookSecretFile string `name:"hook-secret-file" group:"Hooks:" placeholder:"FILE" filled:"true" help:"File of secrets, one in a line."`
 	// HookForwardHeader are the headers of clients that hooks have too.
-	HookForwardHeader []string `name:"hook-forward-header" group:"Hooks:" placeholder:"NAME" help:"Headers of the client's request that the hook's request has too, such as Authorization. The body tells of all headers but Authorization, Cookie and Proxy-Authorization, and leaves out the query parameter ticket, unless they are named here."`
+	HookForwardHeader []string `name:"hook-forward-header" group:"Hooks:" placeholder:"NAME" help:"Headers of the client's request that the hook's request has too, such as Authorization. The body tells of all headers but Authorization, Cookie, Proxy-Authorization and those of --auth-hook-header, and leaves out the query parameter ticket, unless they are named here."`
 	// HookTimeout is how long the app may take to answer.
 	HookTimeout time.Duration `name:"hook-timeout" group:"Hooks:" default:"10s" placeholder:"TIME" help:"How long the app may take to answer a hook."`
 	// HookRetryAfter is when post-finish is tried again for the first time, and
@@ -136,7 +136,7 @@ type Config struct {
 	// AuthHookURL is where the app says who makes a request.
 	AuthHookURL string `name:"auth-hook-url" group:"Access:" placeholder:"URL" filled:"true" help:"Have the app say who makes a request: it gets a POST with the credentials, and answers 200 with a subject, 401 or 403. If it does not answer, nobody is let in."`
 	// AuthHookHeaders are those that the app gets beside Authorization and Cookie.
-	AuthHookHeaders []string `name:"auth-hook-header" group:"Access:" placeholder:"NAME" needs:"auth-hook-url" help:"Headers that --auth-hook-url gets to see beside Authorization and Cookie."`
+	AuthHookHeaders []string `name:"auth-hook-header" group:"Access:" placeholder:"NAME" needs:"auth-hook-url" help:"Headers that --auth-hook-url gets to see beside Authorization and Cookie. As those, they are in no other hook."`
 	// AuthHookTimeout is how long the app may take.
 	AuthHookTimeout time.Duration `name:"auth-hook-timeout" group:"Access:" default:"5s" placeholder:"TIME" help:"How long the app may take to answer. Then the client is told to come back."`
 	// TicketSecrets sign and verify tickets.

@@ -203,7 +203,8 @@ func requestWith(ctx context.Context) context.Context {
 		panic(err)
 	}
 	r.RequestURI, r.RemoteAddr = r.URL.RequestURI(), "192.0.2.1:5000"
-	r.Header = http.Header{"Authorization": {"Bearer s3cret"}, "Cookie": {"sid=s3cret"}, "Proxy-Authorization": {"s3cret"}, "X-Tenant": {"7"}}
+	r.Header = http.Header{"Authorization": {"Bearer s3cret"}, "Cookie": {"sid=s3cret"}, "Proxy-Authorization": {"s3cret"},
+		"X-Api-Key": {"s3cret"}, "X-Tenant": {"7"}}
 	return hooks.WithRequest(ctx, r)
 }
 
@@ -224,7 +225,7 @@ func TestSecretsOfClientsStayHereUnlessTheyAreNamed(t *testing.T) {
 		t.Errorf("the request is told as %+v", r)
 	}
 
-	opts.Forward = []string{"authorization", "ticket", "X-Tenant"}
+	opts.Forward = []string{"authorization", "ticket", "X-Tenant", "X-Api-Key"}
 	n = startNode(t, opts, newMemory(), &storage.LocalLocker{})
 	if _, err := n.uploads.Create(requestWith(t.Context()), storage.Record{ID: "b", Size: 0}); err != nil {
 		t.Fatal(err)
@@ -232,7 +233,7 @@ func TestSecretsOfClientsStayHereUnlessTheyAreNamed(t *testing.T) {
 	h = last(app, "b.pre-create")
 	r = h.hook.Event.HTTPRequest
 	if h.http.Header.Get("Authorization") != "Bearer s3cret" || h.http.Header.Get("X-Tenant") != "7" ||
-		r.Header.Get("Authorization") != "Bearer s3cret" || r.Header.Get("Cookie") != "" || !strings.Contains(r.URI, "ticket=s3cret") {
+		r.Header.Get("Authorization") != "Bearer s3cret" || r.Header.Get("X-Api-Key") != "s3cret" || r.Header.Get("Cookie") != "" || !strings.Contains(r.URI, "ticket=s3cret") {
 		t.Errorf("what was named is told as %+v %v", r, h.http.Header)
 	}
 	if log := n.log.String(); strings.Contains(log, "s3cret") {
