@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"net/http"
 	"strings"
@@ -61,6 +62,16 @@ func TestPreCreateMayChangeTheUpload(t *testing.T) {
 	stored, err := n.uploads.Get(t.Context(), "chosen-by-app")
 	if err != nil || stored.Key != up.Key {
 		t.Errorf("stored %+v, %v", stored.Record, err)
+	}
+}
+
+func TestPreCreateLowersALimitAndRaisesNone(t *testing.T) {
+	for _, c := range []struct{ token, app, want int64 }{{0, 100, 100}, {50, 100, 50}, {100, 50, 50}, {50, 0, 50}} {
+		n, _ := asked(t, fmt.Sprintf(`{"MaxSize":%d}`, c.app), tusd.HookPreCreate)
+		up, err := n.uploads.Create(t.Context(), storage.Record{ID: "a", Size: storage.Unknown, MaxSize: c.token})
+		if err != nil || up.MaxSize != c.want {
+			t.Errorf("a token says %d, the app %d: %d, %v", c.token, c.app, up.MaxSize, err)
+		}
 	}
 }
 
