@@ -78,12 +78,14 @@ func TestPreCreateLowersALimitAndRaisesNone(t *testing.T) {
 // An answer can do no more than it may: it names no file outside the prefix, no id that
 // is none, no other id than the client knows, and makes no upload too large welcome.
 func TestPreCreateCanNotDoWhatItMayNot(t *testing.T) {
+	tooLong := strings.Repeat("k", 256) // for the name of a file
 	for body, want := range map[string]error{
 		`{"ChangeFileInfo":{"Storage":{"Key":"../../etc/passwd"}}}`:    storage.ErrBadRequest,
 		`{"ChangeFileInfo":{"Storage":{"Path":"/etc/passwd"}}}`:        storage.ErrBadRequest,
 		`{"ChangeFileInfo":{"Storage":{"Key":".holdfast/live/x"}}}`:    storage.ErrBadRequest,
 		`{"ChangeFileInfo":{"Storage":{"Key":"a/../b"}}}`:              storage.ErrBadRequest,
 		`{"ChangeFileInfo":{"Storage":{"Key":"a\r\nX-Amz-Acl: all"}}}`: storage.ErrBadRequest,
+		`{"ChangeFileInfo":{"Storage":{"Key":"` + tooLong + `"}}}`:     storage.ErrBadRequest,
 		`{"ChangeFileInfo":{"ID":"../x"}}`:                             storage.ErrForbidden,
 		`{"ChangeFileInfo":{"ID":"other"}}`:                            storage.ErrForbidden,
 		`{"MaxSize":4}`:                                                storage.ErrTooLarge,
