@@ -11,7 +11,8 @@ const intro = `
 Every setting below is also an environment variable and a key of the file that
 --config names: --max-size is HOLDFAST_MAX_SIZE and max-size. A flag wins over
 the environment, the environment over the file, the file over the default.
-TIME is a number with a unit: 500ms, 30s, 5m, 24h.
+TIME is a number with a unit: 500ms, 30s, 5m, 24h. A secret that is given and
+empty is refused, as is a setting that means nothing without another.
 `
 
 const examples = `

@@ -45,9 +45,29 @@ func TestKeyTemplateRefusesWhatWouldNameTwoFilesAlike(t *testing.T) {
 	}
 }
 
-func TestKeyTemplateKeepsNamesShort(t *testing.T) {
-	key := KeyTemplate("{id}/{filename}").Key(File{ID: "x1", Name: strings.Repeat("ä", 500) + ".mp4"})
-	if len(key) > 4+maxSegment || !utf8.ValidString(key) {
-		t.Errorf("a key of %d bytes, valid %v", len(key), utf8.ValidString(key))
+// A file's name in a directory has 255 bytes at most, of which the id needs all of its own.
+func TestKeyTemplateMakesNoSegmentTooLong(t *testing.T) {
+	id := strings.Repeat("i", 128)
+	for template, want := range map[string]int{ // bytes of the longest segment
+		"{id}/{filename}":                                maxName,
+		"{filename}-{id}":                                255,
+		"{id}{ext}-{filename}":                           255,
+		"v/{filename}{filename}{id}/x":                   254, // the two share the room
+		"{owner}-{filename}-{id}{ext}":                   254,
+		strings.Repeat("v", 127) + "{id}":                255,
+		strings.Repeat("v", 126) + "{owner}{id}":         255,
+		"{filename}" + strings.Repeat("v", 127) + "{id}": 255,
+	} {
+		for _, letter := range []string{"n", "ä", "日", "\U0001F600"} {
+			name := strings.Repeat(letter, 300)
+			key := KeyTemplate(template).Key(File{ID: id, Name: name + ".mp4", Owner: name})
+			longest := 0
+			for segment := range strings.SplitSeq(key, "/") {
+				longest = max(longest, len(segment))
+			}
+			if longest > want || letter == "n" && longest < want || !utf8.ValidString(key) || !strings.Contains(key, id) {
+				t.Errorf("%.40q of %q: a segment of %d bytes, want %d: %q", template, letter, longest, want, key)
+			}
+		}
 	}
 }

@@ -106,11 +106,12 @@ func Parse(args []string, world World) (Command, error) {
 	case err != nil:
 		return Command{}, err
 	}
-	return cli.command(ctx.Command())
+	return cli.command(ctx)
 }
 
 // command is what was asked for, checked.
-func (c *commandLine) command(name string) (Command, error) {
+func (c *commandLine) command(ctx *kong.Context) (Command, error) {
+	name := ctx.Command()
 	switch list, retry := c.Owed.List, c.Owed.Retry; name {
 	case "health":
 		return Command{Name: "health", Config: Config{Listen: c.Health.Listen, TLSCert: c.Health.TLSCert}}, nil
@@ -122,7 +123,7 @@ func (c *commandLine) command(name string) (Command, error) {
 		return Command{Name: "owed retry", Config: Config{AdminListen: retry.AdminListen}, IDs: retry.IDs}, retry.check()
 	}
 	c.Serve.BasePath = slashed(c.Serve.BasePath)
-	if err := c.Serve.validate(c.name); err != nil {
+	if err := errors.Join(c.Serve.validate(c.name), c.demands(ctx)); err != nil {
 		return Command{}, err
 	}
 	return Command{Name: name, Config: c.Serve}, nil

@@ -52,7 +52,7 @@ func (s *source) Resolve(_ *kong.Context, parent *kong.Path, flag *kong.Flag) (a
 	}
 	text, ok, err := s.look(flag)
 	if err == nil && ok {
-		err = try(flag, text)
+		_, err = read(flag, text) // for the error alone: kong's own would not say where the text comes from
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", s.name(flag.Name), err)
@@ -64,12 +64,11 @@ func (s *source) Resolve(_ *kong.Context, parent *kong.Path, flag *kong.Flag) (a
 	return text, nil
 }
 
-// try reads text as a value of the flag, for the error alone: kong's own would
-// not say where the text comes from.
-func try(flag *kong.Flag, text string) error {
+// read returns text as a value of the flag.
+func read(flag *kong.Flag, text string) (reflect.Value, error) {
 	scan := kong.Scan().PushTyped(text, kong.FlagValueToken)
 	value := reflect.New(flag.Target.Type()).Elem()
-	return flag.Mapper.Decode(&kong.DecodeContext{Value: flag.Value, Scan: scan}, value)
+	return value, flag.Mapper.Decode(&kong.DecodeContext{Value: flag.Value, Scan: scan}, value)
 }
 
 // environment is a place: the process's variables.

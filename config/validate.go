@@ -66,9 +66,6 @@ func (c *Config) validateS3(refuse func(flag string, err error)) {
 	if c.Redis != "" {
 		refuse("redis", checkURL(c.Redis, "redis", "rediss", "unix"))
 	}
-	if c.Redis != "" && c.S3Bucket == "" {
-		refuse("redis", errors.New("is set without --s3-bucket: a directory is used by one process, which needs no Redis"))
-	}
 	if c.MemoryBudget < 1<<20 {
 		refuse("memory-budget", fmt.Errorf("%d bytes are too few: 1MiB or more is allowed", c.MemoryBudget))
 	}

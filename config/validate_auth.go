@@ -32,9 +32,6 @@ func (c *Config) validateAuth(refuse func(flag string, err error)) {
 	}
 	refuse("auth-hook-timeout", checkDuration(c.AuthHookTimeout, 1))
 	refuse("ticket-lifetime", checkDuration(c.TicketLifetime, 0))
-	if c.TicketLifetime > 0 && len(c.TicketSecrets)+len(c.TicketSecretFiles) == 0 {
-		refuse("ticket-lifetime", errors.New("is set without --ticket-secret, with which tickets are signed"))
-	}
 	if c.CORSCredentials && (len(c.CORSOrigins) == 0 || slices.Contains(c.CORSOrigins, "*")) {
 		refuse("cors-credentials", errors.New("needs --cors-origin with named origins: with * every web page could act for its visitors"))
 	}

@@ -146,3 +146,13 @@ func (b *Body) Drain(r *http.Request) bool {
 	n, err := io.Copy(io.Discard, io.LimitReader(b, DrainLimit+1))
 	return err == nil && n <= DrainLimit
 }
+
+// LeaveBody has nothing of the body read after an answer that does not go by it,
+// however little it is: the connection ends instead. A client that waits for leave to
+// send (Expect: 100-continue) gets the answer at once. Call it before the answer.
+func LeaveBody(w http.ResponseWriter, r *http.Request) {
+	if r.ProtoMajor == 1 && r.ContentLength != 0 { // in HTTP/2 just the one stream ends
+		w.Header().Set("Connection", "close")
+		_ = http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0)) // or net/http reads some of it
+	}
+}

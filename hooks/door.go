@@ -55,10 +55,11 @@ type CORS struct {
 }
 
 // Router hands each request to the first of the doors that claims it, answers
-// OPTIONS for all of them, and makes each request known. What doors do in the course of
-// a request knows it by RequestOf, and may Amend its answer.
+// OPTIONS for all of them, and makes each request known. A request has the method that
+// it means by then, and no door sees one that is not known. What doors do in the course
+// of a request knows it by RequestOf, and may Amend its answer.
 func Router(c CORS, o Options, doors ...Door) http.Handler {
-	return o.watched(doors, c.wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return meant(o.watched(doors, c.wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodOptions {
 			advertise(w, doors)
 			return
@@ -69,22 +70,22 @@ func Router(c CORS, o Options, doors ...Door) http.Handler {
 			door.ServeHTTP(w, r)
 			return
 		}
-		w.Header().Set("Allow", allowed)
-		http.Error(w, "this method means nothing here", http.StatusMethodNotAllowed)
-	})))
+		RefuseMethod(w, r, allowed)
+	}))))
 }
 
 // claimant is the door for a request, nil if there is none.
 func claimant(doors []Door, r *http.Request) Door {
+	if r.Method == http.MethodOptions || !known(r) {
+		return nil
+	}
 	for _, door := range doors {
-		if r.Method != http.MethodOptions && door.Claims(r) {
+		if door.Claims(r) {
 			return door
 		}
 	}
 	return nil
 }
-
-const allowed = "OPTIONS, HEAD, GET, POST, PUT, PATCH, DELETE"
 
 func advertise(w http.ResponseWriter, doors []Door) {
 	w.Header().Set("Allow", allowed)
@@ -101,7 +102,7 @@ func (c CORS) wrap(next http.Handler) http.Handler {
 	}
 	return cors.New(cors.Options{
 		AllowedOrigins: c.Origins,
-		AllowedMethods: []string{"HEAD", "GET", "POST", "PUT", "PATCH", "DELETE"},
+		AllowedMethods: methods,
 		AllowedHeaders: []string{"*"},
 		ExposedHeaders: []string{
 			"Location", "Range", "Content-Range", "Content-Disposition", "Accept-Ranges", "ETag", "Retry-After", "WWW-Authenticate",

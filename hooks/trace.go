@@ -3,7 +3,6 @@ package hooks
 import (
 	"context"
 	"net/http"
-	"slices"
 	"strings"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -25,7 +24,7 @@ func (o Options) startSpan(r *http.Request, door, id string) (context.Context, t
 		ctx = propagation.TraceContext{}.Extract(ctx, propagation.HeaderCarrier(r.Header))
 	}
 	method := r.Method
-	if !slices.Contains(strings.Split(allowed, ", "), method) {
+	if !known(r) {
 		method = "_OTHER" // as the conventions have it: clients may invent some
 	}
 	name := strings.TrimSpace(method + " " + door)

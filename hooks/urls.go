@@ -53,7 +53,8 @@ func (u URLs) Origin(r *http.Request) (scheme, host string) {
 
 // forwarded reads what the outermost proxy said: the first of each list.
 func forwarded(h http.Header, scheme, host string) (string, string) {
-	if p, _, _ := strings.Cut(h.Get("X-Forwarded-Proto"), ","); p == "http" || p == "https" {
+	p, _, _ := strings.Cut(h.Get("X-Forwarded-Proto"), ",")
+	if p = strings.ToLower(strings.TrimSpace(p)); p == "http" || p == "https" {
 		scheme = p
 	}
 	if x, _, _ := strings.Cut(h.Get("X-Forwarded-Host"), ","); plainHost.MatchString(x) {
@@ -73,14 +74,25 @@ func forwarded(h http.Header, scheme, host string) (string, string) {
 func (u URLs) Client(r *http.Request) string {
 	if u.TrustForwarded {
 		values := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
-		if ip, err := netip.ParseAddr(strings.TrimSpace(values[len(values)-1])); err == nil {
-			return ip.Unmap().WithZone("").String()
+		if ip, ok := address(strings.TrimSpace(values[len(values)-1])); ok {
+			return ip
 		}
 	}
-	if at, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
-		return at.Addr().Unmap().WithZone("").String()
+	if ip, ok := address(r.RemoteAddr); ok {
+		return ip
 	}
 	return r.RemoteAddr
+}
+
+// address is the IP address in text, in one spelling, with which a port may stand.
+func address(text string) (string, bool) {
+	ip, err := netip.ParseAddr(text)
+	if err != nil {
+		var at netip.AddrPort
+		at, err = netip.ParseAddrPort(text)
+		ip = at.Addr()
+	}
+	return ip.Unmap().WithZone("").String(), err == nil
 }
 
 // WithoutURL is an error of an http.Client without the URL that it was about, which may

@@ -18,6 +18,8 @@ func TestUploadURLIsTheOneThatTheClientReached(t *testing.T) {
 		{"over TLS", nil, true, true, "https://up.test:8080/files/abc"},
 		{"X-Forwarded", map[string]string{"X-Forwarded-Proto": "https", "X-Forwarded-Host": "a.example"}, false, true, "https://a.example/files/abc"},
 		{"the first proxy of several", map[string]string{"X-Forwarded-Proto": "https, http", "X-Forwarded-Host": "a.example, b.example"}, false, true, "https://a.example/files/abc"},
+		{"in capitals", map[string]string{"X-Forwarded-Proto": "HTTPS", "X-Forwarded-Host": "a.example"}, false, true, "https://a.example/files/abc"},
+		{"no scheme that could be one", map[string]string{"X-Forwarded-Proto": "javascript"}, false, true, "http://up.test:8080/files/abc"},
 		{"Forwarded", map[string]string{"Forwarded": `for=1.2.3.4;host="a.example:444";proto=https`}, false, true, "https://a.example:444/files/abc"},
 		{"the scheme's own port is left out", map[string]string{"X-Forwarded-Proto": "https", "X-Forwarded-Host": "a.example:443"}, false, true, "https://a.example/files/abc"},
 		{"not trusted", map[string]string{"X-Forwarded-Proto": "https", "X-Forwarded-Host": "a.example"}, false, false, "http://up.test:8080/files/abc"},
@@ -62,6 +64,9 @@ func TestClientIsTheOneThatTheNearestProxySaw(t *testing.T) {
 		{[]string{"6.6.6.6", "198.51.100.7"}, true, "198.51.100.7"},
 		{[]string{"::ffff:198.51.100.7"}, true, "198.51.100.7"},
 		{[]string{"2001:db8::1%eth0"}, true, "2001:db8::1"},
+		{[]string{"198.51.100.7:1000"}, true, "198.51.100.7"},
+		{[]string{"6.6.6.6:1, [2001:db8::1]:1000"}, true, "2001:db8::1"},
+		{[]string{"[::ffff:198.51.100.7]:1000"}, true, "198.51.100.7"},
 		{[]string{"6.6.6.6, unknown"}, true, "192.0.2.1"},
 		{[]string{""}, true, "192.0.2.1"},
 	} {

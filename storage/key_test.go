@@ -9,7 +9,9 @@ import (
 )
 
 func TestCheckKeyLetsNothingLeaveItsPrefix(t *testing.T) {
-	for _, key := range []string{"a", "a.mp4", "videos/2026/ä b (1).mp4", "a/..b", "日本/x", strings.Repeat("k", storage.MaxKeyLength)} {
+	longest := strings.Repeat("k", 255) // of names in file systems
+	whole := strings.Join([]string{longest, longest, longest, strings.Repeat("k", storage.MaxKeyLength-3*256)}, "/")
+	for _, key := range []string{"a", "a.mp4", "videos/2026/ä b (1).mp4", "a/..b", "日本/x", longest + "/" + longest, whole} {
 		want := error(nil)
 		if strings.Contains(key, "/..") {
 			want = storage.ErrBadRequest
@@ -20,7 +22,8 @@ func TestCheckKeyLetsNothingLeaveItsPrefix(t *testing.T) {
 	}
 	for _, key := range []string{
 		"", "/", "/a", "a/", "a//b", ".", "..", "../a", "a/../b", "a/./b", ".holdfast/live/x/record", "a/.hidden",
-		`a\b`, "a\x00b", "a\nb", "a\r\nX-Header: b", "a\xffb", "a\u202eb", strings.Repeat("k", storage.MaxKeyLength+1),
+		`a\b`, "a\x00b", "a\nb", "a\r\nX-Header: b", "a\xffb", "a\u202eb", whole + "k",
+		longest + "k", "a/" + longest + "k/b", strings.Repeat("ä", 128),
 	} {
 		if err := storage.CheckKey(key); !errors.Is(err, storage.ErrBadRequest) {
 			t.Errorf("%.40q: %v, want ErrBadRequest", key, err)

@@ -100,6 +100,56 @@ func TestAppSaysWhoComesIn(t *testing.T) {
 	}
 }
 
+// The app decides about what is done: not about another method that the request says it
+// has, and not by what it said about a method that does not exist.
+func TestAppIsAskedAboutTheMethodThatIsDone(t *testing.T) {
+	t.Parallel()
+	a := newApp(t, func(w http.ResponseWriter, q appQuestion) {
+		if q.Method == "PUT" || q.Method == "PATCH" || q.Method == "POST" || q.Method == "DELETE" {
+			w.WriteHeader(http.StatusForbidden)
+			return
+		}
+		fmt.Fprint(w, `{"subject":"anna","cacheFor":60}`)
+	})
+	s := start(t, "--auth-hook-url", a.URL)
+	before := listing(t, s.Data)
+	cookie, hello := "Cookie: session=anna", "Content-Range: bytes 0-4/5"
+	as := func(method string) string { return "X-HTTP-Method-Override: " + method }
+	head, err := Do(http.DefaultClient, request(t, "POST", s.URL("it"), strings.NewReader("hello"), cookie, hello, as("HEAD")))
+	if err != nil || head.Status != 404 {
+		t.Errorf("a POST that means HEAD: %d, %v", head.Status, err)
+	}
+	ask(t, "POST", s.URL("it"), strings.NewReader("hello"), []string{cookie, hello, as("GET")}, 404)
+	ask(t, "POST", s.URL("it"), strings.NewReader("hello"), []string{cookie, hello, as("PATCH")}, 403)
+	asked := a.times()
+	for _, invented := range []string{"read", "write", "(write)", "PROPFIND"} {
+		ask(t, "POST", s.URL("it"), nil, []string{cookie, as(invented)}, 405)
+	}
+	for _, invented := range []string{"read", "write", "PROPFIND"} {
+		ask(t, invented, s.URL("it"), nil, []string{cookie}, 405)
+	}
+	if n := a.times(); n != asked {
+		t.Errorf("the app was asked about methods that there are not: %+v", a.asked[asked:])
+	}
+	ask(t, "PUT", s.URL("it"), strings.NewReader("hello"), []string{cookie}, 403)
+	if files := listing(t, s.Data); !maps.Equal(before, files) {
+		t.Errorf("something was stored: %v", files)
+	}
+}
+
+func TestPieceMayComeAsAPostThatMeansAnotherMethod(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	for i, method := range []string{"PUT", "PATCH"} {
+		piece := fmt.Sprintf("Content-Range: bytes %d-%d/10", 5*i, 5*i+4)
+		ask(t, "POST", s.URL("it"), strings.NewReader("hello"), []string{piece, "X-HTTP-Method-Override: " + method}, 202-i)
+	}
+	head := ask(t, "POST", s.URL("it"), nil, []string{"X-HTTP-Method-Override: HEAD"}, 200)
+	if len(head.Body) != 0 || head.Header.Get("Upload-Offset") != "10" {
+		t.Errorf("%+v", head)
+	}
+}
+
 // Whatever is no clear answer lets nobody in, and sends nobody away for good.
 func TestNobodyComesInWhileTheAppIsUnclear(t *testing.T) {
 	t.Parallel()

@@ -141,6 +141,21 @@ func TestPartsAreConcatenatedByTicketedURLs(t *testing.T) {
 	}
 }
 
+func TestPartOfATypeThatIsNotAllowedIsNotStored(t *testing.T) {
+	t.Parallel()
+	s := guarded(t)
+	images := Bearer(Token("anna", map[string]any{"holdfast": map[string]any{"contentTypes": []string{"image/*"}}}))
+	page, photo := "Upload-Metadata: filetype dGV4dC9odG1s", "Upload-Metadata: filetype aW1hZ2UvcG5n"
+	part := func(want int, fields ...string) Answer {
+		return ask(t, "POST", s.URL(""), strings.NewReader("hello"),
+			append(fields, tusVersion, offsetBytes, "Upload-Length: 5", "Upload-Concat: partial", images), want)
+	}
+	part(403, page)
+	concat := "Upload-Concat: final;" + part(201).Header.Get("Location") + " " + part(201, photo).Header.Get("Location")
+	ask(t, "POST", s.URL(""), nil, []string{tusVersion, concat, page, images}, 403)
+	ask(t, "POST", s.URL(""), nil, []string{tusVersion, concat, photo, images}, 201)
+}
+
 func TestTicketIsPrinted(t *testing.T) {
 	t.Parallel()
 	s := guarded(t)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/holdfast-upload/holdfast/config"
@@ -31,11 +32,8 @@ func inTurn(rules ...admit) admit {
 // nameFiles gives each upload the key that a template says, but for those that exist
 // only to be concatenated, and those that have one.
 func nameFiles(template config.KeyTemplate) (admit, error) {
-	sample := template.Key(config.File{ID: "id", Name: "name.mp4", Owner: "owner", Creation: time.Now()})
-	if template != "" {
-		if err := storage.CheckKey(sample); err != nil {
-			return nil, fmt.Errorf("--key-template: %w", err)
-		}
+	if err := checkTemplate(template); err != nil {
+		return nil, fmt.Errorf("--key-template: %w", err)
 	}
 	return func(_ context.Context, rec *storage.Record) error {
 		if rec.Key == "" && !rec.Partial {
@@ -43,4 +41,27 @@ func nameFiles(template config.KeyTemplate) (admit, error) {
 		}
 		return nil
 	}, nil
+}
+
+// checkTemplate returns an error unless all keys that a template makes are allowed: it is
+// tried with files that have little to say, and as much as can be.
+func checkTemplate(template config.KeyTemplate) error {
+	if template == "" {
+		return nil
+	}
+	const ext = ".abcdefghij"
+	id := strings.Repeat("i", storage.MaxIDLength)
+	long, wide := strings.Repeat("n", 300), strings.Repeat("\U0001F600", 100)
+	for _, f := range []config.File{
+		{ID: "i"},
+		{ID: "i", Name: "name.mp4", Owner: "owner"},
+		{ID: id, Name: long + ext, Owner: long},
+		{ID: id, Name: wide + ext, Owner: wide}, // of which not even one may fit
+	} {
+		f.Creation = time.Now()
+		if err := storage.CheckKey(template.Key(f)); err != nil {
+			return err
+		}
+	}
+	return nil
 }

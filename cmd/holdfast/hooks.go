@@ -38,7 +38,8 @@ func (s *Server) openHooks() (*webhook.App, error) {
 		return nil, err
 	}
 	return webhook.New(webhook.Options{
-		URL: cfg.HookURL, URLs: cfg.HookURLFor, Events: cfg.HookEvents, Secrets: secrets, Forward: cfg.HookForwardHeader,
+		URL: cfg.HookURL, URLs: cfg.HookURLFor, Events: cfg.HookEvents, Secrets: secrets,
+		Forward: cfg.HookForwardHeader, Secret: cfg.AuthHookHeaders,
 		Timeout: cfg.HookTimeout, RetryAfter: cfg.HookRetryAfter, RetryFor: cfg.HookRetryFor, ReceiveEvery: cfg.HookReceiveEvery,
 		TLS: certificates, Storage: place, Log: s.log,
 		Stop: func(ctx context.Context, id string) error { return s.uploads.Discard(ctx, id) },

@@ -59,6 +59,8 @@ func (s *Server) routes() (http.Handler, error) {
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
+		case isProbe(r.URL.Path) && r.Method != http.MethodGet && r.Method != http.MethodHead:
+			hooks.RefuseMethod(w, r, "GET, HEAD")
 		case r.URL.Path == "/healthz":
 			fmt.Fprintln(w, "ok")
 		case r.URL.Path == "/readyz":
@@ -73,6 +75,10 @@ func (s *Server) routes() (http.Handler, error) {
 		}
 	}), nil
 }
+
+// isProbe tells whether path is one that tells of the server, where no upload can be,
+// whatever the base path is.
+func isProbe(path string) bool { return path == "/healthz" || path == "/readyz" }
 
 func (s *Server) doors() (http.Handler, error) {
 	opts := hooks.Options{

@@ -210,6 +210,29 @@ func TestReadyWhileTheStoreIs(t *testing.T) {
 	}
 }
 
+// Where uploads are at the root, nobody takes "ok" for the word that his is stored.
+func TestProbesTakeNoUploads(t *testing.T) {
+	cfg := testConfig(t)
+	cfg.BasePath = "/"
+	r := start(t, cfg, nil)
+	for _, path := range []string{"/healthz", "/readyz"} {
+		for _, method := range []string{"PUT", "POST", "PATCH", "DELETE", "OPTIONS"} {
+			a := do(t, h1(t), method, r.at(path), strings.NewReader("bytes"))
+			if a.StatusCode != http.StatusMethodNotAllowed || a.Header.Get("Allow") != "GET, HEAD" {
+				t.Errorf("%s %s: %s, Allow: %q", method, path, a.Status, a.Header.Get("Allow"))
+			}
+		}
+		for _, method := range []string{"GET", "HEAD"} {
+			if a := do(t, h1(t), method, r.at(path), nil); a.StatusCode != http.StatusOK {
+				t.Errorf("%s %s: %s", method, path, a.Status)
+			}
+		}
+	}
+	if a := do(t, h1(t), "PUT", r.at("/other"), strings.NewReader("bytes")); a.StatusCode != http.StatusCreated {
+		t.Errorf("an upload beside them: %s %s", a.Status, a.body)
+	}
+}
+
 func TestOtherPathsTellWhereUploadsAre(t *testing.T) {
 	cfg := testConfig(t)
 	cfg.BasePath = "/up/v1/"

@@ -59,7 +59,7 @@ func (a *Auth) byTicket(r *http.Request) (hooks.Caller, error) {
 	if err != nil {
 		return hooks.Caller{}, err
 	}
-	return t.grant(a.opts.URLs.ID(r), method(r))
+	return t.grant(a.opts.URLs.ID(r), r.Method)
 }
 
 var errNoDelete = errors.Join(storage.ErrForbidden, errors.New("a ticket allows to ask and to send, nothing else"))
@@ -80,15 +80,6 @@ func (t Ticket) grant(id, method string) (hooks.Caller, error) {
 		return hooks.Caller{}, errOtherUpload
 	}
 	return c, nil
-}
-
-// method is the one that the request will count as: the tus protocol lets a POST say
-// that it means another.
-func method(r *http.Request) string {
-	if override := r.Header.Get("X-HTTP-Method-Override"); r.Method == http.MethodPost && override != "" {
-		return override
-	}
-	return r.Method
 }
 
 // Ticketer gives those who came with a token a ticket for their unfinished uploads. It

@@ -2,8 +2,10 @@ package auth
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"regexp"
+	"strings"
 )
 
 type ticketKey struct{}
@@ -30,17 +32,31 @@ func ticketOf(ctx context.Context) (string, error) {
 	return found[0], nil
 }
 
-// ticketInURL is a ticket in the URLs that a header has.
-var ticketInURL = regexp.MustCompile(`[?&]` + TicketParam + `=[^&\s;,"]*`)
+// ticketInURL is a ticket in the URLs that a header has, which may stand there as they
+// are or escaped, as parameters of others.
+var ticketInURL = regexp.MustCompile(`(?i)(?:[?&]|%3F|%26)` + escapable(TicketParam) + `(?:=|%3D)[^&\s;,"]*`)
 
-// withoutTicket is the request as if it had come without one. A client names the parts
-// of a concatenation by the URLs that it was given, with the tickets in them.
+// escapable matches a text of which any character may be escaped as in URLs.
+func escapable(text string) string {
+	var pattern strings.Builder
+	for _, char := range []byte(text) {
+		fmt.Fprintf(&pattern, "(?:%c|%%%02X)", char, char)
+	}
+	return pattern.String()
+}
+
+// withoutTicket is the request as if it had come without one. Tickets are in many
+// headers: a client names the parts of a concatenation by the URLs that it was given, and
+// a proxy tells which URL it was asked for (X-Original-URI, X-Forwarded-Uri and others).
+// Cookies stay: the app may have signed them, and may have a parameter "ticket" of its own.
 func withoutTicket(r *http.Request) *http.Request {
 	r.Header = r.Header.Clone()
 	r.Header.Del(TicketHeader)
-	for _, name := range []string{"Upload-Concat", "Referer"} {
-		for i, value := range r.Header[name] {
-			r.Header[name][i] = ticketInURL.ReplaceAllString(value, "")
+	for name, values := range r.Header {
+		for i := range values {
+			if name != "Cookie" {
+				values[i] = ticketInURL.ReplaceAllString(values[i], "")
+			}
 		}
 	}
 	query := r.URL.Query()

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -30,6 +31,12 @@ func TestTicketIsHiddenFromWhoeverComesNext(t *testing.T) {
 		r := httptest.NewRequest("POST", "/files/it"+query, nil)
 		r.Header.Set("Upload-Ticket", ticket)
 		r.Header.Set("Referer", "https://up.example/files/it?x=y&ticket="+ticket)
+		for _, name := range []string{"X-Original-URI", "X-Forwarded-Uri", "X-Rewrite-Url", "X-Whatever"} {
+			r.Header.Set(name, "/files/it"+query)
+		}
+		r.Header.Add("X-Original-URI", "/files/it?a=b&%74%69cket="+ticket+"&c=d")
+		r.Header.Set("X-Auth-Redirect", "https://up.example/login?to="+url.QueryEscape("/files/it?a=b&ticket="+ticket))
+		r.Header.Set("Cookie", "signed=/cas?ticket=ST-1-abc")
 		r.Header.Set("Upload-Concat", "final;/files/a?ticket="+ticket+" /files/b?ticket="+ticket)
 		next.ServeHTTP(httptest.NewRecorder(), r)
 		if strings.Contains(seen, ticket) || !strings.Contains(seen, "final;/files/a /files/b]") {
@@ -38,7 +45,10 @@ func TestTicketIsHiddenFromWhoeverComesNext(t *testing.T) {
 		if strings.Contains(query, "a=b") && !strings.Contains(seen, "a=b") {
 			t.Errorf("%s: the rest of the query is gone: %s", query, seen)
 		}
-		if r.Header.Get("Upload-Ticket") == "" {
+		if !strings.Contains(seen, "signed=/cas?ticket=ST-1-abc") {
+			t.Errorf("%s: the app's cookie was changed: %s", query, seen)
+		}
+		if r.Header.Get("Upload-Ticket") == "" || !strings.Contains(r.Header.Get("Referer"), ticket) {
 			t.Error("the request of those before was changed")
 		}
 	}

@@ -82,7 +82,7 @@ func newHook(opts Options) (*hook, error) {
 // verify implements verifier. A request without any credentials is refused, and the
 // app not bothered.
 func (h *hook) verify(ctx context.Context, r *http.Request) (hooks.Caller, error) {
-	q := question{Method: method(r), Path: r.URL.Path, UploadID: h.opts.URLs.ID(r), Header: map[string]string{}, RemoteAddr: h.opts.URLs.Client(r)}
+	q := question{Method: r.Method, Path: r.URL.Path, UploadID: h.opts.URLs.ID(r), Header: map[string]string{}, RemoteAddr: h.opts.URLs.Client(r)}
 	for _, name := range h.headers {
 		switch values := r.Header.Values(name); {
 		case len(values) > 1:
@@ -110,13 +110,14 @@ func (h *hook) verify(ctx context.Context, r *http.Request) (hooks.Caller, error
 }
 
 // key is a hash of all that the app may go by, but for the address, and with one name
-// for all methods that do the same. Credentials are not kept.
+// for all methods that do the same, which no method can have (RFC 9110, section 5.6.2).
+// Credentials are not kept.
 func (q question) key() [sha256.Size]byte {
 	switch q.Method {
 	case http.MethodHead, http.MethodGet:
-		q.Method = "read"
+		q.Method = "(read)"
 	case http.MethodPost, http.MethodPut, http.MethodPatch:
-		q.Method = "write"
+		q.Method = "(write)"
 	}
 	q.RemoteAddr = ""
 	text, _ := json.Marshal(q) // strings never fail

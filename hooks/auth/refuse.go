@@ -5,15 +5,12 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
-	"time"
 
 	"github.com/holdfast-upload/holdfast/hooks"
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
-// refuse answers a request that does not get in. Nothing of its body is read, however
-// little it is: the connection ends instead, and a client that waits for leave to send
-// (Expect: 100-continue) gets this answer at once.
+// refuse answers a request that does not get in. Nothing of its body is read.
 func (a *Auth) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	h := w.Header()
 	p := a.explain(r, err)
@@ -26,10 +23,7 @@ func (a *Auth) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	if p.Retry() {
 		h.Set("Retry-After", p.RetryAfter)
 	}
-	if r.ProtoMajor == 1 && r.ContentLength != 0 { // in HTTP/2 just the one stream ends
-		h.Set("Connection", "close")
-		_ = http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0)) // or net/http reads some of it
-	}
+	hooks.LeaveBody(w, r)
 	text, _ := json.Marshal(map[string]any{"error": map[string]string{"code": p.Code, "message": p.Message}}) // strings never fail
 	h.Set("Content-Type", "application/json")
 	h.Set("Content-Length", strconv.Itoa(len(text)+1))

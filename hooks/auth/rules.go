@@ -56,12 +56,12 @@ func name(c hooks.Caller, rec *storage.Record) error {
 }
 
 // takes tells whether the caller may send a file of this type. One that is only a part
-// of a file has none: that of the whole is looked at.
+// of a file need not have any: that of the whole is looked at.
 func takes(c hooks.Caller, rec storage.Record) bool {
-	if len(c.ContentTypes) == 0 || rec.Partial {
+	typ, _, _ := strings.Cut(rec.ContentType(), ";")
+	if len(c.ContentTypes) == 0 || rec.Partial && typ == "application/octet-stream" {
 		return true
 	}
-	typ, _, _ := strings.Cut(rec.ContentType(), ";")
 	kind, _, _ := strings.Cut(typ, "/")
 	return slices.ContainsFunc(c.ContentTypes, func(allowed string) bool {
 		return strings.EqualFold(allowed, typ) || strings.EqualFold(allowed, kind+"/*")

@@ -131,7 +131,7 @@ type node struct {
 // options are those of an app that hears of these events.
 func options(to http.RoundTripper, events ...tusd.HookType) Options {
 	o := Options{
-		URL: "http://app.example/hooks", Timeout: 10 * time.Second,
+		URL: "http://app.example/hooks", Secret: []string{"x-api-key"}, Timeout: 10 * time.Second,
 		RetryAfter: 5 * time.Second, RetryFor: 24 * time.Hour, ReceiveEvery: time.Second,
 		transport: to,
 	}

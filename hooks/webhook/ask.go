@@ -21,7 +21,7 @@ const askPause = 300 * time.Millisecond
 // reply is the app's answer to a hook: tusd's, and what holdfast adds to it.
 type reply struct {
 	tusd.HookResponse
-	MaxSize     int64 // of this upload in bytes, 0 for none of its own (pre-create)
+	MaxSize     int64 // of this upload in bytes, 0 for none of its own; no more than others allow (pre-create)
 	ExpireAfter int64 // in seconds, 0 for none of its own (pre-create)
 }
 
@@ -103,7 +103,7 @@ func (r reply) change(rec *storage.Record) error {
 			rec.Key = key
 		}
 	}
-	if r.MaxSize > 0 {
+	if r.MaxSize > 0 && (rec.MaxSize == 0 || r.MaxSize < rec.MaxSize) { // a token may have said less
 		rec.MaxSize = r.MaxSize
 	}
 	if r.ExpireAfter > 0 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"net/http"
 	"strings"
@@ -64,15 +65,27 @@ func TestPreCreateMayChangeTheUpload(t *testing.T) {
 	}
 }
 
+func TestPreCreateLowersALimitAndRaisesNone(t *testing.T) {
+	for _, c := range []struct{ token, app, want int64 }{{0, 100, 100}, {50, 100, 50}, {100, 50, 50}, {50, 0, 50}} {
+		n, _ := asked(t, fmt.Sprintf(`{"MaxSize":%d}`, c.app), tusd.HookPreCreate)
+		up, err := n.uploads.Create(t.Context(), storage.Record{ID: "a", Size: storage.Unknown, MaxSize: c.token})
+		if err != nil || up.MaxSize != c.want {
+			t.Errorf("a token says %d, the app %d: %d, %v", c.token, c.app, up.MaxSize, err)
+		}
+	}
+}
+
 // An answer can do no more than it may: it names no file outside the prefix, no id that
 // is none, no other id than the client knows, and makes no upload too large welcome.
 func TestPreCreateCanNotDoWhatItMayNot(t *testing.T) {
+	tooLong := strings.Repeat("k", 256) // for the name of a file
 	for body, want := range map[string]error{
 		`{"ChangeFileInfo":{"Storage":{"Key":"../../etc/passwd"}}}`:    storage.ErrBadRequest,
 		`{"ChangeFileInfo":{"Storage":{"Path":"/etc/passwd"}}}`:        storage.ErrBadRequest,
 		`{"ChangeFileInfo":{"Storage":{"Key":".holdfast/live/x"}}}`:    storage.ErrBadRequest,
 		`{"ChangeFileInfo":{"Storage":{"Key":"a/../b"}}}`:              storage.ErrBadRequest,
 		`{"ChangeFileInfo":{"Storage":{"Key":"a\r\nX-Amz-Acl: all"}}}`: storage.ErrBadRequest,
+		`{"ChangeFileInfo":{"Storage":{"Key":"` + tooLong + `"}}}`:     storage.ErrBadRequest,
 		`{"ChangeFileInfo":{"ID":"../x"}}`:                             storage.ErrForbidden,
 		`{"ChangeFileInfo":{"ID":"other"}}`:                            storage.ErrForbidden,
 		`{"MaxSize":4}`:                                                storage.ErrTooLarge,
@@ -203,7 +216,8 @@ func requestWith(ctx context.Context) context.Context {
 		panic(err)
 	}
 	r.RequestURI, r.RemoteAddr = r.URL.RequestURI(), "192.0.2.1:5000"
-	r.Header = http.Header{"Authorization": {"Bearer s3cret"}, "Cookie": {"sid=s3cret"}, "Proxy-Authorization": {"s3cret"}, "X-Tenant": {"7"}}
+	r.Header = http.Header{"Authorization": {"Bearer s3cret"}, "Cookie": {"sid=s3cret"}, "Proxy-Authorization": {"s3cret"},
+		"X-Api-Key": {"s3cret"}, "X-Tenant": {"7"}}
 	return hooks.WithRequest(ctx, r)
 }
 
@@ -224,7 +238,7 @@ func TestSecretsOfClientsStayHereUnlessTheyAreNamed(t *testing.T) {
 		t.Errorf("the request is told as %+v", r)
 	}
 
-	opts.Forward = []string{"authorization", "ticket", "X-Tenant"}
+	opts.Forward = []string{"authorization", "ticket", "X-Tenant", "X-Api-Key"}
 	n = startNode(t, opts, newMemory(), &storage.LocalLocker{})
 	if _, err := n.uploads.Create(requestWith(t.Context()), storage.Record{ID: "b", Size: 0}); err != nil {
 		t.Fatal(err)
@@ -232,7 +246,7 @@ func TestSecretsOfClientsStayHereUnlessTheyAreNamed(t *testing.T) {
 	h = last(app, "b.pre-create")
 	r = h.hook.Event.HTTPRequest
 	if h.http.Header.Get("Authorization") != "Bearer s3cret" || h.http.Header.Get("X-Tenant") != "7" ||
-		r.Header.Get("Authorization") != "Bearer s3cret" || r.Header.Get("Cookie") != "" || !strings.Contains(r.URI, "ticket=s3cret") {
+		r.Header.Get("Authorization") != "Bearer s3cret" || r.Header.Get("X-Api-Key") != "s3cret" || r.Header.Get("Cookie") != "" || !strings.Contains(r.URI, "ticket=s3cret") {
 		t.Errorf("what was named is told as %+v %v", r, h.http.Header)
 	}
 	if log := n.log.String(); strings.Contains(log, "s3cret") {

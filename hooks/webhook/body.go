@@ -19,7 +19,7 @@ import (
 // ticket is the query parameter that may let its bearer do something.
 const ticket = "ticket"
 
-// secretHeaders are those that let their bearer do something.
+// secretHeaders are those that let their bearer do something, wherever they come in.
 var secretHeaders = []string{"Authorization", "Cookie", "Proxy-Authorization"}
 
 // body is that of a hook: tusd's, and, where uploads have owners, whose it is.
@@ -54,7 +54,7 @@ func (a *App) hook(typ tusd.HookType, up storage.Upload, r handler.HTTPRequest) 
 func (a *App) request(ctx context.Context) handler.HTTPRequest {
 	r := hooks.RequestOf(ctx)
 	out := handler.HTTPRequest{Method: r.Method, URI: r.URI, RemoteAddr: r.RemoteAddr, Header: r.Header.Clone()}
-	for _, name := range secretHeaders {
+	for _, name := range slices.Concat(secretHeaders, a.opts.Secret) {
 		if !a.forwards(name) {
 			out.Header.Del(name)
 		}

@@ -45,9 +45,11 @@ type Options struct {
 	// Secrets sign each request, all of them: "whsec_" and base64, or base64 alone.
 	Secrets []string
 	// Forward names the headers of clients that are headers of the hook's request too.
-	// Authorization, Cookie, Proxy-Authorization, and a query parameter "ticket", which
-	// it can name as well, are told of only if they are among them.
+	// Authorization, Cookie, Proxy-Authorization, those in Secret, and a query parameter
+	// "ticket", which it can name as well, are told of only if they are among them.
 	Forward []string
+	// Secret names further headers that let their bearer do something.
+	Secret []string
 	// Timeout is how long the app may take to answer.
 	Timeout time.Duration
 	// RetryAfter is when post-finish is tried for the second time, about; see schedule.

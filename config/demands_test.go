@@ -1,0 +1,118 @@
+package config_test
+
+import (
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/goccy/go-yaml"
+
+	"github.com/holdfast-upload/holdfast/config"
+)
+
+// A variable that was forgotten, as in --ticket-secret "$SECRET", opens nothing.
+func TestSecretThatIsGivenAndEmptyIsRefused(t *testing.T) {
+	for _, name := range []string{
+		"auth-jwt-secret", "auth-jwt-secret-file", "auth-jwks-url", "auth-jwt-issuer", "auth-jwt-audience", "auth-hook-url",
+		"ticket-secret", "ticket-secret-file", "hook-secret", "hook-secret-file", "s3-bucket", "tls-cert", "tls-key",
+	} {
+		_, err := new(world).parse("--" + name + "=")
+		refused(t, err, "--"+name+": is given, and empty")
+		_, err = new(world).parse("--listen=:1", "--"+name, "", "serve")
+		refused(t, err, "--"+name+": is given, and empty")
+		_, err = (&world{env: map[string]string{variable(name): ""}}).parse()
+		refused(t, err, "--"+name+": "+variable(name)+": is given, and empty")
+		file := writeYAML(t, name+": ''")
+		_, err = new(world).parse("--config", file)
+		refused(t, err, "--"+name+": "+name+" in "+file+": is given, and empty")
+	}
+	_, err := new(world).parse("--config", writeYAML(t, "ticket-secret: []"))
+	refused(t, err, "--ticket-secret", "is given, and empty")
+	w := &world{env: map[string]string{"HOLDFAST_TICKET_SECRET": ""}}
+	_, err = w.parse("--config", writeYAML(t, "ticket-secret: "+aSecret))
+	refused(t, err, "--ticket-secret", "is given, and empty") // the environment has the last word
+	if _, err := w.parse("--ticket-secret=" + aSecret); err != nil {
+		t.Errorf("a flag over an empty variable: %v", err)
+	}
+}
+
+func variable(name string) string {
+	return "HOLDFAST_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
+}
+
+func TestSettingThatMeansNothingAloneIsRefused(t *testing.T) {
+	for _, c := range []struct{ name, value, base, without string }{
+		{"auth-jwt-issuer", "a", "--auth-jwt-secret=" + aSecret, "--auth-jwt-secret"},
+		{"auth-jwt-audience", "a", "--auth-jwks-url=https://a.example", "--auth-jwks-url"},
+		{"auth-jwt-audience", "a", "--auth-jwt-secret-file=f", "--auth-jwt-secret-file"},
+		{"auth-hook-header", "X-Key", "--auth-hook-url=https://a.example", "--auth-hook-url"},
+		{"ticket-lifetime", "1h", "--ticket-secret=" + aSecret, "--ticket-secret"},
+		{"ticket-lifetime", "1h", "--ticket-secret-file=f", "--ticket-secret-file"},
+		{"hook-events", "pre-create", "--hook-url=https://a.example", "--hook-url"},
+		{"hook-events", "pre-create", "--hook-url-for=pre-create=https://a.example", "--hook-url-for"},
+		{"s3-endpoint", "http://s3", "--s3-bucket=b", "--s3-bucket"},
+		{"s3-region", "eu", "--s3-bucket=b", "--s3-bucket"},
+		{"s3-path-style", "true", "--s3-bucket=b", "--s3-bucket"},
+		{"s3-prefix", "p/", "--s3-bucket=b", "--s3-bucket"},
+		{"s3-create-bucket", "true", "--s3-bucket=b", "--s3-bucket"},
+		{"s3-checksums", "false", "--s3-bucket=b", "--s3-bucket"},
+		{"s3-storage-class", "C", "--s3-bucket=b", "--s3-bucket"},
+		{"s3-encryption", "AES256", "--s3-bucket=b", "--s3-bucket"},
+		{"s3-encryption-key", "k", "--s3-bucket=b", "--s3-bucket"},
+		{"s3-link-for", "1m", "--s3-bucket=b", "--s3-bucket"},
+		{"s3-public-endpoint", "http://s3", "--s3-bucket=b", "--s3-bucket"},
+		{"redis", "redis://r", "--s3-bucket=b", "--s3-bucket"},
+	} {
+		flag := "--" + c.name + "=" + c.value
+		_, err := new(world).parse(flag)
+		refused(t, err, "--"+c.name+": is set without", c.without)
+		w := &world{env: map[string]string{variable(c.name): c.value}}
+		_, err = w.parse()
+		refused(t, err, "--"+c.name+": "+variable(c.name)+": is set without", c.without)
+		if _, err := w.parse(c.base); err != nil {
+			t.Errorf("%s %s: %v", c.base, flag, err)
+		}
+	}
+	_, err := new(world).parse("--auth-jwt-issuer=a", "--auth-hook-url=https://a.example")
+	refused(t, err, "--auth-jwt-issuer")
+	_, err = new(world).parse("--s3-endpoint=http://s3", "--s3-bucket=")
+	refused(t, err, "--s3-endpoint", "--s3-bucket")
+}
+
+func TestDefaultThatIsWrittenDownNeedsNothing(t *testing.T) {
+	args := []string{"--hook-events=post-finish", "--hook-events=", "--s3-checksums", "--s3-path-style=false", "--s3-link-for=0s",
+		"--s3-endpoint=", "--ticket-lifetime=0", "--redis=", "--auth-hook-header="}
+	for _, arg := range args {
+		if _, err := new(world).parse(arg); err != nil {
+			t.Errorf("%s: %v", arg, err)
+		}
+	}
+}
+
+func TestWhatASettingNeedsIsASetting(t *testing.T) {
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[config.Config]()) {
+		for _, needed := range strings.Split(field.Tag.Get("needs"), ",") {
+			if _, ok := settings[needed]; needed != "" && !ok {
+				t.Errorf("%s needs %q, which is none", field.Name, needed)
+			}
+		}
+	}
+}
+
+func TestSettingsOfTheComposeFileAreTaken(t *testing.T) {
+	text, err := os.ReadFile("../docker-compose.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file struct {
+		Services map[string]struct{ Environment map[string]string }
+	}
+	if err := yaml.Unmarshal(text, &file); err != nil {
+		t.Fatal(err)
+	}
+	w := &world{env: file.Services["node"].Environment}
+	if got, err := w.parse(); err != nil || got.Config.S3Bucket == "" {
+		t.Errorf("%v: %v", w.env, err)
+	}
+}

@@ -1,0 +1,34 @@
+package auth_test
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/holdfast-upload/holdfast/hooks"
+	"github.com/holdfast-upload/holdfast/hooks/auth"
+	"github.com/holdfast-upload/holdfast/storage"
+)
+
+// Parts are served too, under the type that they name.
+func TestTypeThatIsNotAllowedIsRefusedInPartsToo(t *testing.T) {
+	ctx := hooks.WithCaller(t.Context(), hooks.Caller{Subject: "anna", Limits: hooks.Limits{ContentTypes: []string{"image/*"}}})
+	for _, c := range []struct {
+		partial bool
+		meta    map[string]string
+		ok      bool
+	}{
+		{false, map[string]string{"filetype": "image/png"}, true},
+		{false, map[string]string{"filetype": "text/html"}, false},
+		{false, nil, false},
+		{true, map[string]string{"filetype": "image/png"}, true},
+		{true, map[string]string{"filetype": "text/html"}, false},
+		{true, map[string]string{"type": "text/html"}, false},
+		{true, map[string]string{"filetype": "no type"}, true}, // it is served without one
+		{true, nil, true},
+	} {
+		err := auth.Admit(ctx, &storage.Record{ID: "a", Size: 5, Partial: c.partial, Metadata: c.meta})
+		if (err == nil) != c.ok || err != nil && !errors.Is(err, storage.ErrForbidden) {
+			t.Errorf("partial %v, %v: %v", c.partial, c.meta, err)
+		}
+	}
+}

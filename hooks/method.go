@@ -1,0 +1,68 @@
+package hooks
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// methods are those that mean something to the Router or to a door.
+var methods = []string{
+	http.MethodOptions, http.MethodHead, http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
+}
+
+var allowed = strings.Join(methods, ", ")
+
+// known tells whether the method of r is one that means something.
+func known(r *http.Request) bool { return slices.Contains(methods, r.Method) }
+
+// meant gives each request the method that it means, before anybody goes by it: a POST
+// may name another one in X-HTTP-Method-Override, which then is the method and POST is
+// not (tus 1.0, section "X-HTTP-Method-Override").
+func meant(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if method := r.Header.Get("X-HTTP-Method-Override"); r.Method == http.MethodPost && method != "" {
+			r = r.WithContext(r.Context())
+			r.Method = method
+			if method == http.MethodHead {
+				w = &headOnly{ResponseWriter: w}
+			}
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// headOnly is the answer to a POST that means HEAD: it has no body, and does not
+// announce one, for which the client of a POST would wait.
+type headOnly struct {
+	http.ResponseWriter
+	answered bool
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (w *headOnly) WriteHeader(status int) {
+	if status >= 200 {
+		w.answered = true
+		w.Header().Del("Content-Length")
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements http.ResponseWriter.
+func (w *headOnly) Write(p []byte) (int, error) {
+	if !w.answered {
+		w.WriteHeader(http.StatusOK)
+	}
+	return len(p), nil
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (w *headOnly) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// RefuseMethod answers a request whose method means nothing where it was sent; allow are
+// those that do.
+func RefuseMethod(w http.ResponseWriter, r *http.Request, allow string) {
+	w.Header().Set("Allow", allow)
+	LeaveBody(w, r)
+	http.Error(w, "this method means nothing here", http.StatusMethodNotAllowed)
+}
