@@ -95,8 +95,7 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		r.Method = override
 	}
 	x := &exchange{ResponseWriter: w, r: r, door: d}
-	// tusd watches over the time that a client may be silent.
-	x.body = hooks.NewBody(w, r, 0, d.opts.Stopper)
+	x.body = hooks.NewBody(w, r, d.opts.IdleTimeout, d.opts.Stopper)
 	defer x.body.Close()
 	var err error
 	if x.checksum, err = readChecksum(r); err == nil {

@@ -39,6 +39,17 @@ func (x *exchange) reads() bool {
 	return x.r.Method == http.MethodHead || x.r.Method == http.MethodGet
 }
 
+// cut is why somebody ended the body before its client did, nil if nobody has.
+func (x *exchange) cut() error {
+	err := x.body.Err()
+	for _, why := range []error{hooks.ErrIdle, hooks.ErrStopping, hooks.ErrReplaced, hooks.ErrTooMany} {
+		if errors.Is(err, why) {
+			return err
+		}
+	}
+	return nil
+}
+
 // WriteHeader completes the answer that tusd has decided on.
 func (x *exchange) WriteHeader(status int) {
 	if x.answered || status < 200 {
@@ -61,9 +72,7 @@ func (x *exchange) WriteHeader(status int) {
 	if at := x.door.uploads.Expires(x.upload); x.upload.ID != "" && !at.IsZero() && status < 300 {
 		h.Set("Upload-Expires", at.UTC().Format(http.TimeFormat))
 	}
-	if status >= 400 {
-		x.body.Drain(x.r)
-	}
+	x.body.Drain(x.r)
 	// Whatever was waited for, the client gets time to take the answer.
 	_ = http.NewResponseController(x.ResponseWriter).SetWriteDeadline(time.Now().Add(max(x.door.opts.IdleTimeout, time.Second)))
 	x.ResponseWriter.WriteHeader(status)

@@ -102,9 +102,7 @@ func (u *upload) WriteChunk(ctx context.Context, offset int64, src io.Reader) (i
 	}
 	up, err := u.uploads.Write(ctx, u.up.ID, offset, src)
 	u.see(x, up)
-	if cut := x.body.Err(); errors.Is(cut, hooks.ErrStopping) || errors.Is(cut, hooks.ErrReplaced) || errors.Is(cut, hooks.ErrTooMany) {
-		err = errors.Join(err, cut)
-	}
+	err = errors.Join(err, x.cut())
 	return max(u.up.Offset()-offset, 0), x.explain(err)
 }
 
