@@ -115,6 +115,7 @@ func TestTusCreationRefusesWhatMakesNoSense(t *testing.T) {
 		"concatenation of nothing":       {[]string{"Upload-Concat: final;"}, 400},
 		"concatenation of what is not":   {[]string{"Upload-Concat: final;/files/none"}, 404},
 		"concatenation of elsewhere":     {[]string{"Upload-Concat: final;http://example.com/other/none"}, 404},
+		"concatenation of 1,001 parts":   {[]string{"Upload-Concat: final;" + strings.Repeat("/files/none ", 1001)}, 400},
 		"concatenation of neither kind":  {[]string{"Upload-Length: 10", "Upload-Concat: half"}, 400},
 	}
 	for name, tt := range tests {

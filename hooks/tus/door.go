@@ -94,7 +94,7 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if override := r.Header.Get("X-HTTP-Method-Override"); r.Method == http.MethodPost && override != "" {
 		r.Method = override
 	}
-	x := &exchange{ResponseWriter: w, r: r, door: d}
+	x := &exchange{ResponseWriter: w, r: r, door: d, found: map[string]handler.Upload{}}
 	x.body = hooks.NewBody(w, r, d.opts.IdleTimeout, d.opts.Stopper)
 	defer x.body.Close()
 	var err error
@@ -123,6 +123,9 @@ func (d *Door) check(r *http.Request) error {
 	}
 	switch r.Method {
 	case http.MethodPost:
+		if err := checkConcat(r.Header.Get("Upload-Concat")); err != nil {
+			return err
+		}
 		return checkMetadata(r.Header.Values("Upload-Metadata"))
 	case http.MethodPatch:
 		if r.Header.Get("Tus-Resumable") == version && r.Header.Get("Content-Type") != contentType {

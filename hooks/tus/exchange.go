@@ -22,7 +22,8 @@ type exchange struct {
 	body     *hooks.Body
 	checksum *checksum // nil if the client gave none
 
-	upload   storage.Upload // as last seen in this request
+	upload   storage.Upload            // as last seen in this request
+	found    map[string]handler.Upload // a concatenation may name a part more than once
 	answered bool
 	// retryAfter is for an answer that asks to come back.
 	retryAfter string

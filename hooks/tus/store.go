@@ -35,7 +35,15 @@ func (s *store) NewUpload(ctx context.Context, info handler.FileInfo) (handler.U
 
 // GetUpload implements handler.DataStore.
 func (s *store) GetUpload(ctx context.Context, id string) (handler.Upload, error) {
-	return s.seen(ctx)(s.uploads.Get(ctx, id))
+	x := exchangeOf(ctx)
+	if known, ok := x.found[id]; ok {
+		return known, nil
+	}
+	up, err := s.seen(ctx)(s.uploads.Get(ctx, id))
+	if err == nil {
+		x.found[id] = up
+	}
+	return up, err
 }
 
 // seen makes what the core returned what tusd wants, and remembers it for the answer.
