@@ -124,7 +124,12 @@ func TestTusCreationRefusesWhatMakesNoSense(t *testing.T) {
 		})
 	}
 	t.Run("another version", func(t *testing.T) {
-		ask(t, http.MethodPost, s.URL(""), nil, []string{"Upload-Length: 10", "Tus-Resumable: 0.2.2"}, http.StatusPreconditionFailed)
+		for _, method := range []string{http.MethodPost, http.MethodPatch, http.MethodDelete} {
+			a := ask(t, method, s.URL("it"), nil, []string{"Upload-Length: 10", "Tus-Resumable: 0.2.2", offsetBytes}, http.StatusPreconditionFailed)
+			if got := a.Header.Get("Tus-Version"); got != "1.0.0" {
+				t.Errorf("%s: Tus-Version %q", method, got)
+			}
+		}
 	})
 	t.Run("metadata of a mebibyte", func(t *testing.T) {
 		long := base64.StdEncoding.EncodeToString(make([]byte, mib))

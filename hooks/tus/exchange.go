@@ -66,6 +66,8 @@ func (x *exchange) WriteHeader(status int) {
 	switch status {
 	case http.StatusLocked, http.StatusServiceUnavailable, http.StatusInsufficientStorage, http.StatusTooManyRequests:
 		h.Set("Retry-After", cmp.Or(x.retryAfter, hooks.RetryAfter))
+	case http.StatusPreconditionFailed: // tus 1.0, section Tus-Version
+		h.Set("Tus-Version", version)
 	}
 	if status == http.StatusCreated && x.upload.ID != "" {
 		h.Set("Location", x.door.opts.Ticketed(x.r, x.upload))
