@@ -32,6 +32,7 @@ type done struct {
 	Name  string     `json:"name"`
 	Size  int64      `json:"size"`
 	Files []fileInfo `json:"files"`
+	URL   string     `json:"uploadUrl,omitempty"` // see progress
 }
 
 type fileInfo struct {
@@ -59,7 +60,7 @@ func (d *Door) answer(w http.ResponseWriter, r *http.Request, up storage.Upload)
 	if up.Finished {
 		file.Size = up.Size
 		w.Header().Set("Location", d.opts.URLs.Upload(r, up.ID))
-		writeJSON(w, http.StatusCreated, done{up.ID, file.Name, up.Size, []fileInfo{file}})
+		writeJSON(w, http.StatusCreated, done{up.ID, file.Name, up.Size, []fileInfo{file}, d.ticketed(r, up)})
 		return
 	}
 	setRange(w.Header(), up)
