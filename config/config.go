@@ -153,7 +153,7 @@ type Config struct {
 	// LimitLiveUploads is how many unfinished uploads a caller may have.
 	LimitLiveUploads int `name:"limit-live-uploads" group:"Limits:" default:"0" placeholder:"NUMBER" help:"How many unfinished uploads one subject or address may have at a time. 0 is no limit."`
 	// LimitBytesPerDay is how much a caller may send in a day.
-	LimitBytesPerDay Size `name:"limit-bytes-per-day" group:"Limits:" default:"0" placeholder:"SIZE" help:"How much one subject or address may send in a day. 0 is no limit."`
+	LimitBytesPerDay Size `name:"limit-bytes-per-day" group:"Limits:" default:"0" placeholder:"SIZE" help:"How much one subject or address may send, or have joined out of parts, in a day. 0 is no limit."`
 
 	// LogFormat is "text" or "json".
 	LogFormat string `name:"log-format" group:"Logging and life cycle:" default:"text" placeholder:"text|json" help:"How log lines, which go to standard error, are written."`

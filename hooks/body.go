@@ -51,8 +51,7 @@ type Body struct {
 	ended error
 }
 
-// NewBody returns a reader of r's body. With an idle of 0, somebody else watches
-// the time. Close it when done.
+// NewBody returns a reader of r's body. Close it when done.
 func NewBody(w http.ResponseWriter, r *http.Request, idle time.Duration, stopper *Stopper) *Body {
 	b := &Body{src: r.Body, length: r.ContentLength, ctl: http.NewResponseController(w), idle: idle}
 	b.off = context.AfterFunc(stopper.ctx, func() { b.Cut(ErrStopping) })
@@ -78,7 +77,7 @@ func (b *Body) Read(p []byte) (int, error) {
 	default:
 		b.ended = err
 	}
-	if err == io.EOF && b.idle > 0 {
+	if err == io.EOF {
 		// Storing the last bytes may take longer than a client may be silent.
 		_ = b.ctl.SetReadDeadline(time.Time{})
 	}
@@ -112,7 +111,7 @@ func (b *Body) arm() error {
 		return b.ended
 	}
 	now := time.Now()
-	if b.idle > 0 && now.Sub(b.armed) > b.idle/10 {
+	if now.Sub(b.armed) > b.idle/10 {
 		b.armed = now
 		_ = b.ctl.SetReadDeadline(now.Add(b.idle + b.idle/10))
 	}
@@ -125,8 +124,23 @@ func (b *Body) Cut(err error) {
 	defer b.mu.Unlock()
 	if b.ended == nil {
 		b.ended = err
-		_ = b.ctl.SetReadDeadline(time.Unix(1, 0)) // wakes a read that waits
+		b.wake()
 	}
+}
+
+// wake ends a read that waits, and every later one.
+func (b *Body) wake() { _ = b.ctl.SetReadDeadline(time.Unix(1, 0)) }
+
+// Hurry gives each request whose body nobody reads idle time to send it: net/http
+// reads some of it before it answers, for which it would wait without end. Whoever
+// reads it by a Body gives it more time as it comes.
+func Hurry(idle time.Duration, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength != 0 {
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(idle))
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // DrainLimit is how many bytes of an unread body are read and dropped before an
@@ -140,10 +154,16 @@ const DrainLimit = 64 << 20
 //
 // It tells whether the body has ended properly.
 func (b *Body) Drain(r *http.Request) bool {
+	if r.ContentLength == 0 {
+		return true
+	}
 	if !b.begun && r.Header.Get("Expect") != "" || r.ContentLength > DrainLimit {
 		return false
 	}
 	n, err := io.Copy(io.Discard, io.LimitReader(b, DrainLimit+1))
+	if errors.Is(err, ErrIdle) || errors.Is(err, ErrStopping) || errors.Is(err, ErrReplaced) {
+		b.wake() // tusd sets a deadline even so, and net/http would wait until then
+	}
 	return err == nil && n <= DrainLimit
 }
 

@@ -99,7 +99,7 @@ func TestDrainReadsWithinItsBoundAndNotBeforePermission(t *testing.T) {
 		if c.expect != "" {
 			r.Header.Set("Expect", c.expect)
 		}
-		body := NewBody(httptest.NewRecorder(), r, 0, NewStopper())
+		body := NewBody(httptest.NewRecorder(), r, time.Second, NewStopper())
 		if got := body.Drain(r); got != c.want || src.read != c.read {
 			t.Errorf("%s: %v after %d bytes, want %v after %d", c.name, got, src.read, c.want, c.read)
 		}

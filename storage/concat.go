@@ -24,20 +24,9 @@ func (u *Uploads) Concat(ctx context.Context, id string) (Upload, error) {
 // the store can, or else by copying. Where each byte goes is fixed by the sizes of
 // the parts, so that a copy which broke off is simply made again.
 func (u *Uploads) concatenate(ctx context.Context, up Upload) (Upload, error) {
-	parts, rest := make([]Upload, len(up.Parts)), up.Size
-	for i, id := range up.Parts {
-		var err error
-		parts[i], err = u.part(ctx, id)
-		if err == nil && parts[i].Owner != up.Owner { // whoever asks, and if it is a sweep
-			err = ErrNotFound
-		}
-		if err != nil {
-			return up, fmt.Errorf("concatenate %s: part %s: %w", up.ID, id, err)
-		}
-		rest -= parts[i].Size
-	}
-	if rest != 0 {
-		return up, fmt.Errorf("concatenate %s: %w: its parts do not have its %d bytes", up.ID, ErrSizeConflict, up.Size)
+	parts, err := u.parts(ctx, up)
+	if err != nil {
+		return up, err
 	}
 	if err := u.accepted(ctx, up); err != nil {
 		return up, err
@@ -52,6 +41,32 @@ func (u *Uploads) concatenate(ctx context.Context, up Upload) (Upload, error) {
 		}
 	}
 	return u.copyParts(ctx, up, parts)
+}
+
+// parts returns what the upload is to consist of. Each part is looked up once, however
+// often it is named.
+func (u *Uploads) parts(ctx context.Context, up Upload) ([]Upload, error) {
+	parts, known, rest := make([]Upload, len(up.Parts)), map[string]Upload{}, up.Size
+	for i, id := range up.Parts {
+		part, ok := known[id]
+		if !ok {
+			var err error
+			part, err = u.part(ctx, id)
+			if err == nil && part.Owner != up.Owner { // whoever asks, and if it is a sweep
+				err = ErrNotFound
+			}
+			if err != nil {
+				return nil, fmt.Errorf("concatenate %s: part %s: %w", up.ID, id, err)
+			}
+			known[id] = part
+		}
+		parts[i] = part
+		rest -= part.Size
+	}
+	if rest != 0 {
+		return nil, fmt.Errorf("concatenate %s: %w: its parts do not have its %d bytes", up.ID, ErrSizeConflict, up.Size)
+	}
+	return parts, nil
 }
 
 func (u *Uploads) copyParts(ctx context.Context, up Upload, parts []Upload) (Upload, error) {

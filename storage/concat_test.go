@@ -108,6 +108,36 @@ func TestConcatOfAPartThatIsGoneFails(t *testing.T) {
 	}
 }
 
+func TestConcatLooksUpEachPartOnce(t *testing.T) {
+	data := storagetest.Content(1, 10)
+	w := newWorld(t, storage.Options{})
+	w.uploads = w.node(storagetest.Joiner{Memory: w.memory})
+	w.create(storage.Record{ID: "part", Size: 10, Partial: true})
+	w.resume("part", data)
+	w.create(storage.Record{ID: "it", Size: 10 * storage.MaxParts, Parts: slices.Repeat([]string{"part"}, storage.MaxParts)})
+	loads := 0
+	w.memory.Inject(func(op storagetest.Op) storagetest.Outcome {
+		if op == storagetest.Load {
+			loads++
+		}
+		return storagetest.Works
+	})
+	w.concat("it")
+	if loads > 10 {
+		t.Errorf("one part was looked up %d times", loads)
+	}
+	w.wantFile("it", bytes.Repeat(data, storage.MaxParts))
+}
+
+func TestConcatTakesNoMoreThanMaxParts(t *testing.T) {
+	w := newWorld(t, storage.Options{})
+	w.create(storage.Record{ID: "most", Size: 10, Parts: slices.Repeat([]string{"part"}, storage.MaxParts)})
+	_, err := w.uploads.Create(w.ctx, storage.Record{ID: "more", Size: 10, Parts: slices.Repeat([]string{"part"}, storage.MaxParts+1)})
+	if !errors.Is(err, storage.ErrBadRequest) {
+		t.Errorf("one part more: %v, want ErrBadRequest", err)
+	}
+}
+
 func TestConcatOfPartsThatDoNotAddUpFails(t *testing.T) {
 	data := storagetest.Content(1, 10)
 	for _, size := range []int64{0, 1, 9, 15, 19, 21, 100, storage.Unknown} {

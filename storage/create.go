@@ -12,10 +12,9 @@ import (
 // Create writes down a new upload and returns it. An empty rec.ID is chosen by
 // Create. An upload of size 0 is finished at once.
 //
-// Errors: ErrBadID, ErrBadRequest (a negative size, a part of itself), ErrTooLarge,
-// ErrExists, ErrGone (an upload of that id was deleted not long ago), ErrKeyTaken,
-// transient ones,
-// and whatever Options.Admit returns.
+// Errors: ErrBadID, ErrBadRequest (a negative size, a part of itself, more than
+// MaxParts), ErrTooLarge, ErrExists, ErrGone (an upload of that id was deleted not long
+// ago), ErrKeyTaken, transient ones, and whatever Options.Admit returns.
 func (u *Uploads) Create(ctx context.Context, rec Record) (_ Upload, err error) {
 	ctx, end := spans.Start(ctx, "create", rec.ID)
 	defer func() { end(err) }()
@@ -23,6 +22,19 @@ func (u *Uploads) Create(ctx context.Context, rec Record) (_ Upload, err error) 
 		return Upload{}, err
 	}
 	ctx = spans.Of(ctx, rec.ID)
+	up, err := u.writeDown(ctx, rec)
+	if err != nil {
+		u.withdraw(ctx, rec)
+		return Upload{}, err
+	}
+	u.notify(ctx, u.event(Created, up))
+	if len(rec.Parts) > 0 || !up.Complete() {
+		return up, nil
+	}
+	return u.settle(ctx, up)
+}
+
+func (u *Uploads) writeDown(ctx context.Context, rec Record) (Upload, error) {
 	begun, beginErr := u.index.Begin(ctx, rec.ID)
 	rec.Created = u.opts.Now().UTC()
 	if err := u.store.Create(ctx, rec); err != nil {
@@ -34,11 +46,13 @@ func (u *Uploads) Create(ctx context.Context, rec Record) (_ Upload, err error) 
 			up = known
 		}
 	}
-	u.notify(ctx, u.event(Created, up))
-	if len(rec.Parts) > 0 || !up.Complete() {
-		return up, nil
+	return up, nil
+}
+
+func (u *Uploads) withdraw(ctx context.Context, rec Record) {
+	if u.opts.Withdrawn != nil {
+		u.opts.Withdrawn(context.WithoutCancel(ctx), rec)
 	}
-	return u.settle(ctx, up)
 }
 
 // admitted is the record of an upload that may be created.
@@ -58,7 +72,11 @@ func (u *Uploads) admitted(ctx context.Context, rec Record) (Record, error) {
 		return rec, err
 	}
 	rec.Chosen = rec.Chosen || rec.ID != made
-	return rec, u.checkRecord(rec)
+	if err := u.checkRecord(rec); err != nil {
+		u.withdraw(ctx, rec)
+		return rec, err
+	}
+	return rec, nil
 }
 
 func (u *Uploads) checkRecord(rec Record) error {
@@ -67,6 +85,9 @@ func (u *Uploads) checkRecord(rec Record) error {
 	}
 	if rec.Size < 0 && rec.Size != Unknown {
 		return fmt.Errorf("%w: a size of %d bytes", ErrBadRequest, rec.Size)
+	}
+	if len(rec.Parts) > MaxParts {
+		return fmt.Errorf("%w: %d parts, at most %d are allowed", ErrBadRequest, len(rec.Parts), MaxParts)
 	}
 	if slices.Contains(rec.Parts, rec.ID) {
 		return fmt.Errorf("%w: %s as a part of itself", ErrBadRequest, rec.ID)

@@ -2,9 +2,11 @@ package storage_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"testing"
 	"time"
 
@@ -145,6 +147,38 @@ type unread struct{ t *testing.T }
 func (u unread) Read([]byte) (int, error) {
 	u.t.Error("the body was read")
 	return 0, io.EOF
+}
+
+func TestWhatIsAdmittedAndNotWrittenDownIsWithdrawn(t *testing.T) {
+	for name, c := range map[string]struct {
+		rec  storage.Record
+		want []string
+	}{
+		"it exists":                    {storage.Record{ID: "old", Size: 1}, []string{"old"}},
+		"its new id is none":           {storage.Record{Size: 1, Metadata: map[string]string{"id": "../x"}}, []string{"../x"}},
+		"it is refused before it came": {storage.Record{ID: "it", Size: -2}, nil},
+		"it is not admitted":           {storage.Record{ID: "refused", Size: 1}, nil},
+		"it is written down":           {storage.Record{ID: "new", Size: 1}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var withdrawn []string
+			w := newWorld(t, storage.Options{
+				Admit: func(_ context.Context, rec *storage.Record) error {
+					if rec.ID == "refused" {
+						return storage.ErrForbidden
+					}
+					rec.ID = cmp.Or(rec.Metadata["id"], rec.ID)
+					return nil
+				},
+				Withdrawn: func(_ context.Context, rec storage.Record) { withdrawn = append(withdrawn, rec.ID) },
+			})
+			w.create(storage.Record{ID: "old", Size: 1})
+			_, err := w.uploads.Create(w.ctx, c.rec)
+			if !slices.Equal(withdrawn, c.want) || (err == nil) != (name == "it is written down") {
+				t.Errorf("create: %v, withdrawn %q, want %q", err, withdrawn, c.want)
+			}
+		})
+	}
 }
 
 func TestAdmitMayChangeTheRecordButNotBreakIt(t *testing.T) {

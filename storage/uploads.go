@@ -15,6 +15,9 @@ import (
 // incomplete: it bounds what a hostile client can make the server remember.
 const MaxRanges = 10_000
 
+// MaxParts is how many parts a concatenation may have, for the same reason.
+const MaxParts = 1000
+
 // Options are the rules that Uploads applies. The zero value has no limits.
 type Options struct {
 	// MaxSize is the largest size of an upload in bytes; 0 is no limit.
@@ -36,6 +39,9 @@ type Options struct {
 	// Admit is asked, if set, before an upload is written down. It may change the
 	// record, or refuse with an error.
 	Admit func(ctx context.Context, rec *Record) error
+	// Withdrawn is told, if set, of a record that Admit has agreed to and that was not
+	// written down after all, as far as is known.
+	Withdrawn func(ctx context.Context, rec Record)
 	// Permit is asked, if set, before an upload is shown or changed at somebody's
 	// wish. To refuse it returns the error that he gets: ErrNotFound, so as not to tell
 	// that there is one.

@@ -74,6 +74,44 @@ func TestLiveUploadsAreLimited(t *testing.T) {
 	ask(t, "PUT", s.URL("h"), strings.NewReader("0123456789"), append(tenBytes, bert), 503)
 }
 
+// Somebody who wants an id that is another's is refused, and changes nothing of how
+// much that one may do.
+func TestStrangersRefusalDoesNotCountForTheOwner(t *testing.T) {
+	t.Parallel()
+	s := guarded(t, "--limit-live-uploads", "1")
+	anna, bert := Bearer(Token("anna")), Bearer(Token("bert"))
+	for _, id := range []string{"one", "two"} {
+		ask(t, "PUT", s.URL(id), strings.NewReader("0123456789"), append(tenBytes, anna), 202)
+		for range 2 {
+			ask(t, "PUT", s.URL(id), strings.NewReader("0123456789"), append(tenBytes, bert), 404)
+		}
+		ask(t, "PUT", s.URL("more"), strings.NewReader("0123456789"), append(tenBytes, anna), 503)
+		ask(t, "PUT", s.URL(id), strings.NewReader("abcdefghij"), []string{"Content-Range: bytes 10-19/20", anna}, 201)
+	}
+	ask(t, "PUT", s.URL("berts"), strings.NewReader("0123456789"), append(tenBytes, bert), 202)
+}
+
+func TestJoinedBytesCountLikeSentOnes(t *testing.T) {
+	t.Parallel()
+	s := guarded(t, "--limit-bytes-per-day", "1000")
+	anna := Bearer(Token("anna"))
+	ask(t, "POST", s.URL(""), strings.NewReader(strings.Repeat("x", 100)),
+		[]string{tusVersion, offsetBytes, "Upload-Length: 100", "Upload-Concat: partial", anna}, 201)
+	part := createTus(t, s, 100, "Upload-Concat: partial", anna)
+	ask(t, "PATCH", part, strings.NewReader(strings.Repeat("x", 100)), []string{tusVersion, offsetBytes, "Upload-Offset: 0", anna}, 204)
+	join := func(times, want int) Answer {
+		t.Helper()
+		concat := "Upload-Concat: final;" + strings.Repeat(part+" ", times)
+		return ask(t, "POST", s.URL(""), nil, []string{tusVersion, concat, anna}, want)
+	}
+	join(11, 413) // more than a day's
+	wantLater(t, join(9, 429))
+	join(5, 201)
+	wantLater(t, join(5, 429))
+	join(3, 201)
+	ask(t, "PUT", s.URL("sent"), strings.NewReader("0123456789"), append(tenBytes, anna), 503)
+}
+
 func TestBytesPerDayAreLimited(t *testing.T) {
 	t.Parallel()
 	s := guarded(t, "--limit-bytes-per-day", "1MiB")

@@ -51,6 +51,35 @@ func TestReadmeMakesATokenAndATicket(t *testing.T) {
 	}
 }
 
+// setting is a header field that a Swift request is given.
+var setting = regexp.MustCompile(`(\w+)\.setValue\("(.*)", forHTTPHeaderField: "(.*)"\)`)
+
+// swiftFields are the header fields of a request in Swift, with what it puts into them.
+func swiftFields(script, request string, values *strings.Replacer) []string {
+	var fields []string
+	for _, set := range setting.FindAllStringSubmatch(script, -1) {
+		if set[1] == request {
+			fields = append(fields, set[3]+": "+values.Replace(set[2]))
+		}
+	}
+	return fields
+}
+
+// The two requests of an app on a phone, as the README has them: the second has no token.
+func TestReadmeGetsAPhoneItsTicket(t *testing.T) {
+	t.Parallel()
+	swift := readmeBlock(t, "swift", "ticketed")
+	values := strings.NewReplacer(`\(token)`, Token("anna"), `\(start)`, "0", `\(end)`, "9", `\(total)`, "10")
+	for _, line := range []string{`create.httpMethod = "POST"`, `"https://up.example.com/files/"`, `forHTTPHeaderField: "Location"`, `piece.httpMethod = "PUT"`} {
+		if !strings.Contains(swift, line) {
+			t.Errorf("the README has no %s", line)
+		}
+	}
+	s := guarded(t, "--ticket-lifetime", "168h")
+	created := ask(t, "POST", s.URL(""), nil, swiftFields(swift, "create", values), 201)
+	ask(t, "PUT", created.Header.Get("Location"), strings.NewReader("0123456789"), swiftFields(swift, "piece", values), 201)
+}
+
 // The limits in the README's token are those that count.
 func TestReadmeTokenLimitsItsSubject(t *testing.T) {
 	t.Parallel()

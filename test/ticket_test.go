@@ -110,6 +110,12 @@ func TestTicketedLocationOutlivesTheToken(t *testing.T) {
 	if !strings.HasPrefix(ticketed, s.URL("mine")+"?ticket=ey") {
 		t.Fatalf("uploadUrl %q", ticketed)
 	}
+	whole := uploadURL(t, ask(t, "PUT", s.URL("whole"), strings.NewReader("0123456789"), []string{anna}, 201))
+	if !strings.HasPrefix(whole, s.URL("whole")+"?ticket=ey") {
+		t.Errorf("a file that came in one piece: uploadUrl %q", whole)
+	}
+	ask(t, "PUT", whole, strings.NewReader("0123456789"), []string{"Content-Range: bytes 0-9/10"}, 201) // its answer was lost
+	ask(t, "GET", whole, nil, nil, 403)
 	again := ask(t, "PUT", ticketed, strings.NewReader("0123456789"), tenBytes, 202)
 	if got := uploadURL(t, again); got != "" {
 		t.Errorf("who has a ticket gets another: it would never end: %s", got)

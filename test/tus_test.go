@@ -115,6 +115,7 @@ func TestTusCreationRefusesWhatMakesNoSense(t *testing.T) {
 		"concatenation of nothing":       {[]string{"Upload-Concat: final;"}, 400},
 		"concatenation of what is not":   {[]string{"Upload-Concat: final;/files/none"}, 404},
 		"concatenation of elsewhere":     {[]string{"Upload-Concat: final;http://example.com/other/none"}, 404},
+		"concatenation of 1,001 parts":   {[]string{"Upload-Concat: final;" + strings.Repeat("/files/none ", 1001)}, 400},
 		"concatenation of neither kind":  {[]string{"Upload-Length: 10", "Upload-Concat: half"}, 400},
 	}
 	for name, tt := range tests {
@@ -123,7 +124,12 @@ func TestTusCreationRefusesWhatMakesNoSense(t *testing.T) {
 		})
 	}
 	t.Run("another version", func(t *testing.T) {
-		ask(t, http.MethodPost, s.URL(""), nil, []string{"Upload-Length: 10", "Tus-Resumable: 0.2.2"}, http.StatusPreconditionFailed)
+		for _, method := range []string{http.MethodPost, http.MethodPatch, http.MethodDelete} {
+			a := ask(t, method, s.URL("it"), nil, []string{"Upload-Length: 10", "Tus-Resumable: 0.2.2", offsetBytes}, http.StatusPreconditionFailed)
+			if got := a.Header.Get("Tus-Version"); got != "1.0.0" {
+				t.Errorf("%s: Tus-Version %q", method, got)
+			}
+		}
 	})
 	t.Run("metadata of a mebibyte", func(t *testing.T) {
 		long := base64.StdEncoding.EncodeToString(make([]byte, mib))

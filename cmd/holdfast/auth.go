@@ -84,14 +84,6 @@ func (a *access) ticketer() hooks.Ticketer {
 	return a.auth.Ticketer()
 }
 
-// admit is for storage.Options.Admit.
-func (a *access) admit(ctx context.Context, rec *storage.Record) error {
-	if err := auth.Admit(ctx, rec); err != nil {
-		return err
-	}
-	return a.limits.Admit(ctx, rec)
-}
-
 // permit is for storage.Options.Permit: nil if everybody may do everything, which
 // saves the core some looks at uploads.
 func (a *access) permit() func(context.Context, storage.Upload) error {

@@ -24,7 +24,7 @@ func (s *Server) newHTTP() (*http.Server, error) {
 		return nil, err
 	}
 	server := &http.Server{
-		Handler:           survivePanics(s.log, hooks.Secure(s.cors(), handler)),
+		Handler:           survivePanics(s.log, hooks.Hurry(s.cfg.IdleTimeout, hooks.Secure(s.cors(), handler))),
 		ReadHeaderTimeout: 30 * time.Second,
 		IdleTimeout:       2 * time.Minute, // between the requests of a connection
 		MaxHeaderBytes:    1 << 20,

@@ -12,6 +12,7 @@ import (
 
 	"github.com/holdfast-upload/holdfast/config"
 	"github.com/holdfast-upload/holdfast/hooks"
+	"github.com/holdfast-upload/holdfast/hooks/auth"
 	"github.com/holdfast-upload/holdfast/hooks/webhook"
 	"github.com/holdfast-upload/holdfast/storage"
 	"github.com/holdfast-upload/holdfast/storage/observed"
@@ -74,7 +75,9 @@ func (s *Server) open(name admit) (err error) {
 		s.hooks.Join(&opts)
 		s.observeHooks()
 	}
-	opts.Admit = inTurn(s.access.admit, opts.Admit, name) // the app may have chosen a key
+	// The app may choose an id and a key; and what it refuses is not to count.
+	opts.Admit = inTurn(auth.Admit, opts.Admit, name, s.access.limits.Admit)
+	opts.Withdrawn = s.access.limits.Withdrawn
 	s.uploads = storage.New(s.backend.store, s.backend.locker, s.backend.index, opts)
 	return s.listen()
 }

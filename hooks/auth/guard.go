@@ -82,15 +82,15 @@ func (t Ticket) grant(id, method string) (hooks.Caller, error) {
 	return c, nil
 }
 
-// Ticketer gives those who came with a token a ticket for their unfinished uploads. It
-// is nil if nobody is to get one.
+// Ticketer gives those who came with a token a ticket for their uploads. It is nil if
+// nobody is to get one.
 func (a *Auth) Ticketer() hooks.Ticketer {
 	if a.opts.TicketLifetime <= 0 || len(a.opts.TicketSecrets) == 0 {
 		return nil
 	}
 	return func(r *http.Request, up storage.Upload) string {
 		c, ok := hooks.CallerOf(r.Context())
-		if !ok || c.Grant != nil || up.Finished || up.ID == "" {
+		if !ok || c.Grant != nil || up.ID == "" {
 			return ""
 		}
 		ticket, err := Mint(a.opts.TicketSecrets[0], Ticket{Upload: up.ID, Subject: c.Subject, Expires: time.Now().Add(a.opts.TicketLifetime)})

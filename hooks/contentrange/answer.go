@@ -32,6 +32,7 @@ type done struct {
 	Name  string     `json:"name"`
 	Size  int64      `json:"size"`
 	Files []fileInfo `json:"files"`
+	URL   string     `json:"uploadUrl,omitempty"` // see progress
 }
 
 type fileInfo struct {
@@ -59,7 +60,7 @@ func (d *Door) answer(w http.ResponseWriter, r *http.Request, up storage.Upload)
 	if up.Finished {
 		file.Size = up.Size
 		w.Header().Set("Location", d.opts.URLs.Upload(r, up.ID))
-		writeJSON(w, http.StatusCreated, done{up.ID, file.Name, up.Size, []fileInfo{file}})
+		writeJSON(w, http.StatusCreated, done{up.ID, file.Name, up.Size, []fileInfo{file}, d.ticketed(r, up)})
 		return
 	}
 	setRange(w.Header(), up)
@@ -115,15 +116,19 @@ func (d *Door) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		writeRefusal(w, r, refusal)
 		return
 	}
-	p := hooks.Explain(r, d.opts.Log, err)
-	if errors.Is(err, errEncoded) {
-		p = hooks.Problem{Status: http.StatusUnsupportedMediaType, Code: "unsupportedMediaType", Message: err.Error()}
-	}
+	p := d.explain(r, err)
 	if p.Retry() {
 		p.Status = http.StatusServiceUnavailable
 		w.Header().Set("Retry-After", p.RetryAfter)
 	}
 	writeJSON(w, p.Status, map[string]any{"error": map[string]string{"code": p.Code, "message": p.Message}})
+}
+
+func (d *Door) explain(r *http.Request, err error) hooks.Problem {
+	if errors.Is(err, errEncoded) {
+		return hooks.Problem{Status: http.StatusUnsupportedMediaType, Code: "unsupportedMediaType", Message: err.Error()}
+	}
+	return hooks.Explain(r, d.opts.Log, err)
 }
 
 func writeRefusal(w http.ResponseWriter, r *http.Request, refusal *hooks.Refusal) {

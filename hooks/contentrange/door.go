@@ -81,16 +81,9 @@ func (d *Door) serve(w http.ResponseWriter, r *http.Request, body *hooks.Body) e
 		return err
 	}
 	switch r.Method {
-	case http.MethodGet:
-		return d.get(w, r, id)
-	case http.MethodHead:
-		return d.head(w, r, id)
-	case http.MethodDelete:
-		if err := d.uploads.Delete(r.Context(), id); err != nil {
-			return err
-		}
-		w.WriteHeader(http.StatusNoContent)
-		return nil
+	case http.MethodGet, http.MethodHead, http.MethodDelete:
+		body.Drain(r) // it means nothing
+		return d.serveBodiless(w, r, id)
 	}
 	p, err := d.readPut(r, id)
 	if err != nil {
@@ -101,5 +94,20 @@ func (d *Door) serve(w http.ResponseWriter, r *http.Request, body *hooks.Body) e
 		return err
 	}
 	d.answer(w, r, up)
+	return nil
+}
+
+// serveBodiless serves a request that sends nothing.
+func (d *Door) serveBodiless(w http.ResponseWriter, r *http.Request, id string) error {
+	switch r.Method {
+	case http.MethodGet:
+		return d.get(w, r, id)
+	case http.MethodHead:
+		return d.head(w, r, id)
+	}
+	if err := d.uploads.Delete(r.Context(), id); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
 	return nil
 }

@@ -18,15 +18,26 @@ type counter interface {
 	// ask is spend without taking anything.
 	ask(ctx context.Context, a allowance, n int) (wait time.Duration, err error)
 
-	// claim counts a live upload for a caller, for a time, and tells whether it was
-	// counted before; errFull if limit, unless that is 0, are counted already.
-	claim(ctx context.Context, key, id string, limit int, lifetime time.Duration) (known bool, err error)
-	// keep counts it for longer, for the same caller, or for this one if it was not
+	// claim counts for a caller, for a time, that an upload is about to be created;
+	// errFull if limit, unless that is 0, are counted for him already. Whose upload it
+	// is, that does not say: somebody may have created it. The claim is 0 if it was
+	// counted for him before.
+	claim(ctx context.Context, key, id string, limit int, lifetime time.Duration) (claim, error)
+	// withdraw takes a claim back, unless the upload has become his.
+	withdraw(ctx context.Context, key, id string, c claim) error
+	// own counts a live upload for whoever has created it, and for nobody else. Its
+	// lifetime is longer than that of a claim.
+	own(ctx context.Context, key, id string, lifetime time.Duration) error
+	// keep counts it for longer, for whoever owns it, or for this caller if it was not
 	// counted.
 	keep(ctx context.Context, key, id string, lifetime time.Duration) error
 	// release counts it no more.
 	release(ctx context.Context, id string) error
 }
+
+// claim tells one claim from what else is counted of an upload: it is when it ends, in
+// ms since 1970.
+type claim int64
 
 // allowance is what may be spent in a period, at once or bit by bit: what is spent
 // comes back evenly.
@@ -92,9 +103,19 @@ func (f *fallback) ask(ctx context.Context, a allowance, n int) (wait time.Durat
 	return wait, err
 }
 
-func (f *fallback) claim(ctx context.Context, key, id string, limit int, lifetime time.Duration) (known bool, err error) {
-	err = f.use(func(c counter) (err error) { known, err = c.claim(ctx, key, id, limit, lifetime); return })
-	return known, err
+func (f *fallback) claim(ctx context.Context, key, id string, limit int, lifetime time.Duration) (made claim, err error) {
+	err = f.use(func(c counter) (err error) { made, err = c.claim(ctx, key, id, limit, lifetime); return })
+	return made, err
+}
+
+// withdraw is told to both: either of them may have the claim.
+func (f *fallback) withdraw(ctx context.Context, key, id string, made claim) error {
+	_ = f.local.withdraw(ctx, key, id, made) // it never fails
+	return f.use(func(c counter) error { return c.withdraw(ctx, key, id, made) })
+}
+
+func (f *fallback) own(ctx context.Context, key, id string, lifetime time.Duration) error {
+	return f.use(func(c counter) error { return c.own(ctx, key, id, lifetime) })
 }
 
 func (f *fallback) keep(ctx context.Context, key, id string, lifetime time.Duration) error {

@@ -90,18 +90,22 @@ func TestLiveUploadsAreCountedUntilTheyEnd(t *testing.T) {
 	for name, c := range counters(t) {
 		t.Run(name, func(t *testing.T) {
 			ctx := context.Background()
-			claim := func(id string, wantKnown bool, want error) {
+			take := func(id string, wantKnown bool, want error) {
 				t.Helper()
-				if known, err := c.claim(ctx, "anna", id, 2, 300*time.Millisecond); known != wantKnown || !errors.Is(err, want) {
-					t.Errorf("claim %s: %v, %v, want %v, %v", id, known, err, wantKnown, want)
+				c, err := c.claim(ctx, "anna", id, 2, 300*time.Millisecond)
+				if !errors.Is(err, want) || err == nil && (c == 0) != wantKnown {
+					t.Errorf("claim %s: %v, %v, want known %v, %v", id, c, err, wantKnown, want)
 				}
 			}
-			claim("a", false, nil)
-			claim("a", true, nil)
-			claim("b", false, nil)
-			claim("c", false, errFull)
+			take("a", false, nil)
+			take("a", true, nil)
+			take("b", false, nil)
+			take("c", false, errFull)
 			if _, err := c.claim(ctx, "bert", "c", 2, time.Minute); err != nil {
 				t.Errorf("another caller: %v", err)
+			}
+			if err := errors.Join(c.own(ctx, "anna", "a", time.Minute), c.own(ctx, "anna", "b", time.Minute)); err != nil {
+				t.Error(err)
 			}
 			for range 2 { // it may be told again
 				if err := c.release(ctx, "b"); err != nil {
@@ -111,12 +115,97 @@ func TestLiveUploadsAreCountedUntilTheyEnd(t *testing.T) {
 			if err := c.keep(ctx, "bert", "a", time.Minute); err != nil { // it stays Anna's
 				t.Error(err)
 			}
-			claim("d", false, nil)
-			claim("e", false, errFull)
+			take("d", false, nil)
+			take("e", false, errFull)
 			time.Sleep(400 * time.Millisecond) // whoever claimed d has died
-			claim("a", true, nil)
-			claim("f", false, nil)
-			claim("g", false, errFull)
+			take("a", true, nil)
+			take("f", false, nil)
+			take("g", false, errFull)
+		})
+	}
+}
+
+// full tells whether a caller has a live upload, who may have one.
+func full(t *testing.T, c counter, key string) bool {
+	t.Helper()
+	made, err := c.claim(context.Background(), key, "one more", 1, time.Minute)
+	if err == nil {
+		err = c.withdraw(context.Background(), key, "one more", made)
+	}
+	if err != nil && !errors.Is(err, errFull) {
+		t.Error(err)
+	}
+	return err != nil
+}
+
+// Whoever claims an upload that is another's changes nothing of how that counts.
+func TestStrangersClaimLeavesTheOwnersCount(t *testing.T) {
+	for name, c := range counters(t) {
+		t.Run(name, func(t *testing.T) {
+			ctx := context.Background()
+			if _, err := c.claim(ctx, "anna", "it", 1, time.Minute); err != nil {
+				t.Fatal(err)
+			}
+			if err := c.own(ctx, "anna", "it", time.Hour); err != nil {
+				t.Fatal(err)
+			}
+			made, err := c.claim(ctx, "bert", "it", 1, time.Minute)
+			if err != nil || made == 0 || !full(t, c, "bert") {
+				t.Errorf("a stranger's claim: %v, %v", made, err)
+			}
+			if err := c.withdraw(ctx, "bert", "it", made); err != nil || full(t, c, "bert") {
+				t.Errorf("it still counts for the stranger, %v", err)
+			}
+			if !full(t, c, "anna") {
+				t.Error("it does not count for its owner any more")
+			}
+			if err := c.release(ctx, "it"); err != nil || full(t, c, "anna") {
+				t.Errorf("it has ended, and counts for its owner, %v", err)
+			}
+		})
+	}
+}
+
+// Two of one caller create an upload side by side: who was too late takes back nothing.
+func TestClaimIsNotWithdrawnOnceTheUploadIsThere(t *testing.T) {
+	for name, c := range counters(t) {
+		t.Run(name, func(t *testing.T) {
+			ctx := context.Background()
+			made, err := c.claim(ctx, "anna", "it", 1, time.Minute)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := errors.Join(c.own(ctx, "anna", "it", time.Hour), c.withdraw(ctx, "anna", "it", made)); err != nil {
+				t.Fatal(err)
+			}
+			if !full(t, c, "anna") {
+				t.Error("the upload that is there does not count")
+			}
+		})
+	}
+}
+
+// Two callers want the same new id: it counts for the one who got it.
+func TestUploadCountsForWhoCreatedIt(t *testing.T) {
+	for name, c := range counters(t) {
+		t.Run(name, func(t *testing.T) {
+			ctx := context.Background()
+			late, err := c.claim(ctx, "anna", "it", 1, time.Minute)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err = c.claim(ctx, "bert", "it", 1, time.Minute); err != nil {
+				t.Fatal(err)
+			}
+			if err := errors.Join(c.own(ctx, "bert", "it", time.Hour), c.withdraw(ctx, "anna", "it", late)); err != nil {
+				t.Fatal(err)
+			}
+			if full(t, c, "anna") || !full(t, c, "bert") {
+				t.Error("it counts for who did not create it")
+			}
+			if err := c.release(ctx, "it"); err != nil || full(t, c, "bert") {
+				t.Errorf("it has ended, and counts, %v", err)
+			}
 		})
 	}
 }
@@ -138,8 +227,8 @@ func TestNodeCountsForItselfWhileRedisIsDown(t *testing.T) {
 	spend(true)
 	spend(false) // its own limit holds
 	for i := range 100 {
-		if known, err := f.claim(ctx, "anna", fmt.Sprint(i), 1000, time.Minute); known || err != nil {
-			t.Fatal(known, err)
+		if made, err := f.claim(ctx, "anna", fmt.Sprint(i), 1000, time.Minute); made == 0 || err != nil {
+			t.Fatal(made, err)
 		}
 	}
 	if took := time.Since(began); took > 3*time.Second {

@@ -1,6 +1,6 @@
 // Package limits bounds what one caller may use of a server that many share: how
 // many uploads he creates in a minute, how many of his are unfinished at a time, and
-// how many bytes he sends in a day. A caller without a subject is known by his address.
+// how many bytes he sends, or has joined, in a day. A caller without a subject is known by his address.
 //
 // Nodes that have a Redis count together. While it does not answer each counts for
 // itself: a limit may then be passed as many times over as there are nodes, but nobody
@@ -113,6 +113,7 @@ func network(address string) string {
 }
 
 // Admit is for storage.Options.Admit: it counts an upload that is about to be created.
+// It has to come after whoever may refuse it, or change its id.
 //
 // Errors: hooks.ErrTooMany in a hooks.Later; those of Permit.
 func (l *Limiter) Admit(ctx context.Context, rec *storage.Record) error {
@@ -123,33 +124,53 @@ func (l *Limiter) Admit(ctx context.Context, rec *storage.Record) error {
 	if err := q.check(ctx); err != nil {
 		return err
 	}
+	err := l.count(ctx, q, rec.ID)
+	if err == nil {
+		err = q.payJoined(ctx, *rec)
+	}
+	if err != nil {
+		l.Withdrawn(ctx, *rec)
+	}
+	return err
+}
+
+// count counts the upload among the live ones of the caller, and as one more that he
+// has created, unless it is counted: the chunks of one upload may all come first.
+func (l *Limiter) count(ctx context.Context, q *request, id string) (err error) {
 	live := l.live(ctx)
 	if live == 0 && l.opts.UploadsPerMinute == 0 {
 		return nil
 	}
-	known, err := l.counts.claim(ctx, q.key, rec.ID, live, claimFor)
+	q.claimed, err = l.counts.claim(ctx, q.key, id, live, claimFor)
 	if errors.Is(err, errFull) {
 		return later(comeBack, "%d unfinished uploads are allowed", live)
 	}
-	if err != nil || known { // the chunks of one upload may all come first
+	if err != nil || q.claimed == 0 || l.opts.UploadsPerMinute == 0 {
 		return err
 	}
-	return l.countCreation(ctx, q.key, rec.ID)
-}
-
-func (l *Limiter) countCreation(ctx context.Context, key, id string) error {
-	if l.opts.UploadsPerMinute == 0 {
-		return nil
-	}
-	a := allowance{"created:" + key, l.opts.UploadsPerMinute, time.Minute}
+	a := allowance{"created:" + q.key, l.opts.UploadsPerMinute, time.Minute}
 	wait, err := l.counts.spend(ctx, a, 1)
 	if err == nil && wait > 0 {
 		err = later(wait, "%d uploads a minute may be created", l.opts.UploadsPerMinute)
 	}
-	if err != nil {
-		return errors.Join(err, l.counts.release(ctx, id))
+	return err
+}
+
+// Withdrawn is for storage.Options.Withdrawn: what Admit counted in this request does
+// not count any more.
+func (l *Limiter) Withdrawn(ctx context.Context, rec storage.Record) {
+	q, ok := requestOf(ctx)
+	if !ok {
+		return
 	}
-	return nil
+	q.refundJoined(ctx)
+	if q.claimed == 0 {
+		return
+	}
+	if err := l.counts.withdraw(ctx, q.key, rec.ID, q.claimed); err != nil {
+		l.opts.Log.WarnContext(ctx, "an upload that was not created counts for a while", "id", rec.ID, "error", err)
+	}
+	q.claimed = 0
 }
 
 // live is how many unfinished uploads the caller may have, 0 for no limit.
@@ -193,13 +214,14 @@ func (l *Limiter) lifetime(up storage.Upload) time.Duration {
 	return after + after/5 + time.Minute
 }
 
-// Notify is for storage.Options.Notify: it counts uploads that end.
+// Notify is for storage.Options.Notify: it says whose an upload is that was created,
+// and counts those no more that end.
 func (l *Limiter) Notify(ctx context.Context, e storage.Event) {
 	var err error
 	switch e.Type {
 	case storage.Created:
 		if q, ok := requestOf(ctx); ok && l.live(ctx) > 0 {
-			err = l.counts.keep(ctx, q.key, e.Upload.ID, l.lifetime(e.Upload))
+			err = l.counts.own(ctx, q.key, e.Upload.ID, l.lifetime(e.Upload))
 		}
 	case storage.Finished, storage.Deleted, storage.Expired:
 		err = l.counts.release(ctx, e.Upload.ID)

@@ -84,6 +84,19 @@ func TestWhatDoesNotComeDoesNotCount(t *testing.T) {
 	})
 }
 
+func TestJoinThatCameToNothingDoesNotCount(t *testing.T) {
+	l := limiter(1000)
+	for range 3 {
+		send(l, 0, func(r *http.Request) {
+			rec := storage.Record{ID: "it", Size: 900, Parts: []string{"a", "b"}}
+			if err := l.Admit(r.Context(), &rec); err != nil {
+				t.Errorf("900 of 1000: %v", err)
+			}
+			l.Withdrawn(r.Context(), rec)
+		})
+	}
+}
+
 // Who asks for nothing sends no bytes, and is never refused for that.
 func TestRequestsWithoutABodyAreFree(t *testing.T) {
 	l := limiter(1)

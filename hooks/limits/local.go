@@ -14,7 +14,7 @@ type local struct {
 	mu      sync.Mutex
 	buckets *lru.Cache[string, *rate.Limiter]
 	live    map[string]map[string]time.Time // by caller and upload: until when it counts
-	callers map[string]string               // by upload
+	owners  map[string]string               // by upload, once it is there
 	cleaned time.Time
 }
 
@@ -25,7 +25,7 @@ func newLocal() *local {
 	if err != nil {
 		panic(err) // the size is right
 	}
-	return &local{buckets: buckets, live: map[string]map[string]time.Time{}, callers: map[string]string{}}
+	return &local{buckets: buckets, live: map[string]map[string]time.Time{}, owners: map[string]string{}}
 }
 
 func (l *local) bucket(a allowance) *rate.Limiter {
@@ -55,7 +55,7 @@ func (l *local) ask(_ context.Context, a allowance, n int) (time.Duration, error
 	return max(0, a.worth(missing)), nil
 }
 
-func (l *local) claim(_ context.Context, key, id string, limit int, lifetime time.Duration) (bool, error) {
+func (l *local) claim(_ context.Context, key, id string, limit int, lifetime time.Duration) (claim, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()
@@ -64,16 +64,17 @@ func (l *local) claim(_ context.Context, key, id string, limit int, lifetime tim
 	for other, until := range l.live[key] {
 		if now.Before(until) {
 			if other == id {
-				return true, nil
+				return 0, nil
 			}
 			own++
 		}
 	}
 	if limit > 0 && own >= limit {
-		return false, errFull
+		return 0, errFull
 	}
-	l.count(key, id, now.Add(lifetime))
-	return false, nil
+	until := now.Add(lifetime)
+	l.count(key, id, until)
+	return claim(until.UnixMilli()), nil
 }
 
 func (l *local) count(key, id string, until time.Time) {
@@ -81,15 +82,35 @@ func (l *local) count(key, id string, until time.Time) {
 		l.live[key] = map[string]time.Time{}
 	}
 	l.live[key][id] = until
-	l.callers[id] = key
+}
+
+func (l *local) withdraw(_ context.Context, key, id string, c claim) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if claim(l.live[key][id].UnixMilli()) == c {
+		l.forget(key, id)
+	}
+	return nil
+}
+
+func (l *local) own(_ context.Context, key, id string, lifetime time.Duration) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if before, ok := l.owners[id]; ok && before != key {
+		l.forget(before, id)
+	}
+	l.owners[id] = key
+	l.count(key, id, time.Now().Add(lifetime))
+	return nil
 }
 
 func (l *local) keep(_ context.Context, key, id string, lifetime time.Duration) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if before, ok := l.callers[id]; ok {
-		key = before
+	if owner, ok := l.owners[id]; ok {
+		key = owner
 	}
+	l.owners[id] = key
 	l.count(key, id, time.Now().Add(lifetime))
 	return nil
 }
@@ -97,13 +118,14 @@ func (l *local) keep(_ context.Context, key, id string, lifetime time.Duration) 
 func (l *local) release(_ context.Context, id string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.forget(id)
+	l.forget(l.owners[id], id)
 	return nil
 }
 
-func (l *local) forget(id string) {
-	key := l.callers[id]
-	delete(l.callers, id)
+func (l *local) forget(key, id string) {
+	if l.owners[id] == key {
+		delete(l.owners, id)
+	}
 	delete(l.live[key], id)
 	if len(l.live[key]) == 0 {
 		delete(l.live, key)
@@ -116,10 +138,10 @@ func (l *local) clean(now time.Time) {
 		return
 	}
 	l.cleaned = now
-	for _, own := range l.live {
+	for key, own := range l.live {
 		for id, until := range own {
 			if now.After(until) {
-				l.forget(id)
+				l.forget(key, id)
 			}
 		}
 	}

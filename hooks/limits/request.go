@@ -22,6 +22,9 @@ type request struct {
 	hasBody bool
 	length  int64 // -1 if it is not known
 
+	claimed claim // for the upload that it is about to create, 0 if it counted before
+	joined  int   // bytes that were paid for to be joined
+
 	once    sync.Once
 	refused error // what once has found
 
@@ -68,13 +71,44 @@ func (q *request) check(ctx context.Context) error {
 func (q *request) afford(ctx context.Context) error {
 	day := q.limiter.opts.BytesPerDay
 	if q.length > day {
-		return fmt.Errorf("%w: %d bytes, while %d a day may be sent", storage.ErrTooLarge, q.length, day)
+		return moreThanADay(q.length, day)
 	}
 	wait, err := q.limiter.counts.ask(ctx, q.allowance(), int(max(q.length, 1)))
 	if err == nil && wait > 0 {
 		err = q.spent(wait)
 	}
 	return err
+}
+
+func moreThanADay(n, day int64) error {
+	return fmt.Errorf("%w: %d bytes, while %d a day may be sent", storage.ErrTooLarge, n, day)
+}
+
+// payJoined pays for a file that is to be joined out of parts, as if it were sent: the
+// same parts may be joined again and again.
+func (q *request) payJoined(ctx context.Context, rec storage.Record) error {
+	day := q.limiter.opts.BytesPerDay
+	switch {
+	case day == 0 || len(rec.Parts) == 0 || rec.Size <= 0:
+		return nil
+	case rec.Size > day:
+		return moreThanADay(rec.Size, day)
+	}
+	wait, err := q.limiter.counts.spend(ctx, q.allowance(), int(rec.Size))
+	if err == nil && wait > 0 {
+		err = q.spent(wait)
+	}
+	if err == nil {
+		q.joined = int(rec.Size)
+	}
+	return err
+}
+
+func (q *request) refundJoined(ctx context.Context) {
+	if q.joined > 0 {
+		_, _ = q.limiter.counts.spend(ctx, q.allowance(), -q.joined) // it comes back by itself in a day
+		q.joined = 0
+	}
 }
 
 func (q *request) spent(wait time.Duration) error {

@@ -14,7 +14,7 @@ import (
 //
 //	PREFIXrate:KEY           what a caller has spent of an allowance
 //	PREFIX{live:KEY}         the live uploads of a caller, and until when they count
-//	PREFIX{id:ID}:counted    for whom an upload is counted
+//	PREFIX{id:ID}:counted    whose upload it is, once it is there
 //
 // Each key expires. The clock is that of Redis.
 type shared struct {
@@ -58,7 +58,7 @@ func (s *shared) ask(ctx context.Context, a allowance, n int) (time.Duration, er
 }
 
 func (s *shared) liveKey(key string) string   { return s.prefix + "{live:" + key + "}" }
-func (s *shared) callerKey(id string) string  { return s.prefix + "{id:" + id + "}:counted" }
+func (s *shared) ownerKey(id string) string   { return s.prefix + "{id:" + id + "}:counted" }
 func millis(d time.Duration) (number float64) { return float64(d.Milliseconds()) }
 
 // luaLive begins the scripts of a caller's live uploads: a sorted set of their ids, by
@@ -72,59 +72,82 @@ const luaLive = `
 	local function count()
 		redis.call("ZADD", live, now + lifetime, id)
 		redis.call("PEXPIRE", live, math.max(lifetime, redis.call("PTTL", live)))
+		return now + lifetime
 	end
 `
 
 var claimScript = redis.NewScript(luaLive + `
 	if redis.call("ZSCORE", live, id) then
-		return "known"
+		return 0
 	end
 	local limit = tonumber(ARGV[3])
 	if limit > 0 and redis.call("ZCARD", live) >= limit then
-		return "full"
+		return -1
 	end
-	count()
-	return "new"`)
+	return count()`)
+
+var withdrawScript = redis.NewScript(`
+	if tonumber(redis.call("ZSCORE", KEYS[1], ARGV[1])) == tonumber(ARGV[2]) then
+		redis.call("ZREM", KEYS[1], ARGV[1])
+	end
+	return 0`)
 
 var keepScript = redis.NewScript(luaLive + `
-	count()
-	return "kept"`)
+	return count()`)
 
-func (s *shared) claim(ctx context.Context, key, id string, limit int, lifetime time.Duration) (bool, error) {
+func (s *shared) claim(ctx context.Context, key, id string, limit int, lifetime time.Duration) (claim, error) {
 	ctx, cancel := patiently(ctx)
 	defer cancel()
-	found, err := claimScript.Run(ctx, s.redis, []string{s.liveKey(key)}, id, millis(lifetime), limit).Text()
-	switch {
-	case err != nil:
-		return false, err
-	case found == "full":
-		return false, errFull
-	case found == "known":
-		return true, nil
+	found, err := claimScript.Run(ctx, s.redis, []string{s.liveKey(key)}, id, millis(lifetime), limit).Int64()
+	if err == nil && found < 0 {
+		err = errFull
 	}
-	return false, s.redis.Set(ctx, s.callerKey(id), key, lifetime).Err()
+	return claim(max(found, 0)), err
+}
+
+func (s *shared) withdraw(ctx context.Context, key, id string, c claim) error {
+	ctx, cancel := patiently(ctx)
+	defer cancel()
+	return withdrawScript.Run(ctx, s.redis, []string{s.liveKey(key)}, id, int64(c)).Err()
+}
+
+func (s *shared) own(ctx context.Context, key, id string, lifetime time.Duration) error {
+	ctx, cancel := patiently(ctx)
+	defer cancel()
+	before, err := s.redis.SetArgs(ctx, s.ownerKey(id), key, redis.SetArgs{Get: true, TTL: lifetime}).Result()
+	if err == nil && before != key {
+		err = s.redis.ZRem(ctx, s.liveKey(before), id).Err()
+	}
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return err
+	}
+	return s.count(ctx, key, id, lifetime)
+}
+
+func (s *shared) count(ctx context.Context, key, id string, lifetime time.Duration) error {
+	return keepScript.Run(ctx, s.redis, []string{s.liveKey(key)}, id, millis(lifetime)).Err()
 }
 
 func (s *shared) keep(ctx context.Context, key, id string, lifetime time.Duration) error {
 	ctx, cancel := patiently(ctx)
 	defer cancel()
-	before, err := s.redis.Get(ctx, s.callerKey(id)).Result()
+	before, err := s.redis.Get(ctx, s.ownerKey(id)).Result()
 	switch {
 	case err == nil:
 		key = before
 	case !errors.Is(err, redis.Nil):
 		return err
 	}
-	if err := keepScript.Run(ctx, s.redis, []string{s.liveKey(key)}, id, millis(lifetime)).Err(); err != nil {
+	if err := s.count(ctx, key, id, lifetime); err != nil {
 		return err
 	}
-	return s.redis.Set(ctx, s.callerKey(id), key, lifetime).Err()
+	return s.redis.Set(ctx, s.ownerKey(id), key, lifetime).Err()
 }
 
 func (s *shared) release(ctx context.Context, id string) error {
 	ctx, cancel := patiently(ctx)
 	defer cancel()
-	key, err := s.redis.GetDel(ctx, s.callerKey(id)).Result()
+	key, err := s.redis.GetDel(ctx, s.ownerKey(id)).Result()
 	if errors.Is(err, redis.Nil) {
 		return nil
 	}

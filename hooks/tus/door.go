@@ -91,12 +91,8 @@ func (d *Door) Advertise(h http.Header) {
 }
 
 func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if override := r.Header.Get("X-HTTP-Method-Override"); r.Method == http.MethodPost && override != "" {
-		r.Method = override
-	}
-	x := &exchange{ResponseWriter: w, r: r, door: d}
-	// tusd watches over the time that a client may be silent.
-	x.body = hooks.NewBody(w, r, 0, d.opts.Stopper)
+	x := &exchange{ResponseWriter: w, r: r, door: d, found: map[string]handler.Upload{}}
+	x.body = hooks.NewBody(w, r, d.opts.IdleTimeout, d.opts.Stopper)
 	defer x.body.Close()
 	var err error
 	if x.checksum, err = readChecksum(r); err == nil {
@@ -124,6 +120,9 @@ func (d *Door) check(r *http.Request) error {
 	}
 	switch r.Method {
 	case http.MethodPost:
+		if err := checkConcat(r.Header.Get("Upload-Concat")); err != nil {
+			return err
+		}
 		return checkMetadata(r.Header.Values("Upload-Metadata"))
 	case http.MethodPatch:
 		if r.Header.Get("Tus-Resumable") == version && r.Header.Get("Content-Type") != contentType {

@@ -22,7 +22,8 @@ type exchange struct {
 	body     *hooks.Body
 	checksum *checksum // nil if the client gave none
 
-	upload   storage.Upload // as last seen in this request
+	upload   storage.Upload            // as last seen in this request
+	found    map[string]handler.Upload // a concatenation may name a part more than once
 	answered bool
 	// retryAfter is for an answer that asks to come back.
 	retryAfter string
@@ -37,6 +38,17 @@ func exchangeOf(ctx context.Context) *exchange {
 // reads tells whether the request only looks at the upload.
 func (x *exchange) reads() bool {
 	return x.r.Method == http.MethodHead || x.r.Method == http.MethodGet
+}
+
+// cut is why somebody ended the body before its client did, nil if nobody has.
+func (x *exchange) cut() error {
+	err := x.body.Err()
+	for _, why := range []error{hooks.ErrIdle, hooks.ErrStopping, hooks.ErrReplaced, hooks.ErrTooMany} {
+		if errors.Is(err, why) {
+			return err
+		}
+	}
+	return nil
 }
 
 // WriteHeader completes the answer that tusd has decided on.
@@ -54,6 +66,8 @@ func (x *exchange) WriteHeader(status int) {
 	switch status {
 	case http.StatusLocked, http.StatusServiceUnavailable, http.StatusInsufficientStorage, http.StatusTooManyRequests:
 		h.Set("Retry-After", cmp.Or(x.retryAfter, hooks.RetryAfter))
+	case http.StatusPreconditionFailed: // tus 1.0, section Tus-Version
+		h.Set("Tus-Version", version)
 	}
 	if status == http.StatusCreated && x.upload.ID != "" {
 		h.Set("Location", x.door.opts.Ticketed(x.r, x.upload))
@@ -61,9 +75,7 @@ func (x *exchange) WriteHeader(status int) {
 	if at := x.door.uploads.Expires(x.upload); x.upload.ID != "" && !at.IsZero() && status < 300 {
 		h.Set("Upload-Expires", at.UTC().Format(http.TimeFormat))
 	}
-	if status >= 400 {
-		x.body.Drain(x.r)
-	}
+	x.body.Drain(x.r)
 	// Whatever was waited for, the client gets time to take the answer.
 	_ = http.NewResponseController(x.ResponseWriter).SetWriteDeadline(time.Now().Add(max(x.door.opts.IdleTimeout, time.Second)))
 	x.ResponseWriter.WriteHeader(status)

@@ -35,7 +35,15 @@ func (s *store) NewUpload(ctx context.Context, info handler.FileInfo) (handler.U
 
 // GetUpload implements handler.DataStore.
 func (s *store) GetUpload(ctx context.Context, id string) (handler.Upload, error) {
-	return s.seen(ctx)(s.uploads.Get(ctx, id))
+	x := exchangeOf(ctx)
+	if known, ok := x.found[id]; ok {
+		return known, nil
+	}
+	up, err := s.seen(ctx)(s.uploads.Get(ctx, id))
+	if err == nil {
+		x.found[id] = up
+	}
+	return up, err
 }
 
 // seen makes what the core returned what tusd wants, and remembers it for the answer.
@@ -102,9 +110,7 @@ func (u *upload) WriteChunk(ctx context.Context, offset int64, src io.Reader) (i
 	}
 	up, err := u.uploads.Write(ctx, u.up.ID, offset, src)
 	u.see(x, up)
-	if cut := x.body.Err(); errors.Is(cut, hooks.ErrStopping) || errors.Is(cut, hooks.ErrReplaced) || errors.Is(cut, hooks.ErrTooMany) {
-		err = errors.Join(err, cut)
-	}
+	err = errors.Join(err, x.cut())
 	return max(u.up.Offset()-offset, 0), x.explain(err)
 }
 
