@@ -131,12 +131,12 @@ func (b *Body) Cut(err error) {
 // wake ends a read that waits, and every later one.
 func (b *Body) wake() { _ = b.ctl.SetReadDeadline(time.Unix(1, 0)) }
 
-// Hurry gives each request whose body nobody reads idle time to send it: net/http
-// reads some of it before it answers, for which it would wait without end. Whoever
-// reads it by a Body gives it more time as it comes.
+// Hurry gives each request whose body nobody reads idle time to send it: in HTTP/1,
+// net/http reads some of it before it answers, for which it would wait without end.
+// Whoever reads it by a Body gives it more time as it comes.
 func Hurry(idle time.Duration, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.ContentLength != 0 {
+		if r.ProtoMajor == 1 && r.ContentLength != 0 {
 			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(idle))
 		}
 		next.ServeHTTP(w, r)

@@ -142,3 +142,26 @@ func TestSpoolReturnsWhatWasPutIn(t *testing.T) {
 		}
 	}
 }
+
+// A handler may wait, for a lock say, for longer than a client may be silent.
+func TestHurryLeavesABodyThatIsReadLaterItsTime(t *testing.T) {
+	const idle = 50 * time.Millisecond
+	for _, major := range []int{1, 2} {
+		srv := httptest.NewUnstartedServer(Hurry(idle, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			time.Sleep(4 * idle)
+			body := NewBody(w, r, time.Minute, NewStopper())
+			defer body.Close()
+			if n, err := io.Copy(io.Discard, body); n != 8<<20 || err != nil || r.ProtoMajor != major {
+				t.Errorf("HTTP/%d: %d bytes, %v", r.ProtoMajor, n, err)
+			}
+		})))
+		srv.EnableHTTP2 = major == 2
+		srv.StartTLS()
+		t.Cleanup(srv.Close)
+		resp, err := srv.Client().Post(srv.URL, "text/plain", bytes.NewReader(make([]byte, 8<<20)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+	}
+}

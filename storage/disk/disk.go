@@ -178,16 +178,6 @@ func absent(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
 }
 
-// sameFile tells whether two names are those of one file.
-func sameFile(a, b string) (bool, error) {
-	infoA, err := os.Lstat(a)
-	if err != nil {
-		return false, err
-	}
-	infoB, err := os.Lstat(b)
-	return err == nil && os.SameFile(infoA, infoB), err
-}
-
 // removeAll removes the files that exist among paths.
 func removeAll(paths ...string) error {
 	var errs []error

@@ -104,8 +104,7 @@ func (s *Store) linkFile(data, path string) error {
 	err := s.link(data, path)
 	switch {
 	case errors.Is(err, fs.ErrExist):
-		same, err := sameFile(data, path)
-		return errors.Join(err, ifTrue(err == nil && !same, storage.ErrKeyTaken))
+		return occupied(data, path)
 	case errors.Is(err, errors.ErrUnsupported), errors.Is(err, syscall.EPERM):
 		return s.renameFile(data, path)
 	}
@@ -117,10 +116,33 @@ func (s *Store) linkFile(data, path string) error {
 func (s *Store) renameFile(data, path string) error {
 	s.naming.Lock()
 	defer s.naming.Unlock()
-	if taken, err := exists(path); err != nil || taken {
-		return errors.Join(err, ifTrue(taken, storage.ErrKeyTaken))
+	there, err := exists(path)
+	switch {
+	case err != nil:
+		return err
+	case there:
+		return occupied(data, path)
 	}
 	return os.Rename(data, path)
+}
+
+// occupied returns nil if path is a name of the data file already, and ErrKeyTaken if it
+// is one of another file. A directory that is in the way may go with what is in it.
+func occupied(data, path string) error {
+	own, err := os.Lstat(data)
+	if err != nil {
+		return err
+	}
+	other, err := os.Lstat(path)
+	switch {
+	case err != nil:
+		return err
+	case os.SameFile(own, other):
+		return nil
+	case other.IsDir():
+		return fmt.Errorf("%s: %w", path, syscall.EISDIR)
+	}
+	return storage.ErrKeyTaken
 }
 
 // removeData removes the data file's own name after it was given that of the

@@ -20,7 +20,6 @@ var rivals = []struct{ name, id, key, otherID, otherKey string }{
 	{"the id of the second is the key of the first", "first", "it", "it", ""},
 	{"a directory of the second is the first", "first", "k", "second", "k/it"},
 	{"a directory above that is", "first", "k", "second", "k/it/too"},
-	{"the second is a directory of the first", "first", "k/it", "second", "k"},
 }
 
 // rivalry runs a test for rivals that have all their bytes, where the first is finished;
@@ -89,6 +88,22 @@ func TestOfUploadsThatFinishAtOnceOneHasTheName(t *testing.T) {
 		if finished != 1 {
 			t.Errorf("links: %v: %d uploads have the name", links, finished)
 		}
+	}
+}
+
+func TestUploadWaitsUntilTheDirectoryInItsWayIsGone(t *testing.T) {
+	for _, links := range []error{nil, syscall.EPERM} {
+		p := newPlaceWithLinks(t, links)
+		p.complete(storage.Record{ID: "first", Key: "k/it"}, []byte("right"))
+		p.complete(storage.Record{ID: "second", Key: "k"}, []byte("right"))
+		p.must("finish the first", p.finish("first"))
+		if err := p.finish("second"); !storage.Transient(err) {
+			t.Errorf("finish the second: %v, want a transient error", err)
+		}
+		p.wantFile("first", []byte("right"))
+		p.delete("first")
+		p.must("finish the second", p.finish("second"))
+		p.wantFile("second", []byte("right"))
 	}
 }
 

@@ -45,8 +45,8 @@ func (s *Store) Write(ctx context.Context, up storage.Upload, c storage.Chunk, s
 	return w.meaning(ctx, err)
 }
 
-// begin decides the layout, if the chunk will fill a cell: once its first byte has
-// come, so that nothing is begun for a chunk that stays empty.
+// begin decides the layout before the first byte, if the chunk will fill a cell. For one
+// of unknown length, which may stay empty, nothing is begun before that byte has come.
 func (w *writer) begin(ctx context.Context, c storage.Chunk) error {
 	if w.ready() || c.Length == 0 || !w.teaches {
 		return nil
@@ -54,7 +54,7 @@ func (w *writer) begin(ctx context.Context, c storage.Chunk) error {
 	if _, cell := w.cell(c.Offset); c.Length != storage.Unknown && c.Length < cell.Len() {
 		return nil
 	}
-	if !w.await() {
+	if c.Length == storage.Unknown && !w.await() {
 		return nil
 	}
 	return w.decide(ctx)
