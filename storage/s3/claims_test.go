@@ -2,6 +2,8 @@ package s3
 
 import (
 	"errors"
+	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -45,8 +47,9 @@ func TestWhatHasComeToLieWhereTheFileShouldIsLeftAlone(t *testing.T) {
 func TestClaimsOfNoUploadAreRemoved(t *testing.T) {
 	n := startNode(t, bucket(t))
 	live := mustCreate(t, n, storage.Record{Key: "videos/live.mp4", Size: 1000})
+	mustCreate(t, n, storage.Record{ID: "0", Key: "listed-after-it", Size: 1000})
 	for _, key := range []string{"videos/one.mp4", "one"} {
-		for _, id := range []string{"0", "of-nobody", "zz"} {
+		for _, id := range []string{"00", "of-nobody", "zz"} {
 			if err := n.store.client.put(t.Context(), small(n.store.claimKey(key, id), nil)); err != nil {
 				t.Fatal(err)
 			}
@@ -56,8 +59,9 @@ func TestClaimsOfNoUploadAreRemoved(t *testing.T) {
 		t.Fatal(err)
 	}
 	keys, _ := leftIn(t, n.store)
-	if len(keys) != 2 || keys[0] != n.store.claimKey("videos/live.mp4", live) {
-		t.Errorf("left: %v, want the record and the claim of the live one", keys)
+	want := []string{n.store.claimKey("videos/live.mp4", live), n.store.claimKey("listed-after-it", "0"), n.store.liveKey(live, "record"), n.store.liveKey("0", "record")}
+	if slices.Sort(want); !slices.Equal(keys, want) {
+		t.Errorf("left: %v, want the records and claims of the live ones: %v", keys, want)
 	}
 }
 
@@ -94,4 +98,28 @@ func TestOrphanedMultipartUploadsAreAbortedWhateverTheKey(t *testing.T) {
 			}
 		}
 	}
+}
+
+// What live uploads claim costs cleaning no request.
+func TestCleaningFindsLiveClaimsInItsOneListing(t *testing.T) {
+	n := startNode(t, bucket(t))
+	for i := range 20 {
+		mustCreate(t, n, storage.Record{Key: fmt.Sprintf("videos/%d.mp4", i), Size: 1000})
+	}
+	n.wire.reset()
+	if err := n.store.Clean(t.Context(), time.Now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	wantRequests(t, n, "cleaning beside 20 live uploads with keys", 2)
+}
+
+func TestAToldUploadClaimsNothing(t *testing.T) {
+	n := startNode(t, bucket(t))
+	up, err := n.Create(t.Context(), storage.Record{ID: "it", Key: "videos/it.mp4", Size: 1000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustWrite(t, n, up.ID, ranges.Of(0, 1000))
+	wantFinished(t, n, up.ID, 1000)
+	wantOnly(t, n.store, n.store.doneKey(up.ID), n.store.fileKey(up.Record))
 }
