@@ -11,8 +11,10 @@ const intro = `
 Every setting below is also an environment variable and a key of the file that
 --config names: --max-size is HOLDFAST_MAX_SIZE and max-size. A flag wins over
 the environment, the environment over the file, the file over the default.
-TIME is a number with a unit: 500ms, 30s, 5m, 24h. A secret that is given and
-empty is refused, as is a setting that means nothing without another.
+TIME is a number with a unit: 500ms, 30s, 5m, 24h. What decides who may come in or
+where bytes go (secrets, certificates, the bucket, where keys and answers about
+callers come from) is refused if it is given and empty, as is a setting that
+means nothing without another.
 `
 
 const examples = `

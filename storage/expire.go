@@ -58,6 +58,17 @@ func (u *Uploads) Discard(ctx context.Context, id string) error {
 	return u.remove(ctx, up, Deleted)
 }
 
+// Abandon deletes an upload of which its client has not heard. One that somebody has
+// finished, so that the app may have heard of it, stays, and is returned as it is.
+func (u *Uploads) Abandon(ctx context.Context, id string) (Upload, error) {
+	ctx = context.WithoutCancel(ctx)
+	up, err := u.store.Load(ctx, id)
+	if err != nil || up.Finished {
+		return up, err
+	}
+	return up, u.remove(ctx, up, Deleted)
+}
+
 func (u *Uploads) remove(ctx context.Context, up Upload, why EventType) error {
 	if err := u.store.Delete(ctx, up.ID); err != nil {
 		return err

@@ -97,8 +97,8 @@ func (u *Uploads) ExpireAfter() time.Duration { return u.opts.ExpireAfter }
 // Get returns the upload. If all of it has been received and it is not finished
 // yet, Get finishes it first, and fails if that fails.
 //
-// Errors: ErrBadID, ErrNotFound, ErrGone, ErrKeyTaken,
-// transient ones, and whatever Options.Permit and Options.Accept return.
+// Errors: ErrBadID, ErrNotFound, ErrGone, ErrKeyTaken, transient ones, and whatever
+// Options.Permit and Options.Accept return.
 func (u *Uploads) Get(ctx context.Context, id string) (Upload, error) {
 	up, err := u.permitted(ctx, id)
 	if err != nil {

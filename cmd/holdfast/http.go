@@ -59,8 +59,8 @@ func (s *Server) routes() (http.Handler, error) {
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
-		case isProbe(r.URL.Path) && r.Method != http.MethodGet && r.Method != http.MethodHead:
-			hooks.RefuseMethod(w, r, "GET, HEAD")
+		case isProbe(r.URL.Path) && !probes(r.Method):
+			hooks.RefuseMethod(w, r, "OPTIONS, GET, HEAD")
 		case r.URL.Path == "/healthz":
 			fmt.Fprintln(w, "ok")
 		case r.URL.Path == "/readyz":
@@ -79,6 +79,12 @@ func (s *Server) routes() (http.Handler, error) {
 // isProbe tells whether path is one that tells of the server, where no upload can be,
 // whatever the base path is.
 func isProbe(path string) bool { return path == "/healthz" || path == "/readyz" }
+
+// probes tells whether somebody asks with this method how the server is; HAProxy does so
+// with OPTIONS.
+func probes(method string) bool {
+	return method == http.MethodGet || method == http.MethodHead || method == http.MethodOptions
+}
 
 func (s *Server) doors() (http.Handler, error) {
 	opts := hooks.Options{

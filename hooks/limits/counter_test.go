@@ -34,6 +34,22 @@ func connect(t *testing.T, s *servers.Server) redis.UniversalClient {
 	return client
 }
 
+func TestWhatIsGivenBackCanBeSpentAgain(t *testing.T) {
+	for name, c := range counters(t) {
+		t.Run(name, func(t *testing.T) {
+			ctx, a := context.Background(), allowance{"bytes", 1000, 24 * time.Hour}
+			for range 3 {
+				if wait, err := c.spend(ctx, a, 900); err != nil || wait != 0 {
+					t.Errorf("spend 900 of 1000: wait %v, %v", wait, err)
+				}
+				if wait, err := c.spend(ctx, a, -900); err != nil || wait != 0 {
+					t.Errorf("give them back: wait %v, %v", wait, err)
+				}
+			}
+		})
+	}
+}
+
 func TestAllowanceIsSpentOnceAndComesBack(t *testing.T) {
 	for name, c := range counters(t) {
 		t.Run(name, func(t *testing.T) {

@@ -1,6 +1,7 @@
 // Package limits bounds what one caller may use of a server that many share: how
 // many uploads he creates in a minute, how many of his are unfinished at a time, and
-// how many bytes he sends, or has joined, in a day. A caller without a subject is known by his address.
+// how many bytes he sends, or has joined, in a day. A caller without a subject is known
+// by his address.
 //
 // Nodes that have a Redis count together. While it does not answer each counts for
 // itself: a limit may then be passed as many times over as there are nodes, but nobody
@@ -124,9 +125,9 @@ func (l *Limiter) Admit(ctx context.Context, rec *storage.Record) error {
 	if err := q.check(ctx); err != nil {
 		return err
 	}
-	err := l.count(ctx, q, rec.ID)
+	err := q.payJoined(ctx, *rec)
 	if err == nil {
-		err = q.payJoined(ctx, *rec)
+		err = l.count(ctx, q, rec.ID)
 	}
 	if err != nil {
 		l.Withdrawn(ctx, *rec)

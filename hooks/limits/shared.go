@@ -41,6 +41,9 @@ func (s *shared) spend(ctx context.Context, a allowance, n int) (time.Duration, 
 	ctx, cancel := patiently(ctx)
 	defer cancel()
 	r, err := s.rates.AllowN(ctx, a.key, redis_rate.Limit{Rate: a.most, Burst: a.most, Period: a.period}, n)
+	if err == nil && n < 0 && r.ResetAfter <= 0 { // all has come back, which the library does not write down
+		err = s.rates.Reset(ctx, a.key)
+	}
 	if err != nil || r.Allowed == n {
 		return 0, err
 	}
@@ -174,6 +177,11 @@ func (p *prefixed) keys(keys []string) []string {
 // Eval implements redis.Scripter.
 func (p *prefixed) Eval(ctx context.Context, script string, keys []string, args ...any) *redis.Cmd {
 	return p.UniversalClient.Eval(ctx, script, p.keys(keys), args...)
+}
+
+// Del is for redis_rate.Limiter.Reset.
+func (p *prefixed) Del(ctx context.Context, keys ...string) *redis.IntCmd {
+	return p.UniversalClient.Del(ctx, p.keys(keys)...)
 }
 
 // EvalSha implements redis.Scripter.

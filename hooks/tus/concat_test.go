@@ -96,33 +96,18 @@ func TestUploadThatAnotherNodeJoinedIsKeptThoughThisNodeCannotJoinIt(t *testing.
 	}
 }
 
-func TestUploadThatCannotBeJoinedNowIsLeftToTheSweeper(t *testing.T) {
+// The client will make another, which must meet no key, limit or event of this one.
+func TestUploadThatCannotBeJoinedNowIsNotInTheWayOfTheNextTry(t *testing.T) {
 	j := newJoining(t)
 	j.accept = func(final string) error { return storage.Unavailable("ask", final, errNever) }
 	j.wantAnswer(j.post(), http.StatusServiceUnavailable)
-	if up, err := j.memory.Load(t.Context(), j.final); err != nil || up.Finished {
-		t.Errorf("load: %v, finished %v", err, up.Finished)
+	if _, err := j.memory.Load(t.Context(), j.final); !errors.Is(err, storage.ErrGone) {
+		t.Errorf("load: %v, want ErrGone", err)
 	}
-	if err := j.other.Sweep(t.Context()); err != nil {
-		t.Errorf("sweep: %v", err)
-	}
-	if up, err := j.memory.Load(t.Context(), j.final); err != nil || !up.Finished {
-		t.Errorf("load after a sweep: %v, finished %v", err, up.Finished)
-	}
-}
-
-func TestUploadOfWhichItIsNotKnownIfItWasJoinedIsKept(t *testing.T) {
-	j := newJoining(t)
-	asked := 0
-	j.accept = func(final string) error {
-		if asked++; asked == 1 {
-			return errNever
-		}
-		return storage.Unavailable("ask", final, errNever)
-	}
-	j.wantAnswer(j.post(), http.StatusServiceUnavailable)
-	if _, err := j.memory.Load(t.Context(), j.final); err != nil {
-		t.Errorf("load: %v", err)
+	j.accept = func(string) error { return nil }
+	j.wantAnswer(j.post(), http.StatusCreated)
+	if up, err := j.other.Get(t.Context(), j.final); err != nil || !up.Finished || up.Size != 20 {
+		t.Errorf("get: %v, finished %v, %d bytes", err, up.Finished, up.Size)
 	}
 }
 

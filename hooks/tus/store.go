@@ -145,12 +145,11 @@ func (u *upload) DeclareLength(ctx context.Context, length int64) error {
 }
 
 // ConcatUploads implements handler.ConcatableUpload. The client is not told the
-// URL of an upload that fails here, and makes another. What may yet be joined is left
-// to the sweeper, which may be at it already.
+// URL of an upload that fails here, and makes another: this one must not be in its way.
 func (u *upload) ConcatUploads(ctx context.Context, _ []handler.Upload) error {
 	x := exchangeOf(ctx)
 	up, err := u.uploads.Concat(ctx, u.up.ID)
-	if err != nil && !storage.Transient(err) {
+	if err != nil {
 		up, err = u.giveUp(ctx, err)
 	}
 	if err == nil {
@@ -159,14 +158,14 @@ func (u *upload) ConcatUploads(ctx context.Context, _ []handler.Upload) error {
 	return x.explain(err)
 }
 
-// giveUp removes an upload that can't be joined, unless somebody else has joined it and
+// giveUp removes an upload that was not joined, unless somebody else has joined it and
 // told the app: the parts may be gone since.
 func (u *upload) giveUp(ctx context.Context, cause error) (storage.Upload, error) {
-	up, err := u.uploads.Get(ctx, u.up.ID)
-	if err == nil || storage.Transient(err) {
-		return up, err
+	up, err := u.uploads.Abandon(ctx, u.up.ID)
+	if err == nil && up.Finished {
+		return up, nil
 	}
-	return up, errors.Join(cause, u.uploads.Delete(ctx, u.up.ID))
+	return up, errors.Join(cause, err)
 }
 
 // unhurried lifts the deadline for the answer once the body has ended: tusd sets

@@ -2,6 +2,7 @@ package disk
 
 import (
 	"context"
+	"errors"
 	"sync"
 
 	"github.com/holdfast-upload/holdfast/storage"
@@ -39,7 +40,14 @@ func (s *Store) readClaims(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if up, live, err := s.readJournal(id); err == nil && live && named(up.Record) {
+		up, err := s.load(id)
+		if errors.Is(err, storage.ErrNotFound) || errors.Is(err, storage.ErrGone) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if named(up.Record) {
 			s.claims.ids[s.filePath(up.Record)] = id
 		}
 	}

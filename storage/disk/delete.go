@@ -50,10 +50,12 @@ func (s *Store) removeUpload(id string) error {
 	if err != nil && !errors.Is(err, storage.ErrNotFound) {
 		return err
 	}
-	if err == nil {
+	known := err == nil
+	err = removeAll(s.livePath(id), s.donePath(id), s.parkedPath(id), s.dataPath(id))
+	if known {
 		s.unclaim(up.Record)
 	}
-	return removeAll(s.livePath(id), s.donePath(id), s.parkedPath(id), s.dataPath(id))
+	return err
 }
 
 // removeFile takes the name of its file away from a complete upload, if it has it. What
@@ -76,7 +78,10 @@ func (s *Store) removeFile(up storage.Upload) error {
 	for ; dir != filepath.Clean(s.dir) && os.Remove(dir) == nil; dir = filepath.Dir(dir) {
 		// It was made for this file, and nothing else is in it.
 	}
-	return s.syncDir(dir)
+	if err := s.syncDir(dir); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil // another deletion emptied that too, and removed it
 }
 
 func (s *Store) anythingOf(id string) (bool, error) {

@@ -122,8 +122,8 @@ func (b *buffer) room() ([]byte, error) {
 	if b.file != nil {
 		return b.scratch, nil
 	}
-	if at := b.inMem % blockSize; at != 0 {
-		return b.blocks[len(b.blocks)-1][at:], nil
+	if at := int(b.inMem / blockSize); at < len(b.blocks) { // a source may end before it fills any of the last
+		return b.blocks[at][b.inMem%blockSize:], nil
 	}
 	if block := b.budget.take(); block != nil {
 		b.blocks = append(b.blocks, block)

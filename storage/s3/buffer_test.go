@@ -66,3 +66,20 @@ func TestBudgetBoundsMemoryAndGetsItBack(t *testing.T) {
 		t.Errorf("%d blocks in memory, %d given back, want %d", inMemory, len(shared.free), bound)
 	}
 }
+
+// A source may end where a block does, and say so only when it is asked for more: what
+// comes next belongs into the block that was taken for that.
+func TestBufferIsFilledOnWhereASourceEndedAtABlock(t *testing.T) {
+	b := &buffer{budget: newBudget(8 * blockSize)}
+	defer b.release()
+	data := randomBytes(1, 3*blockSize)
+	for _, end := range []int{blockSize, 2 * blockSize, 3 * blockSize} {
+		if _, err := b.fill(bytes.NewReader(data[b.size:end]), int64(len(data))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := io.ReadAll(b.reader())
+	if err != nil || !bytes.Equal(got, data) || b.sum != checksum(crcOf(data)) {
+		t.Errorf("%d bytes, equal %v, %v", len(got), bytes.Equal(got, data), err)
+	}
+}

@@ -5,7 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"slices"
+	"time"
 
 	"github.com/holdfast-upload/holdfast/storage"
 )
@@ -62,27 +62,51 @@ func (s *Store) claimLive(ctx context.Context, rec storage.Record) error {
 		return err
 	}
 	t, err := s.traces(ctx, claimed(rec.Key))
-	if err == nil && (t.record && rec.Key != rec.ID || t.claimedBeside(rec.ID)) {
+	if err == nil && t.record && rec.Key != rec.ID {
 		err = storage.ErrKeyTaken
 	}
-	return err
-}
-
-// claimedBeside tells whether any other upload claims the key.
-func (t traces) claimedBeside(id string) bool {
-	return slices.ContainsFunc(t.claims, func(c claim) bool { return c.id != id })
-}
-
-// unclaim takes back the claim of an upload that was not created, unless another
-// creation of the same id has made it meanwhile.
-func (s *Store) unclaim(ctx context.Context, rec storage.Record) error {
-	if rec.Key == "" {
-		return nil
-	}
-	t, err := s.traces(ctx, rec.ID)
-	if err != nil || t.record {
+	if err != nil {
 		return err
 	}
+	return s.uncontested(ctx, t, rec.ID)
+}
+
+// errClaimed: who claims the key as well may be about to create an upload, or to delete
+// one.
+var errClaimed = errors.New("another upload may have the key")
+
+// uncontested returns nil if no claim in t is that of another live upload. Those that
+// creations and deletions have left behind are removed.
+func (s *Store) uncontested(ctx context.Context, t traces, id string) error {
+	for _, c := range t.claims {
+		if c.id == id {
+			continue
+		}
+		of, err := s.traces(ctx, c.id)
+		switch {
+		case err != nil:
+			return err
+		case of.record && !of.gone:
+			return storage.ErrKeyTaken
+		case time.Since(c.at) < s.opts.claimLasts || time.Since(of.touched) < s.opts.claimLasts:
+			return storage.Unavailable("claim the key of", id, errClaimed)
+		}
+		if err := s.client.remove(ctx, c.key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unclaim takes back the claim of an upload that was not created, though its request may
+// be over. That of an id which somebody chose stays until it does not count any more:
+// another creation of the same id may just succeed.
+func (s *Store) unclaim(ctx context.Context, rec storage.Record) error {
+	if rec.Key == "" || rec.Chosen {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
 	return s.client.remove(ctx, s.claimKey(rec.Key, rec.ID))
 }
 

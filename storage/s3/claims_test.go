@@ -1,9 +1,12 @@
 package s3
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -122,4 +125,84 @@ func TestAToldUploadClaimsNothing(t *testing.T) {
 	mustWrite(t, n, up.ID, ranges.Of(0, 1000))
 	wantFinished(t, n, up.ID, 1000)
 	wantOnly(t, n.store, n.store.doneKey(up.ID), n.store.fileKey(up.Record))
+}
+
+// A client whose creation failed comes again, with another id and the same key.
+func TestACreationThatBrokeOffIsNotInTheWayOfTheNext(t *testing.T) {
+	opts := bucket(t)
+	n := startNode(t, opts)
+	ctx, cancel := context.WithCancel(t.Context())
+	n.wire.before = func(op string, _ int) {
+		if op == "put record" {
+			cancel()
+		}
+	}
+	if _, err := n.Create(ctx, storage.Record{Key: "videos/it.mp4", Size: 1000}); !storage.Transient(err) {
+		t.Errorf("create, and go away: %v, want an error that may pass", err)
+	}
+	n.wire.before = nil
+	mustCreate(t, n, storage.Record{Key: "videos/it.mp4", Size: 1000})
+}
+
+// Nodes that are killed leave claims: these count for a while, for it may not be so, and
+// then no more.
+func TestAClaimWithoutAnUploadLapses(t *testing.T) {
+	for name, leave := range map[string]func(t *testing.T, n *node, claim string){
+		"created by halves": func(*testing.T, *node, string) {},
+		"deleted by halves": func(t *testing.T, n *node, _ string) {
+			if err := n.store.client.put(t.Context(), small(n.store.liveKey("other", "gone"), []byte("{}"))); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		for _, rec := range []storage.Record{{Key: "videos/it.mp4", Size: 1000}, {Key: "it", Size: 1000}, {ID: "it", Size: 1000}} {
+			t.Run(name+" "+rec.Key, func(t *testing.T) {
+				opts := bucket(t)
+				n := startNode(t, opts)
+				claim := n.store.claimKey(cmp.Or(rec.Key, rec.ID), "other")
+				if err := n.store.client.put(t.Context(), small(claim, nil)); err != nil {
+					t.Fatal(err)
+				}
+				leave(t, n, claim)
+				if _, err := n.Create(t.Context(), rec); !errors.Is(err, errClaimed) || !storage.Transient(err) {
+					t.Errorf("create at once: %v, want an error that may pass", err)
+				}
+				opts.claimLasts = time.Nanosecond
+				mustCreate(t, startNode(t, opts), rec)
+				if _, err := n.store.client.head(t.Context(), claim); !errors.Is(err, errMissing) {
+					t.Errorf("the claim that lapsed: %v, want errMissing", err)
+				}
+			})
+		}
+	}
+}
+
+// Of two clients at once that want one key none is refused for good while no upload has it.
+func TestCreationsAtOnceWithOneKeyEndWithOne(t *testing.T) {
+	opts := bucket(t)
+	nodes := []*node{startNode(t, opts), startNode(t, opts)}
+	for range 10 {
+		rec := storage.Record{Key: "videos/" + storage.NewID(), Size: 1000}
+		var made, taken atomic.Int32
+		parallel(2, 2, func(i int) {
+			for try := 0; ; try++ {
+				_, err := nodes[i].Create(t.Context(), rec)
+				switch {
+				case err == nil:
+					made.Add(1)
+				case errors.Is(err, storage.ErrKeyTaken):
+					taken.Add(1)
+				case storage.Transient(err) && try < 50:
+					time.Sleep(time.Duration(1+i) * 10 * time.Millisecond) // as clients that are told to come back
+					continue
+				default:
+					t.Errorf("create: %v", err)
+				}
+				return
+			}
+		})
+		if made.Load() != 1 || taken.Load() != 1 {
+			t.Errorf("%d were created, %d refused; want one each", made.Load(), taken.Load())
+		}
+	}
 }

@@ -92,12 +92,15 @@ func cutInto(files []storage.Upload, size int64) []run {
 	for _, f := range files {
 		n := (f.Size + size - 1) / size
 		for i := range n {
-			runs = append(runs, run{ranges.Range{Start: f.Size / n * i, End: f.Size / n * (i + 1)}, f.Record})
+			runs = append(runs, run{ranges.Range{Start: share(f.Size, n, i), End: share(f.Size, n, i+1)}, f.Record})
 		}
-		runs[len(runs)-1].End = f.Size
 	}
 	return runs
 }
+
+// share is where the i-th of n shares of size begins, none of which is more than one
+// longer than any other.
+func share(size, n, i int64) int64 { return size/n*i + min(i, size%n) }
 
 // copyAll makes each run a part. When one fails, no more are begun; those that S3 is at
 // are waited for, or they would bring back what is aborted then.

@@ -52,8 +52,11 @@ func (s *Store) unused(ctx context.Context, rec storage.Record) error {
 		return storage.ErrGone
 	case t.record:
 		return storage.ErrExists
-	case rec.Key == "" && t.claimedBeside(rec.ID):
-		return storage.ErrKeyTaken
+	}
+	if rec.Key == "" {
+		if err := s.uncontested(ctx, t, rec.ID); err != nil {
+			return err
+		}
 	}
 	if _, err := s.client.head(ctx, s.doneKey(rec.ID)); !errors.Is(err, errMissing) {
 		return ifNil(err, storage.ErrExists)

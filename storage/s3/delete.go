@@ -97,7 +97,7 @@ func (s *Store) removeAll(ctx context.Context, rec storage.Record, t traces) err
 // another upload's, they may be that one's, and stay.
 func (s *Store) abortStrays(ctx context.Context, rec storage.Record) error {
 	switch err := s.claimLive(ctx, rec); {
-	case errors.Is(err, storage.ErrKeyTaken):
+	case errors.Is(err, storage.ErrKeyTaken), errors.Is(err, errClaimed):
 		return nil
 	case err != nil:
 		return err

@@ -150,3 +150,26 @@ func wantContent(t *testing.T, s *Store, up storage.Upload, data []byte) {
 		t.Errorf("%d of %d bytes are right, %v", len(got), len(data), err)
 	}
 }
+
+// lateEnd is a source that knows its length, and says that it has ended only when it is
+// asked for more, as bodies of HTTP/2 do.
+type lateEnd struct {
+	io.Reader
+	n int64
+}
+
+// Expect implements storage.Expecting.
+func (s lateEnd) Expect() int64 { return s.n }
+
+func TestChunksThatEndWhereABlockDoesAreKeptRight(t *testing.T) {
+	opts := bucket(t)
+	n := startNode(t, opts)
+	c := &phone{t: t, node: n, data: storagetest.Content(3, 8*mib)}
+	c.create(storage.Record{Size: 8 * mib})
+	for at := int64(0); at < 8*mib; at += mib {
+		if _, err := n.Write(t.Context(), c.id, at, lateEnd{bytes.NewReader(c.data[at : at+mib]), mib}); err != nil {
+			t.Fatalf("at %d: %v", at, err)
+		}
+	}
+	c.wantFile(startNode(t, opts))
+}

@@ -63,6 +63,7 @@ type Options struct {
 	copy         int64         // how many bytes one request copies, if parts are few enough then
 	longestPause time.Duration // between two tries of a request, at most
 	lostAfter    time.Duration // how long an upload is looked for before it is gone
+	claimLasts   time.Duration // how long a claim counts without an upload: longer than a creation or deletion takes
 }
 
 func (opts *Options) setDefaults() {
@@ -71,6 +72,9 @@ func (opts *Options) setDefaults() {
 	}
 	if opts.copy == 0 {
 		opts.copy = goodCopy
+	}
+	if opts.claimLasts == 0 {
+		opts.claimLasts = time.Minute
 	}
 	if opts.longestPause == 0 {
 		opts.longestPause = 3 * time.Second
