@@ -3,6 +3,8 @@ package disk
 import (
 	"context"
 	"errors"
+	"iter"
+	"path/filepath"
 	"sync"
 
 	"github.com/holdfast-upload/holdfast/storage"
@@ -14,6 +16,7 @@ type claims struct {
 	mu    sync.Mutex
 	known bool
 	ids   map[string]string // by path
+	dirs  map[string]int    // how many of these lie below a directory, by its path
 }
 
 // claim returns nil if no other live upload is to have its file where that of rec is.
@@ -27,15 +30,37 @@ func (s *Store) claim(ctx context.Context, rec storage.Record) error {
 		}
 	}
 	path := s.filePath(rec)
-	if id, taken := n.ids[path]; taken && id != rec.ID {
+	if id, taken := n.ids[path]; taken && id == rec.ID {
+		return nil
+	} else if taken || n.dirs[path] > 0 {
 		return storage.ErrKeyTaken
 	}
-	n.ids[path] = rec.ID
+	for dir := range s.above(path) {
+		if _, taken := n.ids[dir]; taken {
+			return storage.ErrKeyTaken
+		}
+	}
+	s.note(path, rec.ID)
 	return nil
 }
 
+func (s *Store) note(path, id string) {
+	s.claims.ids[path] = id
+	for dir := range s.above(path) {
+		s.claims.dirs[dir]++
+	}
+}
+
+// above yields the directories of a path that a key asks for.
+func (s *Store) above(path string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for dir := filepath.Dir(path); dir != filepath.Clean(s.dir) && yield(dir); dir = filepath.Dir(dir) {
+		}
+	}
+}
+
 func (s *Store) readClaims(ctx context.Context) error {
-	s.claims.ids = map[string]string{}
+	s.claims.ids, s.claims.dirs = map[string]string{}, map[string]int{}
 	for id, err := range s.List(ctx) {
 		if err != nil {
 			return err
@@ -48,7 +73,7 @@ func (s *Store) readClaims(ctx context.Context) error {
 			return err
 		}
 		if named(up.Record) {
-			s.claims.ids[s.filePath(up.Record)] = id
+			s.note(s.filePath(up.Record), id)
 		}
 	}
 	s.claims.known = true
@@ -59,8 +84,15 @@ func (s *Store) readClaims(ctx context.Context) error {
 func (s *Store) unclaim(rec storage.Record) {
 	s.claims.mu.Lock()
 	defer s.claims.mu.Unlock()
-	if path := s.filePath(rec); s.claims.ids[path] == rec.ID {
-		delete(s.claims.ids, path)
+	path := s.filePath(rec)
+	if s.claims.ids[path] != rec.ID {
+		return
+	}
+	delete(s.claims.ids, path)
+	for dir := range s.above(path) {
+		if s.claims.dirs[dir]--; s.claims.dirs[dir] == 0 {
+			delete(s.claims.dirs, dir)
+		}
 	}
 }
 

@@ -15,5 +15,5 @@ func (s *Store) RemoveFile(up storage.Upload) error { return s.removeFile(up) }
 func (s *Store) ForgetClaims() {
 	s.claims.mu.Lock()
 	defer s.claims.mu.Unlock()
-	s.claims.known, s.claims.ids = true, map[string]string{}
+	s.claims.known, s.claims.ids, s.claims.dirs = true, map[string]string{}, map[string]int{}
 }

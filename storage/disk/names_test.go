@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -201,4 +202,31 @@ func TestLateBytesLeaveAFileThatHasBothNamesAlone(t *testing.T) {
 	c := storage.Chunk{Offset: 5, Length: storage.Unknown, Body: bytes.NewReader([]byte(" too much"))}
 	p.must("write", p.store.Write(p.ctx, began, c, func(storage.Piece) storage.Upload { return began }))
 	p.wantFile("it", []byte("right"))
+}
+
+func TestNoUploadIsToBeADirectoryOfAnother(t *testing.T) {
+	for _, c := range append(rivals[:len(rivals):len(rivals)], struct{ name, id, key, otherID, otherKey string }{
+		"the second is a directory of the first", "first", "k/it", "second", "k",
+	}) {
+		t.Run(c.name, func(t *testing.T) {
+			p := newPlaceWithLinks(t, nil)
+			first := storage.Record{ID: c.id, Key: c.key, Size: 3, Chosen: true}
+			second := storage.Record{ID: c.otherID, Key: c.otherKey, Size: 3, Chosen: true}
+			p.must("create the first", p.store.Create(p.ctx, first))
+			for range 2 {
+				if err := p.store.Create(p.ctx, second); !errors.Is(err, storage.ErrKeyTaken) {
+					t.Errorf("create the second: %v, want ErrKeyTaken", err)
+				}
+				p.reopen()
+			}
+			beside := "j/it"
+			if strings.Contains(c.key, "/") {
+				beside = "k/other/it"
+			}
+			p.must("create one beside it", p.store.Create(p.ctx, storage.Record{ID: "third", Key: beside, Size: 3}))
+			p.delete("third")
+			p.delete(c.id)
+			p.must("create the second then", p.store.Create(p.ctx, second))
+		})
+	}
 }
