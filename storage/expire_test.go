@@ -298,6 +298,23 @@ func TestF16UploadThatIsWholeExpiresIfItCanNeverBeFinished(t *testing.T) {
 	})
 }
 
+func TestF16UploadThatIsDeletedWhileASweepFinishesItDoesNotExpireToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var w *world
+		w = newWorld(t, storage.Options{ExpireAfter: day, Accept: func(ctx context.Context, up storage.Upload) error {
+			if time.Since(up.Created) <= day {
+				return storage.Unavailable("ask", up.ID, errRefused)
+			}
+			return errors.Join(w.uploads.Discard(ctx, up.ID), storage.ErrGone)
+		}})
+		w.create(storage.Record{ID: "it", Size: 1})
+		_, _ = w.uploads.Write(w.ctx, "it", 0, strings.NewReader("x"))
+		time.Sleep(2 * day)
+		_ = w.uploads.Sweep(w.ctx)
+		w.wantEvents("it", storage.Created, storage.Deleted)
+	})
+}
+
 // What is refused is not gone at once: somebody may change his mind.
 func TestF16UploadThatIsRefusedIsKeptUntilItExpires(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

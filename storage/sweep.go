@@ -136,7 +136,7 @@ func (u *Uploads) sweepOne(ctx context.Context, id string) (Upload, error) {
 		return up, u.remove(ctx, up, Expired)
 	}
 	settled, err := u.settle(ctx, up)
-	if err != nil && !Transient(err) && u.expired(up) {
+	if err != nil && !Transient(err) && !errors.Is(err, ErrGone) && u.expired(up) {
 		return up, u.remove(ctx, up, Expired) // nothing will finish it
 	}
 	return settled, err

@@ -19,24 +19,23 @@ type claims struct {
 	dirs  map[string]int    // how many of these lie below a directory, by its path
 }
 
-// claim returns nil if no other live upload is to have its file where that of rec is.
+// claim returns nil if no other live upload is to have its file where that of rec is, or
+// is to be a directory of it, or the other way round.
 func (s *Store) claim(ctx context.Context, rec storage.Record) error {
-	n := &s.claims
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if !n.known {
+	c := &s.claims
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.known {
 		if err := s.readClaims(ctx); err != nil {
 			return err
 		}
 	}
 	path := s.filePath(rec)
-	if id, taken := n.ids[path]; taken && id == rec.ID {
-		return nil
-	} else if taken || n.dirs[path] > 0 {
+	if _, taken := c.ids[path]; taken || c.dirs[path] > 0 {
 		return storage.ErrKeyTaken
 	}
 	for dir := range s.above(path) {
-		if _, taken := n.ids[dir]; taken {
+		if _, taken := c.ids[dir]; taken {
 			return storage.ErrKeyTaken
 		}
 	}
@@ -51,7 +50,7 @@ func (s *Store) note(path, id string) {
 	}
 }
 
-// above yields the directories of a path that a key asks for.
+// above yields the directories of a path that a key asks for, the lowest first.
 func (s *Store) above(path string) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for dir := filepath.Dir(path); dir != filepath.Clean(s.dir) && yield(dir); dir = filepath.Dir(dir) {
@@ -59,20 +58,23 @@ func (s *Store) above(path string) iter.Seq[string] {
 	}
 }
 
+// readClaims reads what was claimed before this process. It must take no guard: whoever
+// creates an upload has one, and waits for claims.
 func (s *Store) readClaims(ctx context.Context) error {
 	s.claims.ids, s.claims.dirs = map[string]string{}, map[string]int{}
 	for id, err := range s.List(ctx) {
 		if err != nil {
 			return err
 		}
-		up, err := s.load(id)
-		if errors.Is(err, storage.ErrNotFound) || errors.Is(err, storage.ErrGone) {
-			continue
+		up, _, err := s.readJournal(id)
+		if errors.Is(err, storage.ErrNotFound) {
+			continue // half of a creation
 		}
-		if err != nil {
-			return err
+		gone, goneErr := exists(s.gonePath(id))
+		if err := errors.Join(err, goneErr); err != nil {
+			return classify("read the claim of", id, err)
 		}
-		if named(up.Record) {
+		if !gone && named(up.Record) {
 			s.note(s.filePath(up.Record), id)
 		}
 	}

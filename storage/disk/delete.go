@@ -74,11 +74,15 @@ func (s *Store) removeFile(up storage.Upload) error {
 	if err != nil {
 		return err
 	}
-	dir := filepath.Dir(path)
-	for ; dir != filepath.Clean(s.dir) && os.Remove(dir) == nil; dir = filepath.Dir(dir) {
-		// It was made for this file, and nothing else is in it.
+	kept := s.dir
+	for dir := range s.above(path) {
+		if os.Remove(dir) != nil {
+			kept = dir
+			break
+		}
+		// It was made for this file, and nothing else was in it.
 	}
-	if err := s.syncDir(dir); !errors.Is(err, fs.ErrNotExist) {
+	if err := s.syncDir(kept); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return nil // another deletion emptied that too, and removed it

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -229,4 +230,13 @@ func TestNoUploadIsToBeADirectoryOfAnother(t *testing.T) {
 			p.must("create the second then", p.store.Create(p.ctx, second))
 		})
 	}
+}
+
+// A deletion that a crash cut short holds no key.
+func TestHalfADeletionClaimsNothing(t *testing.T) {
+	p := newPlaceWithLinks(t, nil)
+	p.must("create", p.store.Create(p.ctx, storage.Record{ID: "first", Key: "k/it", Size: 3}))
+	p.must("mark it as gone", os.WriteFile(filepath.Join(p.dir, ".holdfast/gone/first"), nil, 0o600))
+	p.reopen()
+	p.must("create the next", p.store.Create(p.ctx, storage.Record{ID: "second", Key: "k/it", Size: 3}))
 }

@@ -24,6 +24,13 @@ func (s *Store) claimKey(key, id string) string { return s.liveKey(claimed(key),
 
 const claimPrefix = "claim/"
 
+// claim is what a listing shows of one.
+type claim struct {
+	id  string // whose it is
+	key string // of the object
+	at  time.Time
+}
+
 // claimed is under which name among the live uploads a key is claimed. No id begins as
 // that of another key does, and all ids come after it in a listing.
 func claimed(key string) string {

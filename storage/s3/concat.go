@@ -3,6 +3,7 @@ package s3
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"golang.org/x/sync/errgroup"
 
@@ -47,8 +48,11 @@ func (s *Store) Concat(ctx context.Context, up storage.Upload, files []storage.U
 		return true, nil
 	}
 	err = errors.Join(err, look, s.client.abort(ctx, o.key, uploadID))
-	if notCopied != nil && err == nil {
+	switch {
+	case notCopied != nil && err == nil:
 		return false, nil // all else works: it may never copy
+	case errors.Is(err, errTaken) && look == nil:
+		return false, fmt.Errorf("concatenate %s: %w", up.ID, storage.ErrKeyTaken)
 	}
 	return false, storage.Unavailable("concatenate", up.ID, errors.Join(notCopied, err))
 }

@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"errors"
 	"slices"
 	"testing"
 
@@ -106,5 +107,28 @@ func TestWhatS3FailsToCopyIsJoinedAllTheSame(t *testing.T) {
 		if _, multiparts := leftIn(t, n.store); len(multiparts) > 0 {
 			t.Errorf("%s %d %s: multipart uploads are left: %v", f.op, f.nth, f.what, multiparts)
 		}
+	}
+}
+
+// What has come to lie where the file should does not go away by copying once more.
+func TestAJoinOverAnObjectOfOthersIsRefused(t *testing.T) {
+	n := startNode(t, bucket(t))
+	c := joined(t, n)
+	up, err := n.store.Load(t.Context(), c.id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	foreign := n.store.fileKey(up.Record)
+	if err := n.store.client.put(t.Context(), small(foreign, []byte("of the app"))); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := n.Concat(t.Context(), c.id); !errors.Is(err, storage.ErrKeyTaken) || storage.Transient(err) {
+		t.Errorf("concat: %v, want ErrKeyTaken", err)
+	}
+	if text, err := n.store.client.get(t.Context(), foreign); err != nil || string(text) != "of the app" {
+		t.Errorf("the object of the app: %q, %v", text, err)
+	}
+	if _, multiparts := leftIn(t, n.store); len(multiparts) > 0 {
+		t.Errorf("multipart uploads are left: %v", multiparts)
 	}
 }

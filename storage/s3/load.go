@@ -23,12 +23,6 @@ type traces struct {
 	touched                            time.Time
 }
 
-// claim is another upload's, of the key that this one's id is.
-type claim struct {
-	id, key string
-	at      time.Time
-}
-
 // errChanging: the listings of an upload differ, for others are at it.
 var errChanging = errors.New("its objects change while they are listed")
 
