@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"math/rand/v2"
+	"sync"
 	"testing"
 
 	"github.com/holdfast-upload/holdfast/storage"
@@ -91,18 +92,47 @@ func TestRequestsOfA1GiBUploadIn50MiBChunks(t *testing.T) {
 	wantFinished(t, n, id, gibCount)
 }
 
+// lastAndShuffled are the chunks of a 1 GiB upload: the last one, which teaches
+// nothing about the others, and those in any order.
+func lastAndShuffled() (last ranges.Range, others []ranges.Range) {
+	chunks := storagetest.Chunks(gibCount, chunkCount)
+	last, others = chunks[len(chunks)-1], chunks[:len(chunks)-1]
+	rand.Shuffle(len(others), func(i, j int) { others[i], others[j] = others[j], others[i] })
+	return last, others
+}
+
 func TestRequestsOfA1GiBUploadInParallelChunks(t *testing.T) {
 	n, _ := countingNode(t)
-	chunks := storagetest.Chunks(gibCount, chunkCount)
-	rand.Shuffle(len(chunks), func(i, j int) { chunks[i], chunks[j] = chunks[j], chunks[i] })
-	for i, r := range chunks { // the worst case: the last chunk teaches nothing about the others
-		if r.End == gibCount {
-			chunks[0], chunks[i] = chunks[i], chunks[0]
-		}
-	}
+	last, others := lastAndShuffled()
 	id := mustCreate(t, n, storage.Record{ID: "chosen-by-the-client", Size: gibCount})
-	parallel(len(chunks), 6, func(i int) { mustWrite(t, n, id, chunks[i]) })
+	// The worst case: the last chunk comes first, and the others while it is on its way.
+	gate := storagetest.NewGate(zeroes(0), zeroes(last.Len()))
+	var writing sync.WaitGroup
+	writing.Go(func() {
+		if up, err := n.Write(t.Context(), id, last.Start, sized{gate, last.Len()}); err != nil || !up.Has(last) {
+			t.Errorf("write %v: %v", last, err)
+		}
+	})
+	<-gate.Reached
+	var open sync.Once
+	parallel(len(others), 5, func(i int) {
+		mustWrite(t, n, id, others[i])
+		open.Do(gate.Open)
+	})
+	writing.Wait()
 	wantRequests(t, n, "shuffled, six at once", 50)
+	wantFinished(t, n, id, gibCount)
+}
+
+// If the last chunk is stored before any other has begun, its bytes are moved once
+// the others have shown where parts end.
+func TestRequestsOfA1GiBUploadOfWhichTheLastChunkIsThereFirst(t *testing.T) {
+	n, _ := countingNode(t)
+	last, others := lastAndShuffled()
+	id := mustCreate(t, n, storage.Record{ID: "chosen-by-the-client", Size: gibCount})
+	mustWrite(t, n, id, last)
+	parallel(len(others), 6, func(i int) { mustWrite(t, n, id, others[i]) })
+	wantRequests(t, n, "the last chunk first", 54)
 	wantFinished(t, n, id, gibCount)
 }
 
