@@ -34,14 +34,31 @@ func run(args []string, getenv func(string) (string, bool), stdout, stderr io.Wr
 		fmt.Fprintf(stderr, "holdfast: %v\n", err)
 		return 2
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // so that a second signal ends the process at once
+	ctx, stop := untilSignal(syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
 	slog.SetDefault(newLog(stderr, command.Config))
 	if err := obey(ctx, command, stdout); err != nil {
 		fmt.Fprintf(stderr, "holdfast: %v\n", err)
 		return 1
 	}
 	return 0
+}
+
+// untilSignal returns a context that ends with the first of the signals. The second ends
+// the process at once: by the time that the context has ended, nothing is in its way.
+func untilSignal(signals ...os.Signal) (ctx context.Context, stop func()) {
+	ctx, stop = context.WithCancel(context.Background())
+	first := make(chan os.Signal, 1)
+	signal.Notify(first, signals...)
+	go func() {
+		defer stop()
+		defer signal.Stop(first)
+		select {
+		case <-first:
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, stop
 }
 
 // obey does what the command line asks for.
