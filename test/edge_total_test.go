@@ -212,14 +212,14 @@ func TestEdge26APutWithoutContentRangeIsAWholeFileOrNothing(t *testing.T) {
 
 func TestEdge32AChunkSlowerThanTheExpiryIsTaken(t *testing.T) {
 	t.Parallel()
-	s := start(t, "--expire-after", "700ms", "--sweep-every", "100ms")
+	s := start(t, "--expire-after", "4s", "--sweep-every", "100ms")
 	content := NewContent(32, 40)
 	c := newClient(s, "slow", content)
 	w := dial(t, s.Addr)
 	w.send("PUT /files/slow HTTP/1.1", "Host: "+s.Addr, "Content-Range: bytes 0-39/40", "Content-Length: 40")
 	for i := range int64(40) {
 		w.write(string(content.Bytes(ranges.Of(i, 1))))
-		time.Sleep(50 * time.Millisecond)
+		time.Sleep(250 * time.Millisecond)
 	}
 	wantDone(t, w.answer(), c)
 	wantFile(t, c.URL, content)

@@ -48,7 +48,7 @@ func TestUploadsPerMinuteAreLimited(t *testing.T) {
 
 func TestLiveUploadsAreLimited(t *testing.T) {
 	t.Parallel()
-	s := guarded(t, "--limit-live-uploads", "2", "--expire-after", "2s", "--sweep-every", "200ms")
+	s := guarded(t, "--limit-live-uploads", "2", "--expire-after", "10s", "--sweep-every", "200ms")
 	anna := Bearer(Token("anna"))
 	begin := func(id string, want int) {
 		t.Helper()
@@ -64,7 +64,7 @@ func TestLiveUploadsAreLimited(t *testing.T) {
 	ask(t, "DELETE", s.URL("b"), nil, []string{anna}, 204)
 	begin("e", 202)
 	begin("f", 503)
-	eventually(t, 10*time.Second, "what has expired does not count", func() bool {
+	eventually(t, 40*time.Second, "what has expired does not count", func() bool {
 		answer, err := Do(http.DefaultClient, request(t, "PUT", s.URL("f"), strings.NewReader("0123456789"), append(tenBytes, anna)...))
 		return err == nil && answer.Status == 202
 	})

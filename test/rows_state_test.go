@@ -112,7 +112,10 @@ func TestF11PollersDoNotInterruptTheUploadTheyPoll(t *testing.T) {
 	p := &poller{t: t, url: url, stop: make(chan struct{}), seen: map[int64]bool{}}
 	p.poll()
 	req := patchRequest(t.Context(), url, content, content.All())
-	req.Body = io.NopCloser(&slow{content.Part(content.All()), 40 * time.Millisecond})
+	half := ranges.Of(0, content.Size/2)
+	req.Body = io.NopCloser(&slow{io.MultiReader(
+		content.Part(half), p.await(2), content.Part(ranges.Range{Start: half.End, End: content.Size - 1}), p.await(3),
+		content.Part(ranges.Of(content.Size-1, 1))), 40 * time.Millisecond})
 	answer, err := Do(http.DefaultClient, req)
 	close(p.stop)
 	p.wg.Wait()
@@ -120,7 +123,7 @@ func TestF11PollersDoNotInterruptTheUploadTheyPoll(t *testing.T) {
 		t.Fatalf("the PATCH that was polled: %d %s (%v)", answer.Status, answer.Body, err)
 	}
 	wantFile(t, url, content)
-	if len(p.seen) < 3 {
+	if p.offsets() < 3 {
 		t.Errorf("the pollers saw no progress, only the offsets %v", p.seen)
 	}
 }
@@ -170,6 +173,29 @@ func (p *poller) once(method string, fields []string) {
 		p.mu.Unlock()
 	}
 }
+
+// offsets is how many different ones were seen.
+func (p *poller) offsets() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.seen)
+}
+
+// await is an empty part of a body: what follows it comes once so many offsets were
+// seen, or after a time in which they should have been.
+func (p *poller) await(offsets int) io.Reader {
+	return readerFunc(func([]byte) (int, error) {
+		for end := time.Now().Add(10 * time.Second); p.offsets() < offsets && time.Now().Before(end); {
+			time.Sleep(10 * time.Millisecond)
+		}
+		return 0, io.EOF
+	})
+}
+
+type readerFunc func([]byte) (int, error)
+
+// Read implements io.Reader.
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
 // slow reads 64 KiB at a time, with a pause before each.
 type slow struct {

@@ -12,6 +12,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"slices"
@@ -85,6 +86,7 @@ func (s *Server) argv() []string {
 func (s *Server) Kill() {
 	_ = s.cmd.Process.Kill() // it may have ended already
 	<-s.exited
+	http.DefaultClient.CloseIdleConnections() // they lead nowhere
 }
 
 // Terminate sends SIGTERM and waits for the process to leave. An error tells that

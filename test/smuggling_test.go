@@ -178,9 +178,10 @@ func TestHeadersAndMetadataAreBounded(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	w := dial(t, s.Addr)
-	w.write("PUT /files/many HTTP/1.1\r\nHost: x\r\n" + strings.Repeat("X: "+strings.Repeat("y", 1000)+"\r\n", 1500))
-	if statuses, _ := w.answers(); len(statuses) != 1 || statuses[0] != http.StatusRequestHeaderFieldsTooLarge {
-		t.Errorf("1.5 MB of headers: %v", statuses)
+	// The server may hang up before it has heard all of it.
+	_, _ = io.WriteString(w.conn, "PUT /files/many HTTP/1.1\r\nHost: x\r\n"+strings.Repeat("X: "+strings.Repeat("y", 1000)+"\r\n", 1500))
+	if status := w.answer().Status; status != http.StatusRequestHeaderFieldsTooLarge {
+		t.Errorf("1.5 MB of headers: %d", status)
 	}
 	var pairs []string
 	for i := range 20_000 {

@@ -199,7 +199,7 @@ func TestSecretsAreRotated(t *testing.T) {
 		t.Fatal(err)
 	}
 	ask(t, "GET", auth.TicketURL(s.URL("it"), withNewer), nil, nil, 200)
-	just := map[string]any{"exp": time.Now().Add(-20 * time.Second).Unix()}
+	just := map[string]any{"exp": time.Now().Add(-10 * time.Second).Unix()}
 	ask(t, "GET", s.URL("it"), nil, []string{Bearer(Token("anna", just))}, 200)
 	if log := s.Log(); strings.Contains(log, newer) || strings.Contains(log, TokenSecret) {
 		t.Error("a secret is in the log")

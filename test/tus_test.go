@@ -207,11 +207,13 @@ func TestTusPatchWithABrokenBodyKeepsWhatCame(t *testing.T) {
 
 func TestUnknownDeletedAndExpiredUploadsAreTold(t *testing.T) {
 	t.Parallel()
-	s := start(t, "--expire-after", "500ms", "--sweep-every", "100ms")
+	s := start(t, "--sweep-every", "100ms")
 	content := NewContent(9, 100)
 	put(t, newClient(s, "deleted", content), ranges.Of(0, 10), http.StatusAccepted)
 	remove(t, s, "deleted")
 	put(t, newClient(s, "expired", content), ranges.Of(0, 10), http.StatusAccepted)
+	s.Args = append(s.Args, "--expire-after", "500ms")
+	restart(t, s)
 	time.Sleep(time.Second)
 	for id, want := range map[string]int{"unknown": 404, "deleted": 410, "expired": 410} {
 		requests := map[string]func() *http.Request{

@@ -98,7 +98,7 @@ func startHooked(t *testing.T, cfg config.Config) *running {
 func hookedConfig(t *testing.T, b *tusdBackend, events ...string) config.Config {
 	cfg := testConfig(t)
 	cfg.HookURL, cfg.HookEvents, cfg.AdminListen = b.URL+"/hooks", events, "127.0.0.1:0"
-	cfg.HookRetryAfter, cfg.HookTimeout = 20*time.Millisecond, 2*time.Second
+	cfg.HookRetryAfter, cfg.HookTimeout = 20*time.Millisecond, 10*time.Second
 	return cfg
 }
 

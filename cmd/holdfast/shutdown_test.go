@@ -77,7 +77,7 @@ func TestShutdownKeepsWhatArrived(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			cfg := testConfig(t)
-			cfg.ShutdownTimeout = 2 * time.Second
+			cfg.ShutdownTimeout = 8 * time.Second
 			r := start(t, cfg, nil)
 			created := do(t, h1(t), "POST", r.URL(), nil, "Tus-Resumable", "1.0.0", "Upload-Length", "1000000")
 			url := created.Header.Get("Location")
@@ -182,7 +182,7 @@ func TestShutdownTimeoutIsKept(t *testing.T) {
 	<-entered
 	began := time.Now()
 	r.stop(t)
-	if took := time.Since(began); took > cfg.ShutdownTimeout+2*time.Second {
+	if took := time.Since(began); took > cfg.ShutdownTimeout+patience/2 {
 		t.Errorf("the shutdown took %s of at most %s", took, cfg.ShutdownTimeout)
 	}
 }

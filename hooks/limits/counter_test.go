@@ -53,7 +53,7 @@ func TestWhatIsGivenBackCanBeSpentAgain(t *testing.T) {
 func TestAllowanceIsSpentOnceAndComesBack(t *testing.T) {
 	for name, c := range counters(t) {
 		t.Run(name, func(t *testing.T) {
-			ctx, a := context.Background(), allowance{"it", 100, 10 * time.Second}
+			ctx, a := context.Background(), allowance{"it", 100, 1000 * time.Second}
 			var taken atomic.Int64
 			var wait sync.WaitGroup
 			for range 50 {
@@ -70,11 +70,11 @@ func TestAllowanceIsSpentOnceAndComesBack(t *testing.T) {
 				t.Errorf("%d of 100 were spent", n)
 			}
 			for what, do := range map[string]func(context.Context, allowance, int) (time.Duration, error){"spend": c.spend, "ask": c.ask} {
-				if after, err := do(ctx, a, 50); err != nil || after < 3*time.Second || after > 5*time.Second {
-					t.Errorf("%s: wait %v, %v, want almost 5 s", what, after, err)
+				if after, err := do(ctx, a, 50); err != nil || after < 400*time.Second || after > 500*time.Second {
+					t.Errorf("%s: wait %v, %v, want almost 500 s", what, after, err)
 				}
 			}
-			if after, err := c.spend(ctx, allowance{"another", 100, 10 * time.Second}, 100); err != nil || after != 0 {
+			if after, err := c.spend(ctx, allowance{"another", 100, 1000 * time.Second}, 100); err != nil || after != 0 {
 				t.Errorf("another caller waits %v, %v", after, err)
 			}
 			if _, err := c.spend(ctx, a, -60); err != nil {
@@ -105,10 +105,11 @@ func TestAllowanceOfTerabytesIsExact(t *testing.T) {
 func TestLiveUploadsAreCountedUntilTheyEnd(t *testing.T) {
 	for name, c := range counters(t) {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			ctx := context.Background()
 			take := func(id string, wantKnown bool, want error) {
 				t.Helper()
-				c, err := c.claim(ctx, "anna", id, 2, 300*time.Millisecond)
+				c, err := c.claim(ctx, "anna", id, 2, 4*time.Second)
 				if !errors.Is(err, want) || err == nil && (c == 0) != wantKnown {
 					t.Errorf("claim %s: %v, %v, want known %v, %v", id, c, err, wantKnown, want)
 				}
@@ -133,7 +134,7 @@ func TestLiveUploadsAreCountedUntilTheyEnd(t *testing.T) {
 			}
 			take("d", false, nil)
 			take("e", false, errFull)
-			time.Sleep(400 * time.Millisecond) // whoever claimed d has died
+			time.Sleep(4100 * time.Millisecond) // whoever claimed d has died
 			take("a", true, nil)
 			take("f", false, nil)
 			take("g", false, errFull)
@@ -247,7 +248,7 @@ func TestNodeCountsForItselfWhileRedisIsDown(t *testing.T) {
 			t.Fatal(made, err)
 		}
 	}
-	if took := time.Since(began); took > 3*time.Second {
+	if took := time.Since(began); took > 15*time.Second {
 		t.Errorf("without Redis it took %v", took)
 	}
 	server.Start()
