@@ -144,13 +144,10 @@ func (r *Redis) doDue(due map[string]call) (err error) {
 	return err
 }
 
-// beatEvery is how often a node asks Redis for something at least.
-const beatEvery = time.Second
-
 // beat asks Redis for something every now and then, so that a node on which nothing
 // happens finds out as others do when Redis is down.
 func (r *Redis) beat() {
-	tick := time.NewTicker(beatEvery)
+	tick := time.NewTicker(r.opts.beatEvery)
 	defer tick.Stop()
 	for {
 		select {

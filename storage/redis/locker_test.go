@@ -65,18 +65,18 @@ func (c slowConn) Write(p []byte) (int, error) {
 // of the bell.
 const (
 	rarePolls   = 10 * time.Minute
-	beforeAPoll = 8 * time.Second
+	beforeAPoll = 9 * time.Second
 )
 
 func TestFreeLockIsFoundThoughItsWordWasLost(t *testing.T) {
 	t.Parallel()
-	nodes := newNodes(t, 2, Options{URL: servers.Redis(t).URL("redis"), LockTTL: 6 * time.Second})
+	nodes := newNodes(t, 2, Options{URL: servers.Redis(t).URL("redis"), LockTTL: 30 * time.Second})
 	for _, n := range nodes {
 		_ = n.locker.bell.sub.Close() // it hears nothing from now on
 	}
 	unlock, _ := nodes[0].lock(t, "it")
 	time.AfterFunc(50*time.Millisecond, unlock)
-	within(t, 5*time.Second, "the second lock", func() {
+	within(t, 20*time.Second, "the second lock", func() {
 		unlock, _ := nodes[1].lock(t, "it")
 		unlock()
 	})
@@ -93,7 +93,7 @@ func TestHolderIsAskedThoughTheWordWasLost(t *testing.T) {
 		unlock, _ := nodes[1].lock(t, "it")
 		unlock()
 	}()
-	wantAsked(t, 10*time.Second, asked)
+	wantAsked(t, 30*time.Second, asked)
 	unlock()
 	<-second
 }
@@ -129,11 +129,11 @@ func TestHundredWaitersOfThreeNodesAllGetTheLockWithoutAStampede(t *testing.T) {
 			}
 			defer holders.Add(-1)
 			if left.Add(-1) > 0 {
-				wantAsked(t, 20*time.Second, asked)
+				wantAsked(t, 30*time.Second, asked)
 			}
 		})
 	}
-	wantAsked(t, 20*time.Second, asked)
+	wantAsked(t, 30*time.Second, asked)
 	time.Sleep(100 * time.Millisecond) // until they wait
 	start := time.Now()
 	first()
@@ -159,7 +159,7 @@ func commands(t *testing.T, c *redis.Client) (sum int) {
 
 func TestWaitersThatGaveUpLeaveNothingInRedis(t *testing.T) {
 	s := servers.Redis(t)
-	nodes := newNodes(t, 2, Options{URL: s.URL("redis"), LockTTL: 3 * time.Second})
+	nodes := newNodes(t, 2, Options{URL: s.URL("redis"), LockTTL: 12 * time.Second})
 	c := admin(t, s)
 	unlock, _ := nodes[0].lock(t, "it")
 	round := func() {
@@ -174,7 +174,7 @@ func TestWaitersThatGaveUpLeaveNothingInRedis(t *testing.T) {
 	for range 3 {
 		round()
 	}
-	eventually(t, 10*time.Second, "no goroutine is left", func() bool { return runtime.NumGoroutine() <= goroutines })
+	eventually(t, 30*time.Second, "no goroutine is left", func() bool { return runtime.NumGoroutine() <= goroutines })
 	if n := len(strings.Split(c.ClientList(t.Context()).Val(), "\n")); n > conns+50 { // what a pool may have
 		t.Errorf("%d connections before, %d after", conns, n)
 	}
@@ -182,20 +182,20 @@ func TestWaitersThatGaveUpLeaveNothingInRedis(t *testing.T) {
 		t.Errorf("%d holders and %d waiters are remembered", len(l.held), len(l.bell.waiting))
 	}
 	unlock()
-	eventually(t, 10*time.Second, "no key is left", func() bool { return len(keys(t, c)) == 0 })
+	eventually(t, 30*time.Second, "no key is left", func() bool { return len(keys(t, c)) == 0 })
 }
 
 func TestOneFailedRenewalStopsNoHolder(t *testing.T) {
 	t.Parallel()
 	s := servers.Redis(t)
-	n := newNode(t, Options{URL: s.URL("redis"), LockTTL: 1500 * time.Millisecond})
+	n := newNode(t, Options{URL: s.URL("redis"), LockTTL: 6 * time.Second})
 	unlock, asked := n.lock(t, "it")
 	defer unlock()
 	n.faults.set(only(renewScript, 1), nil)
 	select {
 	case <-asked:
 		t.Error("the holder was asked to let go")
-	case <-time.After(2500 * time.Millisecond):
+	case <-time.After(8 * time.Second):
 	}
 	if admin(t, s).Exists(t.Context(), n.key("it", "lock")).Val() != 1 {
 		t.Error("the lock has expired")
@@ -206,11 +206,11 @@ func TestOneFailedRenewalStopsNoHolder(t *testing.T) {
 func TestHolderThatCannotRenewIsAskedBeforeItsLockExpires(t *testing.T) {
 	t.Parallel()
 	s := servers.Redis(t)
-	n := newNode(t, Options{URL: s.URL("redis"), LockTTL: 5 * time.Second})
+	n := newNode(t, Options{URL: s.URL("redis"), LockTTL: 20 * time.Second})
 	unlock, asked := n.lock(t, "it")
 	defer unlock()
 	n.faults.set(cut, nil)
-	wantAsked(t, 10*time.Second, asked)
+	wantAsked(t, 30*time.Second, asked)
 	if ttl := admin(t, s).PTTL(t.Context(), n.key("it", "lock")).Val(); ttl <= 100*time.Millisecond {
 		t.Errorf("the holder was asked when its lock lasts for %v", ttl)
 	}
@@ -219,24 +219,24 @@ func TestHolderThatCannotRenewIsAskedBeforeItsLockExpires(t *testing.T) {
 func TestHolderIsLeftAloneWhileThereIsNoRedis(t *testing.T) {
 	t.Parallel()
 	s := servers.Redis(t)
-	n := newNode(t, Options{URL: s.URL("redis"), LockTTL: time.Second})
+	n := newNode(t, Options{URL: s.URL("redis"), LockTTL: 4 * time.Second})
 	unlock, asked := n.lock(t, "it")
 	defer unlock()
 	s.Kill()
 	select {
 	case <-asked:
 		t.Error("the holder was asked to let go")
-	case <-time.After(1500 * time.Millisecond):
+	case <-time.After(6 * time.Second):
 	}
 	s.Start()
 	c := admin(t, s)
-	eventually(t, 10*time.Second, "the lock is in Redis again", func() bool { return c.Exists(t.Context(), n.key("it", "lock")).Val() == 1 })
+	eventually(t, 30*time.Second, "the lock is in Redis again", func() bool { return c.Exists(t.Context(), n.key("it", "lock")).Val() == 1 })
 }
 
 func TestHolderThatWasAwayForTooLongDoesNotReleaseTheNextOnesLock(t *testing.T) {
 	t.Parallel()
 	s := servers.Redis(t)
-	nodes := newNodes(t, 2, Options{URL: s.URL("redis"), LockTTL: 800 * time.Millisecond})
+	nodes := newNodes(t, 2, Options{URL: s.URL("redis"), LockTTL: 4 * time.Second})
 	unlock, asked := nodes[0].lock(t, "it")
 	nodes[0].faults.set(cut, nil)
 	var next func()
@@ -245,10 +245,10 @@ func TestHolderThatWasAwayForTooLongDoesNotReleaseTheNextOnesLock(t *testing.T) 
 		<-asked
 	}
 	nodes[0].faults.set(nil, nil)
-	wantAsked(t, 10*time.Second, asked)
+	wantAsked(t, 30*time.Second, asked)
 	unlock()
-	eventually(t, 10*time.Second, "the first node has Redis again", func() bool { return nodes[0].Check(t.Context()) == nil })
-	nodes[0].wantLocked(t, "it", 1500*time.Millisecond)
+	eventually(t, 30*time.Second, "the first node has Redis again", func() bool { return nodes[0].Check(t.Context()) == nil })
+	nodes[0].wantLocked(t, "it", 5*time.Second)
 	next()
 	within(t, 5*time.Second, "the lock after it", func() {
 		unlock, _ := nodes[0].lock(t, "it")
@@ -371,7 +371,7 @@ func TestWaiterIsAskedOnlyOnceItHasTheLock(t *testing.T) {
 		}
 		got <- unlock
 	}()
-	wantAsked(t, 10*time.Second, asked)
+	wantAsked(t, 30*time.Second, asked)
 	third := make(chan struct{})
 	go func() {
 		defer close(third)
@@ -384,7 +384,7 @@ func TestWaiterIsAskedOnlyOnceItHasTheLock(t *testing.T) {
 	}
 	unlock()
 	second := <-got
-	wantAsked(t, 10*time.Second, waiterAsked)
+	wantAsked(t, 30*time.Second, waiterAsked)
 	second()
 	<-third
 }

@@ -104,7 +104,7 @@ func TestNodesGoOnWithoutRedis(t *testing.T) {
 			}
 			c.up(s)
 			for _, n := range nodes {
-				eventually(t, 10*time.Second, "Redis is used again", func() bool { return n.Check(t.Context()) == nil })
+				eventually(t, 30*time.Second, "Redis is used again", func() bool { return n.Check(t.Context()) == nil })
 				n.log.want(t, 1, 1)
 				if _, err := n.tryPut(t, upload("it")); err == nil {
 					t.Error("Redis is believed at once")
@@ -112,11 +112,11 @@ func TestNodesGoOnWithoutRedis(t *testing.T) {
 			}
 			for _, n := range nodes {
 				n.doubtFor(100 * time.Millisecond)
-				eventually(t, 10*time.Second, "Redis is believed again", func() bool { return !n.health.doubtful() })
+				eventually(t, 30*time.Second, "Redis is believed again", func() bool { return !n.health.doubtful() })
 			}
 			nodes[0].put(t, upload("it"))
 			nodes[1].wantOffset(t, "it", 0)
-			eventually(t, 10*time.Second, "the lock is in Redis again", func() bool {
+			eventually(t, 30*time.Second, "the lock is in Redis again", func() bool {
 				return nodes[0].client.Exists(t.Context(), nodes[0].key("it", "lock")).Val() == 1
 			})
 			nodes[1].wantLocked(t, "it", 100*time.Millisecond)
@@ -130,15 +130,15 @@ func TestNodeStartsWithoutRedis(t *testing.T) {
 	s := servers.Redis(t)
 	s.Kill()
 	var n *node
-	within(t, 2*time.Second, "to start", func() { n = newNode(t, Options{URL: s.URL("redis")}) })
+	within(t, 10*time.Second, "to start", func() { n = newNode(t, Options{URL: s.URL("redis")}) })
 	n.wantNothing(t, "it")
 	unlock, _ := n.lock(t, "it")
 	unlock()
 	s.Start()
-	eventually(t, 10*time.Second, "Redis is used", func() bool { return n.Check(t.Context()) == nil })
+	eventually(t, 30*time.Second, "Redis is used", func() bool { return n.Check(t.Context()) == nil })
 	n.log.want(t, 1, 1)
 	c := admin(t, s)
-	eventually(t, 10*time.Second, "it listens", func() bool {
+	eventually(t, 30*time.Second, "it listens", func() bool {
 		return c.PubSubNumSub(t.Context(), "holdfast:bell").Val()["holdfast:bell"] == 1
 	})
 }
@@ -147,7 +147,7 @@ func TestStartingWithAHangingRedisIsBounded(t *testing.T) {
 	t.Parallel()
 	s := servers.Redis(t)
 	s.Signal(syscall.SIGSTOP)
-	within(t, 4*time.Second, "to start", func() { newNode(t, Options{URL: s.URL("redis"), timeout: time.Second}).wantNothing(t, "it") })
+	within(t, 10*time.Second, "to start", func() { newNode(t, Options{URL: s.URL("redis"), timeout: 2 * time.Second}).wantNothing(t, "it") })
 }
 
 func TestFullRedisCountsAsDown(t *testing.T) {
@@ -164,14 +164,14 @@ func TestFullRedisCountsAsDown(t *testing.T) {
 	}
 	n.log.want(t, 1, 0)
 	c.ConfigSet(t.Context(), "maxmemory", "0")
-	eventually(t, 10*time.Second, "Redis is used again", func() bool { return n.Check(t.Context()) == nil })
+	eventually(t, 30*time.Second, "Redis is used again", func() bool { return n.Check(t.Context()) == nil })
 }
 
 func TestRedisMayForgetEverythingAtAnyMoment(t *testing.T) {
 	t.Parallel()
 	s := servers.Redis(t)
 	c := admin(t, s)
-	nodes := newNodes(t, 2, Options{URL: s.URL("redis"), LockTTL: time.Second})
+	nodes := newNodes(t, 2, Options{URL: s.URL("redis"), LockTTL: 4 * time.Second})
 	unlock, asked := nodes[0].lock(t, "it")
 	up := upload("it")
 	nodes[0].put(t, up)
@@ -183,7 +183,7 @@ func TestRedisMayForgetEverythingAtAnyMoment(t *testing.T) {
 	}
 	nodes[0].put(t, up)
 	nodes[1].wantOffset(t, "it", 0)
-	eventually(t, 10*time.Second, "the lock is in Redis again", func() bool { return c.Exists(t.Context(), nodes[0].key("it", "lock")).Val() == 1 })
+	eventually(t, 30*time.Second, "the lock is in Redis again", func() bool { return c.Exists(t.Context(), nodes[0].key("it", "lock")).Val() == 1 })
 	if len(asked) != 0 {
 		t.Error("the holder was asked to let go")
 	}
@@ -259,9 +259,9 @@ func TestAnIdleNodeNoticesThatRedisIsAway(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := servers.Redis(t)
-			n := newNode(t, Options{URL: s.URL("redis"), timeout: time.Second})
+			n := newNode(t, Options{URL: s.URL("redis"), timeout: time.Second, beatEvery: time.Second})
 			away(s)
-			eventually(t, 15*time.Second, "it is noticed", func() bool { return n.health.down() != nil })
+			eventually(t, 30*time.Second, "it is noticed", func() bool { return n.health.down() != nil })
 		})
 	}
 }
@@ -316,7 +316,7 @@ func TestWhatRedisMissedIsForgottenBeforeItIsAskedAgain(t *testing.T) {
 					t.Error("no error while Redis is cut off")
 				}
 				n.faults.set(nil, nil)
-				eventually(t, 10*time.Second, "Redis is used again", func() bool {
+				eventually(t, 30*time.Second, "Redis is used again", func() bool {
 					_, err := n.index.Get(t.Context(), "it")
 					return err == nil || errors.Is(err, storage.ErrNotFound)
 				})
@@ -334,7 +334,7 @@ func TestLockThatCouldNotBeGivenBackIsLater(t *testing.T) {
 	nodes[0].faults.set(cut, nil)
 	unlock()
 	nodes[0].faults.set(nil, nil)
-	within(t, time.Second, "the second lock", func() {
+	within(t, 8*time.Second, "the second lock", func() {
 		unlock, _ := nodes[1].lock(t, "it")
 		unlock()
 	})
@@ -343,7 +343,7 @@ func TestLockThatCouldNotBeGivenBackIsLater(t *testing.T) {
 func TestOfTwoHoldersOneIsAskedOnceRedisIsBack(t *testing.T) {
 	t.Parallel()
 	s := servers.Redis(t)
-	nodes := newNodes(t, 2, Options{URL: s.URL("redis"), LockTTL: time.Second})
+	nodes := newNodes(t, 2, Options{URL: s.URL("redis"), LockTTL: 4 * time.Second})
 	s.Kill()
 	var asked [2]<-chan struct{}
 	for i, n := range nodes {
@@ -352,7 +352,7 @@ func TestOfTwoHoldersOneIsAskedOnceRedisIsBack(t *testing.T) {
 		defer unlock()
 	}
 	s.Start()
-	eventually(t, 10*time.Second, "one is asked", func() bool { return len(asked[0])+len(asked[1]) > 0 })
+	eventually(t, 30*time.Second, "one is asked", func() bool { return len(asked[0])+len(asked[1]) > 0 })
 	time.Sleep(500 * time.Millisecond)
 	if len(asked[0]) > 0 && len(asked[1]) > 0 {
 		t.Error("both holders were asked to let go")

@@ -50,6 +50,8 @@ type Options struct {
 	// timeout bounds what a request to Redis may take, for it is to save time; 1 s
 	// if 0.
 	timeout time.Duration
+	// beatEvery is how often a node asks Redis for something at least; 1 s if 0.
+	beatEvery time.Duration
 }
 
 // Redis is the connection that a Locker and an Index share.
@@ -67,6 +69,9 @@ func Connect(opts Options) (*Redis, error) {
 	}
 	if opts.timeout == 0 {
 		opts.timeout = time.Second
+	}
+	if opts.beatEvery == 0 {
+		opts.beatEvery = time.Second
 	}
 	client, err := open(opts.URL, opts.timeout)
 	if err != nil {

@@ -57,6 +57,9 @@ func newNode(t *testing.T, opts Options) *node {
 	if opts.timeout == 0 {
 		opts.timeout = 20 * time.Second // a busy machine is not what is tested
 	}
+	if opts.beatEvery == 0 {
+		opts.beatEvery = time.Hour // what a test asks Redis, it alone asks
+	}
 	opts.Prefix, opts.Log = "holdfast:", slog.New(slog.NewTextHandler(n.log, nil))
 	var err error
 	if n.Redis, err = Connect(opts); err != nil {
@@ -85,6 +88,14 @@ func (n *node) lock(t *testing.T, id string) (unlock func(), asked <-chan struct
 		return func() {}, ask
 	}
 	return unlock, ask
+}
+
+// wantUsed waits until a node uses Redis and believes it.
+func (n *node) wantUsed(t *testing.T) {
+	t.Helper()
+	eventually(t, 30*time.Second, "Redis is used again", func() bool {
+		return n.Check(t.Context()) == nil && !n.health.doubtful()
+	})
 }
 
 // wantLocked checks that nobody gets a lock for a while.
@@ -121,7 +132,7 @@ func handover(t *testing.T, from, to *node, id string) {
 		unlock, _ := to.lock(t, id)
 		unlock()
 	}()
-	wantAsked(t, 10*time.Second, asked)
+	wantAsked(t, 30*time.Second, asked)
 	unlock()
 	<-got
 }

@@ -14,7 +14,7 @@ import (
 
 func TestLinkLeadsToTheFileForAWhile(t *testing.T) {
 	opts := bucket(t)
-	opts.LinkFor = 2 * time.Second
+	opts.LinkFor = 8 * time.Second
 	n := startNode(t, opts)
 	c := &phone{t: t, node: n, data: storagetest.Content(1, 1000)}
 	c.create(storage.Record{Size: 1000, Key: "videos/ä b.html", Metadata: map[string]string{"filename": "ä b.html", "filetype": "text/html"}})
@@ -34,7 +34,7 @@ func TestLinkLeadsToTheFileForAWhile(t *testing.T) {
 	if d := answer.Header.Get("Content-Disposition"); !strings.HasPrefix(d, "attachment") {
 		t.Errorf("Content-Disposition %q: a browser would show it", d)
 	}
-	time.Sleep(3 * time.Second)
+	time.Sleep(9 * time.Second)
 	if answer, _ := get(t, link); answer.StatusCode != http.StatusForbidden {
 		t.Errorf("get when the time is over: %s", answer.Status)
 	}
