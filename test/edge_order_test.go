@@ -72,7 +72,8 @@ func slowPut(t *testing.T, s *Server, c *Client, r ranges.Range) (finish func() 
 	t.Helper()
 	w := dial(t, s.Addr)
 	w.send("PUT /files/"+idOf(c.URL)+" HTTP/1.1", "Host: "+s.Addr, "Content-Range: "+ContentRange(r, c.Content.Size),
-		fmt.Sprintf("Content-Length: %d", r.Len()))
+		fmt.Sprintf("Content-Length: %d", r.Len()), "Expect: 100-continue")
+	demand(t, w.answer(), http.StatusContinue) // the request is being served
 	bytes := string(c.Content.Bytes(r))
 	w.write(bytes[:len(bytes)/2])
 	time.Sleep(50 * time.Millisecond)

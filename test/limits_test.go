@@ -160,8 +160,9 @@ func TestBytesPerDayAreLimited(t *testing.T) {
 		time.Sleep(50 * time.Millisecond) // it is being read now
 		w.reset()
 	}
-	time.Sleep(200 * time.Millisecond)
-	put(t, c, ranges.Of(600*kib, 400*kib), 202)
+	eventually(t, 20*time.Second, "what was not sent is given back", func() bool {
+		return put(t, c, ranges.Of(600*kib, 400*kib), 202, 503).Status == 202 // who is refused pays nothing
+	})
 	put(t, c, ranges.Of(1000*kib, 100*kib), 503)
 }
 

@@ -21,7 +21,7 @@ func startHooked(t *testing.T) (*cluster, *test.App) {
 		t.Fatal(err)
 	}
 	t.Cleanup(app.Close)
-	c := start(t, "--hook-url", app.URL(), "--hook-secret", test.HookSecret, "--hook-timeout", "2s",
+	c := start(t, "--hook-url", app.URL(), "--hook-secret", test.HookSecret, "--hook-timeout", "10s",
 		"--hook-retry-after", "100ms", "--hook-retry-for", "1h", "--sweep-every", "1s")
 	return c, app
 }
