@@ -207,9 +207,15 @@ func TestEveryKeyExpires(t *testing.T) {
 	c := admin(t, s)
 	nodes := newNodes(t, 2, Options{URL: s.URL("redis"), LockTTL: rarePolls})
 	n := nodes[0]
-	unlock, _ := n.lock(t, "it")
-	defer unlock()
-	nodes[1].wantLocked(t, "it", 50*time.Millisecond)
+	unlock, asked := n.lock(t, "it")
+	waited := make(chan struct{})
+	go func() {
+		defer close(waited)
+		unlock, _ := nodes[1].lock(t, "it")
+		unlock()
+	}()
+	defer func() { unlock(); <-waited }()
+	wantAsked(t, 30*time.Second, asked) // so that the wish is in Redis
 	n.put(t, upload("it"))
 	n.add(t, "it", 0, 10)
 	if err := n.index.Drop(t.Context(), "over"); err != nil {

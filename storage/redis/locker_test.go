@@ -22,7 +22,7 @@ import (
 
 func TestNewLockerListensBeforeItReturns(t *testing.T) {
 	s := servers.Redis(t)
-	r, err := Connect(Options{URL: s.URL("redis")})
+	r, err := Connect(Options{URL: s.URL("redis"), timeout: 20 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +103,7 @@ func TestCrashedHolderCostsNoMoreThanTheLifetimeOfItsLock(t *testing.T) {
 	s := servers.Redis(t)
 	n := newNode(t, Options{URL: s.URL("redis")})
 	admin(t, s).Set(t.Context(), n.key("it", "lock"), "of a node that is no more", 300*time.Millisecond)
-	within(t, 5*time.Second, "the lock", func() {
+	within(t, 15*time.Second, "the lock", func() {
 		unlock, _ := n.lock(t, "it")
 		unlock()
 	})
@@ -236,7 +236,7 @@ func TestHolderIsLeftAloneWhileThereIsNoRedis(t *testing.T) {
 func TestHolderThatWasAwayForTooLongDoesNotReleaseTheNextOnesLock(t *testing.T) {
 	t.Parallel()
 	s := servers.Redis(t)
-	nodes := newNodes(t, 2, Options{URL: s.URL("redis"), LockTTL: 4 * time.Second})
+	nodes := []*node{newNode(t, Options{URL: s.URL("redis"), LockTTL: 4 * time.Second}), newNode(t, Options{URL: s.URL("redis")})}
 	unlock, asked := nodes[0].lock(t, "it")
 	nodes[0].faults.set(cut, nil)
 	var next func()
@@ -250,7 +250,7 @@ func TestHolderThatWasAwayForTooLongDoesNotReleaseTheNextOnesLock(t *testing.T) 
 	eventually(t, 30*time.Second, "the first node has Redis again", func() bool { return nodes[0].Check(t.Context()) == nil })
 	nodes[0].wantLocked(t, "it", 5*time.Second)
 	next()
-	within(t, 5*time.Second, "the lock after it", func() {
+	within(t, 15*time.Second, "the lock after it", func() {
 		unlock, _ := nodes[0].lock(t, "it")
 		unlock()
 	})
@@ -306,7 +306,7 @@ func TestLockInTimeOrErrLocked(t *testing.T) {
 // What a waiter got after it went away, or without hearing of it, is given back.
 func TestLockWhoseTakerWentAwayIsGivenBack(t *testing.T) {
 	t.Parallel()
-	nodes := newNodes(t, 2, Options{URL: servers.Redis(t).URL("redis")})
+	nodes := newNodes(t, 2, Options{URL: servers.Redis(t).URL("redis"), LockTTL: time.Minute})
 	n := nodes[0]
 	unlock, _ := n.lock(t, "another") // so that Redis knows the scripts by their hash
 	unlock()
@@ -325,7 +325,7 @@ func TestLockWhoseTakerWentAwayIsGivenBack(t *testing.T) {
 		if _, err := n.locker.Lock(ctx, "it", func() {}); !errors.Is(err, storage.ErrLocked) {
 			t.Errorf("lock, answer lost %v: %v, want ErrLocked", lost, err)
 		}
-		within(t, 5*time.Second, "the lock", func() {
+		within(t, 15*time.Second, "the lock", func() {
 			unlock, _ := nodes[1].lock(t, "it")
 			unlock()
 		})
@@ -346,7 +346,7 @@ func TestLockIsTakenOnceThoughItIsAskedForTwice(t *testing.T) {
 // A waiter's wish is for the holder that it met, not for the one after it.
 func TestOnlyTheHolderThatIsInTheWayIsAsked(t *testing.T) {
 	t.Parallel()
-	nodes := newNodes(t, 3, Options{URL: servers.Redis(t).URL("redis"), LockTTL: 1500 * time.Millisecond})
+	nodes := newNodes(t, 3, Options{URL: servers.Redis(t).URL("redis"), LockTTL: 6 * time.Second})
 	unlock, _ := nodes[0].lock(t, "it")
 	nodes[2].wantLocked(t, "it", 50*time.Millisecond) // it asks, and gives up
 	time.AfterFunc(50*time.Millisecond, unlock)
@@ -355,7 +355,7 @@ func TestOnlyTheHolderThatIsInTheWayIsAsked(t *testing.T) {
 	select {
 	case <-asked:
 		t.Error("a holder was asked for one who waited for another")
-	case <-time.After(1200 * time.Millisecond): // past its first renewals
+	case <-time.After(3 * time.Second): // past its first renewal
 	}
 }
 
@@ -390,7 +390,7 @@ func TestWaiterIsAskedOnlyOnceItHasTheLock(t *testing.T) {
 }
 
 func TestLetGoMayUnlock(t *testing.T) {
-	nodes := newNodes(t, 2, Options{URL: servers.Redis(t).URL("redis")})
+	nodes := newNodes(t, 2, Options{URL: servers.Redis(t).URL("redis"), LockTTL: time.Minute})
 	var unlock func()
 	ready := make(chan struct{})
 	unlock, err := nodes[0].locker.Lock(t.Context(), "it", func() { <-ready; unlock() })
@@ -398,7 +398,7 @@ func TestLetGoMayUnlock(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	within(t, 5*time.Second, "the second lock", func() {
+	within(t, 15*time.Second, "the second lock", func() {
 		unlock, _ := nodes[1].lock(t, "it")
 		unlock()
 	})

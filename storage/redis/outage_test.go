@@ -171,7 +171,7 @@ func TestRedisMayForgetEverythingAtAnyMoment(t *testing.T) {
 	t.Parallel()
 	s := servers.Redis(t)
 	c := admin(t, s)
-	nodes := newNodes(t, 2, Options{URL: s.URL("redis"), LockTTL: 4 * time.Second})
+	nodes := newNodes(t, 2, Options{URL: s.URL("redis"), LockTTL: 15 * time.Second})
 	unlock, asked := nodes[0].lock(t, "it")
 	up := upload("it")
 	nodes[0].put(t, up)
