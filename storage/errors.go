@@ -12,8 +12,7 @@ var (
 	ErrNotFound = errors.New("no such upload")
 	// ErrGone: the upload was deleted, has expired, or has lost its file.
 	ErrGone = errors.New("the upload is gone")
-	// ErrExists: there is an upload of this id already, or another has the name of its
-	// file.
+	// ErrExists: there is an upload of this id already.
 	ErrExists = errors.New("the upload exists already")
 	// ErrKeyTaken: the upload's file would be where another's is, or is to be, or
 	// something else lies.

@@ -163,6 +163,25 @@ func TestPiecesAreCountedByKind(t *testing.T) {
 	want(t, m, bytesStored, "holdfast_stored_bytes_total", "range")
 }
 
+// refusing is a store that creates nothing.
+type refusing struct {
+	storage.Store
+	err error
+}
+
+// Create implements storage.Store.
+func (s refusing) Create(context.Context, storage.Record) error { return s.err }
+
+func TestStoreThatRefusesAnUploadHasNotFailed(t *testing.T) {
+	for _, err := range []error{storage.ErrExists, storage.ErrGone, storage.ErrKeyTaken, storage.ErrTooLarge} {
+		m := observed.New("test")
+		if got := m.Store(refusing{storagetest.NewMemory(100), err}).Create(t.Context(), storage.Record{ID: "it"}); got != err {
+			t.Errorf("create: %v, want %v", got, err)
+		}
+		want(t, m, 0, "holdfast_store_errors_total")
+	}
+}
+
 // timed is a locker that knows how long it made its callers wait.
 type timed struct {
 	storage.LocalLocker

@@ -53,7 +53,9 @@ func isAnswer(err error) bool {
 	if storage.Transient(err) {
 		return false
 	}
-	for _, answer := range []error{storage.ErrNotFound, storage.ErrGone, storage.ErrExists, storage.ErrSizeConflict, storage.ErrIncomplete} {
+	for _, answer := range []error{
+		storage.ErrNotFound, storage.ErrGone, storage.ErrExists, storage.ErrKeyTaken, storage.ErrTooLarge, storage.ErrSizeConflict, storage.ErrIncomplete,
+	} {
 		if errors.Is(err, answer) {
 			return true
 		}
