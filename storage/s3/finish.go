@@ -35,12 +35,32 @@ func (s *Store) Finish(ctx context.Context, up storage.Upload) error {
 			continue
 		case lookErr != nil || now.Finished:
 			return lookErr
+		case s.partsVanished(up, now):
+			err = errLost
+			continue
 		}
 		if err = s.makeFile(ctx, now); err == nil || errors.Is(err, storage.ErrIncomplete) || errors.Is(err, storage.ErrKeyTaken) {
 			return err
 		}
 	}
 	return storage.Unavailable("finish", up.ID, err)
+}
+
+// partsVanished tells whether S3 shows less of a multipart upload now than it has
+// confirmed before. Some S3s do while they make it into the file, if a part comes then:
+// that one begins it anew. To believe so would have the client send everything again, so
+// only what stays that way is believed.
+func (s *Store) partsVanished(before, now storage.Upload) bool {
+	l, decided := s.layoutOf(before)
+	if !decided || l.UploadID == "" || before.Pieces[layoutName] != now.Pieces[layoutName] {
+		return false
+	}
+	for name := range before.Pieces {
+		if _, there := now.Pieces[name]; !there && isPart(name) {
+			return time.Since(s.missingSince(l.UploadID)) < s.opts.lostAfter
+		}
+	}
+	return false
 }
 
 func (s *Store) makeFile(ctx context.Context, up storage.Upload) error {
@@ -67,7 +87,13 @@ func (s *Store) makeFile(ctx context.Context, up storage.Upload) error {
 	if err != nil && !errors.Is(err, errTaken) {
 		return err
 	}
-	return s.checkFile(ctx, up)
+	there := s.checkFile(ctx, up)
+	if there == nil && errors.Is(err, errTaken) {
+		// The file is whole without this multipart upload, which S3 still has: a part
+		// that comes while it is completed brings it back on some.
+		_ = s.client.abort(ctx, s.fileKey(up.Record), l.UploadID) // or else Clean does
+	}
+	return there
 }
 
 // makeSingle puts the file at once. A multipart upload can have been begun for it if its

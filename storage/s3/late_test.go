@@ -85,6 +85,28 @@ func TestALateFragmentIsRemovedByWhoeverFindsIt(t *testing.T) {
 	wantOnly(t, n.store, n.store.fileKey(known.Record))
 }
 
+// Of two nodes that complete a multipart upload while a part comes, the second may
+// find both the file and the multipart upload.
+func TestAMultipartUploadBesideItsFileIsAborted(t *testing.T) {
+	n := startNode(t, bucket(t))
+	c := begunOn(t, n)
+	up, err := n.store.Load(t.Context(), c.id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, err := n.store.file(up.Record)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.body, o.size, o.sum = bytes.NewReader(c.data), int64(len(c.data)), checksum(crcOf(c.data))
+	if err := n.store.client.put(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	c.goOn(n)
+	c.wantFile(n)
+	wantOnly(t, n.store, c.id)
+}
+
 // Where a file has a key of its own, only its record tells of it: a deletion that finds
 // the record gone, because the app has just been told, must look for it elsewhere.
 func TestADeletionBesideTheLastWordLeavesNoFileBehind(t *testing.T) {

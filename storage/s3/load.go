@@ -230,24 +230,30 @@ func (s *Store) withParts(ctx context.Context, up storage.Upload, l layout) (sto
 	return up, nil
 }
 
-// errLost: S3 shows neither the parts of an upload nor its file.
+// errLost: S3 shows neither all parts of an upload nor its file.
 var errLost = errors.New("S3 has neither its parts nor its file")
 
 // lost says what it means that S3 shows neither the parts nor the file. Some S3s
 // do so for as long as they make the one out of the other, and to call that gone
 // would have the file removed which comes next. So only what stays that way is.
 func (s *Store) lost(id string) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	since, known := s.missing[id]
-	if !known {
-		since = time.Now()
-		s.missing[id] = since
-	}
+	since := s.missingSince(id)
 	if time.Since(since) < s.opts.lostAfter {
 		return storage.Unavailable("load", id, errLost)
 	}
 	return fmt.Errorf("load %s: %w: %w since %s", id, storage.ErrGone, errLost, since.Format(time.RFC3339))
+}
+
+// missingSince returns when this process has first found what is missing now.
+func (s *Store) missingSince(what string) time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	since, known := s.missing[what]
+	if !known {
+		since = time.Now()
+		s.missing[what] = since
+	}
+	return since
 }
 
 // seen notes that an upload is not lost.

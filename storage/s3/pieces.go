@@ -28,12 +28,14 @@ func (l layout) piece() storage.Piece {
 
 func partName(number int32) string { return fmt.Sprintf("p%d", number) }
 
+func isPart(name string) bool { return strings.HasPrefix(name, "p") }
+
 // Kind names the kind of a piece, for people.
 func (s *Store) Kind(p storage.Piece) string {
 	switch {
 	case p.Name == layoutName, p.Name == fileName:
 		return p.Name
-	case strings.HasPrefix(p.Name, "p"):
+	case isPart(p.Name):
 		return "part"
 	}
 	return "fragment"

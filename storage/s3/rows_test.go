@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/iotest"
 	"time"
@@ -128,6 +130,56 @@ func TestF04AVanishedMultipartUploadIsNotComplete(t *testing.T) {
 	hasty.sweepLater(t)
 	hasty.sweepLater(t)
 	wantOnly(t, hasty.store)
+}
+
+// hollow is an S3 that shows a multipart upload without its parts, if it is on: as some
+// do when a part has come while the file was made.
+type hollow struct {
+	next http.RoundTripper
+	on   atomic.Bool
+}
+
+func (h *hollow) RoundTrip(r *http.Request) (*http.Response, error) {
+	op := operation(r)
+	if !h.on.Load() || op != "list parts" && op != "complete" {
+		return h.next.RoundTrip(r)
+	}
+	answer := refusal(r, http.StatusOK)
+	answer.Body = io.NopCloser(strings.NewReader("<ListPartsResult></ListPartsResult>"))
+	if op == "complete" {
+		answer.StatusCode = http.StatusBadRequest
+		answer.Body = io.NopCloser(strings.NewReader("<Error><Code>InvalidPart</Code><Message>made up</Message></Error>"))
+	}
+	return answer, nil
+}
+
+func TestF04PartsThatVanishForAMomentAreNotSentAgain(t *testing.T) {
+	for name, lostAfter := range map[string]time.Duration{"for a moment": 0, "for good": time.Millisecond} {
+		t.Run(name, func(t *testing.T) {
+			opts := bucket(t)
+			opts.lostAfter = lostAfter
+			n := startNode(t, opts)
+			s3 := &hollow{next: plain}
+			n.wire.next = s3
+			c := begunOn(t, n)
+			c.send(ranges.Of(0, 2*minPart))
+			s3.on.Store(true)
+			if err := c.sendOnce(ranges.Range{Start: 2 * minPart, End: threeCells}); !storage.Transient(err) {
+				t.Errorf("send what is missing: %v, want an error that may pass", err)
+			}
+			up, err := n.Get(t.Context(), c.id)
+			if err != nil && !storage.Transient(err) {
+				t.Errorf("get: %v", err)
+			}
+			if sentAgain := err == nil && up.Offset() == 0; sentAgain != (lostAfter > 0) {
+				t.Errorf("get: offset %d, %v", up.Offset(), err)
+			}
+			s3.on.Store(false)
+			c.goOn(n)
+			c.wantFile(n)
+			wantOnly(t, n.store, c.id)
+		})
+	}
 }
 
 func TestF05AFinishThatFailedIsDrivenBySomebodyElse(t *testing.T) {

@@ -43,7 +43,7 @@ type faults struct {
 	hits int                     // requests that did not pass
 	told map[string][]string     // what was asked of S3, by upload id
 
-	completed map[string]time.Time // when each multipart upload began to be completed
+	completed map[string]time.Time // when the first request began that was told of each multipart upload that it is completed
 	lastPart  map[string]time.Time // when its last part was stored
 }
 
@@ -123,7 +123,9 @@ func (f *faults) note(r s3Request, o outcome, began time.Time, w *statusRecorder
 	switch {
 	case w.status != http.StatusOK:
 	case r.op == "Complete":
-		f.completed[r.of] = began
+		if first, told := f.completed[r.of]; !told || began.Before(first) {
+			f.completed[r.of] = began
+		}
 	case r.op == "UploadPart":
 		f.lastPart[r.of] = time.Now()
 	}
