@@ -169,7 +169,7 @@ func TestCurlGoesOnWhereItWasInterrupted(t *testing.T) {
 	}
 	proxy.Close()
 	var offset int64
-	eventually(t, 5*time.Second, "what came is kept", func() bool {
+	eventually(t, 30*time.Second, "what came is kept", func() bool {
 		_, offset = head(t, url, http.StatusOK)
 		return offset > 6*mib
 	})

@@ -33,7 +33,7 @@ func requestLines(s *Server) (lines []requestLine) {
 // there is just one.
 func nextLine(t *testing.T, s *Server, n int) requestLine {
 	t.Helper()
-	eventually(t, 5*time.Second, "the request is in the log", func() bool { return len(requestLines(s)) > n })
+	eventually(t, 30*time.Second, "the request is in the log", func() bool { return len(requestLines(s)) > n })
 	lines := requestLines(s)
 	if len(lines) != n+1 {
 		t.Fatalf("%d lines for one request: %+v", len(lines)-n, lines[n:])

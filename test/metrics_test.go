@@ -126,7 +126,7 @@ func TestRunningRequestsAndTheirBytesShowWhileTheyRun(t *testing.T) {
 		{"holdfast_received_bytes_total", []string{"content-range"}, 1000},
 	})
 	finish()
-	eventually(t, 5*time.Second, "nothing runs any more", func() bool {
+	eventually(t, 30*time.Second, "nothing runs any more", func() bool {
 		return scrape(t, admin).sum("holdfast_requests_running") == 0
 	})
 }

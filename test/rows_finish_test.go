@@ -58,7 +58,7 @@ func TestF05AFinishThatFailedIsDoneByWhoeverComesNext(t *testing.T) {
 			put(t, c, smallChunk[9], http.StatusServiceUnavailable)
 			unblock()
 			comes(t, c)
-			eventually(t, 5*time.Second, "the file is at its place", func() bool {
+			eventually(t, 30*time.Second, "the file is at its place", func() bool {
 				info, err := os.Stat(filepath.Join(s.Data, idOf(c.URL)))
 				return err == nil && info.Size() == small.Size
 			})
@@ -76,7 +76,7 @@ func TestF05TheSweeperFinishesWhatNobodyComesBackFor(t *testing.T) {
 	unblock := blockFinish(t, s, "forgotten")
 	put(t, c, small.All(), http.StatusServiceUnavailable)
 	unblock()
-	eventually(t, 5*time.Second, "the sweeper finishes it", func() bool {
+	eventually(t, 30*time.Second, "the sweeper finishes it", func() bool {
 		info, err := os.Stat(filepath.Join(s.Data, "forgotten"))
 		return err == nil && info.Size() == small.Size
 	})

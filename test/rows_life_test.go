@@ -74,7 +74,7 @@ func TestF16WhatWasAbandonedBeforeARestartGoesToo(t *testing.T) {
 		t.Fatal(err)
 	}
 	ask(t, http.MethodGet, s.URL("before"), nil, nil, http.StatusGone)
-	eventually(t, 5*time.Second, "the files are gone", func() bool { return bytesOf(t, s, "before") == 0 })
+	eventually(t, 30*time.Second, "the files are gone", func() bool { return bytesOf(t, s, "before") == 0 })
 }
 
 func TestF17BytesInFlightAtAShutdownAreStored(t *testing.T) {
@@ -131,7 +131,7 @@ func TestF17ARequestThatEndsWithinTheGraceTimeIsAnswered(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	eventually(t, 5*time.Second, "new connections are refused", func() bool {
+	eventually(t, 30*time.Second, "new connections are refused", func() bool {
 		_, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(request(t, http.MethodGet, s.URL("grace"), nil))
 		return err != nil
 	})

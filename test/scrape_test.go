@@ -25,7 +25,7 @@ func startAdmin(t *testing.T, args ...string) (*Server, string) {
 // adminOf finds the admin address in the log.
 func adminOf(t *testing.T, s *Server) (url string) {
 	t.Helper()
-	eventually(t, 5*time.Second, "the admin address is in the log", func() bool {
+	eventually(t, 30*time.Second, "the admin address is in the log", func() bool {
 		for line := range strings.Lines(s.Log()) {
 			var entry struct{ Msg, Addr string }
 			if json.Unmarshal([]byte(line), &entry) == nil && entry.Msg == "admin listening" {

@@ -196,7 +196,7 @@ func TestTusPatchWithABrokenBodyKeepsWhatCame(t *testing.T) {
 			w.write(v.body(30))
 			time.Sleep(50 * time.Millisecond) // a reset throws away what the server has not read
 			end(w)
-			eventually(t, 5*time.Second, "the 30 bytes that came are kept", func() bool {
+			eventually(t, 30*time.Second, "the 30 bytes that came are kept", func() bool {
 				_, offset := head(t, v.url(), http.StatusOK)
 				return offset == 40
 			})
