@@ -37,6 +37,7 @@ var (
 	errMissing  = errors.New("no such key")
 	errTaken    = errors.New("the key exists")
 	errNoUpload = errors.New("no such multipart upload")
+	errAnew     = errors.New("a multipart upload of that id, but begun otherwise")
 )
 
 // meaning turns an error of the SDK into one of the above or a transient one.

@@ -88,6 +88,7 @@ func (s *Store) decideOnce(ctx context.Context, up storage.Upload, wish layout) 
 	if err != nil {
 		return layout{}, storage.Unavailable("begin", up.ID, err)
 	}
+	wish.Summed = s.client.checksums
 	text, err := json.Marshal(decision{wish, up.Record})
 	if err != nil {
 		return layout{}, err

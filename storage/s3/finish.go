@@ -47,9 +47,7 @@ func (s *Store) Finish(ctx context.Context, up storage.Upload) error {
 }
 
 // partsVanished tells whether S3 shows less of a multipart upload now than it has
-// confirmed before. Some S3s do while they make it into the file, if a part comes then:
-// that one begins it anew. To believe so would have the client send everything again, so
-// only what stays that way is believed.
+// confirmed before, which is not to be believed yet.
 func (s *Store) partsVanished(before, now storage.Upload) bool {
 	l, decided := s.layoutOf(before)
 	if !decided || l.UploadID == "" || before.Pieces[layoutName] != now.Pieces[layoutName] {
@@ -57,7 +55,7 @@ func (s *Store) partsVanished(before, now storage.Upload) bool {
 	}
 	for name := range before.Pieces {
 		if _, there := now.Pieces[name]; !there && isPart(name) {
-			return time.Since(s.missingSince(l.UploadID)) < s.opts.lostAfter
+			return s.doubted(l.UploadID)
 		}
 	}
 	return false

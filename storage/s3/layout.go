@@ -35,6 +35,9 @@ type layout struct {
 	// size of the upload was unknown, it is that of the first ones.
 	Cell  int64 `json:"cell"`
 	Grows bool  `json:"grows,omitempty"`
+	// Summed: S3 was told, when the multipart upload was begun, which checksums its
+	// parts have.
+	Summed bool `json:"summed,omitempty"`
 }
 
 // steps are the growing cells: so many of so many times the first, and then larger

@@ -84,7 +84,12 @@ func (c *client) copyPart(ctx context.Context, key, uploadID string, number int3
 	return p, nil
 }
 
-// parts yields the stored parts of a multipart upload.
+// noChecksums is what versitygw calls the checksums of a multipart upload that was begun
+// without.
+const noChecksums = "null"
+
+// parts yields the stored parts of a multipart upload, and errAnew before those of one
+// that S3 says to have been begun without checksums.
 func (c *client) parts(ctx context.Context, key, uploadID string) iter.Seq2[part, error] {
 	return func(yield func(part, error) bool) {
 		pages := awss3.NewListPartsPaginator(c.s3, &awss3.ListPartsInput{Bucket: c.bucket, Key: &key, UploadId: &uploadID})
@@ -92,6 +97,9 @@ func (c *client) parts(ctx context.Context, key, uploadID string) iter.Seq2[part
 			page, err := pages.NextPage(ctx)
 			if err != nil {
 				yield(part{}, meaning("list parts of", key, err))
+				return
+			}
+			if page.ChecksumAlgorithm == noChecksums && !yield(part{}, errAnew) {
 				return
 			}
 			for _, p := range page.Parts {
