@@ -25,6 +25,7 @@ func (s *Store) Finish(ctx context.Context, up storage.Upload) error {
 			return nil
 		}
 	}
+	l := s.prospect(up, storage.Chunk{})
 	for _, pause := range finishPauses {
 		time.Sleep(pause)
 		s.forget(up.ID)
@@ -33,8 +34,11 @@ func (s *Store) Finish(ctx context.Context, up storage.Upload) error {
 		case errors.Is(lookErr, errLost) && storage.Transient(lookErr):
 			err = lookErr
 			continue
-		case lookErr != nil || now.Finished:
+		case lookErr != nil:
 			return lookErr
+		case now.Finished:
+			s.abortNeedless(ctx, up, l)
+			return nil
 		case s.partsVanished(up, now):
 			err = errLost
 			continue
@@ -87,11 +91,18 @@ func (s *Store) makeFile(ctx context.Context, up storage.Upload) error {
 	}
 	there := s.checkFile(ctx, up)
 	if there == nil && errors.Is(err, errTaken) {
-		// The file is whole without this multipart upload, which S3 still has: a part
-		// that comes while it is completed brings it back on some.
-		_ = s.client.abort(ctx, s.fileKey(up.Record), l.UploadID) // or else Clean does
+		s.abortNeedless(ctx, up, l)
 	}
 	return there
+}
+
+// abortNeedless aborts a multipart upload that may be there beside the whole file: one
+// that was begun late, by a process that did not know, or that S3 has begun anew when a
+// part came while it was completed. If it is what became the file, it is not there.
+func (s *Store) abortNeedless(ctx context.Context, up storage.Upload, l layout) {
+	if l.UploadID != "" {
+		_ = s.client.abort(ctx, s.fileKey(up.Record), l.UploadID) // or else Clean does
+	}
 }
 
 // makeSingle puts the file at once. A multipart upload can have been begun for it if its

@@ -107,6 +107,27 @@ func TestAMultipartUploadBesideItsFileIsAborted(t *testing.T) {
 	wantOnly(t, n.store, c.id)
 }
 
+// A node that does not know that all is over begins a multipart upload, and then finds
+// nothing of what it wants to put there.
+func TestAMultipartUploadThatIsBegunTooLateIsAborted(t *testing.T) {
+	opts := bucket(t)
+	n, late := startNode(t, opts), startNode(t, opts)
+	c := begunOn(t, n)
+	c.send(ranges.Of(0, 100))
+	if _, err := late.Get(t.Context(), c.id); err != nil {
+		t.Fatal(err)
+	}
+	c.send(ranges.Range{Start: 100, End: threeCells})
+	if _, err := late.Write(t.Context(), c.id, 100, body(c.data, ranges.Range{Start: 100, End: threeCells})); err != nil {
+		t.Errorf("write what is there: %v", err)
+	}
+	if late.wire.calls()["begin"] == 0 {
+		t.Error("it has begun nothing")
+	}
+	c.wantFile(late)
+	wantOnly(t, n.store, c.id)
+}
+
 // Where a file has a key of its own, only its record tells of it: a deletion that finds
 // the record gone, because the app has just been told, must look for it elsewhere.
 func TestADeletionBesideTheLastWordLeavesNoFileBehind(t *testing.T) {

@@ -36,9 +36,7 @@ func (c *cluster) inBucket() []string {
 		c.t.Fatal(err)
 	}
 	for _, m := range page.Uploads {
-		if !c.faults.revived(*m.UploadId) {
-			found = append(found, "multipart "+*m.Key+" "+*m.UploadId)
-		}
+		found = append(found, "multipart "+*m.Key+" "+*m.UploadId)
 	}
 	return found
 }

@@ -1,6 +1,8 @@
 package cluster
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -39,16 +41,14 @@ type faults struct {
 	*httptest.Server
 
 	mu   sync.Mutex
-	rule func(s3Request) outcome // may wait
-	hits int                     // requests that did not pass
-	told map[string][]string     // what was asked of S3, by upload id
-
-	completed map[string]time.Time // when the first request began that was told of each multipart upload that it is completed
-	lastPart  map[string]time.Time // when its last part was stored
+	rule func(s3Request) outcome  // may wait
+	hits int                      // requests that did not pass
+	told map[string][]string      // what was asked of S3, by upload id
+	made map[string]*sync.RWMutex // held by what makes the file of a multipart upload, or aborts it
 }
 
 func newFaults(t *testing.T, target string) *faults {
-	f := &faults{told: map[string][]string{}, completed: map[string]time.Time{}, lastPart: map[string]time.Time{}}
+	f := &faults{told: map[string][]string{}, made: map[string]*sync.RWMutex{}}
 	lost := errors.New("lost")
 	proxy := &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) { r.Out.URL.Scheme, r.Out.URL.Host = "http", target },
@@ -95,6 +95,37 @@ func (f *faults) serve(w http.ResponseWriter, r *http.Request, proxy http.Handle
 	case lose:
 		r.Header.Set(loseHeader, "1")
 	}
+	if asked.of != "" {
+		f.inOneStep(w, r, asked, proxy)
+		return
+	}
+	proxy.ServeHTTP(w, r)
+}
+
+// inOneStep forwards a request about a multipart upload. S3 makes the file in one step;
+// versitygw, while it does, lists some of the parts or none, and begins the multipart
+// upload anew if a part comes. So nothing else gets to it meanwhile.
+func (f *faults) inOneStep(w http.ResponseWriter, r *http.Request, asked s3Request, proxy http.Handler) {
+	body, err := io.ReadAll(r.Body) // or else a slow node would keep others waiting
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	r = r.WithContext(context.WithoutCancel(r.Context())) // versitygw goes on if the node is killed
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	f.mu.Lock()
+	step := f.made[asked.of]
+	if step == nil {
+		step = &sync.RWMutex{}
+		f.made[asked.of] = step
+	}
+	f.mu.Unlock()
+	if asked.op == "Complete" || asked.op == "Abort" {
+		step.Lock()
+		defer step.Unlock()
+	} else {
+		step.RLock()
+		defer step.RUnlock()
+	}
 	proxy.ServeHTTP(w, r)
 }
 
@@ -120,25 +151,6 @@ func (f *faults) note(r s3Request, o outcome, began time.Time, w *statusRecorder
 	defer f.mu.Unlock()
 	f.told[r.id] = append(f.told[r.id], fmt.Sprintf("%s +%v %s %s part %d of %.8s: %d, fault %d",
 		began.Format("05.000"), time.Since(began).Round(time.Millisecond), r.op, r.key, r.part, r.of, w.status, o))
-	switch {
-	case w.status != http.StatusOK:
-	case r.op == "Complete":
-		if first, told := f.completed[r.of]; !told || began.Before(first) {
-			f.completed[r.of] = began
-		}
-	case r.op == "UploadPart":
-		f.lastPart[r.of] = time.Now()
-	}
-}
-
-// revived tells whether a part came while a multipart upload was completed. Then
-// versitygw has both the file and the multipart upload, which nobody knows of: it
-// goes with what else is left over after a day.
-func (f *faults) revived(multipart string) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	at, ok := f.completed[multipart]
-	return ok && f.lastPart[multipart].After(at)
 }
 
 // history is all that was asked of S3 about an upload.

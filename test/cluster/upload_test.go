@@ -97,7 +97,7 @@ func (u *upload) floor() int64 {
 // began when the floor was the given one.
 func (u *upload) heard(offset, floor int64, where string) {
 	if offset < floor {
-		u.c.t.Errorf("%s: the offset went back from %d to %d in %s", u.id(), floor, offset, where)
+		u.c.t.Errorf("the offset went back from %d to %d in %s: %s", floor, offset, where, u.c.faults.history(u.id()))
 	}
 	u.confirm(ranges.Range{End: offset})
 }
