@@ -25,7 +25,7 @@ func (s *Store) Finish(ctx context.Context, up storage.Upload) error {
 			return nil
 		}
 	}
-	l := s.prospect(up, storage.Chunk{})
+	l := s.prospect(up, storage.Chunk{}) // also what only this process knows of
 	for _, pause := range finishPauses {
 		time.Sleep(pause)
 		s.forget(up.ID)
@@ -51,7 +51,8 @@ func (s *Store) Finish(ctx context.Context, up storage.Upload) error {
 }
 
 // partsVanished tells whether S3 shows less of a multipart upload now than it has
-// confirmed before, which is not to be believed yet.
+// confirmed before. Some S3s do for a moment, while they make the file of it. To believe
+// so would have the client send everything again, so only what stays that way is.
 func (s *Store) partsVanished(before, now storage.Upload) bool {
 	l, decided := s.layoutOf(before)
 	if !decided || l.UploadID == "" || before.Pieces[layoutName] != now.Pieces[layoutName] {
@@ -59,7 +60,7 @@ func (s *Store) partsVanished(before, now storage.Upload) bool {
 	}
 	for name := range before.Pieces {
 		if _, there := now.Pieces[name]; !there && isPart(name) {
-			return s.doubted(l.UploadID)
+			return time.Since(s.missingSince(l.UploadID)) < s.opts.lostAfter
 		}
 	}
 	return false

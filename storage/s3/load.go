@@ -209,13 +209,17 @@ func (s *Store) twiceCreated(ctx context.Context, up storage.Upload, h header) (
 func (s *Store) withParts(ctx context.Context, up storage.Upload, l layout) (storage.Upload, error) {
 	up.Add(l.piece())
 	for p, err := range s.client.parts(ctx, s.fileKey(up.Record), l.UploadID) {
-		switch {
-		case err == nil:
-		case errors.Is(err, errAnew) && !(l.Summed && s.doubted(l.UploadID)):
+		if errors.Is(err, errAnew) && !l.Summed {
 			continue
-		case errors.Is(err, errAnew), errors.Is(err, errNoUpload), errors.Is(err, errMissing):
-			return s.madeFile(ctx, up, err)
-		default:
+		}
+		if errors.Is(err, errAnew) || errors.Is(err, errNoUpload) || errors.Is(err, errMissing) {
+			// It may have become the file just now.
+			if up, err = s.withFile(ctx, up); err == nil && !up.Finished {
+				err = s.lost(up.ID)
+			}
+			return up, err
+		}
+		if err != nil {
 			return storage.Upload{}, err
 		}
 		if piece, ok := l.partPiece(p, up.Size); ok {
@@ -227,27 +231,6 @@ func (s *Store) withParts(ctx context.Context, up storage.Upload, l layout) (sto
 	}
 	s.seen(up.ID)
 	return up, nil
-}
-
-// madeFile is an upload whose parts S3 does not show, for the given reason: it may have
-// become the file just now.
-func (s *Store) madeFile(ctx context.Context, up storage.Upload, reason error) (storage.Upload, error) {
-	up, err := s.withFile(ctx, up)
-	switch {
-	case err != nil || up.Finished:
-		return up, err
-	case errors.Is(reason, errAnew):
-		return up, storage.Unavailable("load", up.ID, errLost)
-	}
-	return up, s.lost(up.ID)
-}
-
-// doubted tells whether it is too early to believe that S3 lacks parts of a multipart
-// upload which it has confirmed. If a part comes while the file is made of them, some S3s
-// begin the multipart upload anew, and for that moment show no more than this part:
-// then the client would send everything again.
-func (s *Store) doubted(uploadID string) bool {
-	return time.Since(s.missingSince(uploadID)) < s.opts.lostAfter
 }
 
 // errLost: S3 shows neither all parts of an upload nor its file.

@@ -89,7 +89,8 @@ func (c *client) copyPart(ctx context.Context, key, uploadID string, number int3
 const noChecksums = "null"
 
 // parts yields the stored parts of a multipart upload, and errAnew before those of one
-// that S3 says to have been begun without checksums.
+// that S3 says to have been begun without checksums: if it was begun with them, a part
+// that came while the file was made of it has begun it anew, and it has this part alone.
 func (c *client) parts(ctx context.Context, key, uploadID string) iter.Seq2[part, error] {
 	return func(yield func(part, error) bool) {
 		pages := awss3.NewListPartsPaginator(c.s3, &awss3.ListPartsInput{Bucket: c.bucket, Key: &key, UploadId: &uploadID})

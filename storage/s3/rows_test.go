@@ -162,11 +162,12 @@ func TestF04PartsThatVanishForAMomentAreNotSentAgain(t *testing.T) {
 		other     bool // it is asked for at another node
 		lostAfter time.Duration
 		offset    int64 // -1: nobody says
+		gone      bool
 	}{
 		"for a moment, known":     {offset: -1},
 		"for good, known":         {lostAfter: time.Millisecond, offset: 0},
 		"for a moment, not known": {parts: begunAnew, other: true, offset: -1},
-		"for good, not known":     {parts: begunAnew, other: true, lostAfter: time.Millisecond, offset: 0},
+		"for good, not known":     {parts: begunAnew, other: true, lostAfter: time.Millisecond, offset: -1, gone: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			opts := bucket(t)
@@ -176,8 +177,8 @@ func TestF04PartsThatVanishForAMomentAreNotSentAgain(t *testing.T) {
 			c := begunOn(t, n)
 			c.send(ranges.Of(0, 2*minPart))
 			s3.on.Store(true)
-			if err := c.sendOnce(ranges.Range{Start: 2 * minPart, End: threeCells}); !storage.Transient(err) {
-				t.Errorf("send what is missing: %v, want an error that may pass", err)
+			if err := c.sendOnce(ranges.Range{Start: 2 * minPart, End: threeCells}); err == nil {
+				t.Error("an upload whose parts are not there was taken for complete")
 			}
 			asked := n
 			if tt.other {
@@ -190,8 +191,8 @@ func TestF04PartsThatVanishForAMomentAreNotSentAgain(t *testing.T) {
 			up, err := asked.Get(t.Context(), c.id)
 			if err == nil {
 				offset = up.Offset()
-			} else if !storage.Transient(err) {
-				t.Errorf("get: %v", err)
+			} else if errors.Is(err, storage.ErrGone) != tt.gone || storage.Transient(err) == tt.gone {
+				t.Errorf("get: %v, want gone %v", err, tt.gone)
 			}
 			if offset != tt.offset {
 				t.Errorf("get: offset %d, %v, want %d", offset, err, tt.offset)

@@ -94,7 +94,7 @@ type Store struct {
 	deciding singleflight.Group // layouts, by upload id
 	mu       sync.Mutex
 	layouts  map[string]decided
-	missing  map[string]time.Time // since when S3 shows nothing of an upload but its record, or not all parts of a multipart upload, by its id
+	missing  map[string]time.Time // since when S3 shows only the record of an upload, or not all parts of a multipart upload; by their ids
 }
 
 var (

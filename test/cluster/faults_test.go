@@ -44,7 +44,7 @@ type faults struct {
 	rule func(s3Request) outcome  // may wait
 	hits int                      // requests that did not pass
 	told map[string][]string      // what was asked of S3, by upload id
-	made map[string]*sync.RWMutex // held by what makes the file of a multipart upload, or aborts it
+	made map[string]*sync.RWMutex // by multipart upload: held by what makes it the file, or aborts it
 }
 
 func newFaults(t *testing.T, target string) *faults {
