@@ -15,6 +15,7 @@ import (
 	"github.com/holdfast-upload/holdfast/hooks"
 	"github.com/holdfast-upload/holdfast/hooks/auth"
 	"github.com/holdfast-upload/holdfast/hooks/limits"
+	"github.com/holdfast-upload/holdfast/hooks/limits/redislimits"
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
@@ -27,11 +28,11 @@ type access struct {
 func openAccess(cfg config.Config, b backend, log *slog.Logger) (*access, error) {
 	urls := hooks.URLs{BasePath: cfg.BasePath, TrustForwarded: cfg.ForwardedHeaders}
 	l := limits.Options{
-		UploadsPerMinute: cfg.LimitUploadsPerMinute, LiveUploads: cfg.LimitLiveUploads, BytesPerDay: int64(cfg.LimitBytesPerDay),
-		URLs: urls, ExpireAfter: cfg.ExpireAfter, Prefix: cfg.RedisPrefix, Log: log,
+		UploadsPerMinute: cfg.LimitUploadsPerMinute, IncompleteUploads: cfg.LimitLiveUploads, BytesPerDay: int64(cfg.LimitBytesPerDay),
+		URLs: urls, ExpireAfter: cfg.ExpireAfter, Log: log,
 	}
 	if b.redis != nil {
-		l.Redis = b.redis.Client()
+		l.Shared = redislimits.New(b.redis.Client(), cfg.RedisPrefix)
 	}
 	a := &access{limits: limits.New(l)}
 	jwtSecrets, err := secrets(cfg.AuthJWTSecrets, cfg.AuthJWTSecretFiles)
@@ -87,14 +88,14 @@ func (a *access) ticketer() hooks.Ticketer {
 // permit is for storage.Options.Permit: nil if everybody may do everything, which
 // saves the core some looks at uploads.
 func (a *access) permit() func(context.Context, storage.Upload) error {
-	if a.auth == nil && !a.limits.On() {
+	if a.auth == nil && !a.limits.Enabled() {
 		return nil
 	}
 	return func(ctx context.Context, up storage.Upload) error {
 		if err := auth.Permit(ctx, up); err != nil {
 			return err
 		}
-		return a.limits.Permit(ctx, up)
+		return a.limits.Authorize(ctx, up)
 	}
 }
 

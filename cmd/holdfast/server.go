@@ -63,7 +63,7 @@ func (s *Server) open(name admit) (err error) {
 	opts := storage.Options{
 		MaxSize:     int64(s.cfg.MaxSize),
 		ExpireAfter: s.cfg.ExpireAfter,
-		Notify:      tellEach(tellEvents(s.log, s.metrics), s.access.limits.Notify),
+		Notify:      tellEach(tellEvents(s.log, s.metrics), s.access.limits.OnEvent),
 		Swept:       s.metrics.Swept,
 		Permit:      s.access.permit(),
 		Log:         s.log,
@@ -76,8 +76,8 @@ func (s *Server) open(name admit) (err error) {
 		s.observeHooks()
 	}
 	// The app may choose an id and a key; and what it refuses is not to count.
-	opts.Admit = inTurn(auth.Admit, opts.Admit, name, s.access.limits.Admit)
-	opts.Withdrawn = s.access.limits.Withdrawn
+	opts.Admit = inTurn(auth.Admit, opts.Admit, name, s.access.limits.BeforeCreate)
+	opts.Withdrawn = s.access.limits.CreateFailed
 	s.uploads = storage.New(s.backend.store, s.backend.locker, s.backend.index, opts)
 	return s.listen()
 }

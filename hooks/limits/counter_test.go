@@ -1,4 +1,4 @@
-package limits
+package limits_test
 
 import (
 	"context"
@@ -13,17 +13,19 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/holdfast-upload/holdfast/hooks/limits"
+	"github.com/holdfast-upload/holdfast/hooks/limits/redislimits"
 	"github.com/holdfast-upload/holdfast/test/servers"
 )
 
 // counters are all that there are, each with the clock that it goes by.
-func counters(t *testing.T) map[string]counter {
+func counters(t *testing.T) map[string]limits.Counter {
 	t.Helper()
 	client := connect(t, servers.Redis(t))
-	return map[string]counter{
-		"local":    newLocal(),
-		"shared":   newShared(client, "test:"),
-		"fallback": &fallback{shared: newShared(client, "fallback:"), local: newLocal(), log: slog.New(slog.NewTextHandler(io.Discard, nil))},
+	return map[string]limits.Counter{
+		"local":    limits.NewMemory(),
+		"shared":   redislimits.New(client, "test:"),
+		"fallback": limits.NewFallback(redislimits.New(client, "fallback:"), slog.New(slog.NewTextHandler(io.Discard, nil))),
 	}
 }
 
@@ -37,12 +39,12 @@ func connect(t *testing.T, s *servers.Server) redis.UniversalClient {
 func TestWhatIsGivenBackCanBeSpentAgain(t *testing.T) {
 	for name, c := range counters(t) {
 		t.Run(name, func(t *testing.T) {
-			ctx, a := context.Background(), allowance{"bytes", 1000, 24 * time.Hour}
+			ctx, a := context.Background(), limits.Quota{"bytes", 1000, 24 * time.Hour}
 			for range 3 {
-				if wait, err := c.spend(ctx, a, 900); err != nil || wait != 0 {
+				if wait, err := c.Take(ctx, a, 900); err != nil || wait != 0 {
 					t.Errorf("spend 900 of 1000: wait %v, %v", wait, err)
 				}
-				if wait, err := c.spend(ctx, a, -900); err != nil || wait != 0 {
+				if wait, err := c.Take(ctx, a, -900); err != nil || wait != 0 {
 					t.Errorf("give them back: wait %v, %v", wait, err)
 				}
 			}
@@ -53,12 +55,12 @@ func TestWhatIsGivenBackCanBeSpentAgain(t *testing.T) {
 func TestAllowanceIsSpentOnceAndComesBack(t *testing.T) {
 	for name, c := range counters(t) {
 		t.Run(name, func(t *testing.T) {
-			ctx, a := context.Background(), allowance{"it", 100, 1000 * time.Second}
+			ctx, a := context.Background(), limits.Quota{"it", 100, 1000 * time.Second}
 			var taken atomic.Int64
 			var wait sync.WaitGroup
 			for range 50 {
 				wait.Go(func() {
-					if after, err := c.spend(ctx, a, 5); err != nil {
+					if after, err := c.Take(ctx, a, 5); err != nil {
 						t.Error(err)
 					} else if after == 0 {
 						taken.Add(5)
@@ -69,18 +71,18 @@ func TestAllowanceIsSpentOnceAndComesBack(t *testing.T) {
 			if n := taken.Load(); n < 100 || n > 105 { // a little may have come back
 				t.Errorf("%d of 100 were spent", n)
 			}
-			for what, do := range map[string]func(context.Context, allowance, int) (time.Duration, error){"spend": c.spend, "ask": c.ask} {
+			for what, do := range map[string]func(context.Context, limits.Quota, int) (time.Duration, error){"spend": c.Take, "ask": c.Peek} {
 				if after, err := do(ctx, a, 50); err != nil || after < 400*time.Second || after > 500*time.Second {
 					t.Errorf("%s: wait %v, %v, want almost 500 s", what, after, err)
 				}
 			}
-			if after, err := c.spend(ctx, allowance{"another", 100, 1000 * time.Second}, 100); err != nil || after != 0 {
+			if after, err := c.Take(ctx, limits.Quota{"another", 100, 1000 * time.Second}, 100); err != nil || after != 0 {
 				t.Errorf("another caller waits %v, %v", after, err)
 			}
-			if _, err := c.spend(ctx, a, -60); err != nil {
+			if _, err := c.Take(ctx, a, -60); err != nil {
 				t.Error(err)
 			}
-			if after, err := c.spend(ctx, a, 50); err != nil || after != 0 {
+			if after, err := c.Take(ctx, a, 50); err != nil || after != 0 {
 				t.Errorf("what was given back is not there: %v, %v", after, err)
 			}
 		})
@@ -91,11 +93,11 @@ func TestAllowanceIsSpentOnceAndComesBack(t *testing.T) {
 func TestAllowanceOfTerabytesIsExact(t *testing.T) {
 	for name, c := range counters(t) {
 		t.Run(name, func(t *testing.T) {
-			ctx, a := context.Background(), allowance{"big", 5 << 40, 24 * time.Hour}
-			if after, err := c.spend(ctx, a, a.most-1000); err != nil || after != 0 {
+			ctx, a := context.Background(), limits.Quota{"big", 5 << 40, 24 * time.Hour}
+			if after, err := c.Take(ctx, a, a.Capacity-1000); err != nil || after != 0 {
 				t.Fatalf("%v, %v", after, err)
 			}
-			if after, err := c.ask(ctx, a, 1<<40); err != nil || after < 4*time.Hour || after > 5*time.Hour {
+			if after, err := c.Peek(ctx, a, 1<<40); err != nil || after < 4*time.Hour || after > 5*time.Hour {
 				t.Errorf("wait %v, %v, want a fifth of a day", after, err)
 			}
 		})
@@ -109,7 +111,7 @@ func TestLiveUploadsAreCountedUntilTheyEnd(t *testing.T) {
 			ctx := context.Background()
 			take := func(id string, wantKnown bool, want error) {
 				t.Helper()
-				c, err := c.claim(ctx, "anna", id, 2, 4*time.Second)
+				c, err := c.Reserve(ctx, "anna", id, 2, 4*time.Second)
 				if !errors.Is(err, want) || err == nil && (c == 0) != wantKnown {
 					t.Errorf("claim %s: %v, %v, want known %v, %v", id, c, err, wantKnown, want)
 				}
@@ -117,39 +119,39 @@ func TestLiveUploadsAreCountedUntilTheyEnd(t *testing.T) {
 			take("a", false, nil)
 			take("a", true, nil)
 			take("b", false, nil)
-			take("c", false, errFull)
-			if _, err := c.claim(ctx, "bert", "c", 2, time.Minute); err != nil {
+			take("c", false, limits.ErrQuotaExhausted)
+			if _, err := c.Reserve(ctx, "bert", "c", 2, time.Minute); err != nil {
 				t.Errorf("another caller: %v", err)
 			}
-			if err := errors.Join(c.own(ctx, "anna", "a", time.Minute), c.own(ctx, "anna", "b", time.Minute)); err != nil {
+			if err := errors.Join(c.Assign(ctx, "anna", "a", time.Minute), c.Assign(ctx, "anna", "b", time.Minute)); err != nil {
 				t.Error(err)
 			}
 			for range 2 { // it may be told again
-				if err := c.release(ctx, "b"); err != nil {
+				if err := c.Release(ctx, "b"); err != nil {
 					t.Error(err)
 				}
 			}
-			if err := c.keep(ctx, "bert", "a", time.Minute); err != nil { // it stays Anna's
+			if err := c.Touch(ctx, "bert", "a", time.Minute); err != nil { // it stays Anna's
 				t.Error(err)
 			}
 			take("d", false, nil)
-			take("e", false, errFull)
+			take("e", false, limits.ErrQuotaExhausted)
 			time.Sleep(4100 * time.Millisecond) // whoever claimed d has died
 			take("a", true, nil)
 			take("f", false, nil)
-			take("g", false, errFull)
+			take("g", false, limits.ErrQuotaExhausted)
 		})
 	}
 }
 
 // full tells whether a caller has a live upload, who may have one.
-func full(t *testing.T, c counter, key string) bool {
+func full(t *testing.T, c limits.Counter, key string) bool {
 	t.Helper()
-	made, err := c.claim(context.Background(), key, "one more", 1, time.Minute)
+	made, err := c.Reserve(context.Background(), key, "one more", 1, time.Minute)
 	if err == nil {
-		err = c.withdraw(context.Background(), key, "one more", made)
+		err = c.Rollback(context.Background(), key, "one more", made)
 	}
-	if err != nil && !errors.Is(err, errFull) {
+	if err != nil && !errors.Is(err, limits.ErrQuotaExhausted) {
 		t.Error(err)
 	}
 	return err != nil
@@ -160,23 +162,23 @@ func TestStrangersClaimLeavesTheOwnersCount(t *testing.T) {
 	for name, c := range counters(t) {
 		t.Run(name, func(t *testing.T) {
 			ctx := context.Background()
-			if _, err := c.claim(ctx, "anna", "it", 1, time.Minute); err != nil {
+			if _, err := c.Reserve(ctx, "anna", "it", 1, time.Minute); err != nil {
 				t.Fatal(err)
 			}
-			if err := c.own(ctx, "anna", "it", time.Hour); err != nil {
+			if err := c.Assign(ctx, "anna", "it", time.Hour); err != nil {
 				t.Fatal(err)
 			}
-			made, err := c.claim(ctx, "bert", "it", 1, time.Minute)
+			made, err := c.Reserve(ctx, "bert", "it", 1, time.Minute)
 			if err != nil || made == 0 || !full(t, c, "bert") {
 				t.Errorf("a stranger's claim: %v, %v", made, err)
 			}
-			if err := c.withdraw(ctx, "bert", "it", made); err != nil || full(t, c, "bert") {
+			if err := c.Rollback(ctx, "bert", "it", made); err != nil || full(t, c, "bert") {
 				t.Errorf("it still counts for the stranger, %v", err)
 			}
 			if !full(t, c, "anna") {
 				t.Error("it does not count for its owner any more")
 			}
-			if err := c.release(ctx, "it"); err != nil || full(t, c, "anna") {
+			if err := c.Release(ctx, "it"); err != nil || full(t, c, "anna") {
 				t.Errorf("it has ended, and counts for its owner, %v", err)
 			}
 		})
@@ -188,11 +190,11 @@ func TestClaimIsNotWithdrawnOnceTheUploadIsThere(t *testing.T) {
 	for name, c := range counters(t) {
 		t.Run(name, func(t *testing.T) {
 			ctx := context.Background()
-			made, err := c.claim(ctx, "anna", "it", 1, time.Minute)
+			made, err := c.Reserve(ctx, "anna", "it", 1, time.Minute)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := errors.Join(c.own(ctx, "anna", "it", time.Hour), c.withdraw(ctx, "anna", "it", made)); err != nil {
+			if err := errors.Join(c.Assign(ctx, "anna", "it", time.Hour), c.Rollback(ctx, "anna", "it", made)); err != nil {
 				t.Fatal(err)
 			}
 			if !full(t, c, "anna") {
@@ -207,20 +209,20 @@ func TestUploadCountsForWhoCreatedIt(t *testing.T) {
 	for name, c := range counters(t) {
 		t.Run(name, func(t *testing.T) {
 			ctx := context.Background()
-			late, err := c.claim(ctx, "anna", "it", 1, time.Minute)
+			late, err := c.Reserve(ctx, "anna", "it", 1, time.Minute)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err = c.claim(ctx, "bert", "it", 1, time.Minute); err != nil {
+			if _, err = c.Reserve(ctx, "bert", "it", 1, time.Minute); err != nil {
 				t.Fatal(err)
 			}
-			if err := errors.Join(c.own(ctx, "bert", "it", time.Hour), c.withdraw(ctx, "anna", "it", late)); err != nil {
+			if err := errors.Join(c.Assign(ctx, "bert", "it", time.Hour), c.Rollback(ctx, "anna", "it", late)); err != nil {
 				t.Fatal(err)
 			}
 			if full(t, c, "anna") || !full(t, c, "bert") {
 				t.Error("it counts for who did not create it")
 			}
-			if err := c.release(ctx, "it"); err != nil || full(t, c, "bert") {
+			if err := c.Release(ctx, "it"); err != nil || full(t, c, "bert") {
 				t.Errorf("it has ended, and counts, %v", err)
 			}
 		})
@@ -229,11 +231,11 @@ func TestUploadCountsForWhoCreatedIt(t *testing.T) {
 
 func TestNodeCountsForItselfWhileRedisIsDown(t *testing.T) {
 	server := servers.Redis(t)
-	f := &fallback{shared: newShared(connect(t, server), "x:"), local: newLocal(), log: slog.New(slog.NewTextHandler(io.Discard, nil))}
-	ctx, a := context.Background(), allowance{"it", 2, time.Hour}
+	f := limits.NewFallback(redislimits.New(connect(t, server), "x:"), slog.New(slog.NewTextHandler(io.Discard, nil)))
+	ctx, a := context.Background(), limits.Quota{"it", 2, time.Hour}
 	spend := func(want bool) {
 		t.Helper()
-		if wait, err := f.spend(ctx, a, 1); err != nil || wait == 0 != want {
+		if wait, err := f.Take(ctx, a, 1); err != nil || wait == 0 != want {
 			t.Errorf("wait %v, %v", wait, err)
 		}
 	}
@@ -244,7 +246,7 @@ func TestNodeCountsForItselfWhileRedisIsDown(t *testing.T) {
 	spend(true)
 	spend(false) // its own limit holds
 	for i := range 100 {
-		if made, err := f.claim(ctx, "anna", fmt.Sprint(i), 1000, time.Minute); made == 0 || err != nil {
+		if made, err := f.Reserve(ctx, "anna", fmt.Sprint(i), 1000, time.Minute); made == 0 || err != nil {
 			t.Fatal(made, err)
 		}
 	}
@@ -252,9 +254,9 @@ func TestNodeCountsForItselfWhileRedisIsDown(t *testing.T) {
 		t.Errorf("without Redis it took %v", took)
 	}
 	server.Start()
-	f.next.Store(0) // as if the time to try again had come
+	f.RetryNow() // as if the time to try again had come
 	spend(true)
-	if f.down.Load() {
+	if f.Down() {
 		t.Error("Redis is back, and not asked")
 	}
 }

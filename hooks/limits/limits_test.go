@@ -36,7 +36,7 @@ func limiter(bytesPerDay int64) *Limiter {
 func TestRefusedBodyIsReadForNothing(t *testing.T) {
 	l := limiter(1000)
 	take := func(r *http.Request) {
-		if err := l.Permit(r.Context(), storage.Upload{}); err != nil {
+		if err := l.Authorize(r.Context(), storage.Upload{}); err != nil {
 			t.Errorf("refused: %v", err)
 		}
 		if n, err := io.Copy(io.Discard, r.Body); err != nil || n != r.ContentLength {
@@ -47,7 +47,7 @@ func TestRefusedBodyIsReadForNothing(t *testing.T) {
 	for range 3 {
 		send(l, 500, func(r *http.Request) {
 			var later *hooks.Later
-			if err := l.Permit(r.Context(), storage.Upload{}); !errors.As(err, &later) || !errors.Is(err, hooks.ErrTooMany) || later.After <= 0 {
+			if err := l.Authorize(r.Context(), storage.Upload{}); !errors.As(err, &later) || !errors.Is(err, hooks.ErrTooMany) || later.After <= 0 {
 				t.Errorf("permitted: %v", err)
 			}
 			if n, err := io.Copy(io.Discard, r.Body); err != nil || n != 500 {
@@ -68,17 +68,17 @@ func TestWhatDoesNotComeDoesNotCount(t *testing.T) {
 		})
 	}
 	send(l, 500, func(r *http.Request) {
-		if err := l.Permit(r.Context(), storage.Upload{}); err != nil {
+		if err := l.Authorize(r.Context(), storage.Upload{}); err != nil {
 			t.Errorf("500 of 1000 are left, and refused: %v", err)
 		}
 	})
 	send(l, 600, func(r *http.Request) {
-		if err := l.Permit(r.Context(), storage.Upload{}); err == nil {
+		if err := l.Authorize(r.Context(), storage.Upload{}); err == nil {
 			t.Error("600 are permitted, while 500 are left")
 		}
 	})
 	send(l, 1001, func(r *http.Request) {
-		if err := l.Permit(r.Context(), storage.Upload{}); !errors.Is(err, storage.ErrTooLarge) {
+		if err := l.Authorize(r.Context(), storage.Upload{}); !errors.Is(err, storage.ErrTooLarge) {
 			t.Errorf("more than a day's: %v", err)
 		}
 	})
@@ -89,10 +89,10 @@ func TestJoinThatCameToNothingDoesNotCount(t *testing.T) {
 	for range 3 {
 		send(l, 0, func(r *http.Request) {
 			rec := storage.Record{ID: "it", Size: 900, Parts: []string{"a", "b"}}
-			if err := l.Admit(r.Context(), &rec); err != nil {
+			if err := l.BeforeCreate(r.Context(), &rec); err != nil {
 				t.Errorf("900 of 1000: %v", err)
 			}
-			l.Withdrawn(r.Context(), rec)
+			l.CreateFailed(r.Context(), rec)
 		})
 	}
 }
@@ -102,7 +102,7 @@ func TestRequestsWithoutABodyAreFree(t *testing.T) {
 	l := limiter(1)
 	for range 10 {
 		send(l, 0, func(r *http.Request) {
-			if err := l.Permit(r.Context(), storage.Upload{}); err != nil {
+			if err := l.Authorize(r.Context(), storage.Upload{}); err != nil {
 				t.Error(err)
 			}
 		})

@@ -9,91 +9,91 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// local counts in this process.
-type local struct {
-	mu      sync.Mutex
-	buckets *lru.Cache[string, *rate.Limiter]
-	live    map[string]map[string]time.Time // by caller and upload: until when it counts
-	owners  map[string]string               // by upload, once it is there
-	cleaned time.Time
+// memory counts in this process.
+type memory struct {
+	mu         sync.Mutex
+	buckets    *lru.Cache[string, *rate.Limiter]
+	incomplete map[string]map[string]time.Time // by principal and upload: until when it counts
+	owners     map[string]string               // by upload, once it exists
+	cleaned    time.Time
 }
 
-var _ counter = (*local)(nil)
+var _ Counter = (*memory)(nil)
 
-func newLocal() *local {
-	buckets, err := lru.New[string, *rate.Limiter](most)
+func newMemory() *memory {
+	buckets, err := lru.New[string, *rate.Limiter](maxEntries)
 	if err != nil {
 		panic(err) // the size is right
 	}
-	return &local{buckets: buckets, live: map[string]map[string]time.Time{}, owners: map[string]string{}}
+	return &memory{buckets: buckets, incomplete: map[string]map[string]time.Time{}, owners: map[string]string{}}
 }
 
-func (l *local) bucket(a allowance) *rate.Limiter {
+func (l *memory) bucket(a Quota) *rate.Limiter {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	b, ok := l.buckets.Get(a.key)
+	b, ok := l.buckets.Get(a.Key)
 	if !ok {
-		b = rate.NewLimiter(rate.Limit(float64(a.most)/a.period.Seconds()), a.most)
-		l.buckets.Add(a.key, b)
+		b = rate.NewLimiter(rate.Limit(float64(a.Capacity)/a.Period.Seconds()), a.Capacity)
+		l.buckets.Add(a.Key, b)
 	}
 	return b
 }
 
-func (l *local) spend(ctx context.Context, a allowance, n int) (time.Duration, error) {
+func (l *memory) Take(ctx context.Context, a Quota, n int) (time.Duration, error) {
 	switch {
-	case n > a.most:
-		return a.period, nil
+	case n > a.Capacity:
+		return a.Period, nil
 	case l.bucket(a).AllowN(time.Now(), n):
 		return 0, nil
 	}
-	wait, err := l.ask(ctx, a, n)
+	wait, err := l.Peek(ctx, a, n)
 	return max(wait, time.Millisecond), err // by now there may be enough, but it was not taken
 }
 
-func (l *local) ask(_ context.Context, a allowance, n int) (time.Duration, error) {
+func (l *memory) Peek(_ context.Context, a Quota, n int) (time.Duration, error) {
 	missing := float64(n) - l.bucket(a).TokensAt(time.Now())
-	return max(0, a.worth(missing)), nil
+	return max(0, a.Refill(missing)), nil
 }
 
-func (l *local) claim(_ context.Context, key, id string, limit int, lifetime time.Duration) (claim, error) {
+func (l *memory) Reserve(_ context.Context, key, id string, limit int, lifetime time.Duration) (Reservation, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()
 	l.clean(now)
-	own := 0
-	for other, until := range l.live[key] {
+	count := 0
+	for other, until := range l.incomplete[key] {
 		if now.Before(until) {
 			if other == id {
 				return 0, nil
 			}
-			own++
+			count++
 		}
 	}
-	if limit > 0 && own >= limit {
-		return 0, errFull
+	if limit > 0 && count >= limit {
+		return 0, ErrQuotaExhausted
 	}
 	until := now.Add(lifetime)
 	l.count(key, id, until)
-	return claim(until.UnixMilli()), nil
+	return Reservation(until.UnixMilli()), nil
 }
 
-func (l *local) count(key, id string, until time.Time) {
-	if l.live[key] == nil {
-		l.live[key] = map[string]time.Time{}
+func (l *memory) count(key, id string, until time.Time) {
+	if l.incomplete[key] == nil {
+		l.incomplete[key] = map[string]time.Time{}
 	}
-	l.live[key][id] = until
+	l.incomplete[key][id] = until
 }
 
-func (l *local) withdraw(_ context.Context, key, id string, c claim) error {
+func (l *memory) Rollback(_ context.Context, key, id string, c Reservation) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if claim(l.live[key][id].UnixMilli()) == c {
+	if Reservation(l.incomplete[key][id].UnixMilli()) == c {
 		l.forget(key, id)
 	}
 	return nil
 }
 
-func (l *local) own(_ context.Context, key, id string, lifetime time.Duration) error {
+func (l *memory) Assign(_ context.Context, key, id string, lifetime time.Duration) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if before, ok := l.owners[id]; ok && before != key {
@@ -104,7 +104,7 @@ func (l *local) own(_ context.Context, key, id string, lifetime time.Duration) e
 	return nil
 }
 
-func (l *local) keep(_ context.Context, key, id string, lifetime time.Duration) error {
+func (l *memory) Touch(_ context.Context, key, id string, lifetime time.Duration) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if owner, ok := l.owners[id]; ok {
@@ -115,31 +115,31 @@ func (l *local) keep(_ context.Context, key, id string, lifetime time.Duration) 
 	return nil
 }
 
-func (l *local) release(_ context.Context, id string) error {
+func (l *memory) Release(_ context.Context, id string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.forget(l.owners[id], id)
 	return nil
 }
 
-func (l *local) forget(key, id string) {
+func (l *memory) forget(key, id string) {
 	if l.owners[id] == key {
 		delete(l.owners, id)
 	}
-	delete(l.live[key], id)
-	if len(l.live[key]) == 0 {
-		delete(l.live, key)
+	delete(l.incomplete[key], id)
+	if len(l.incomplete[key]) == 0 {
+		delete(l.incomplete, key)
 	}
 }
 
-// clean forgets, now and then, what does not count any more.
-func (l *local) clean(now time.Time) {
-	if now.Sub(l.cleaned) < claimFor {
+// clean drops, once per reservationTTL, what does not count any more.
+func (l *memory) clean(now time.Time) {
+	if now.Sub(l.cleaned) < reservationTTL {
 		return
 	}
 	l.cleaned = now
-	for key, own := range l.live {
-		for id, until := range own {
+	for key, count := range l.incomplete {
+		for id, until := range count {
 			if now.After(until) {
 				l.forget(key, id)
 			}
