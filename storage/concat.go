@@ -94,8 +94,8 @@ func (u *Uploads) part(ctx context.Context, id string) (Upload, error) {
 		return Upload{}, err
 	}
 	part, err := u.reload(ctx, id)
-	if err == nil && u.opts.Permit != nil {
-		err = u.opts.Permit(ctx, part)
+	if err == nil && u.opts.Policy.Authorize != nil {
+		err = u.opts.Policy.Authorize(ctx, part)
 	}
 	if err != nil {
 		return Upload{}, err

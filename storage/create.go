@@ -14,7 +14,7 @@ import (
 //
 // Errors: ErrBadID, ErrBadRequest (a negative size, a part of itself, more than
 // MaxParts), ErrTooLarge, ErrExists, ErrGone (an upload of that id was deleted not long
-// ago), ErrKeyTaken, transient ones, and whatever Options.Admit returns.
+// ago), ErrKeyTaken, transient ones, and whatever Policy.BeforeCreate returns.
 func (u *Uploads) Create(ctx context.Context, rec Record) (_ Upload, err error) {
 	ctx, end := spans.Start(ctx, "create", rec.ID)
 	defer func() { end(err) }()
@@ -50,8 +50,8 @@ func (u *Uploads) writeDown(ctx context.Context, rec Record) (Upload, error) {
 }
 
 func (u *Uploads) withdraw(ctx context.Context, rec Record) {
-	if u.opts.Withdrawn != nil {
-		u.opts.Withdrawn(context.WithoutCancel(ctx), rec)
+	if u.opts.Policy.CreateFailed != nil {
+		u.opts.Policy.CreateFailed(context.WithoutCancel(ctx), rec)
 	}
 }
 
@@ -63,12 +63,12 @@ func (u *Uploads) admitted(ctx context.Context, rec Record) (Record, error) {
 	if err := u.checkRecord(rec); err != nil {
 		return rec, err
 	}
-	if u.opts.Admit == nil {
+	if u.opts.Policy.BeforeCreate == nil {
 		return rec, nil
 	}
 	made := rec.ID
 	rec.Metadata = maps.Clone(rec.Metadata)
-	if err := u.opts.Admit(ctx, &rec); err != nil {
+	if err := u.opts.Policy.BeforeCreate(ctx, &rec); err != nil {
 		return rec, err
 	}
 	rec.Chosen = rec.Chosen || rec.ID != made

@@ -28,9 +28,6 @@ type Event struct {
 	Fresh bool
 }
 
-// Notify is told of events, in the request that caused them. It must not block.
-type Notify func(context.Context, Event)
-
 // again is the same event, told by somebody who did not see it happen.
 func (e Event) again() Event {
 	e.Fresh = false
@@ -38,8 +35,8 @@ func (e Event) again() Event {
 }
 
 func (u *Uploads) notify(ctx context.Context, e Event) {
-	if u.opts.Notify != nil {
-		u.opts.Notify(ctx, e)
+	if u.opts.Observer.Event != nil {
+		u.opts.Observer.Event(ctx, e)
 	}
 }
 

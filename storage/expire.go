@@ -49,7 +49,7 @@ func (u *Uploads) Delete(ctx context.Context, id string) error {
 	return u.remove(ctx, up, Deleted)
 }
 
-// Discard is Delete at the wish of the server's owner: Options.Permit is not asked.
+// Discard is Delete at the wish of the server's owner: Policy.Authorize is not asked.
 func (u *Uploads) Discard(ctx context.Context, id string) error {
 	up, err := u.load(ctx, id)
 	if err != nil {

@@ -252,7 +252,7 @@ func TestF16FinishedUploadStaysAndAFinishedPartDoesNot(t *testing.T) {
 func whole(t *testing.T, test func(w *world, data []byte, accept *error)) {
 	synctest.Test(t, func(t *testing.T) {
 		accept := storage.Unavailable("ask", "it", errors.New("the app is down"))
-		w := newWorld(t, storage.Options{ExpireAfter: day, Accept: func(context.Context, storage.Upload) error { return accept }})
+		w := newWorld(t, storage.Options{ExpireAfter: day, Policy: storage.Policy{BeforeFinish: func(context.Context, storage.Upload) error { return accept }}})
 		data := storagetest.Content(1, fileSize)
 		w.create(storage.Record{ID: "it", Size: fileSize})
 		if _, err := w.uploads.Write(w.ctx, "it", 0, bytes.NewReader(data)); !storage.Transient(err) {
@@ -301,12 +301,12 @@ func TestF16UploadThatIsWholeExpiresIfItCanNeverBeFinished(t *testing.T) {
 func TestF16UploadThatIsDeletedWhileASweepFinishesItDoesNotExpireToo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var w *world
-		w = newWorld(t, storage.Options{ExpireAfter: day, Accept: func(ctx context.Context, up storage.Upload) error {
+		w = newWorld(t, storage.Options{ExpireAfter: day, Policy: storage.Policy{BeforeFinish: func(ctx context.Context, up storage.Upload) error {
 			if time.Since(up.Created) <= day {
 				return storage.Unavailable("ask", up.ID, errRefused)
 			}
 			return errors.Join(w.uploads.Discard(ctx, up.ID), storage.ErrGone)
-		}})
+		}}})
 		w.create(storage.Record{ID: "it", Size: 1})
 		_, _ = w.uploads.Write(w.ctx, "it", 0, strings.NewReader("x"))
 		time.Sleep(2 * day)
@@ -318,7 +318,7 @@ func TestF16UploadThatIsDeletedWhileASweepFinishesItDoesNotExpireToo(t *testing.
 // What is refused is not gone at once: somebody may change his mind.
 func TestF16UploadThatIsRefusedIsKeptUntilItExpires(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, storage.Options{ExpireAfter: day, Accept: func(context.Context, storage.Upload) error { return errRefused }})
+		w := newWorld(t, storage.Options{ExpireAfter: day, Policy: storage.Policy{BeforeFinish: func(context.Context, storage.Upload) error { return errRefused }}})
 		w.create(storage.Record{ID: "it", Size: 1})
 		_, _ = w.uploads.Write(w.ctx, "it", 0, strings.NewReader("x"))
 		time.Sleep(day)

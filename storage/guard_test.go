@@ -25,21 +25,21 @@ func owned() storage.Options {
 		who, _ := ctx.Value(callerKey{}).(string)
 		return who
 	}
-	return storage.Options{
-		Admit: func(ctx context.Context, rec *storage.Record) error {
+	return storage.Options{Policy: storage.Policy{
+		BeforeCreate: func(ctx context.Context, rec *storage.Record) error {
 			if caller(ctx) == "" {
 				return storage.ErrForbidden
 			}
 			rec.Owner = caller(ctx)
 			return nil
 		},
-		Permit: func(ctx context.Context, up storage.Upload) error {
+		Authorize: func(ctx context.Context, up storage.Upload) error {
 			if up.Owner != caller(ctx) {
 				return storage.ErrNotFound
 			}
 			return nil
 		},
-	}
+	}}
 }
 
 func TestTheServersOwnerMayRemoveWhatIsSomebodyElses(t *testing.T) {
@@ -110,8 +110,8 @@ func TestNobodyElseGetsToAnUpload(t *testing.T) {
 // takes up must not get hold of what its owner could not.
 func TestSweepConcatenatesNothingOfOthers(t *testing.T) {
 	opts := owned()
-	permit := opts.Permit
-	opts.Permit = func(ctx context.Context, up storage.Upload) error {
+	permit := opts.Policy.Authorize
+	opts.Policy.Authorize = func(ctx context.Context, up storage.Upload) error {
 		if ctx.Value(callerKey{}) == nil {
 			return nil
 		}
@@ -162,16 +162,16 @@ func TestWhatIsAdmittedAndNotWrittenDownIsWithdrawn(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var withdrawn []string
-			w := newWorld(t, storage.Options{
-				Admit: func(_ context.Context, rec *storage.Record) error {
+			w := newWorld(t, storage.Options{Policy: storage.Policy{
+				BeforeCreate: func(_ context.Context, rec *storage.Record) error {
 					if rec.ID == "refused" {
 						return storage.ErrForbidden
 					}
 					rec.ID = cmp.Or(rec.Metadata["id"], rec.ID)
 					return nil
 				},
-				Withdrawn: func(_ context.Context, rec storage.Record) { withdrawn = append(withdrawn, rec.ID) },
-			})
+				CreateFailed: func(_ context.Context, rec storage.Record) { withdrawn = append(withdrawn, rec.ID) },
+			}})
 			w.create(storage.Record{ID: "old", Size: 1})
 			_, err := w.uploads.Create(w.ctx, c.rec)
 			if !slices.Equal(withdrawn, c.want) || (err == nil) != (name == "it is written down") {
@@ -183,7 +183,7 @@ func TestWhatIsAdmittedAndNotWrittenDownIsWithdrawn(t *testing.T) {
 
 func TestAdmitMayChangeTheRecordButNotBreakIt(t *testing.T) {
 	var change func(*storage.Record)
-	w := newWorld(t, storage.Options{Admit: func(_ context.Context, rec *storage.Record) error { change(rec); return nil }})
+	w := newWorld(t, storage.Options{Policy: storage.Policy{BeforeCreate: func(_ context.Context, rec *storage.Record) error { change(rec); return nil }}})
 	given := storage.Record{Size: 10, Metadata: map[string]string{"filename": "a"}}
 	change = func(rec *storage.Record) {
 		rec.ID, rec.Key, rec.Metadata["filename"] = "chosen", "videos/chosen.mp4", "b"
@@ -214,10 +214,10 @@ func TestAdmitMayChangeTheRecordButNotBreakIt(t *testing.T) {
 func TestAnUploadHasLimitsOfItsOwn(t *testing.T) {
 	now := time.Now()
 	w := newWorld(t, storage.Options{MaxSize: 100, ExpireAfter: time.Hour, Now: func() time.Time { return now },
-		Admit: func(_ context.Context, rec *storage.Record) error {
+		Policy: storage.Policy{BeforeCreate: func(_ context.Context, rec *storage.Record) error {
 			rec.MaxSize, rec.ExpireAfter = 50, time.Minute
 			return nil
-		}})
+		}}})
 	if _, err := w.uploads.Create(w.ctx, storage.Record{ID: "it", Size: storage.Unknown}); err != nil {
 		t.Fatal(err)
 	}
@@ -239,7 +239,7 @@ var errRefused = errors.New("refused by the app")
 func TestWhatIsNotAcceptedIsNoFileUntilItIs(t *testing.T) {
 	data := storagetest.Content(1, fileSize)
 	refuse, asked := true, 0
-	w := newWorld(t, storage.Options{Accept: func(_ context.Context, up storage.Upload) error {
+	w := newWorld(t, storage.Options{Policy: storage.Policy{BeforeFinish: func(_ context.Context, up storage.Upload) error {
 		if asked++; !up.Complete() || up.Finished {
 			t.Errorf("asked about an upload that is complete %v, finished %v", up.Complete(), up.Finished)
 		}
@@ -247,7 +247,7 @@ func TestWhatIsNotAcceptedIsNoFileUntilItIs(t *testing.T) {
 			return errRefused
 		}
 		return nil
-	}})
+	}}})
 	w.create(storage.Record{ID: "it", Size: fileSize})
 	if _, err := w.uploads.Write(w.ctx, "it", 0, bytes.NewReader(data)); !errors.Is(err, errRefused) {
 		t.Errorf("write: %v, want %v", err, errRefused)

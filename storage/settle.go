@@ -61,15 +61,15 @@ func (u *Uploads) settleOnce(ctx context.Context, id string) (Upload, error) {
 }
 
 // tell tells of a finished upload, and then notes that it did, unless that is for
-// Options.Deliver to say: so that, whatever comes between, it is told once at least,
+// the outbox to say: so that, whatever comes between, it is told once at least,
 // and always under the same id.
 func (u *Uploads) tell(ctx context.Context, e Event) {
 	if u.firstTold(e.Upload.ID) {
 		u.notify(ctx, e)
 	}
-	if u.opts.Deliver != nil {
+	if u.enqueue != nil {
 		if !e.Upload.Parked {
-			u.opts.Deliver(ctx, e)
+			u.enqueue(ctx, e)
 		}
 		return
 	}
@@ -125,10 +125,10 @@ func (u *Uploads) finish(ctx context.Context, up Upload) (_ Upload, err error) {
 }
 
 func (u *Uploads) accepted(ctx context.Context, up Upload) error {
-	if u.opts.Accept == nil {
+	if u.opts.Policy.BeforeFinish == nil {
 		return nil
 	}
-	return u.opts.Accept(ctx, up)
+	return u.opts.Policy.BeforeFinish(ctx, up)
 }
 
 func (u *Uploads) finished(ctx context.Context, up Upload) Upload {

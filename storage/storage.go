@@ -46,7 +46,7 @@ type Record struct {
 	// Parts are the ids of the uploads that this one is the concatenation of.
 	Parts []string `json:"parts,omitempty"`
 
-	// Owner is whose upload this is, "" if nobody's: see Options.Permit.
+	// Owner is whose upload this is, "" if nobody's: see Policy.Authorize.
 	Owner string `json:"owner,omitempty"`
 	// Key is the name of the finished file in the store, for a store that lets it be
 	// chosen; "" leaves that to the store. See CheckKey.

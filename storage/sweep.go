@@ -66,7 +66,7 @@ func (s *sweeper) sweepAlone(ctx context.Context, wait time.Duration) error {
 	defer unlock()
 	began := time.Now()
 	err = s.sweep(ctx)
-	if swept := s.uploads.opts.Swept; swept != nil && ctx.Err() == nil {
+	if swept := s.uploads.opts.Observer.Sweep; swept != nil && ctx.Err() == nil {
 		swept(time.Since(began), err)
 	}
 	return err

@@ -25,33 +25,12 @@ type Options struct {
 	// ExpireAfter is how long after its last byte an unfinished upload is kept; 0
 	// is for ever.
 	ExpireAfter time.Duration
-	// Notify is told of events, if set.
-	Notify Notify
-	// Progress is told, if set, of an unfinished upload each time that something of it
-	// was stored, in the write that stored it. It must not block, nor change it.
-	Progress func(ctx context.Context, up Upload)
-	// Deliver, if set, has to tell of the finished uploads that it is given, until it
-	// can say that it has: by Told. What it is given it may be given again, by any
-	// process that meets the upload. It must not block. If it is nil, Notify is all
-	// the telling that there is.
-	Deliver Notify
-
-	// Admit is asked, if set, before an upload is written down. It may change the
-	// record, or refuse with an error.
-	Admit func(ctx context.Context, rec *Record) error
-	// Withdrawn is told, if set, of a record that Admit has agreed to and that was not
-	// written down after all, as far as is known.
-	Withdrawn func(ctx context.Context, rec Record)
-	// Permit is asked, if set, before an upload is shown or changed at somebody's
-	// wish. To refuse it returns the error that he gets: ErrNotFound, so as not to tell
-	// that there is one.
-	Permit func(ctx context.Context, up Upload) error
-	// Accept is asked, if set, before a complete upload is made a file. If it refuses,
-	// whoever sent the last byte gets its error, and whoever looks at the upload next
-	// has it asked again. It may be asked by several processes at once.
-	Accept func(ctx context.Context, up Upload) error
-	// Swept is told, if set, how long each sweep of Run took, and what went wrong.
-	Swept func(took time.Duration, err error)
+	// Policy decides what may happen to uploads.
+	Policy Policy
+	// Observer is told what happens to uploads.
+	Observer Observer
+	// Delivery says how the app is told of finished uploads.
+	Delivery DeliveryOptions
 
 	// Now is the clock, time.Now if nil.
 	Now func() time.Time
@@ -66,6 +45,9 @@ type Uploads struct {
 	locker Locker
 	index  Index
 	opts   Options
+	outbox *outbox // nil without a Deliverer
+	// enqueue hands an event to the outbox; nil without one.
+	enqueue func(ctx context.Context, e Event)
 
 	settling singleflight.Group // by upload id
 
@@ -83,8 +65,13 @@ func New(store Store, locker Locker, index Index, opts Options) *Uploads {
 	if opts.Log == nil {
 		opts.Log = slog.Default()
 	}
-	return &Uploads{store: store, locker: locker, index: index, opts: opts,
+	u := &Uploads{store: store, locker: locker, index: index, opts: opts,
 		active: map[string]int{}, told: map[string]time.Time{}}
+	if opts.Delivery.Deliverer != nil {
+		u.outbox = newOutbox(u, opts.Delivery, opts.Log)
+		u.enqueue = u.outbox.enqueue
+	}
+	return u
 }
 
 // MaxSize is the largest size of an upload in bytes, 0 if there is no limit.
@@ -98,7 +85,7 @@ func (u *Uploads) ExpireAfter() time.Duration { return u.opts.ExpireAfter }
 // yet, Get finishes it first, and fails if that fails.
 //
 // Errors: ErrBadID, ErrNotFound, ErrGone, ErrKeyTaken, transient ones, and whatever
-// Options.Permit and Options.Accept return.
+// Policy.Authorize and Policy.BeforeFinish return.
 func (u *Uploads) Get(ctx context.Context, id string) (Upload, error) {
 	up, err := u.permitted(ctx, id)
 	if err != nil {
@@ -143,12 +130,12 @@ func (u *Uploads) Declare(ctx context.Context, id string, size int64) (Upload, e
 // client's dead request in favour of its new one. So nobody gets the lock of an upload
 // that he may not change.
 //
-// Errors: those of Locker, transient ones, and whatever Options.Permit returns.
+// Errors: those of Locker, transient ones, and whatever Policy.Authorize returns.
 func (u *Uploads) Lock(ctx context.Context, id string, letGo func()) (unlock func(), err error) {
-	if u.opts.Permit != nil {
+	if u.opts.Policy.Authorize != nil {
 		up, err := u.load(ctx, id)
 		if err == nil {
-			err = u.opts.Permit(ctx, up)
+			err = u.opts.Policy.Authorize(ctx, up)
 		} else if errors.Is(err, ErrNotFound) || errors.Is(err, ErrGone) {
 			err = nil // it may be about to be created; whoever holds the lock will see
 		}
@@ -170,8 +157,8 @@ func (u *Uploads) Check(ctx context.Context) error {
 // permitted is load for somebody who may not be allowed to.
 func (u *Uploads) permitted(ctx context.Context, id string) (Upload, error) {
 	up, err := u.load(ctx, id)
-	if err == nil && u.opts.Permit != nil {
-		err = u.opts.Permit(ctx, up)
+	if err == nil && u.opts.Policy.Authorize != nil {
+		err = u.opts.Policy.Authorize(ctx, up)
 	}
 	if err != nil {
 		return Upload{}, err

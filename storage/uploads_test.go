@@ -84,7 +84,7 @@ func TestFinishIsToldWhenTheFileCanBeRead(t *testing.T) {
 	data := storagetest.Content(1, fileSize)
 	w := newWorld(t, storage.Options{})
 	told := 0
-	w.opts.Notify = func(ctx context.Context, e storage.Event) {
+	w.opts.Observer.Event = func(ctx context.Context, e storage.Event) {
 		if e.Type != storage.Finished {
 			return
 		}

@@ -30,6 +30,7 @@ type world struct {
 	ctx      context.Context
 	opts     storage.Options
 	newIndex func() storage.Index
+	started  func(*storage.Uploads) // called with each new core, if set
 	events   *eventLog
 
 	mu      sync.Mutex
@@ -49,7 +50,7 @@ func newWorld(t *testing.T, opts storage.Options) *world {
 func newWorldWith(t *testing.T, opts storage.Options, newIndex func() storage.Index) *world {
 	w := &world{T: t, ctx: context.Background(), newIndex: newIndex, events: new(eventLog), offsets: map[string]int64{},
 		memory: storagetest.NewMemory(piece)}
-	opts.Notify, opts.Log = w.events.notify, quiet
+	opts.Observer.Event, opts.Log = w.events.notify, quiet
 	w.opts = opts
 	w.uploads = w.node(w.memory)
 	return w
@@ -63,7 +64,11 @@ func newSharedWorld(t *testing.T) *world {
 
 // node is a core of another process over the same store.
 func (w *world) node(store storage.Store) *storage.Uploads {
-	return storage.New(store, nil, w.newIndex(), w.opts)
+	u := storage.New(store, nil, w.newIndex(), w.opts)
+	if w.started != nil {
+		w.started(u)
+	}
+	return u
 }
 
 // restart kills the process and starts the next one.

@@ -53,8 +53,8 @@ func (u *Uploads) Write(ctx context.Context, id string, offset int64, src io.Rea
 			written.Add(p)
 		}
 		known := written.Clone()
-		if u.opts.Progress != nil {
-			u.opts.Progress(ctx, known)
+		if u.opts.Observer.Progress != nil {
+			u.opts.Observer.Progress(ctx, known)
 		}
 		return known
 	})

@@ -36,10 +36,10 @@ func newJoining(t *testing.T) *joining {
 		return storage.New(j.memory.Node(), new(storage.LocalLocker), new(storage.LocalIndex), opts)
 	}
 	j.other = node(storage.Options{})
-	uploads := node(storage.Options{Accept: func(_ context.Context, up storage.Upload) error {
+	uploads := node(storage.Options{Policy: storage.Policy{BeforeFinish: func(_ context.Context, up storage.Upload) error {
 		j.final = up.ID
 		return j.accept(up.ID)
-	}})
+	}}})
 	var err error
 	j.door, err = New(uploads, hooks.Options{URLs: hooks.URLs{BasePath: "/files/"}, Stopper: hooks.NewStopper(), Log: quiet})
 	if err != nil {

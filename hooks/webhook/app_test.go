@@ -151,14 +151,16 @@ func startNode(t *testing.T, opts Options, store storage.Store, locker storage.L
 	if n.app, err = New(opts); err != nil {
 		t.Fatal(err)
 	}
-	core := storage.Options{Log: opts.Log}
-	n.app.Join(&core)
+	core := storage.Options{Log: opts.Log, Policy: n.app.Policy(), Observer: n.app.Observer(), Delivery: n.app.Delivery()}
 	n.uploads = storage.New(store, locker, &storage.LocalIndex{}, core)
 	var ctx context.Context
 	ctx, n.stop = context.WithCancel(context.Background())
 	go func() {
 		defer close(n.ended)
-		n.app.Run(ctx, n.uploads)
+		var running sync.WaitGroup
+		running.Go(func() { n.app.Run(ctx) })
+		running.Go(func() { n.uploads.RunDeliveries(ctx) })
+		running.Wait()
 	}()
 	t.Cleanup(n.end)
 	return n
@@ -210,7 +212,7 @@ func owes(t *testing.T, store storage.Store) map[string]bool {
 	t.Helper()
 	out := map[string]bool{}
 	u := storage.New(store, &storage.LocalLocker{}, &storage.LocalIndex{}, storage.Options{})
-	for up, err := range u.AllOwed(t.Context()) {
+	for up, err := range u.PendingDeliveries(t.Context()) {
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -22,6 +22,9 @@ import (
 const (
 	// maxAnswer is how much of an answer is read, in bytes.
 	maxAnswer = 64 << 10
+	// maxIdleConns is how many connections to the app are kept: for all deliveries in
+	// flight and the best-effort hooks.
+	maxIdleConns = 20
 	// tries is how often the app is asked something, or told what it need not hear.
 	tries = 3
 )
@@ -62,7 +65,7 @@ func newClient(opts Options) (*client, error) {
 			TLSClientConfig:     opts.TLS,
 			TLSHandshakeTimeout: opts.Timeout,
 			ForceAttemptHTTP2:   true,
-			MaxIdleConnsPerHost: inFlight + noteWorkers,
+			MaxIdleConnsPerHost: maxIdleConns,
 			IdleConnTimeout:     time.Minute,
 		}
 	}

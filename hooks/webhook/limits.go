@@ -6,29 +6,6 @@ import (
 	"time"
 )
 
-// budget bounds how many bytes are held.
-type budget struct {
-	mu   sync.Mutex
-	left int
-}
-
-// take returns false, and takes nothing, if so many are not left.
-func (b *budget) take(n int) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if n > b.left {
-		return false
-	}
-	b.left -= n
-	return true
-}
-
-func (b *budget) give(n int) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.left += n
-}
-
 // throttle lets something through once in a while for each upload, or whatever has a
 // name.
 type throttle struct {

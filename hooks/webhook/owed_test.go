@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -30,7 +31,7 @@ func TestAFinishedUploadIsToldAtOnceAndOnce(t *testing.T) {
 		time.Sleep(48 * time.Hour)
 		wantHeard(t, app, map[string]int{"a.finished": 1})
 		wantOwed(t, store, map[string]bool{})
-		if s := n.app.Stats(); s.Delivered != 1 || s.Failed != 0 || s.Pending != 0 {
+		if s := n.uploads.DeliveryStats(); s.Delivered != 1 || s.Failed != 0 || s.Pending != 0 {
 			t.Errorf("stats %+v", s)
 		}
 	})
@@ -92,11 +93,11 @@ func TestAnEventIsParkedWhenItsTimeIsOver(t *testing.T) {
 		if again := len(app.heard()); again != tried {
 			t.Errorf("%d tries after it was parked", again-tried)
 		}
-		if s := n.app.Stats(); s.Parked != 1 || s.Pending != 0 {
+		if s := n.uploads.DeliveryStats(); s.DeadLettered != 1 || s.Pending != 0 {
 			t.Errorf("stats %+v", s)
 		}
 		app.change(always(200))
-		if err := n.app.Retry(t.Context(), "a"); err != nil {
+		if err := n.uploads.Redeliver(t.Context(), "a"); err != nil {
 			t.Errorf("by hand: %v", err)
 		}
 		wantOwed(t, store, map[string]bool{})
@@ -178,20 +179,20 @@ func TestRetrySaysWhatCameOfIt(t *testing.T) {
 		n := startNode(t, options(app, tusd.HookPostFinish), store, &storage.LocalLocker{})
 		n.upload("a")
 		time.Sleep(2 * time.Second)
-		if err := n.app.Retry(t.Context(), "a"); err == nil || !strings.Contains(err.Error(), "500") {
+		if err := n.uploads.Redeliver(t.Context(), "a"); err == nil || !strings.Contains(err.Error(), "500") {
 			t.Errorf("an app that fails: %v", err)
 		}
 		app.change(always(410))
-		if err := n.app.Retry(t.Context(), "a"); err != ErrRefused {
+		if err := n.uploads.Redeliver(t.Context(), "a"); !errors.Is(err, storage.ErrRejected) {
 			t.Errorf("an app that refuses: %v", err)
 		}
 		wantOwed(t, store, map[string]bool{"a": true})
 		app.change(always(200))
-		if err := n.app.Retry(t.Context(), "a"); err != nil {
+		if err := n.uploads.Redeliver(t.Context(), "a"); err != nil {
 			t.Errorf("an app that hears: %v", err)
 		}
 		for _, id := range []string{"a", "never"} {
-			if err := n.app.Retry(t.Context(), id); err != ErrNotOwed {
+			if err := n.uploads.Redeliver(t.Context(), id); !errors.Is(err, storage.ErrNotPending) {
 				t.Errorf("%s is not owed: %v", id, err)
 			}
 		}

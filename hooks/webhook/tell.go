@@ -55,12 +55,12 @@ func (a *App) tell(ctx context.Context, typ tusd.HookType, id string, up storage
 	n := note{event: typ, upload: up.ID, message: message{
 		id: id, url: url, header: a.forward(request), body: a.hook(typ, up, request),
 	}}
-	if a.noteSize.take(len(n.body)) {
+	if a.noteSize.TryAcquire(int64(len(n.body))) {
 		select {
 		case a.notes <- n:
 			return
 		default:
-			a.noteSize.give(len(n.body))
+			a.noteSize.Release(int64(len(n.body)))
 		}
 	}
 	a.counts.dropped.Add(1)
@@ -91,7 +91,7 @@ func (a *App) runNotes(ctx, work context.Context) {
 }
 
 func (a *App) sendNote(ctx context.Context, n note) {
-	defer a.noteSize.give(len(n.body))
+	defer a.noteSize.Release(int64(len(n.body)))
 	got, err := a.client.insist(ctx, n.message, notePause)
 	if err != nil {
 		a.counts.noteFailed.Add(1)

@@ -35,7 +35,7 @@ func TestTheLifeOfAnUploadIsTold(t *testing.T) {
 		if len(types) != 3 || types[tusd.HookPostCreate] != 0 || types[tusd.HookPostReceive] != 5 {
 			t.Errorf("heard, each with its offset: %v", types)
 		}
-		if !n.app.noteSize.take(maxNoteBytes) {
+		if !n.app.noteSize.TryAcquire(maxNoteBytes) {
 			t.Error("the room that they took was not given back")
 		}
 	})

@@ -25,6 +25,7 @@ import (
 	"time"
 
 	tusd "github.com/tus/tusd/v2/pkg/hooks"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/holdfast-upload/holdfast/storage"
 )
@@ -69,51 +70,44 @@ type Options struct {
 	transport http.RoundTripper // instead of the network
 }
 
-// App is the app behind its hooks. Create it with New, Join it to the core's options,
-// and have it Run.
+func (o *Options) setDefaults() {
+	if o.Timeout <= 0 {
+		o.Timeout = 10 * time.Second
+	}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+}
+
+// App is the app behind its hooks. Create it with New, give its Policy, Observer and
+// Delivery to the core, and call Run.
 type App struct {
 	opts     Options
 	client   *client
-	outbox   *outbox
 	notes    chan note
-	noteSize budget
+	noteSize *semaphore.Weighted // bytes of maxNoteBytes that wait
 	receive  throttle
 	counts   counts
-	warned   throttle // of news that are dropped
-
-	core  Core
-	ready chan struct{} // closed once there is a core
-	begin sync.Once
+	warned   throttle // of dropped hooks
 }
-
-// Core is what delivery needs of *storage.Uploads, where it is described.
-type Core interface {
-	Owed(ctx context.Context, id string) (storage.Upload, bool, error)
-	Told(ctx context.Context, up storage.Upload) error
-	Park(ctx context.Context, up storage.Upload) error
-	LockTelling(ctx context.Context, id string) (unlock func(), err error)
-}
-
-var _ Core = (*storage.Uploads)(nil)
 
 // New returns the app that lives at the URLs in opts. An error is about a secret.
 func New(opts Options) (*App, error) {
+	opts.setDefaults()
 	client, err := newClient(opts)
 	if err != nil {
 		return nil, err
 	}
 	return &App{
 		opts: opts, client: client,
-		outbox:   newOutbox(schedule{opts.RetryAfter, opts.RetryFor}),
 		notes:    make(chan note, maxNotes),
-		noteSize: budget{left: maxNoteBytes},
+		noteSize: semaphore.NewWeighted(maxNoteBytes),
 		receive:  throttle{every: opts.ReceiveEvery},
 		warned:   throttle{every: 10 * time.Second},
-		ready:    make(chan struct{}),
 	}, nil
 }
 
-// url is where an event is sent, "" if it is not.
+// url returns where an event is sent, "" if it is not.
 func (a *App) url(event tusd.HookType) string {
 	if !slices.Contains(a.opts.Events, string(event)) {
 		return ""
@@ -124,56 +118,44 @@ func (a *App) url(event tusd.HookType) string {
 	return a.opts.URL
 }
 
-// Join has the core ask and tell the app what it wants to be asked and told. Whoever
-// is asked or told already comes first.
-func (a *App) Join(o *storage.Options) {
+// Policy has the core call the blocking hooks: pre-create and pre-finish.
+func (a *App) Policy() storage.Policy {
+	var p storage.Policy
 	if a.url(tusd.HookPreCreate) != "" {
-		o.Admit = both(o.Admit, a.admit)
+		p.BeforeCreate = a.admit
 	}
 	if a.url(tusd.HookPreFinish) != "" {
-		o.Accept = both(o.Accept, a.accept)
+		p.BeforeFinish = a.accept
 	}
+	return p
+}
+
+// Observer sends the best-effort hooks: post-create, post-receive and post-terminate.
+func (a *App) Observer() storage.Observer {
+	o := storage.Observer{Event: a.notify}
 	if a.url(tusd.HookPostReceive) != "" {
-		o.Progress = each(o.Progress, a.progress)
+		o.Progress = a.progress
 	}
-	if a.url(tusd.HookPostFinish) != "" {
-		o.Deliver = a.deliver
-	}
-	o.Notify = each(o.Notify, a.notify)
+	return o
 }
 
-func each[T any](first, second func(context.Context, T)) func(context.Context, T) {
-	if first == nil {
-		return second
+// Delivery has the outbox deliver post-finish; it is the zero value if that is not
+// among the events.
+func (a *App) Delivery() storage.DeliveryOptions {
+	if a.url(tusd.HookPostFinish) == "" {
+		return storage.DeliveryOptions{}
 	}
-	return func(ctx context.Context, v T) {
-		first(ctx, v)
-		second(ctx, v)
-	}
+	return storage.DeliveryOptions{Deliverer: a, RetryInitial: a.opts.RetryAfter, RetryMaxAge: a.opts.RetryFor, Grace: a.opts.Timeout}
 }
 
-func both[T any](first, second func(context.Context, T) error) func(context.Context, T) error {
-	if first == nil {
-		return second
-	}
-	return func(ctx context.Context, v T) error {
-		if err := first(ctx, v); err != nil {
-			return err
-		}
-		return second(ctx, v)
-	}
-}
-
-// Run tells the app what there is to tell until ctx is done; what is being told then
+// Run sends best-effort hooks until ctx is done and none waits; what is being sent then
 // gets Options.Timeout to end.
-func (a *App) Run(ctx context.Context, core Core) {
-	a.begin.Do(func() { a.core = core; close(a.ready) })
+func (a *App) Run(ctx context.Context) {
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	stop := context.AfterFunc(ctx, func() { time.AfterFunc(a.opts.Timeout, cancel) })
 	defer stop()
 	var running sync.WaitGroup
-	running.Go(func() { a.runOutbox(ctx, work) })
 	for range noteWorkers {
 		running.Go(func() { a.runNotes(ctx, work) })
 	}

@@ -229,7 +229,7 @@ func TestSweepsAreCountedWithThoseThatFail(t *testing.T) {
 	memory := storagetest.NewMemory(100)
 	swept := make(chan error, 1)
 	u := storage.New(memory, new(storage.LocalLocker), new(storage.LocalIndex), storage.Options{
-		Log: slog.New(slog.DiscardHandler), Swept: func(took time.Duration, err error) { m.Swept(took, err); swept <- err },
+		Log: slog.New(slog.DiscardHandler), Observer: storage.Observer{Sweep: func(took time.Duration, err error) { m.Swept(took, err); swept <- err }},
 	})
 	ctx, stop := context.WithCancel(t.Context())
 	ran := make(chan struct{})

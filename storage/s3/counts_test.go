@@ -221,7 +221,7 @@ func TestRequestsOfASweepAreThoseOfWhatIsOwed(t *testing.T) {
 
 	owing := startNode(t, opts)
 	owing.Uploads = storage.New(owing.store, new(storage.LocalLocker), new(storage.LocalIndex), storage.Options{
-		Deliver: func(context.Context, storage.Event) {}, Log: slog.New(slog.DiscardHandler),
+		Delivery: storagetest.NoDelivery, Log: slog.New(slog.DiscardHandler),
 	})
 	for range 5 {
 		upload(owing)

@@ -38,7 +38,7 @@ func startNode(t *testing.T, opts Options) *node {
 	n.store = mustOpen(t, opts)
 	n.wire.reset()
 	n.Uploads = storage.New(n.store, new(storage.LocalLocker), new(storage.LocalIndex), storage.Options{
-		ExpireAfter: time.Hour, Log: slog.New(slog.DiscardHandler), Now: n.now, Notify: n.hear,
+		ExpireAfter: time.Hour, Log: slog.New(slog.DiscardHandler), Now: n.now, Observer: storage.Observer{Event: n.hear},
 	})
 	return n
 }

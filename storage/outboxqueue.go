@@ -1,0 +1,156 @@
+package storage
+
+import (
+	"container/heap"
+	"context"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/otel/trace"
+	"golang.org/x/sync/semaphore"
+)
+
+const (
+	// maxPending bounds the deliveries that wait in a process. What is beyond is left
+	// to the sweep, which finds it again.
+	maxPending = 1 << 16
+	// maxOriginBytes bounds the memory that waiting deliveries keep of uploads and of
+	// the requests that finished them.
+	maxOriginBytes = 16 << 20
+)
+
+// pendingDelivery is a finished upload whose event has to be delivered.
+type pendingDelivery struct {
+	event, upload string // ids
+	occurredAt    time.Time
+	at            time.Time // the next attempt
+	local         *Upload   // the upload, if it was finished by this process and not yet tried
+	origin        any
+	size          int64      // bytes of maxOriginBytes that it takes
+	span          trace.Span // of the request that finished it, nil if unknown
+
+	attempted bool
+	// acked and rejected are the app's answer until it is recorded in the store.
+	acked, rejected bool
+}
+
+// deliveryQueue holds pending deliveries, at most one per upload, in the order of their
+// next attempts.
+type deliveryQueue struct {
+	memory *semaphore.Weighted
+
+	mu      sync.Mutex
+	waiting deliveryHeap
+	all     map[string]*pendingDelivery // those that wait or are being delivered, by upload
+	changed chan struct{}               // holds a token if there may be an earlier one
+}
+
+func newDeliveryQueue() *deliveryQueue {
+	return &deliveryQueue{
+		memory: semaphore.NewWeighted(maxOriginBytes), all: map[string]*pendingDelivery{}, changed: make(chan struct{}, 1),
+	}
+}
+
+// keep stores with the delivery what a later attempt would have to load, or could not
+// know, if there is room for it.
+func (q *deliveryQueue) keep(d *pendingDelivery, up Upload, origin any, size int) {
+	n := int64(size + 512 + 128*(len(up.Pieces)+up.Received.Count()))
+	for name, value := range up.Metadata {
+		n += int64(len(name) + len(value))
+	}
+	if q.memory.TryAcquire(n) {
+		d.local, d.origin, d.size = &up, origin, n
+	}
+}
+
+// add returns false if there is no room.
+func (q *deliveryQueue) add(d *pendingDelivery) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	_, there := q.all[d.upload]
+	if there || len(q.all) >= maxPending {
+		q.memory.Release(d.size)
+		return there
+	}
+	q.all[d.upload] = d
+	q.push(d)
+	return true
+}
+
+// push has d wait for its time. The caller holds the mutex.
+func (q *deliveryQueue) push(d *pendingDelivery) {
+	heap.Push(&q.waiting, d)
+	select {
+	case q.changed <- struct{}{}:
+	default:
+	}
+}
+
+// take waits until a delivery is due, and returns nil if ctx is done first.
+func (q *deliveryQueue) take(ctx context.Context) *pendingDelivery {
+	for {
+		d, wait := q.due(time.Now())
+		if d != nil && ctx.Err() == nil {
+			return d
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return nil
+		case <-q.changed:
+			timer.Stop()
+		case <-timer.C:
+		}
+	}
+}
+
+// due removes the first delivery if its time has come, or returns how long to wait.
+func (q *deliveryQueue) due(now time.Time) (*pendingDelivery, time.Duration) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.waiting) == 0 {
+		return nil, time.Hour
+	}
+	if wait := q.waiting[0].at.Sub(now); wait > 0 {
+		return nil, wait
+	}
+	return heap.Pop(&q.waiting).(*pendingDelivery), 0
+}
+
+// retry has the delivery wait for another attempt.
+func (q *deliveryQueue) retry(d *pendingDelivery, at time.Time) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	d.at = at
+	q.push(d)
+}
+
+// done drops a delivery that was taken.
+func (q *deliveryQueue) done(d *pendingDelivery) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	delete(q.all, d.upload)
+	q.memory.Release(d.size)
+}
+
+func (q *deliveryQueue) pending() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.all)
+}
+
+// deliveryHeap implements heap.Interface: the delivery with the earliest attempt is first.
+type deliveryHeap []*pendingDelivery
+
+func (h deliveryHeap) Len() int           { return len(h) }
+func (h deliveryHeap) Less(i, j int) bool { return h[i].at.Before(h[j].at) }
+func (h deliveryHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *deliveryHeap) Push(x any)        { *h = append(*h, x.(*pendingDelivery)) }
+func (h *deliveryHeap) Pop() any {
+	last := len(*h) - 1
+	d := (*h)[last]
+	(*h)[last] = nil
+	*h = (*h)[:last]
+	return d
+}
