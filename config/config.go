@@ -105,7 +105,7 @@ type Config struct {
 	// HookRetryAfter is when post-finish is tried again for the first time, and
 	// HookRetryFor how long it is tried.
 	HookRetryAfter time.Duration `name:"hook-retry-after" group:"Hooks:" default:"5s" placeholder:"TIME" help:"When post-finish is tried again if the app has not taken it; then after 4, 12, 36, 96, 180 and 360 times as long, and from then on every 360 times."`
-	HookRetryFor   time.Duration `name:"hook-retry-for" group:"Hooks:" default:"24h" placeholder:"TIME" help:"How long post-finish is tried. After it, or when the app answers 410, it is parked: see 'holdfast owed'."`
+	HookRetryFor   time.Duration `name:"hook-retry-for" group:"Hooks:" default:"24h" placeholder:"TIME" help:"How long post-finish is tried. After it, or when the app answers 410, it is dead-lettered: see 'holdfast deliveries'."`
 	// HookReceiveEvery is the least time between two post-receive hooks of an upload.
 	HookReceiveEvery time.Duration `name:"hook-receive-every" group:"Hooks:" default:"1s" placeholder:"TIME" help:"How often at most post-receive tells of one upload."`
 	// HookCA is the PEM file of the authorities that the app's certificate may be by.
@@ -115,7 +115,7 @@ type Config struct {
 	HookClientKey  string `name:"hook-client-key" group:"Hooks:" placeholder:"FILE" help:"PEM file of its private key."`
 	// AdminListen is the TCP address of metrics, profiles, and what the app has still to
 	// hear, "" for none.
-	AdminListen string `name:"admin-listen" group:"Observability:" placeholder:"HOST:PORT" help:"Address at which /metrics (Prometheus), /debug/pprof/ and what 'holdfast owed' asks for are found, never at --listen. Give it to nobody outside: it asks for no password. Empty turns it off."`
+	AdminListen string `name:"admin-listen" group:"Observability:" placeholder:"HOST:PORT" help:"Address at which /metrics (Prometheus), /debug/pprof/ and what 'holdfast deliveries' asks for are found, never at --listen. Give it to nobody outside: it asks for no password. Empty turns it off."`
 	// OTLPEndpoint is the URL below which traces are sent to v1/traces, "" for none.
 	OTLPEndpoint string `name:"otlp-endpoint" group:"Observability:" placeholder:"URL" help:"OpenTelemetry collector that gets traces by OTLP over HTTP, at v1/traces below this URL: http://collector:4318. Headers that it wants are taken from OTEL_EXPORTER_OTLP_HEADERS. Empty turns tracing off."`
 	// OTLPService is the service.name in traces.

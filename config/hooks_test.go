@@ -37,10 +37,10 @@ func TestOwedIsAskedOfTheAdminListener(t *testing.T) {
 	const addr = "127.0.0.1:8081"
 	env := &world{env: map[string]string{"HOLDFAST_ADMIN_LISTEN": addr}}
 	for line, want := range map[string]config.Command{
-		"owed":             {Name: "owed"},
-		"owed list":        {Name: "owed"},
-		"owed retry":       {Name: "owed retry"},
-		"owed retry a b-c": {Name: "owed retry", IDs: []string{"a", "b-c"}},
+		"deliveries":             {Name: "deliveries"},
+		"deliveries list":        {Name: "deliveries"},
+		"deliveries retry":       {Name: "deliveries retry"},
+		"deliveries retry a b-c": {Name: "deliveries retry", IDs: []string{"a", "b-c"}},
 	} {
 		want.Config.AdminListen = addr
 		if got, err := env.parse(strings.Fields(line)...); err != nil || !reflect.DeepEqual(got, want) {

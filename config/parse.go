@@ -16,7 +16,7 @@ var ErrPrinted = errors.New("printed")
 
 // Command is what the command line asks for.
 type Command struct {
-	Name   string   // the command: "serve", "health", "ticket", "owed" or "owed retry"
+	Name   string   // the command: "serve", "health", "ticket", "deliveries" or "deliveries retry"
 	Config Config   // its settings
 	Ticket Ticket   // those of the command ticket
 	IDs    []string // of uploads, that it is about
@@ -43,7 +43,7 @@ type commandLine struct {
 
 	Ticket Ticket `cmd:"" help:"Print a ticket: it grants one upload until it expires, to whoever has it."`
 
-	Owed owed `cmd:"" help:"List, or tell again, the finished uploads of which the app has not heard."`
+	Deliveries deliveries `cmd:"" help:"List or retry the deliveries that the app has not acknowledged."`
 
 	getenv  func(string) (string, bool)
 	origins map[string]string // of settings that came from elsewhere than a flag
@@ -55,15 +55,15 @@ type health struct {
 	TLSCert string `name:"tls-cert" placeholder:"FILE" help:"Set if the server speaks HTTPS."`
 }
 
-// owed has the commands about what the app has still to hear.
-type owed struct {
+// deliveries has the commands about pending and dead-lettered deliveries.
+type deliveries struct {
 	List struct {
 		admin
-	} `cmd:"" default:"withargs" help:"List the finished uploads of which the app has not heard, one JSON object in a line."`
+	} `cmd:"" default:"withargs" help:"List the deliveries that the app has not acknowledged, one JSON object in a line."`
 	Retry struct {
 		admin
-		IDs []string `arg:"" optional:"" name:"ID" help:"Ids of uploads; none means all that are owed."`
-	} `cmd:"" help:"Tell the app of them now, parked or not, and say what came of it."`
+		IDs []string `arg:"" optional:"" name:"ID" help:"Ids of uploads; none means all that are pending."`
+	} `cmd:"" help:"Deliver them now, dead-lettered or not, and print the result."`
 }
 
 // admin is the part of Config that tells where a running server is asked.
@@ -112,15 +112,15 @@ func Parse(args []string, world World) (Command, error) {
 // command is what was asked for, checked.
 func (c *commandLine) command(ctx *kong.Context) (Command, error) {
 	name := ctx.Command()
-	switch list, retry := c.Owed.List, c.Owed.Retry; name {
+	switch list, retry := c.Deliveries.List, c.Deliveries.Retry; name {
 	case "health":
 		return Command{Name: "health", Config: Config{Listen: c.Health.Listen, TLSCert: c.Health.TLSCert}}, nil
 	case "ticket":
 		return Command{Name: "ticket", Ticket: c.Ticket}, c.Ticket.validate(c.name)
-	case "owed list":
-		return Command{Name: "owed", Config: Config{AdminListen: list.AdminListen}}, list.check()
-	case "owed retry", "owed retry <ID>":
-		return Command{Name: "owed retry", Config: Config{AdminListen: retry.AdminListen}, IDs: retry.IDs}, retry.check()
+	case "deliveries list":
+		return Command{Name: "deliveries", Config: Config{AdminListen: list.AdminListen}}, list.check()
+	case "deliveries retry", "deliveries retry <ID>":
+		return Command{Name: "deliveries retry", Config: Config{AdminListen: retry.AdminListen}, IDs: retry.IDs}, retry.check()
 	}
 	c.Serve.BasePath = slashed(c.Serve.BasePath)
 	if err := errors.Join(c.Serve.validate(c.name), c.demands(ctx)); err != nil {

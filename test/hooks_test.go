@@ -104,7 +104,7 @@ func (st *storm) blow(files int) {
 	raging.Wait()
 	uploaded := time.Since(began)
 	st.app.Be(func(Hook) Mood { return Takes })
-	within(t, 90*time.Second, "nothing is owed", func() bool { return len(owed(t, st.server)) == 0 })
+	within(t, 90*time.Second, "nothing is pending", func() bool { return len(deliveries(t, st.server)) == 0 })
 	st.count(files, uploaded)
 }
 
@@ -190,9 +190,9 @@ func refuseForGood(t *testing.T, app *App, s *Server) {
 		put(t, newClient(s, fmt.Sprintf("unwanted-%d", n), content), content.Chunks(100)[0], http.StatusCreated)
 	}
 	parked := func() bool {
-		lines := owed(t, s)
+		lines := deliveries(t, s)
 		for _, line := range lines {
-			if !line.Parked {
+			if !line.DeadLettered {
 				return false
 			}
 		}
@@ -213,41 +213,41 @@ func refuseForGood(t *testing.T, app *App, s *Server) {
 		t.Error("they are not parked any more")
 	}
 	app.Be(func(Hook) Mood { return Takes })
-	if out, err := holdfastOwed(s, "retry"); err != nil {
-		t.Errorf("holdfast owed retry: %v\n%s", err, out)
+	if out, err := holdfastDeliveries(s, "retry"); err != nil {
+		t.Errorf("holdfast deliveries retry: %v\n%s", err, out)
 	}
-	if left := owed(t, s); len(left) != 0 {
+	if left := deliveries(t, s); len(left) != 0 {
 		t.Errorf("owed after a retry: %v", left)
 	}
-	t.Logf("%d refused by 410: told once each, parked, told again by holdfast owed retry", files)
+	t.Logf("%d refused by 410: told once each, parked, told again by holdfast deliveries retry", files)
 }
 
-// owedLine is what holdfast owed prints of an upload.
-type owedLine struct {
+// deliveryLine is what holdfast deliveries prints of an upload.
+type deliveryLine struct {
 	ID     string
-	Parked bool
+	DeadLettered bool
 }
 
-// owed is what holdfast owed prints.
-func owed(t *testing.T, s *Server) []owedLine {
+// deliveries is what holdfast deliveries prints.
+func deliveries(t *testing.T, s *Server) []deliveryLine {
 	t.Helper()
-	out, err := holdfastOwed(s)
+	out, err := holdfastDeliveries(s)
 	if err != nil {
-		t.Fatalf("holdfast owed: %v\n%s", err, out)
+		t.Fatalf("holdfast deliveries: %v\n%s", err, out)
 	}
-	var lines []owedLine
+	var lines []deliveryLine
 	for scan := bufio.NewScanner(strings.NewReader(out)); scan.Scan(); {
-		var line owedLine
+		var line deliveryLine
 		if err := json.Unmarshal(scan.Bytes(), &line); err != nil {
-			t.Fatalf("holdfast owed: %v: %s", err, scan.Text())
+			t.Fatalf("holdfast deliveries: %v: %s", err, scan.Text())
 		}
 		lines = append(lines, line)
 	}
 	return lines
 }
 
-func holdfastOwed(s *Server, args ...string) (string, error) {
-	cmd := exec.Command(s.Bin, append([]string{"owed"}, args...)...)
+func holdfastDeliveries(s *Server, args ...string) (string, error) {
+	cmd := exec.Command(s.Bin, append([]string{"deliveries"}, args...)...)
 	cmd.Env = append(cmd.Environ(), "HOLDFAST_ADMIN_LISTEN="+s.Admin())
 	out, err := cmd.CombinedOutput()
 	return string(out), err
@@ -330,7 +330,7 @@ func (c killing) run(t *testing.T) {
 	client := newClient(s, "file", content)
 	_, _ = client.Put(t.Context(), content.Chunks(1000)[0]) // it may be cut off
 	if c.at == "" {
-		within(t, 10*time.Second, "nothing is owed", func() bool { return len(owed(t, s)) == 0 })
+		within(t, 10*time.Second, "nothing is pending", func() bool { return len(deliveries(t, s)) == 0 })
 		once()
 	}
 	<-killed
@@ -338,8 +338,8 @@ func (c killing) run(t *testing.T) {
 	if err := s.Start(); err != nil {
 		t.Fatal(err)
 	}
-	within(t, 20*time.Second, "nothing is owed, and the file is there", func() bool {
-		return len(owed(t, s)) == 0 && app.Took()["file.finished"] > 0
+	within(t, 20*time.Second, "nothing is pending, and the file is there", func() bool {
+		return len(deliveries(t, s)) == 0 && app.Took()["file.finished"] > 0
 	})
 	if told := app.Heard()["file.finished"]; told > c.most {
 		t.Errorf("told %d times, want %d at most", told, c.most)

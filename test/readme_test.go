@@ -155,7 +155,7 @@ func TestReadmeVerifiesHooksAsTheExampleDoes(t *testing.T) {
 }
 
 // What the README has a newcomer type about hooks works: a secret that it makes is
-// one, and holdfast owed asks the listener that was opened.
+// one, and holdfast deliveries asks the listener that was opened.
 func TestReadmeSetsUpHooks(t *testing.T) {
 	t.Parallel()
 	var script string

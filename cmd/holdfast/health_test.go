@@ -7,7 +7,7 @@ import (
 func TestHealthTellsWhetherTheServerOnThisMachineLives(t *testing.T) {
 	s := start(t, testConfig(t), nil)
 	cfg := testConfig(t)
-	cfg.Listen = s.Addr().String()
+	cfg.Listen = s.listener.Addr().String()
 	if err := health(t.Context(), cfg); err != nil {
 		t.Errorf("a server that lives: %v", err)
 	}

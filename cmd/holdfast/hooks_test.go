@@ -207,7 +207,7 @@ func TestABackendMadeForTusdWorks(t *testing.T) {
 		t.Errorf("stored at %v", place)
 	}
 	if request["Method"] != "PATCH" || request["URI"] != "/files/made-by-app" || request["RemoteAddr"] == "" ||
-		request["Header"].(map[string]any)["Host"].([]any)[0] != r.Addr().String() {
+		request["Header"].(map[string]any)["Host"].([]any)[0] != r.listener.Addr().String() {
 		t.Errorf("by the request %v", request)
 	}
 	if name := upload["MetaData"].(map[string]any)["filename"]; name != "renamed.mp4" || upload["ID"] != "made-by-app" || upload["Offset"] != 5.0 {
@@ -258,7 +258,7 @@ func TestOnS3NothingIsAFileBeforeTheAppAgrees(t *testing.T) {
 	})
 	r := startHooked(t, cfg)
 	there := func() bool {
-		up, err := r.backend.store.Load(t.Context(), "photo")
+		up, err := r.options.Store.Load(t.Context(), "photo")
 		return err == nil && up.Finished
 	}
 	if a := do(t, h1(t), "PUT", r.URL()+"photo", strings.NewReader("bytes")); a.StatusCode != http.StatusBadRequest || there() {
@@ -330,7 +330,7 @@ func TestSecretsMayComeFromAFile(t *testing.T) {
 	if err := os.WriteFile(cfg.HookSecretFile, []byte(two+"\n\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := readSecrets(cfg); err != nil || strings.Join(got, " ") != one+" "+two {
+	if got, err := config.HookSecrets(cfg); err != nil || strings.Join(got, " ") != one+" "+two {
 		t.Errorf("%v", err)
 	}
 }

@@ -1,4 +1,4 @@
-// Command holdfast takes uploads over HTTP and lets go of nothing.
+// Command holdfast is an upload server for large files over bad networks.
 package main
 
 import (
@@ -10,15 +10,18 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
+	"time"
 
 	"github.com/holdfast-upload/holdfast/config"
+	"github.com/holdfast-upload/holdfast/hooks/auth"
 )
 
 func main() {
 	if _, set := os.LookupEnv("GOGC"); !set {
-		// Bytes of uploads are no garbage, and what else there is, is little: to collect it
-		// twice as often costs less than to keep it.
+		// Upload buffers live outside the heap, so the heap is small; a lower GOGC saves
+		// memory at little CPU cost.
 		debug.SetGCPercent(50)
 	}
 	os.Exit(run(os.Args[1:], os.LookupEnv, os.Stdout, os.Stderr))
@@ -37,15 +40,35 @@ func run(args []string, getenv func(string) (string, bool), stdout, stderr io.Wr
 	ctx, stop := untilSignal(syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	slog.SetDefault(newLog(stderr, command.Config))
-	if err := obey(ctx, command, stdout); err != nil {
+	if err := runCommand(ctx, command, stdout); err != nil {
 		fmt.Fprintf(stderr, "holdfast: %v\n", err)
 		return 1
 	}
 	return 0
 }
 
-// untilSignal returns a context that ends with the first of the signals. The second ends
-// the process at once: by the time that the context has ended, nothing is in its way.
+// runCommand does what the command line asks for.
+func runCommand(ctx context.Context, command config.Command, stdout io.Writer) error {
+	switch command.Name {
+	case "health":
+		return health(ctx, command.Config)
+	case "ticket":
+		return ticket(stdout, command.Ticket)
+	case "deliveries":
+		return listDeliveries(ctx, command, stdout)
+	case "deliveries retry":
+		return retryDeliveries(ctx, command, stdout)
+	}
+	s, err := Open(command.Config, slog.Default())
+	if err != nil {
+		return err
+	}
+	return s.Run(ctx)
+}
+
+// untilSignal returns a context that ends with the first of the signals. The second
+// ends the process at once: by the time that the context has ended, nothing is in its
+// way.
 func untilSignal(signals ...os.Signal) (ctx context.Context, stop func()) {
 	ctx, stop = context.WithCancel(context.Background())
 	first := make(chan os.Signal, 1)
@@ -61,17 +84,46 @@ func untilSignal(signals ...os.Signal) (ctx context.Context, stop func()) {
 	return ctx, stop
 }
 
-// obey does what the command line asks for.
-func obey(ctx context.Context, command config.Command, stdout io.Writer) error {
-	switch command.Name {
-	case "health":
-		return health(ctx, command.Config)
-	case "ticket":
-		return ticket(stdout, command.Ticket)
-	case "owed":
-		return listOwed(ctx, command, stdout)
-	case "owed retry":
-		return retryOwed(ctx, command, stdout)
+// released is the version of a release build: -ldflags "-X main.released=v1.2.3".
+var released string
+
+// version is what --version prints: from the build itself unless it is released.
+func version() string {
+	if released != "" {
+		return released
 	}
-	return serve(ctx, command.Config, slog.Default())
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(unknown)"
+}
+
+func newLog(w io.Writer, cfg config.Config) *slog.Logger {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(cfg.LogLevel)) // config allows only what slog knows
+	opts := &slog.HandlerOptions{Level: level}
+	if cfg.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(w, opts))
+	}
+	return slog.New(slog.NewTextHandler(w, opts))
+}
+
+// ticket prints a ticket, or the URL that holds it.
+func ticket(out io.Writer, t config.Ticket) error {
+	secrets, err := config.Secrets(t.Secrets, t.SecretFiles)
+	if err != nil {
+		return err
+	}
+	text, err := auth.Mint(secrets[0], auth.Ticket{
+		Upload: t.Upload, Subject: t.Subject, Expires: time.Now().Add(t.Expires),
+		MaxSize: int64(t.MaxSize), Create: t.Create, Download: t.Download,
+	})
+	if err != nil {
+		return err
+	}
+	if t.URL != "" {
+		text = auth.TicketURL(strings.TrimSuffix(t.URL, "/")+"/"+t.Upload, text)
+	}
+	_, err = fmt.Fprintln(out, text)
+	return err
 }

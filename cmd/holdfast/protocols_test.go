@@ -97,7 +97,7 @@ func TestCertificateIsReadAgainWhenItChanges(t *testing.T) {
 	cfg := withCertificate(t, testConfig(t), "first")
 	r := start(t, cfg, nil)
 	served := func() string {
-		conn, err := tls.Dial("tcp", r.Addr().String(), &tls.Config{InsecureSkipVerify: true})
+		conn, err := tls.Dial("tcp", r.listener.Addr().String(), &tls.Config{InsecureSkipVerify: true})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
-	"errors"
 	"io"
 	"log/slog"
 	"math/rand/v2"
@@ -51,7 +50,7 @@ func start(t *testing.T, cfg config.Config, handler http.Handler) *running {
 		t.Fatal(err)
 	}
 	if handler != nil {
-		r.http.Handler = survivePanics(log, handler)
+		r.http.Handler = handler
 	}
 	var ctx context.Context
 	ctx, r.leave = context.WithCancel(context.Background())
@@ -282,33 +281,6 @@ func TestUploadMadeAtOneDoorFinishesAtTheOther(t *testing.T) {
 	}
 }
 
-func TestPanicIsLoggedAndAnswered500(t *testing.T) {
-	r := start(t, testConfig(t), http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		if req.URL.Path == "/late" {
-			_, _ = w.Write([]byte("half"))
-			_ = http.NewResponseController(w).Flush()
-		}
-		panic("out of luck")
-	}))
-	if a := do(t, h1(t), "GET", r.at("/early"), nil); a.StatusCode != http.StatusInternalServerError {
-		t.Errorf("answered %s", a.Status)
-	}
-	line := r.log.find("a handler panicked")
-	if stack, _ := line["stack"].(string); line["reason"] != "out of luck" || !strings.Contains(stack, "TestPanicIsLogged") {
-		t.Errorf("the log says %v", line)
-	}
-	// An answer that has begun must not look whole.
-	if a, err := try(t.Context(), h1(t), "GET", r.at("/late"), nil); !errors.Is(err, io.ErrUnexpectedEOF) {
-		t.Errorf("the half answer is taken for %q, %v", a.body, err)
-	}
-	if _, err := try(t.Context(), h2c(t), "GET", r.at("/late"), nil); err == nil {
-		t.Error("over HTTP/2 the half answer is taken for a whole one")
-	}
-	if a, err := try(t.Context(), h2c(t), "GET", r.at("/early"), nil); err == nil && a.StatusCode != http.StatusInternalServerError {
-		t.Errorf("over HTTP/2: answered %s", a.Status)
-	}
-}
-
 func TestStartIsRefused(t *testing.T) {
 	first := start(t, testConfig(t), nil)
 	for name, c := range map[string]struct {
@@ -319,10 +291,10 @@ func TestStartIsRefused(t *testing.T) {
 			func(c *config.Config) { c.Data = first.cfg.Data }, []string{first.cfg.Data, "in use by another process"},
 		},
 		"address in use": {
-			func(c *config.Config) { c.Listen = first.Addr().String() }, []string{first.Addr().String(), "in use"},
+			func(c *config.Config) { c.Listen = first.listener.Addr().String() }, []string{first.listener.Addr().String(), "in use"},
 		},
 		"admin address in use": {
-			func(c *config.Config) { c.AdminListen = first.Addr().String() }, []string{"--admin-listen", first.Addr().String(), "in use"},
+			func(c *config.Config) { c.AdminListen = first.listener.Addr().String() }, []string{"--admin-listen", first.listener.Addr().String(), "in use"},
 		},
 		"data is a file": {
 			func(c *config.Config) {
@@ -355,11 +327,11 @@ func TestStartIsRefused(t *testing.T) {
 func TestRefusedStartLetsGoOfTheStore(t *testing.T) {
 	first := start(t, testConfig(t), nil)
 	cfg := testConfig(t)
-	cfg.Listen = first.Addr().String()
+	cfg.Listen = first.listener.Addr().String()
 	if _, err := Open(cfg, slog.New(slog.DiscardHandler)); err == nil {
 		t.Fatal("the address could be used twice")
 	}
-	cfg.Listen, cfg.AdminListen = "127.0.0.1:0", first.Addr().String()
+	cfg.Listen, cfg.AdminListen = "127.0.0.1:0", first.listener.Addr().String()
 	if _, err := Open(cfg, slog.New(slog.DiscardHandler)); err == nil {
 		t.Fatal("the address could be used twice, as that of admin")
 	}
@@ -369,7 +341,7 @@ func TestRefusedStartLetsGoOfTheStore(t *testing.T) {
 
 func TestNotReadyWhileLeaving(t *testing.T) {
 	r := start(t, testConfig(t), nil)
-	r.leaving.Store(true)
+	r.Drain(t.Context())
 	a := do(t, h1(t), "GET", r.at("/readyz"), nil)
 	if a.StatusCode != http.StatusServiceUnavailable || !strings.Contains(string(a.body), hooks.ErrStopping.Error()) {
 		t.Errorf("readyz: %s %q", a.Status, a.body)

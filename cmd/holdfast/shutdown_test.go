@@ -108,7 +108,7 @@ func TestShutdownKeepsWhatArrived(t *testing.T) {
 }
 
 func receives(r *running, id string) bool {
-	up, err := r.uploads.Get(context.Background(), id)
+	up, err := r.Uploads().Get(context.Background(), id)
 	return err == nil && !up.Received.Empty()
 }
 

@@ -1,4 +1,5 @@
-package main
+// Package transport moves bytes between HTTP clients and the protocol handlers.
+package transport
 
 import (
 	"crypto/tls"
@@ -9,9 +10,9 @@ import (
 	"time"
 )
 
-// tlsConfig serves the certificate in two PEM files. It fails if they do not hold
-// one now.
-func tlsConfig(certFile, keyFile string, log *slog.Logger) (*tls.Config, error) {
+// TLSConfig returns a configuration that serves the certificate in two PEM files, and
+// reads them again when they change. It fails if they do not hold one now.
+func TLSConfig(certFile, keyFile string, log *slog.Logger) (*tls.Config, error) {
 	pair := &keyPair{certFile: certFile, keyFile: keyFile, log: log}
 	if err := pair.refresh(); err != nil {
 		return nil, err
@@ -19,8 +20,8 @@ func tlsConfig(certFile, keyFile string, log *slog.Logger) (*tls.Config, error) 
 	return &tls.Config{GetCertificate: pair.get}, nil
 }
 
-// keyPair is a certificate that is read again after its files have changed, as
-// they do every few weeks without anybody restarting the server.
+// keyPair is a certificate that is read again after its files have changed, as they do
+// every few weeks without a restart of the server.
 type keyPair struct {
 	certFile, keyFile string
 	log               *slog.Logger
@@ -53,7 +54,7 @@ func (k *keyPair) refresh() error {
 	if changed == k.changed {
 		return nil
 	}
-	k.changed = changed // even if it fails: once is enough to say so
+	k.changed = changed // even if it fails, so that it is logged once
 	cert, err := tls.LoadX509KeyPair(k.certFile, k.keyFile)
 	if err != nil {
 		return fmt.Errorf("read the certificate: %s and %s: %w", k.certFile, k.keyFile, err)

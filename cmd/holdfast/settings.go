@@ -1,0 +1,167 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/holdfast-upload/holdfast"
+	"github.com/holdfast-upload/holdfast/config"
+	"github.com/holdfast-upload/holdfast/hooks"
+	"github.com/holdfast-upload/holdfast/hooks/auth"
+	"github.com/holdfast-upload/holdfast/hooks/limits"
+	"github.com/holdfast-upload/holdfast/hooks/webhook"
+	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/observed"
+	"github.com/holdfast-upload/holdfast/storage/spans/otlp"
+)
+
+// settings are the options of a server as they follow from a config.Config, and what
+// they need.
+type settings struct {
+	options   holdfast.Options
+	log       *slog.Logger
+	metrics   *observed.Metrics
+	tracing   *otlp.Exporter // nil without --otlp-endpoint
+	webhooks  *webhook.App   // nil without --hook-url
+	location  func(storage.Upload) map[string]string
+	storeName string         // for people
+	closers   []func() error // of the store and of Redis, in reverse
+	server    *holdfast.Server
+}
+
+func (s *settings) open(cfg config.Config, log *slog.Logger) (err error) {
+	s.log, s.metrics = log, observed.New(version())
+	s.options = holdfast.Options{
+		BasePath: cfg.BasePath, TrustForwarded: cfg.ForwardedHeaders,
+		CORS:    hooks.CORS{Origins: cfg.CORSOrigins, Credentials: cfg.CORSCredentials},
+		MaxSize: int64(cfg.MaxSize), ExpireAfter: cmp.Or(cfg.ExpireAfter, -1),
+		IdleTimeout: cfg.IdleTimeout, LockTimeout: cfg.LockTimeout, SweepInterval: cfg.SweepEvery,
+		Limits:  limits.Options{UploadsPerMinute: cfg.LimitUploadsPerMinute, IncompleteUploads: cfg.LimitLiveUploads, BytesPerDay: int64(cfg.LimitBytesPerDay)},
+		Log:     log,
+		Metrics: func(protocol string) hooks.Meter { return s.metrics.Request(protocol) },
+		Observer: storage.Observer{
+			Event: func(ctx context.Context, e storage.Event) { s.metrics.Upload(e, hooks.SeenIn(ctx).Door()) },
+			Sweep: s.metrics.Swept,
+		},
+	}
+	for _, step := range []func(config.Config) error{s.openTracing, s.setKeys, s.openStore, s.openAuth, s.openWebhooks} {
+		if err := step(cfg); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *settings) close() error {
+	var err error
+	for _, closer := range slices.Backward(s.closers) {
+		err = errors.Join(err, closer())
+	}
+	s.closers = nil
+	return err
+}
+
+// work does what goes on between requests until ctx is done.
+func (s *Server) work(ctx context.Context) {
+	var running sync.WaitGroup
+	running.Go(func() { s.Server.Run(ctx) })
+	if s.webhooks != nil {
+		running.Go(func() { s.webhooks.Run(ctx) })
+	}
+	running.Wait()
+}
+
+func (s *settings) openTracing(cfg config.Config) (err error) {
+	if cfg.OTLPEndpoint == "" {
+		return nil
+	}
+	s.tracing, err = otlp.New(otlp.Options{Endpoint: cfg.OTLPEndpoint, Service: cfg.OTLPService, Version: version(), Sample: cfg.OTLPSample, Log: s.log})
+	s.options.Tracer = s.tracing.Tracer()
+	return err
+}
+
+// setKeys has the key template name finished files. It fails unless every key that the
+// template makes is valid: it is tried with the shortest and the longest names.
+func (s *settings) setKeys(cfg config.Config) error {
+	template := cfg.KeyTemplate
+	if template == "" {
+		return nil
+	}
+	id, long, wide := strings.Repeat("i", storage.MaxIDLength), strings.Repeat("n", 300), strings.Repeat("\U0001F600", 100)
+	for _, f := range []config.File{
+		{ID: "i"}, {ID: "i", Name: "name.mp4", Owner: "owner"},
+		{ID: id, Name: long + ".abcdefghij", Owner: long},
+		{ID: id, Name: wide + ".abcdefghij", Owner: wide}, // of which not even one character may fit
+	} {
+		f.Creation = time.Now()
+		if err := storage.CheckKey(template.Key(f)); err != nil {
+			return fmt.Errorf("--key-template: %w", err)
+		}
+	}
+	s.options.Key = func(rec storage.Record) string {
+		return template.Key(config.File{ID: rec.ID, Name: rec.Filename(), Owner: rec.Owner, Creation: time.Now()})
+	}
+	return nil
+}
+
+func (s *settings) openAuth(cfg config.Config) error {
+	jwt, err := config.Secrets(cfg.AuthJWTSecrets, cfg.AuthJWTSecretFiles)
+	if err != nil {
+		return fmt.Errorf("--auth-jwt-secret-file: %w", err)
+	}
+	tickets, err := config.Secrets(cfg.TicketSecrets, cfg.TicketSecretFiles)
+	if err != nil {
+		return fmt.Errorf("--ticket-secret-file: %w", err)
+	}
+	s.options.Auth = auth.Options{
+		JWTSecrets: jwt, JWKSURL: cfg.AuthJWKSURL, Issuer: cfg.AuthJWTIssuer, Audience: cfg.AuthJWTAudience,
+		HookURL: cfg.AuthHookURL, HookHeaders: cfg.AuthHookHeaders, HookTimeout: cfg.AuthHookTimeout,
+		TicketSecrets: tickets, TicketLifetime: cfg.TicketLifetime,
+	}
+	return nil
+}
+
+// openWebhooks has the app behind --hook-url decide and be told what it wants to.
+func (s *settings) openWebhooks(cfg config.Config) error {
+	if !cfg.Hooks() {
+		return nil
+	}
+	secrets, err := config.HookSecrets(cfg)
+	if err != nil {
+		return err
+	}
+	if len(secrets) == 0 {
+		s.log.Warn("hooks are not signed, so the app cannot verify their sender; set --hook-secret")
+	}
+	certificates, err := webhook.TLSConfig(cfg.HookCA, cfg.HookClientCert, cfg.HookClientKey)
+	if err != nil {
+		return fmt.Errorf("--hook-ca, --hook-client-cert: %w", err)
+	}
+	s.webhooks, err = webhook.New(webhook.Options{
+		URL: cfg.HookURL, URLs: cfg.HookURLFor, Events: cfg.HookEvents, Secrets: secrets,
+		Forward: cfg.HookForwardHeader, Secret: cfg.AuthHookHeaders, Timeout: cfg.HookTimeout,
+		RetryAfter: cfg.HookRetryAfter, RetryFor: cfg.HookRetryFor, ReceiveEvery: cfg.HookReceiveEvery,
+		TLS: certificates, Storage: s.location, Log: s.log,
+		Stop: func(ctx context.Context, id string) error { return s.server.Uploads().Discard(ctx, id) },
+	})
+	if err != nil {
+		return err
+	}
+	s.options.Policy, s.options.Delivery = s.webhooks.Policy(), s.webhooks.Delivery()
+	s.options.Observer = storage.Observers(s.options.Observer, s.webhooks.Observer())
+	s.metrics.Hooks(func() observed.Hooks {
+		d, h := s.server.Uploads().DeliveryStats(), s.webhooks.Stats()
+		return observed.Hooks{
+			Pending: int64(d.Pending), Sending: d.InFlight, Delivered: d.Delivered, Failed: d.Failed, Parked: d.DeadLettered, Overflowed: d.Deferred,
+			Queued: int64(h.Queued), Dropped: h.Dropped, NotesFailed: h.NoteFailed, Unanswered: h.AskFailed,
+		}
+	})
+	return nil
+}

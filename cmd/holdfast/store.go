@@ -1,0 +1,77 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/holdfast-upload/holdfast/config"
+	"github.com/holdfast-upload/holdfast/hooks"
+	"github.com/holdfast-upload/holdfast/hooks/limits/redislimits"
+	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/disk"
+	"github.com/holdfast-upload/holdfast/storage/redis"
+	"github.com/holdfast-upload/holdfast/storage/s3"
+)
+
+// openStore opens the store, and Redis if the store is shared, with all that they do
+// measured and traced.
+func (s *settings) openStore(cfg config.Config) error {
+	s.options.Locker, s.options.Cache = &storage.LocalLocker{}, &storage.LocalIndex{}
+	open := s.openDisk
+	if cfg.S3Bucket != "" {
+		open = s.openS3
+	}
+	if err := open(cfg); err != nil {
+		return fmt.Errorf("open the store: %w", err)
+	}
+	if cfg.Redis != "" {
+		if err := s.openRedis(cfg); err != nil {
+			return err
+		}
+	}
+	waited := func(ctx context.Context, d time.Duration) { hooks.SeenIn(ctx).Waited(d) }
+	o := &s.options
+	o.Store, o.Locker, o.Cache = s.metrics.Store(o.Store), s.metrics.Locker(o.Locker, waited), s.metrics.Index(o.Cache)
+	return nil
+}
+
+func (s *settings) openDisk(cfg config.Config) error {
+	store, err := disk.Open(cfg.Data, disk.Options{NoSync: !cfg.Sync})
+	if err != nil {
+		return err
+	}
+	s.options.Store, s.location, s.storeName = store, store.Location, cfg.Data
+	s.closers = append(s.closers, store.Close)
+	return nil
+}
+
+func (s *settings) openS3(cfg config.Config) error {
+	store, err := s3.Open(context.Background(), s3.Options{
+		Bucket: cfg.S3Bucket, Endpoint: cfg.S3Endpoint, Region: cfg.S3Region, PathStyle: cfg.S3PathStyle,
+		Prefix: cfg.S3Prefix, CreateBucket: cfg.S3CreateBucket, NoChecksums: !cfg.S3Checksums,
+		StorageClass: cfg.S3StorageClass, Encryption: cfg.S3Encryption, EncryptionKey: cfg.S3EncryptionKey,
+		LinkFor: cfg.S3LinkFor, PublicEndpoint: cfg.S3PublicEndpoint, Memory: int64(cfg.MemoryBudget), Wrap: s.metrics.S3(),
+		Hold: cfg.Hooks() && slices.Contains(cfg.HookEvents, "pre-finish"),
+	})
+	if err != nil {
+		return err
+	}
+	s.metrics.Memory(store.Memory)
+	s.options.Store, s.location, s.storeName = store, store.Location, "s3://"+cfg.S3Bucket+"/"+cfg.S3Prefix
+	return nil
+}
+
+func (s *settings) openRedis(cfg config.Config) error {
+	r, err := redis.Connect(redis.Options{URL: cfg.Redis, Prefix: cfg.RedisPrefix, Log: s.log, Observe: s.metrics.Redis()})
+	if err != nil {
+		return err
+	}
+	locker := redis.NewLocker(r)
+	s.options.Locker, s.options.Cache, s.options.Degraded = locker, redis.NewIndex(r), r.Check
+	s.options.Limits.Shared = redislimits.New(r.Client(), cfg.RedisPrefix)
+	s.metrics.Degraded(func() bool { return r.Check(context.Background()) != nil })
+	s.closers = append(s.closers, r.Close, func() error { locker.Close(); return nil })
+	return nil
+}

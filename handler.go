@@ -1,0 +1,192 @@
+package holdfast
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/holdfast-upload/holdfast/hooks"
+	"github.com/holdfast-upload/holdfast/hooks/contentrange"
+	"github.com/holdfast-upload/holdfast/hooks/tus"
+)
+
+// ServeHTTP implements http.Handler: uploads below Options.BasePath, /healthz and
+// /readyz.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.requests.Add(1)
+	defer s.requests.Done()
+	s.handler.ServeHTTP(w, r)
+}
+
+// HTTPServer returns an http.Server for s with the limits that uploads need: HTTP/1.1
+// and HTTP/2, also without TLS, no limit to the duration of a request, and room for
+// many streams of one connection at once.
+func (s *Server) HTTPServer() *http.Server {
+	server := &http.Server{
+		Handler:           s,
+		ReadHeaderTimeout: 30 * time.Second,
+		IdleTimeout:       2 * time.Minute, // between the requests of a connection
+		MaxHeaderBytes:    1 << 20,
+		ErrorLog:          slog.NewLogLogger(s.opts.Log.Handler(), slog.LevelWarn),
+		Protocols:         &http.Protocols{},
+		// A client that queues all its chunks sends them over one connection. A stream
+		// that is not being read fills its own buffer, and must not fill that of the
+		// connection, which would stop all others: 64 streams may stand still.
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams:          250,
+			MaxReceiveBufferPerStream:     1 << 20,
+			MaxReceiveBufferPerConnection: 64 << 20,
+			WriteByteTimeout:              s.opts.IdleTimeout,
+		},
+	}
+	server.Protocols.SetHTTP1(true)
+	server.Protocols.SetHTTP2(true)
+	server.Protocols.SetUnencryptedHTTP2(true)
+	return server
+}
+
+// routes returns the handler of all URLs. It is not an http.ServeMux, because that
+// redirects paths that are not clean, and an upload client follows a redirect by
+// sending its body again, or not at all.
+func (s *Server) routes() (http.Handler, error) {
+	uploads, err := s.protocols()
+	if err != nil {
+		return nil, err
+	}
+	base := s.opts.BasePath
+	routes := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case isProbe(r.URL.Path) && !probes(r.Method):
+			hooks.RefuseMethod(w, r, "OPTIONS, GET, HEAD")
+		case r.URL.Path == "/healthz":
+			fmt.Fprintln(w, "ok")
+		case r.URL.Path == "/readyz":
+			s.serveReady(w, r)
+		case r.URL.Path+"/" == base:
+			r.URL.Path = base
+			uploads.ServeHTTP(w, r)
+		case strings.HasPrefix(r.URL.Path, base):
+			uploads.ServeHTTP(w, r)
+		default:
+			http.Error(w, "Nothing is here. Uploads are below "+base+".", http.StatusNotFound)
+		}
+	})
+	return recoverPanics(s.opts.Log, hooks.Hurry(s.opts.IdleTimeout, hooks.Secure(s.opts.CORS, routes))), nil
+}
+
+// isProbe reports whether path is that of a probe, where no upload can be.
+func isProbe(path string) bool { return path == "/healthz" || path == "/readyz" }
+
+// probes reports whether a load balancer probes with this method; HAProxy does with
+// OPTIONS.
+func probes(method string) bool {
+	return method == http.MethodGet || method == http.MethodHead || method == http.MethodOptions
+}
+
+// protocols returns the handler of everything below the base path.
+func (s *Server) protocols() (http.Handler, error) {
+	opts := hooks.Options{
+		URLs:        s.opts.Limits.URLs,
+		IdleTimeout: s.opts.IdleTimeout,
+		LockTimeout: s.opts.LockTimeout,
+		Stopper:     s.shutdown,
+		Log:         s.opts.Log,
+		Watch:       s.opts.Metrics,
+		Tracer:      s.opts.Tracer,
+	}
+	if s.auth != nil {
+		opts.Ticketer = s.auth.Ticketer()
+	}
+	tusHandler, err := tus.New(s.uploads, opts)
+	if err != nil {
+		return nil, fmt.Errorf("tus: %w", err)
+	}
+	// Content-Range is first: with it, a request follows its rules whatever else it says.
+	router := hooks.Router(s.opts.CORS, opts, s.guard(contentrange.New(s.uploads, opts)), s.guard(tusHandler))
+	if s.auth == nil {
+		return router, nil
+	}
+	return s.auth.Hide(router), nil
+}
+
+// guard puts a protocol behind authentication, and behind the limits of its principal.
+func (s *Server) guard(p hooks.Door) hooks.Door {
+	p = s.limits.Door(p)
+	if s.auth != nil {
+		p = s.auth.Door(p)
+	}
+	return p
+}
+
+// Ready returns nil if the server takes uploads now. It fails during a shutdown and
+// while the store does not answer.
+func (s *Server) Ready(ctx context.Context) error {
+	if s.draining.Load() {
+		return hooks.ErrStopping
+	}
+	return s.uploads.Check(ctx)
+}
+
+// Drain begins a shutdown without waiting for it: Ready fails from now on, and the
+// bodies of uploads are cut off halfway to the deadline of ctx.
+func (s *Server) Drain(ctx context.Context) {
+	if s.draining.Swap(true) {
+		return
+	}
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return
+	}
+	time.AfterFunc(time.Until(deadline)/2, func() {
+		s.opts.Log.Info("shutdown: cutting off the uploads that still run")
+		s.shutdown.Stop()
+	})
+}
+
+// serveReady answers 200, or 503 and the reason. A store that works without something
+// it should have, such as a cache that others share, is ready, and says so.
+func (s *Server) serveReady(w http.ResponseWriter, r *http.Request) {
+	err := s.Ready(r.Context())
+	status, answer := http.StatusOK, map[string]any{"ready": err == nil}
+	switch {
+	case errors.Is(err, hooks.ErrStopping):
+		status, answer["reason"] = http.StatusServiceUnavailable, err.Error()
+	case err != nil:
+		s.opts.Log.WarnContext(r.Context(), "not ready", "error", err)
+		status, answer["reason"] = http.StatusServiceUnavailable, "the store takes no uploads now"
+	case s.opts.Degraded != nil && s.opts.Degraded(r.Context()) != nil:
+		answer["degraded"] = "Redis does not answer: this node goes on without it"
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(answer)
+}
+
+// recoverPanics logs a panic of a handler with its stack, and answers 500. A response
+// that has begun is aborted, so that it is not taken for a complete one.
+func recoverPanics(log *slog.Logger, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			reason := recover()
+			if reason == nil {
+				return
+			}
+			if err, ok := reason.(error); !ok || !errors.Is(err, http.ErrAbortHandler) {
+				log.ErrorContext(r.Context(), "a handler panicked", "reason", reason,
+					"method", r.Method, "path", r.URL.Path, "stack", string(debug.Stack()))
+				w.Header().Set("Content-Length", "0")
+				w.WriteHeader(http.StatusInternalServerError)
+				_ = http.NewResponseController(w).Flush()
+			}
+			panic(http.ErrAbortHandler)
+		}()
+		next.ServeHTTP(w, r)
+	})
+}

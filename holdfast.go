@@ -1,0 +1,132 @@
+// Package holdfast is an upload service for large files over bad networks, as an
+// http.Handler.
+//
+// It serves tus and Content-Range uploads from one core: an upload begun with one
+// protocol can be continued, watched and finished with another. Every byte that it has
+// acknowledged stays acknowledged, and the program hears of every finished upload at
+// least once, through crashes of either.
+//
+//	server, err := holdfast.New(holdfast.Options{Dir: "uploads", OnFinish: save})
+//	if err != nil {
+//		log.Fatal(err)
+//	}
+//	go server.Run(ctx)
+//	http.Handle("/files/", server)
+//
+// By default uploads are kept in a directory. Package storage/s3 keeps them in a
+// bucket, which several processes can share through package storage/redis.
+package holdfast
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"time"
+
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/holdfast-upload/holdfast/hooks"
+	"github.com/holdfast-upload/holdfast/hooks/auth"
+	"github.com/holdfast-upload/holdfast/hooks/limits"
+	"github.com/holdfast-upload/holdfast/storage"
+)
+
+// Upload is the state of an upload.
+type Upload = storage.Upload
+
+// Options configure a Server. The zero value keeps uploads in the directory "data",
+// and serves them to everybody below "/files/".
+type Options struct {
+	// Dir is the directory of the disk store, "data" if empty. It is created if it is
+	// missing, and used by one process at a time. It has no meaning with a Store.
+	Dir string
+	// Store keeps the uploads; nil is a disk store in Dir. The caller closes a Store
+	// that it has opened, after Shutdown.
+	Store storage.Store
+	// Locker and Cache are shared by the processes that share a Store; nil is for one
+	// process.
+	Locker storage.Locker
+	Cache  storage.Index
+	// Degraded, if set, returns an error while the shared Locker and Cache do not work
+	// and the process goes on by itself; /readyz says so.
+	Degraded func(ctx context.Context) error
+
+	// BasePath is the URL path below which uploads are created and found, "/files/" if
+	// empty. It begins and ends with "/".
+	BasePath string
+	// TrustForwarded has the URLs of uploads, and the addresses of clients, follow
+	// Forwarded and X-Forwarded headers, as a proxy in front sets them.
+	TrustForwarded bool
+	// CORS says which web pages may upload; the zero value allows none.
+	CORS hooks.CORS
+
+	// MaxSize is the largest size of an upload in bytes; 0 is no limit.
+	MaxSize int64
+	// ExpireAfter is how long after its last byte an incomplete upload is kept, 24 h if
+	// 0; a negative one keeps it for ever.
+	ExpireAfter time.Duration
+	// IdleTimeout is how long a client may send, or take, nothing, 60 s if 0. The
+	// duration of a whole request is not limited.
+	IdleTimeout time.Duration
+	// LockTimeout is how long a tus request waits for an earlier one of the same upload
+	// to end, 20 s if 0.
+	LockTimeout time.Duration
+	// SweepInterval is the time between two sweeps, which remove expired uploads and
+	// finish what a crash has interrupted; 1 min if 0.
+	SweepInterval time.Duration
+	// Key returns the key of a finished file in the store: a path below Dir, or below
+	// the prefix of a bucket. Nil, or an empty key, is the id of the upload.
+	Key func(rec storage.Record) string
+
+	// OnFinish is called for each finished upload until it returns nil: at least once,
+	// also after crashes, by one process at a time. After it has returned nil the
+	// program may move or delete the file. It needs Run.
+	OnFinish func(ctx context.Context, up Upload) error
+	// Delivery has the schedule of OnFinish, or another Deliverer in its place.
+	Delivery storage.DeliveryOptions
+	// Policy decides what may happen to uploads, after Auth and before Limits.
+	Policy storage.Policy
+	// Observer is told what happens to uploads.
+	Observer storage.Observer
+
+	// Auth says which credentials count; the zero value asks for none. Its URLs and Log
+	// are set by New.
+	Auth auth.Options
+	// Limits bound what each principal may use; the zero value has none. Its URLs, Log
+	// and ExpireAfter are set by New.
+	Limits limits.Options
+
+	// Log is slog.Default() if nil.
+	Log *slog.Logger
+	// Metrics, if set, measures each request; protocol is "" for one that matches none.
+	Metrics func(protocol string) hooks.Meter
+	// Tracer, if set, begins a trace for each request.
+	Tracer trace.Tracer
+}
+
+func (o *Options) setDefaults() {
+	o.Dir = cmp.Or(o.Dir, "data")
+	o.BasePath = cmp.Or(o.BasePath, "/files/")
+	o.IdleTimeout = cmp.Or(o.IdleTimeout, time.Minute)
+	o.LockTimeout = cmp.Or(o.LockTimeout, 20*time.Second)
+	o.SweepInterval = cmp.Or(o.SweepInterval, time.Minute)
+	o.ExpireAfter = max(0, cmp.Or(o.ExpireAfter, 24*time.Hour))
+	if o.Locker == nil {
+		o.Locker = &storage.LocalLocker{}
+	}
+	if o.Cache == nil {
+		o.Cache = &storage.LocalIndex{}
+	}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	if o.OnFinish != nil && o.Delivery.Deliverer == nil {
+		onFinish := o.OnFinish
+		o.Delivery.Deliverer = storage.DelivererFunc(func(ctx context.Context, d storage.Delivery) error {
+			return onFinish(ctx, d.Upload)
+		})
+	}
+	urls := hooks.URLs{BasePath: o.BasePath, TrustForwarded: o.TrustForwarded}
+	o.Auth.URLs, o.Auth.Log = urls, o.Log
+	o.Limits.URLs, o.Limits.Log, o.Limits.ExpireAfter = urls, o.Log, o.ExpireAfter
+}

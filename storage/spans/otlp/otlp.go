@@ -1,0 +1,96 @@
+// Package otlp sends traces to an OpenTelemetry collector, by OTLP over HTTP.
+package otlp
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"sync/atomic"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
+	"go.opentelemetry.io/otel/sdk/resource"
+	sdk "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/holdfast-upload/holdfast/storage/spans"
+)
+
+// Options say where traces are sent.
+type Options struct {
+	// Endpoint is the URL below which traces are sent to v1/traces.
+	Endpoint string
+	// Service and Version describe this process in traces.
+	Service, Version string
+	// Sample is the share of requests that are traced, 0 to 1.
+	Sample float64
+	Log    *slog.Logger
+}
+
+// Exporter sends traces to a collector. Create it with New. A nil one does nothing.
+type Exporter struct {
+	provider *sdk.TracerProvider
+	log      *slog.Logger
+}
+
+// New returns an Exporter. Whether the collector answers shows only later: while it
+// does not, traces are lost.
+func New(opts Options) (*Exporter, error) {
+	to, err := url.JoinPath(opts.Endpoint, "v1/traces")
+	if err != nil {
+		return nil, fmt.Errorf("set up traces: %w", err)
+	}
+	exporter, err := otlptracehttp.New(context.Background(), otlptracehttp.WithEndpointURL(to))
+	if err != nil {
+		return nil, fmt.Errorf("set up traces: %w", err)
+	}
+	host, _ := os.Hostname() // "" if it is unknown
+	return &Exporter{log: opts.Log, provider: sdk.NewTracerProvider(
+		sdk.WithBatcher(&loggedExporter{SpanExporter: exporter, log: opts.Log}),
+		sdk.WithSampler(sdk.ParentBased(sdk.TraceIDRatioBased(opts.Sample))),
+		sdk.WithResource(resource.NewSchemaless(
+			attribute.String("service.name", opts.Service),
+			attribute.String("service.version", opts.Version),
+			attribute.String("service.instance.id", fmt.Sprintf("%s-%d", host, os.Getpid())),
+		)),
+	)}, nil
+}
+
+// Tracer returns what begins traces, nil for a nil Exporter.
+func (t *Exporter) Tracer() trace.Tracer {
+	if t == nil {
+		return nil
+	}
+	return t.provider.Tracer(spans.Scope)
+}
+
+// Close sends what has not been sent yet, until ctx is done.
+func (t *Exporter) Close(ctx context.Context) {
+	if t == nil {
+		return
+	}
+	if err := t.provider.Shutdown(ctx); err != nil {
+		t.log.Warn("the last traces were not sent", "error", err)
+	}
+}
+
+// loggedExporter logs when traces begin to be lost, and when they are sent again.
+type loggedExporter struct {
+	sdk.SpanExporter
+	log  *slog.Logger
+	lost atomic.Bool
+}
+
+// ExportSpans implements sdk.SpanExporter.
+func (e *loggedExporter) ExportSpans(ctx context.Context, batch []sdk.ReadOnlySpan) error {
+	err := e.SpanExporter.ExportSpans(ctx, batch)
+	switch was := e.lost.Swap(err != nil); {
+	case err != nil && !was:
+		e.log.Warn("the collector does not accept traces; they are lost", "error", err)
+	case err == nil && was:
+		e.log.Info("the collector accepts traces again")
+	}
+	return nil
+}
