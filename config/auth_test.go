@@ -19,17 +19,17 @@ func TestAccessThatCannotBeIsRefused(t *testing.T) {
 		{"--auth-hook-header=upload-ticket", "--auth-hook-header"},
 		{"--auth-hook-header=a:b", "--auth-hook-header"},
 		{"--auth-hook-timeout=0s", "--auth-hook-timeout"},
-		{"--ticket-lifetime=1h", "--ticket-lifetime"},
-		{"--ticket-lifetime=-1h --ticket-secret=" + aSecret, "--ticket-lifetime"},
+		{"--ticket-ttl=1h", "--ticket-ttl"},
+		{"--ticket-ttl=-1h --ticket-secret=" + aSecret, "--ticket-ttl"},
 		{"--cors-credentials", "--cors-credentials"},
 		{"--cors-credentials --cors-origin=https://a.example,*", "--cors-credentials"},
 		{"--cors-credentials --cors-origin=", "--cors-credentials"},
-		{"--limit-live-uploads=-1", "--limit-live-uploads"},
+		{"--limit-incomplete-uploads=-1", "--limit-incomplete-uploads"},
 		{"--limit-uploads-per-minute=-1", "--limit-uploads-per-minute"},
-		{"ticket --upload=a --expires=0s --ticket-secret=" + aSecret, "--expires"},
-		{"ticket --upload=a --expires=1h", "--ticket-secret"},
-		{"ticket --upload=a --expires=1h --ticket-secret=short", "--ticket-secret"},
-		{"ticket --upload=a --expires=1h --url=a --ticket-secret=" + aSecret, "--url"},
+		{"ticket create --upload=a --expires=0s --ticket-secret=" + aSecret, "--expires"},
+		{"ticket create --upload=a --expires=1h", "--ticket-secret"},
+		{"ticket create --upload=a --expires=1h --ticket-secret=short", "--ticket-secret"},
+		{"ticket create --upload=a --expires=1h --url=a --ticket-secret=" + aSecret, "--url"},
 	} {
 		_, err := new(world).parse(strings.Fields(c.args)...)
 		if err == nil || !strings.HasPrefix(err.Error(), c.flag+":") {
@@ -43,11 +43,11 @@ func TestAccessThatCannotBeIsRefused(t *testing.T) {
 
 func TestTicketIsACommand(t *testing.T) {
 	w := &world{env: map[string]string{"HOLDFAST_TICKET_SECRET": aSecret}}
-	got, err := w.parse("ticket", "--upload", "it", "--expires", "48h", "--subject", "anna", "--max-size", "2GiB", "--create")
+	got, err := w.parse("ticket", "create", "--upload", "it", "--expires", "48h", "--subject", "anna", "--max-size", "2GiB", "--create")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if k := got.Ticket; got.Name != "ticket" || k.Upload != "it" || k.Expires != 48*time.Hour || k.Subject != "anna" ||
+	if k := got.Ticket; got.Name != "ticket create" || k.Upload != "it" || k.Expires != 48*time.Hour || k.Subject != "anna" ||
 		k.MaxSize != 2<<30 || !k.Create || k.Download || len(k.Secrets) != 1 {
 		t.Errorf("%+v", got)
 	}

@@ -20,7 +20,7 @@ type world struct {
 }
 
 func (w *world) parse(args ...string) (config.Command, error) {
-	return config.Parse(args, config.World{
+	return config.Parse(args, config.Env{
 		Getenv:  func(key string) (string, bool) { v, ok := w.env[key]; return v, ok },
 		Stdout:  &w.out,
 		Version: "v1.2.3",
@@ -38,12 +38,12 @@ func writeYAML(t *testing.T, text string) (path string) {
 
 func TestNothingSetIsTheDefault(t *testing.T) {
 	want := config.Config{
-		Listen: ":8080", BasePath: "/files/", ForwardedHeaders: true, CORSOrigins: []string{"*"},
-		Data: "./data", Sync: true, S3Checksums: true, MemoryBudget: 256 << 20, RedisPrefix: "holdfast:",
-		ExpireAfter: 24 * time.Hour, IdleTimeout: time.Minute, LockTimeout: 20 * time.Second, SweepEvery: time.Minute,
+		Listen: ":8080", BasePath: "/files/", TrustForwarded: true, CORSOrigins: []string{"*"},
+		Data: "./data", Fsync: true, S3Checksums: true, BufferMemory: 256 << 20, RedisPrefix: "holdfast:",
+		ExpireAfter: 24 * time.Hour, IdleTimeout: time.Minute, LockTimeout: 20 * time.Second, SweepInterval: time.Minute,
 		OTLPService: "holdfast", OTLPSample: 1,
-		HookEvents: []string{"post-finish"}, HookTimeout: 10 * time.Second, HookRetryAfter: 5 * time.Second,
-		HookRetryFor: 24 * time.Hour, HookReceiveEvery: time.Second,
+		HookEvents: []string{"post-finish"}, HookTimeout: 10 * time.Second, HookRetryInitial: 5 * time.Second,
+		HookRetryMaxAge: 24 * time.Hour, HookProgressInterval: time.Second,
 		LogFormat: "text", LogLevel: "info", ShutdownTimeout: 30 * time.Second,
 		AuthHookTimeout: 5 * time.Second,
 	}
@@ -72,16 +72,16 @@ var settings = map[string]struct {
 	value string
 	set   func(*config.Config)
 }{
-	"listen":            {"127.0.0.1:0", func(c *config.Config) { c.Listen = "127.0.0.1:0" }},
-	"base-path":         {"up/v1", func(c *config.Config) { c.BasePath = "/up/v1/" }},
-	"tls-cert":          {"cert.pem", func(c *config.Config) { c.TLSCert = "cert.pem" }},
-	"tls-key":           {"key.pem", func(c *config.Config) { c.TLSKey = "key.pem" }},
-	"forwarded-headers": {"false", func(c *config.Config) { c.ForwardedHeaders = false }},
+	"listen":                  {"127.0.0.1:0", func(c *config.Config) { c.Listen = "127.0.0.1:0" }},
+	"base-path":               {"up/v1", func(c *config.Config) { c.BasePath = "/up/v1/" }},
+	"tls-cert":                {"cert.pem", func(c *config.Config) { c.TLSCert = "cert.pem" }},
+	"tls-key":                 {"key.pem", func(c *config.Config) { c.TLSKey = "key.pem" }},
+	"trust-forwarded-headers": {"false", func(c *config.Config) { c.TrustForwarded = false }},
 	"cors-origin": {"https://a.example,capacitor://localhost", func(c *config.Config) {
 		c.CORSOrigins = []string{"https://a.example", "capacitor://localhost"}
 	}},
 	"data":               {"/srv/uploads", func(c *config.Config) { c.Data = "/srv/uploads" }},
-	"sync":               {"false", func(c *config.Config) { c.Sync = false }},
+	"fsync":              {"false", func(c *config.Config) { c.Fsync = false }},
 	"key-template":       {"v/{year}/{id}", func(c *config.Config) { c.KeyTemplate = "v/{year}/{id}" }},
 	"s3-bucket":          {"b", func(c *config.Config) { c.S3Bucket = "b" }},
 	"s3-endpoint":        {"http://s3:9000", func(c *config.Config) { c.S3Endpoint = "http://s3:9000" }},
@@ -93,49 +93,49 @@ var settings = map[string]struct {
 	"s3-storage-class":   {"STANDARD_IA", func(c *config.Config) { c.S3StorageClass = "STANDARD_IA" }},
 	"s3-encryption":      {"aws:kms", func(c *config.Config) { c.S3Encryption = "aws:kms" }},
 	"s3-encryption-key":  {"k", func(c *config.Config) { c.S3EncryptionKey = "k" }},
-	"s3-link-for":        {"5m", func(c *config.Config) { c.S3LinkFor = 5 * time.Minute }},
+	"s3-presign-ttl":     {"5m", func(c *config.Config) { c.S3PresignTTL = 5 * time.Minute }},
 	"s3-public-endpoint": {"https://s3.example", func(c *config.Config) { c.S3PublicEndpoint = "https://s3.example" }},
-	"memory-budget":      {"64MiB", func(c *config.Config) { c.MemoryBudget = 64 << 20 }},
+	"buffer-memory":      {"64MiB", func(c *config.Config) { c.BufferMemory = 64 << 20 }},
 	"redis":              {"redis://r:6379/1", func(c *config.Config) { c.Redis = "redis://r:6379/1" }},
 	"redis-prefix":       {"x-", func(c *config.Config) { c.RedisPrefix = "x-" }},
 
 	"hook-url": {"https://app.example/hooks", func(c *config.Config) { c.HookURL = "https://app.example/hooks" }},
-	"hook-url-for": {"post-finish=https://app.example/done;pre-create=http://b/?a=b", func(c *config.Config) {
-		c.HookURLFor = map[string]string{"post-finish": "https://app.example/done", "pre-create": "http://b/?a=b"}
+	"hook-url-override": {"post-finish=https://app.example/done;pre-create=http://b/?a=b", func(c *config.Config) {
+		c.HookURLOverride = map[string]string{"post-finish": "https://app.example/done", "pre-create": "http://b/?a=b"}
 	}},
-	"hook-events":          {"pre-create,post-finish", func(c *config.Config) { c.HookEvents = []string{"pre-create", "post-finish"} }},
-	"hook-secret":          {secretA + "," + secretB, func(c *config.Config) { c.HookSecrets = []string{secretA, secretB} }},
-	"hook-secret-file":     {"secrets", func(c *config.Config) { c.HookSecretFile = "secrets" }},
-	"hook-forward-header":  {"Authorization,X-Tenant", func(c *config.Config) { c.HookForwardHeader = []string{"Authorization", "X-Tenant"} }},
-	"hook-timeout":         {"3s", func(c *config.Config) { c.HookTimeout = 3 * time.Second }},
-	"hook-retry-after":     {"1s", func(c *config.Config) { c.HookRetryAfter = time.Second }},
-	"hook-retry-for":       {"72h", func(c *config.Config) { c.HookRetryFor = 72 * time.Hour }},
-	"hook-receive-every":   {"5s", func(c *config.Config) { c.HookReceiveEvery = 5 * time.Second }},
-	"hook-ca":              {"ca.pem", func(c *config.Config) { c.HookCA = "ca.pem" }},
-	"hook-client-cert":     {"me.pem", func(c *config.Config) { c.HookClientCert = "me.pem" }},
-	"hook-client-key":      {"me.key", func(c *config.Config) { c.HookClientKey = "me.key" }},
-	"auth-jwt-secret":      {aSecret, func(c *config.Config) { c.AuthJWTSecrets = []string{aSecret} }},
-	"auth-jwt-secret-file": {"/run/jwt", func(c *config.Config) { c.AuthJWTSecretFiles = []string{"/run/jwt"} }},
-	"auth-jwks-url":        {"https://app.example/keys", func(c *config.Config) { c.AuthJWKSURL = "https://app.example/keys" }},
-	"auth-jwt-issuer":      {"https://app.example", func(c *config.Config) { c.AuthJWTIssuer = "https://app.example" }},
-	"auth-jwt-audience":    {"uploads", func(c *config.Config) { c.AuthJWTAudience = "uploads" }},
-	"auth-hook-url":        {"http://app/auth", func(c *config.Config) { c.AuthHookURL = "http://app/auth" }},
-	"auth-hook-header":     {"X-Key,X-Team", func(c *config.Config) { c.AuthHookHeaders = []string{"X-Key", "X-Team"} }},
-	"auth-hook-timeout":    {"1s", func(c *config.Config) { c.AuthHookTimeout = time.Second }},
-	"ticket-secret":        {aSecret, func(c *config.Config) { c.TicketSecrets = []string{aSecret} }},
-	"ticket-secret-file":   {"/run/ticket", func(c *config.Config) { c.TicketSecretFiles = []string{"/run/ticket"} }},
-	"ticket-lifetime":      {"168h", func(c *config.Config) { c.TicketLifetime = 7 * 24 * time.Hour }},
-	"cors-credentials":     {"true", func(c *config.Config) { c.CORSCredentials = true }},
+	"hook-events":            {"pre-create,post-finish", func(c *config.Config) { c.HookEvents = []string{"pre-create", "post-finish"} }},
+	"hook-secret":            {secretA + "," + secretB, func(c *config.Config) { c.HookSecrets = []string{secretA, secretB} }},
+	"hook-secret-file":       {"secrets", func(c *config.Config) { c.HookSecretFile = "secrets" }},
+	"hook-forward-header":    {"Authorization,X-Tenant", func(c *config.Config) { c.HookForwardHeader = []string{"Authorization", "X-Tenant"} }},
+	"hook-timeout":           {"3s", func(c *config.Config) { c.HookTimeout = 3 * time.Second }},
+	"hook-retry-initial":     {"1s", func(c *config.Config) { c.HookRetryInitial = time.Second }},
+	"hook-retry-max-age":     {"72h", func(c *config.Config) { c.HookRetryMaxAge = 72 * time.Hour }},
+	"hook-progress-interval": {"5s", func(c *config.Config) { c.HookProgressInterval = 5 * time.Second }},
+	"hook-ca":                {"ca.pem", func(c *config.Config) { c.HookCA = "ca.pem" }},
+	"hook-client-cert":       {"me.pem", func(c *config.Config) { c.HookClientCert = "me.pem" }},
+	"hook-client-key":        {"me.key", func(c *config.Config) { c.HookClientKey = "me.key" }},
+	"auth-jwt-secret":        {aSecret, func(c *config.Config) { c.AuthJWTSecrets = []string{aSecret} }},
+	"auth-jwt-secret-file":   {"/run/jwt", func(c *config.Config) { c.AuthJWTSecretFiles = []string{"/run/jwt"} }},
+	"auth-jwks-url":          {"https://app.example/keys", func(c *config.Config) { c.AuthJWKSURL = "https://app.example/keys" }},
+	"auth-jwt-issuer":        {"https://app.example", func(c *config.Config) { c.AuthJWTIssuer = "https://app.example" }},
+	"auth-jwt-audience":      {"uploads", func(c *config.Config) { c.AuthJWTAudience = "uploads" }},
+	"auth-hook-url":          {"http://app/auth", func(c *config.Config) { c.AuthHookURL = "http://app/auth" }},
+	"auth-hook-header":       {"X-Key,X-Team", func(c *config.Config) { c.AuthHookHeaders = []string{"X-Key", "X-Team"} }},
+	"auth-hook-timeout":      {"1s", func(c *config.Config) { c.AuthHookTimeout = time.Second }},
+	"ticket-secret":          {aSecret, func(c *config.Config) { c.TicketSecrets = []string{aSecret} }},
+	"ticket-secret-file":     {"/run/ticket", func(c *config.Config) { c.TicketSecretFiles = []string{"/run/ticket"} }},
+	"ticket-ttl":             {"168h", func(c *config.Config) { c.TicketTTL = 7 * 24 * time.Hour }},
+	"cors-credentials":       {"true", func(c *config.Config) { c.CORSCredentials = true }},
 
 	"limit-uploads-per-minute": {"30", func(c *config.Config) { c.LimitUploadsPerMinute = 30 }},
-	"limit-live-uploads":       {"100", func(c *config.Config) { c.LimitLiveUploads = 100 }},
+	"limit-incomplete-uploads": {"100", func(c *config.Config) { c.LimitIncompleteUploads = 100 }},
 	"limit-bytes-per-day":      {"50GiB", func(c *config.Config) { c.LimitBytesPerDay = 50 << 30 }},
 
 	"max-size":         {"2GiB", func(c *config.Config) { c.MaxSize = 2 << 30 }},
 	"expire-after":     {"0", func(c *config.Config) { c.ExpireAfter = 0 }},
 	"idle-timeout":     {"250ms", func(c *config.Config) { c.IdleTimeout = 250 * time.Millisecond }},
 	"lock-timeout":     {"5s", func(c *config.Config) { c.LockTimeout = 5 * time.Second }},
-	"sweep-every":      {"1h30m", func(c *config.Config) { c.SweepEvery = 90 * time.Minute }},
+	"sweep-interval":   {"1h30m", func(c *config.Config) { c.SweepInterval = 90 * time.Minute }},
 	"admin-listen":     {"127.0.0.1:9090", func(c *config.Config) { c.AdminListen = "127.0.0.1:9090" }},
 	"otlp-endpoint":    {"http://collector:4318", func(c *config.Config) { c.OTLPEndpoint = "http://collector:4318" }},
 	"otlp-service":     {"uploads", func(c *config.Config) { c.OTLPService = "uploads" }},
@@ -216,13 +216,13 @@ func TestConfigFlagWinsOverVariable(t *testing.T) {
 }
 
 func TestSwitchesCanBeNegated(t *testing.T) {
-	got, err := new(world).parse("--no-sync", "--no-forwarded-headers")
-	if err != nil || got.Config.Sync || got.Config.ForwardedHeaders {
+	got, err := new(world).parse("--no-fsync", "--no-trust-forwarded-headers")
+	if err != nil || got.Config.Fsync || got.Config.TrustForwarded {
 		t.Errorf("got %+v, %v", got.Config, err)
 	}
-	w := &world{env: map[string]string{"HOLDFAST_SYNC": "false"}}
-	if got, err := w.parse("--sync"); err != nil || !got.Config.Sync {
-		t.Errorf("--sync does not win over the environment: %+v, %v", got.Config, err)
+	w := &world{env: map[string]string{"HOLDFAST_FSYNC": "false"}}
+	if got, err := w.parse("--fsync"); err != nil || !got.Config.Fsync {
+		t.Errorf("--fsync does not win over the environment: %+v, %v", got.Config, err)
 	}
 }
 
@@ -254,16 +254,16 @@ func TestWrongValueIsRefusedByName(t *testing.T) {
 		{"base-path", "/a/../b/", "/files/"},
 		{"base-path", "https://x.example/files/", "/files/"},
 		{"base-path", "/a b/", "/files/"},
-		{"forwarded-headers", "perhaps", "true"},
+		{"trust-forwarded-headers", "perhaps", "true"},
 		{"cors-origin", "app.example.com", "scheme://host"},
 		{"cors-origin", "https://app.example.com/", "no path"},
 		{"cors-origin", "https://*.*.example.com", "at most one *"},
 		{"data", "", "directory"},
-		{"sync", "maybe", "false"},
+		{"fsync", "maybe", "false"},
 		{"s3-endpoint", "minio:9000", "http://, https://"},
 		{"redis", "http://redis", "redis://, rediss://, unix://"},
 		{"redis", "redis://localhost", "without --s3-bucket"},
-		{"memory-budget", "1000", "1MiB"},
+		{"buffer-memory", "1000", "1MiB"},
 		{"max-size", "2 parsecs", "GiB"},
 		{"max-size", "-1", "GiB"},
 		{"max-size", "", "GiB"},
@@ -280,19 +280,19 @@ func TestWrongValueIsRefusedByName(t *testing.T) {
 		{"otlp-sample", "-0.1", "0 to 1"},
 		{"otlp-sample", "NaN", "0 to 1"},
 		{"otlp-sample", "half", "half"},
-		{"sweep-every", "0s", "more than 0"},
+		{"sweep-interval", "0s", "more than 0"},
 		{"hook-url", "app.example", "http://, https://"},
 		{"hook-url", "ftp://app.example/", "http://, https://"},
-		{"hook-url-for", "post-finish=app.example", "post-finish is not a URL"},
-		{"hook-url-for", "post-create=http://app.example", "not among --hook-events"},
+		{"hook-url-override", "post-finish=app.example", "post-finish is not a URL"},
+		{"hook-url-override", "post-create=http://app.example", "not in --hook-events"},
 		{"hook-events", "post-finnish", "post-finish"},
 		{"hook-secret", "aGVsbG8=", "24 to 64 bytes"},
 		{"hook-secret", "whsec_%%%", "base64"},
 		{"hook-forward-header", "X Tenant", "not the name of a header"},
 		{"hook-timeout", "0", "more than 0"},
-		{"hook-retry-after", "0", "more than 0"},
-		{"hook-retry-for", "1s", "less than --hook-retry-after"},
-		{"hook-receive-every", "-1s", "0 or more"},
+		{"hook-retry-initial", "0", "more than 0"},
+		{"hook-retry-max-age", "1s", "less than --hook-retry-initial"},
+		{"hook-progress-interval", "-1s", "0 or more"},
 		{"log-format", "xml", "text, json"},
 		{"log-level", "loud", "debug, info, warn, error"},
 		{"shutdown-timeout", "0", "more than 0"},
@@ -378,9 +378,9 @@ func refused(t *testing.T, err error, words ...string) {
 
 func TestHelpTellsOfEverySetting(t *testing.T) {
 	defaults := map[string]string{
-		"listen": ":8080", "base-path": "/files/", "forwarded-headers": "on", "cors-origin": "*",
-		"data": "./data", "sync": "on", "max-size": "0", "expire-after": "24h", "idle-timeout": "60s",
-		"lock-timeout": "20s", "sweep-every": "1m", "otlp-service": "holdfast", "otlp-sample": "1", "log-format": "text", "log-level": "info", "shutdown-timeout": "30s",
+		"listen": ":8080", "base-path": "/files/", "trust-forwarded-headers": "on", "cors-origin": "*",
+		"data": "./data", "fsync": "on", "max-size": "0", "expire-after": "24h", "idle-timeout": "60s",
+		"lock-timeout": "20s", "sweep-interval": "1m", "otlp-service": "holdfast", "otlp-sample": "1", "log-format": "text", "log-level": "info", "shutdown-timeout": "30s",
 		"tls-cert": "", "tls-key": "",
 	}
 	for _, args := range [][]string{{"--help"}, {"-h"}, {"serve", "--help"}, {"--listen", ":1", "--help"}} {
@@ -406,7 +406,7 @@ func TestHelpTellsOfEverySetting(t *testing.T) {
 // helpOf is what the help says of a flag, on one line.
 func helpOf(help, name string) string {
 	for _, item := range strings.Split(help, "\n  --") {
-		flag, text, _ := strings.Cut(item, " ")
+		flag, text, _ := strings.Cut(strings.Replace(item, "\n", " ", 1), " ")
 		flag, _, _ = strings.Cut(strings.TrimPrefix(flag, "[no-]"), "=")
 		if flag == name {
 			return strings.Join(strings.Fields(text), " ")

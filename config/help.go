@@ -11,10 +11,9 @@ const intro = `
 Every setting below is also an environment variable and a key of the file that
 --config names: --max-size is HOLDFAST_MAX_SIZE and max-size. A flag wins over
 the environment, the environment over the file, the file over the default.
-TIME is a number with a unit: 500ms, 30s, 5m, 24h. What decides who may come in or
-where bytes go (secrets, certificates, the bucket, where keys and answers about
-callers come from) is refused if it is given and empty, as is a setting that
-means nothing without another.
+TIME is a number with a unit: 500ms, 30s, 5m, 24h. Settings that decide who has
+access or where bytes go (secrets, certificates, the bucket, the URLs of keys
+and of the app) must not be empty if they are given.
 `
 
 const examples = `
@@ -24,8 +23,8 @@ Examples:
   HOLDFAST_LISTEN=127.0.0.1:0 holdfast serve --config /etc/holdfast.yaml
 `
 
-// printHelp is kong's help between an introduction and examples. That of the
-// program is that of its default command, followed by the other commands.
+// printHelp prints kong's help between an introduction and examples. The help of the
+// program is that of its default command, followed by the list of commands.
 func printHelp(options kong.HelpOptions, ctx *kong.Context) error {
 	command, usage := ctx.Selected(), "holdfast %s [flags]"
 	whole := command == nil
@@ -33,7 +32,7 @@ func printHelp(options kong.HelpOptions, ctx *kong.Context) error {
 		command, usage = ctx.Model.DefaultCmd, "holdfast [%s] [flags]"
 		ctx.Path = append(ctx.Path, &kong.Path{Parent: ctx.Model.Node, Command: command, Flags: command.Flags})
 	}
-	fmt.Fprintf(ctx.Stdout, "Usage: "+usage+"\n\n%s\n%s", called(command), command.Help, intro)
+	fmt.Fprintf(ctx.Stdout, "Usage: "+usage+"\n\n%s\n%s", commandName(command), command.Help, intro)
 	command.Help = "" // printed already
 	if err := kong.DefaultHelpPrinter(options, ctx); err != nil {
 		return err
@@ -50,19 +49,18 @@ func printHelp(options kong.HelpOptions, ctx *kong.Context) error {
 func printCommands(ctx *kong.Context) {
 	fmt.Fprint(ctx.Stdout, "\nCommands:\n")
 	for _, command := range ctx.Model.Leaves(true) {
-		fmt.Fprintf(ctx.Stdout, "  %-10s  %s\n", called(command), command.Tag.Help)
+		fmt.Fprintf(ctx.Stdout, "  %-17s  %s\n", commandName(command), command.Tag.Help)
 	}
 	fmt.Fprint(ctx.Stdout, "\nRun \"holdfast COMMAND --help\" for the settings of a command.\n")
 }
 
-// called is how a command is called, after the program's name.
-func called(command *kong.Node) string {
-	_, below, _ := strings.Cut(command.Path(), " ")
-	return below
+// commandName returns the words of a command after the program's name.
+func commandName(command *kong.Node) string {
+	return strings.TrimPrefix(command.FullPath(), "holdfast ")
 }
 
-// describe is the help of a flag with its default.
-func describe(value *kong.Value) string {
+// flagHelp returns the help text of a flag with its default.
+func flagHelp(value *kong.Value) string {
 	if !value.HasDefault {
 		return value.Help
 	}

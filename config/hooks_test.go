@@ -16,10 +16,10 @@ func TestClientCertificateOfHooksNeedsItsKey(t *testing.T) {
 }
 
 func TestEveryHookThatIsSentHasAURL(t *testing.T) {
-	_, err := new(world).parse("--hook-events=pre-create,post-finish", "--hook-url-for=post-finish=http://a")
+	_, err := new(world).parse("--hook-events=pre-create,post-finish", "--hook-url-override=post-finish=http://a")
 	refused(t, err, "--hook-events", "pre-create has no URL")
-	got, err := new(world).parse("--hook-events=pre-create,post-finish", "--hook-url-for=post-finish=http://a", "--hook-url-for=pre-create=http://b")
-	if err != nil || !got.Config.Hooks() || len(got.Config.HookURLFor) != 2 {
+	got, err := new(world).parse("--hook-events=pre-create,post-finish", "--hook-url-override=post-finish=http://a", "--hook-url-override=pre-create=http://b")
+	if err != nil || !got.Config.Hooks() || len(got.Config.HookURLOverride) != 2 {
 		t.Errorf("%+v, %v", got.Config, err)
 	}
 	if none := config.Default(); none.Hooks() {

@@ -37,9 +37,9 @@ var placeholders = map[string]func(File) string{
 // is shortened so that it fits.
 var namePlaceholders = map[string]func(File) string{
 	"{filename}": func(f File) string {
-		return printable(orElse(path.Base("/"+strings.ReplaceAll(f.Name, `\`, "/")), "/", f.ID))
+		return printable(firstNonEmpty(path.Base("/"+strings.ReplaceAll(f.Name, `\`, "/")), "/", f.ID))
 	},
-	"{owner}": func(f File) string { return printable(orElse(f.Owner, "", "nobody")) },
+	"{owner}": func(f File) string { return printable(firstNonEmpty(f.Owner, "", "nobody")) },
 }
 
 // UnmarshalText implements encoding.TextUnmarshaler.
@@ -129,7 +129,7 @@ func extension(name string) string {
 	return ""
 }
 
-func orElse(text, none, instead string) string {
+func firstNonEmpty(text, none, instead string) string {
 	if text == none {
 		return instead
 	}

@@ -10,38 +10,43 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// ErrPrinted is returned by Parse if all that was asked for, the help or the
-// version, has been printed.
+// ErrPrinted is returned by Parse if all that was asked for, the help or the version,
+// has been printed.
 var ErrPrinted = errors.New("printed")
 
 // Command is what the command line asks for.
 type Command struct {
-	Name   string   // the command: "serve", "health", "ticket", "deliveries" or "deliveries retry"
-	Config Config   // its settings
-	Ticket Ticket   // those of the command ticket
-	IDs    []string // of uploads, that it is about
+	Name     string   // "serve", "health", "ticket create", "deliveries" or "deliveries retry"
+	Config   Config   // its settings
+	Ticket   Ticket   // those of ticket create
+	IDs      []string // of uploads
+	Warnings []string // about settings that have no effect
 }
 
-// World is what Parse needs beside the arguments.
-type World struct {
+// Env is what Parse needs besides the arguments.
+type Env struct {
 	// Getenv looks an environment variable up, as os.LookupEnv does.
 	Getenv func(string) (string, bool)
+	// Environ lists the environment, as os.Environ does; nil lists nothing.
+	Environ func() []string
 	// Stdout is where help and version are printed.
 	Stdout io.Writer
 	// Version is what --version prints.
 	Version string
 }
 
-// commandLine is the grammar: settings of all commands, and one field for each.
+// commandLine is the grammar: settings of all commands, and a field for each command.
 type commandLine struct {
 	Config  string           `name:"config" placeholder:"FILE" help:"YAML file of settings: the names below without --, as keys."`
 	Version kong.VersionFlag `name:"version" help:"Print the version."`
 
-	Serve Config `cmd:"" default:"withargs" help:"Take uploads and keep them. This is what holdfast does if no command is named."`
+	Serve Config `cmd:"" default:"withargs" help:"Accept uploads. This is the default command."`
 
-	Health health `cmd:"" help:"Ask the server on this machine whether it lives, and exit with 0 if it does: for the health check of a container."`
+	Health health `cmd:"" help:"Exit with 0 if the server on this machine is alive: for the health check of a container."`
 
-	Ticket Ticket `cmd:"" help:"Print a ticket: it grants one upload until it expires, to whoever has it."`
+	Ticket struct {
+		Create Ticket `cmd:"" help:"Print a ticket, which grants one upload to its bearer until it expires."`
+	} `cmd:"" help:"Create tickets."`
 
 	Deliveries deliveries `cmd:"" help:"List or retry the deliveries that the app has not acknowledged."`
 
@@ -49,7 +54,7 @@ type commandLine struct {
 	origins map[string]string // of settings that came from elsewhere than a flag
 }
 
-// health is the part of Config that tells where to ask.
+// health is the part of Config that locates the server.
 type health struct {
 	Listen  string `name:"listen" default:":8080" placeholder:"HOST:PORT" help:"Address that the server listens on."`
 	TLSCert string `name:"tls-cert" placeholder:"FILE" help:"Set if the server speaks HTTPS."`
@@ -66,14 +71,14 @@ type deliveries struct {
 	} `cmd:"" help:"Deliver them now, dead-lettered or not, and print the result."`
 }
 
-// admin is the part of Config that tells where a running server is asked.
+// admin is the part of Config that locates the admin address of a running server.
 type admin struct {
-	AdminListen string `name:"admin-listen" aliases:"admin" placeholder:"HOST:PORT" help:"Address of the server's admin listener: its --admin-listen."`
+	AdminListen string `name:"admin-listen" aliases:"admin" placeholder:"HOST:PORT" help:"The --admin-listen of the server."`
 }
 
 func (a admin) check() error {
 	if a.AdminListen == "" {
-		return errors.New("--admin-listen: say where the server's admin listener is, as in --admin-listen 127.0.0.1:8081, or by HOLDFAST_ADMIN_LISTEN")
+		return errors.New("--admin-listen is missing: the address of the server, as in --admin-listen 127.0.0.1:8081, or HOLDFAST_ADMIN_LISTEN")
 	}
 	if err := checkAddress(a.AdminListen); err != nil {
 		return fmt.Errorf("--admin-listen: %w", err)
@@ -81,20 +86,20 @@ func (a admin) check() error {
 	return nil
 }
 
-// Parse reads the command line, without the program's name, and all that it
-// leaves open from the environment, the YAML file and the defaults. An error
-// names each setting that is wrong and tells what is allowed.
-func Parse(args []string, world World) (Command, error) {
-	cli := &commandLine{getenv: world.Getenv, origins: map[string]string{}}
+// Parse reads the command line, without the program's name, and what that leaves open
+// from the environment, the YAML file and the defaults. An error names each wrong
+// setting, and what is allowed.
+func Parse(args []string, env Env) (Command, error) {
+	cli := &commandLine{getenv: env.Getenv, origins: map[string]string{}}
 	printed := false
 	parser, err := kong.New(cli, durations,
 		kong.Name("holdfast"),
-		kong.Vars{"version": "holdfast " + world.Version},
-		kong.Writers(world.Stdout, world.Stdout),
+		kong.Vars{"version": "holdfast " + env.Version},
+		kong.Writers(env.Stdout, env.Stdout),
 		kong.Exit(func(int) { printed = true }),
 		kong.Help(printHelp),
 		kong.ConfigureHelp(kong.HelpOptions{NoAppSummary: true, WrapUpperBound: 100}),
-		kong.ValueFormatter(describe),
+		kong.ValueFormatter(flagHelp),
 	)
 	if err != nil {
 		return Command{}, err
@@ -106,48 +111,52 @@ func Parse(args []string, world World) (Command, error) {
 	case err != nil:
 		return Command{}, err
 	}
-	return cli.command(ctx)
+	command, err := cli.command(ctx)
+	if env.Environ != nil {
+		command.Warnings = unknownVariables(ctx.Model, env.Environ())
+	}
+	return command, err
 }
 
-// command is what was asked for, checked.
+// command returns what was asked for, validated.
 func (c *commandLine) command(ctx *kong.Context) (Command, error) {
 	name := ctx.Command()
 	switch list, retry := c.Deliveries.List, c.Deliveries.Retry; name {
 	case "health":
 		return Command{Name: "health", Config: Config{Listen: c.Health.Listen, TLSCert: c.Health.TLSCert}}, nil
-	case "ticket":
-		return Command{Name: "ticket", Ticket: c.Ticket}, c.Ticket.validate(c.name)
+	case "ticket create":
+		return Command{Name: name, Ticket: c.Ticket.Create}, c.Ticket.Create.validate(c.name)
 	case "deliveries list":
 		return Command{Name: "deliveries", Config: Config{AdminListen: list.AdminListen}}, list.check()
 	case "deliveries retry", "deliveries retry <ID>":
 		return Command{Name: "deliveries retry", Config: Config{AdminListen: retry.AdminListen}, IDs: retry.IDs}, retry.check()
 	}
-	c.Serve.BasePath = slashed(c.Serve.BasePath)
-	if err := errors.Join(c.Serve.validate(c.name), c.demands(ctx)); err != nil {
+	c.Serve.BasePath = normalizePath(c.Serve.BasePath)
+	if err := errors.Join(c.Serve.validate(c.name), c.constraints(ctx)); err != nil {
 		return Command{}, err
 	}
 	return Command{Name: name, Config: c.Serve}, nil
 }
 
-// BeforeResolve is called by kong once the flags are known: it adds the other
-// sources of settings, of which the last has the last word.
+// BeforeResolve is called by kong once the flags are known: it adds the other sources of
+// settings, of which later ones win.
 func (c *commandLine) BeforeResolve(ctx *kong.Context) error {
 	path, err := c.configFile(ctx)
 	if err != nil {
 		return err
 	}
 	if path != "" {
-		file, err := readFile(path)
+		file, err := openFile(path)
 		if err != nil {
 			return fmt.Errorf("%s: %w", c.name("config"), err)
 		}
-		ctx.AddResolver(&source{place: file, origins: c.origins})
+		ctx.AddResolver(&resolver{origin: file, origins: c.origins})
 	}
-	ctx.AddResolver(&source{place: environment(c.getenv), origins: c.origins})
+	ctx.AddResolver(&resolver{origin: environment(c.getenv), origins: c.origins})
 	return nil
 }
 
-// configFile is the path given by --config or else by the environment.
+// configFile returns the path given by --config or else by the environment.
 func (c *commandLine) configFile(ctx *kong.Context) (string, error) {
 	for _, flag := range ctx.Model.Flags {
 		if flag.Name == "config" && flag.Set {
@@ -162,7 +171,7 @@ func (c *commandLine) configFile(ctx *kong.Context) (string, error) {
 	return path, nil
 }
 
-// name is how messages call a setting: by its flag, and by what its user wrote.
+// name returns how messages name a setting: its flag, and where it came from.
 func (c *commandLine) name(flag string) string {
 	if origin, ok := c.origins[flag]; ok {
 		return "--" + flag + ": " + origin
@@ -170,7 +179,7 @@ func (c *commandLine) name(flag string) string {
 	return "--" + flag
 }
 
-// durations tells kong to read durations with a message that says what is allowed.
+// durations has kong parse durations with an error that says what is allowed.
 var durations = kong.TypeMapper(reflect.TypeFor[time.Duration](),
 	kong.MapperFunc(func(ctx *kong.DecodeContext, target reflect.Value) error {
 		var text string

@@ -14,26 +14,26 @@ import (
 	"github.com/goccy/go-yaml"
 )
 
-// place is somewhere that settings come from, other than the command line.
-type place interface {
-	// name is how its author calls the setting of a flag there.
+// origin is a source of settings other than the command line.
+type origin interface {
+	// name returns how the setting of a flag is named there.
 	name(flag string) string
-	// look returns what is written there for a flag, and whether anything is.
+	// look returns the value of a flag there, and whether there is one.
 	look(flag *kong.Flag) (text string, ok bool, err error)
-	// check returns an error if anything is written there that is no setting.
+	// check returns an error if anything there is not a setting.
 	check(settings []string) error
 }
 
-// source lets kong take from a place what the command line leaves open.
-type source struct {
-	place
-	origins map[string]string // by flag: what was taken, by its name there
+// resolver has kong take from an origin what the command line leaves open.
+type resolver struct {
+	origin
+	origins map[string]string // by flag: the name of what was taken
 }
 
-var _ kong.Resolver = (*source)(nil)
+var _ kong.Resolver = (*resolver)(nil)
 
 // Validate implements kong.Resolver.
-func (s *source) Validate(app *kong.Application) error {
+func (s *resolver) Validate(app *kong.Application) error {
 	var settings []string
 	for _, command := range app.Children {
 		for _, flag := range command.Flags {
@@ -44,15 +44,15 @@ func (s *source) Validate(app *kong.Application) error {
 	return s.check(slices.Compact(settings))
 }
 
-// Resolve implements kong.Resolver. The flags of the program itself, such as
-// --help, are no settings.
-func (s *source) Resolve(_ *kong.Context, parent *kong.Path, flag *kong.Flag) (any, error) {
+// Resolve implements kong.Resolver. The flags of the program itself, such as --help, are
+// not settings.
+func (s *resolver) Resolve(_ *kong.Context, parent *kong.Path, flag *kong.Flag) (any, error) {
 	if parent.App != nil {
 		return nil, nil
 	}
 	text, ok, err := s.look(flag)
 	if err == nil && ok {
-		_, err = read(flag, text) // for the error alone: kong's own would not say where the text comes from
+		_, err = read(flag, text) // for the error alone: that of kong would not name the origin
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", s.name(flag.Name), err)
@@ -71,7 +71,7 @@ func read(flag *kong.Flag, text string) (reflect.Value, error) {
 	return value, flag.Mapper.Decode(&kong.DecodeContext{Value: flag.Value, Scan: scan}, value)
 }
 
-// environment is a place: the process's variables.
+// environment is an origin: the variables of the process.
 type environment func(string) (string, bool)
 
 func (environment) name(flag string) string {
@@ -83,17 +83,17 @@ func (e environment) look(flag *kong.Flag) (string, bool, error) {
 	return text, ok, nil
 }
 
-// check allows everything: an orchestrator may set variables that only look like
-// ours, as Kubernetes does for a service called holdfast.
+// check allows everything: an orchestrator may set variables with our prefix, as
+// Kubernetes does for a service called holdfast. See unknownVariables.
 func (environment) check([]string) error { return nil }
 
-// file is a place: a YAML file of settings.
+// file is an origin: a YAML file of settings.
 type file struct {
 	path   string
 	values map[string]any
 }
 
-func readFile(path string) (*file, error) {
+func openFile(path string) (*file, error) {
 	in, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -106,7 +106,7 @@ func readFile(path string) (*file, error) {
 	}
 	var more any
 	if err := decoder.Decode(&more); !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("%s: there is more than one YAML document in it", path)
+		return nil, fmt.Errorf("%s: contains more than one YAML document", path)
 	}
 	return f, nil
 }
@@ -137,7 +137,7 @@ func (f *file) look(flag *kong.Flag) (string, bool, error) {
 	return strings.Join(texts, ","), true, nil
 }
 
-// scalar is the text of a YAML value, so that it is read as a flag's would be.
+// scalar returns the text of a YAML value, to be parsed like that of a flag.
 func scalar(value any) (string, error) {
 	switch v := value.(type) {
 	case nil:

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// validate returns an error about every setting whose value is not allowed. Name
-// is how to call a setting, given its flag.
+// validate returns an error about every setting with a wrong value. name returns how
+// messages name the setting of a flag.
 func (c *Config) validate(name func(flag string) string) error {
 	var wrong []error
 	refuse := func(flag string, err error) {
@@ -36,7 +36,7 @@ func (c *Config) validate(name func(flag string) string) error {
 		refuse("cors-origin", checkOrigin(origin))
 	}
 	if c.Data == "" {
-		refuse("data", errors.New("is empty: the uploads need a directory"))
+		refuse("data", errors.New("is empty: uploads need a directory"))
 	}
 	c.validateS3(refuse)
 	c.validateHooks(refuse)
@@ -44,7 +44,7 @@ func (c *Config) validate(name func(flag string) string) error {
 	refuse("expire-after", checkDuration(c.ExpireAfter, 0))
 	refuse("idle-timeout", checkDuration(c.IdleTimeout, 1))
 	refuse("lock-timeout", checkDuration(c.LockTimeout, 1))
-	refuse("sweep-every", checkDuration(c.SweepEvery, 1))
+	refuse("sweep-interval", checkDuration(c.SweepInterval, 1))
 	refuse("shutdown-timeout", checkDuration(c.ShutdownTimeout, 1))
 	c.validateObservability(refuse)
 	refuse("log-format", checkOneOf(c.LogFormat, "text", "json"))
@@ -59,15 +59,15 @@ func (c *Config) validateS3(refuse func(flag string, err error)) {
 	if c.S3PublicEndpoint != "" {
 		refuse("s3-public-endpoint", checkURL(c.S3PublicEndpoint, "http", "https"))
 	}
-	refuse("s3-link-for", checkDuration(c.S3LinkFor, 0))
-	if c.S3LinkFor > 7*24*time.Hour {
-		refuse("s3-link-for", fmt.Errorf("%s is too long: S3 allows 168h", c.S3LinkFor))
+	refuse("s3-presign-ttl", checkDuration(c.S3PresignTTL, 0))
+	if c.S3PresignTTL > 7*24*time.Hour {
+		refuse("s3-presign-ttl", fmt.Errorf("%s is too long: S3 allows 168h", c.S3PresignTTL))
 	}
 	if c.Redis != "" {
 		refuse("redis", checkURL(c.Redis, "redis", "rediss", "unix"))
 	}
-	if c.MemoryBudget < 1<<20 {
-		refuse("memory-budget", fmt.Errorf("%d bytes are too few: 1MiB or more is allowed", c.MemoryBudget))
+	if c.BufferMemory < 1<<20 {
+		refuse("buffer-memory", fmt.Errorf("%d bytes are too few: 1MiB or more is allowed", c.BufferMemory))
 	}
 }
 
@@ -106,8 +106,8 @@ func checkAddress(address string) error {
 	return nil
 }
 
-// slashed is path with a "/" at both ends.
-func slashed(path string) string {
+// normalizePath returns path with a "/" at both ends.
+func normalizePath(path string) string {
 	if path = strings.Trim(path, "/"); path == "" {
 		return "/"
 	}

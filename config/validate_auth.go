@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// minSecret is how long a secret has to be, in bytes (RFC 7518, section 3.2).
+// minSecret is the least length of a secret in bytes (RFC 7518, section 3.2).
 const minSecret = 32
 
 func (c *Config) validateAuth(refuse func(flag string, err error)) {
@@ -25,18 +25,18 @@ func (c *Config) validateAuth(refuse func(flag string, err error)) {
 		refuse("auth-hook-header", checkHookHeader(header))
 	}
 	if shared := len(c.AuthJWTSecrets)+len(c.AuthJWTSecretFiles) > 0; shared && (c.AuthJWKSURL != "" || c.AuthHookURL != "") {
-		refuse("auth-jwt-secret", errors.New("does not go with --auth-jwks-url or --auth-hook-url: one of them says who comes in"))
+		refuse("auth-jwt-secret", errors.New("cannot be combined with --auth-jwks-url or --auth-hook-url"))
 	}
 	if c.AuthJWKSURL != "" && c.AuthHookURL != "" {
-		refuse("auth-hook-url", errors.New("does not go with --auth-jwks-url: one of them says who comes in"))
+		refuse("auth-hook-url", errors.New("cannot be combined with --auth-jwks-url"))
 	}
 	refuse("auth-hook-timeout", checkDuration(c.AuthHookTimeout, 1))
-	refuse("ticket-lifetime", checkDuration(c.TicketLifetime, 0))
+	refuse("ticket-ttl", checkDuration(c.TicketTTL, 0))
 	if c.CORSCredentials && (len(c.CORSOrigins) == 0 || slices.Contains(c.CORSOrigins, "*")) {
-		refuse("cors-credentials", errors.New("needs --cors-origin with named origins: with * every web page could act for its visitors"))
+		refuse("cors-credentials", errors.New("needs --cors-origin with named origins: with * every web page could act as its visitors"))
 	}
 	refuse("limit-uploads-per-minute", checkCount(c.LimitUploadsPerMinute))
-	refuse("limit-live-uploads", checkCount(c.LimitLiveUploads))
+	refuse("limit-incomplete-uploads", checkCount(c.LimitIncompleteUploads))
 }
 
 func checkCount(n int) error {
@@ -46,7 +46,7 @@ func checkCount(n int) error {
 	return nil
 }
 
-// checkSecrets never says what a secret is.
+// checkSecrets returns an error that does not repeat the secret.
 func checkSecrets(secrets []string) error {
 	for _, secret := range secrets {
 		if len(secret) < minSecret {
@@ -59,7 +59,7 @@ func checkSecrets(secrets []string) error {
 func checkHookHeader(name string) error {
 	switch http.CanonicalHeaderKey(name) {
 	case "Upload-Ticket", "Referer":
-		return fmt.Errorf("%s is not for the app to see: a ticket may stand in it", name)
+		return fmt.Errorf("%s must not be sent to the app: it may hold a ticket", name)
 	}
 	if name == "" || strings.Trim(strings.ToLower(name), "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
 		return fmt.Errorf("%q is not the name of a header", name)
@@ -67,14 +67,14 @@ func checkHookHeader(name string) error {
 	return nil
 }
 
-// Ticket is what the command ticket is asked for.
+// Ticket holds the settings of the command ticket create.
 type Ticket struct {
 	Upload   string        `name:"upload" required:"" placeholder:"ID" help:"Id of the upload."`
-	Expires  time.Duration `name:"expires" required:"" placeholder:"TIME" help:"For how long the ticket is good."`
-	Subject  string        `name:"subject" placeholder:"TEXT" help:"Whose upload it is. Without, the ticket is for whoever owns it."`
-	MaxSize  Size          `name:"max-size" default:"0" placeholder:"SIZE" help:"Largest size of an upload that is created with it. 0 is no limit of its own."`
-	Create   bool          `name:"create" help:"Allow to create the upload."`
-	Download bool          `name:"download" help:"Allow to download the finished file."`
+	Expires  time.Duration `name:"expires" required:"" placeholder:"TIME" help:"Lifetime of the ticket."`
+	Subject  string        `name:"subject" placeholder:"TEXT" help:"Owner of the upload. Without it, the ticket is valid for any owner."`
+	MaxSize  Size          `name:"max-size" default:"0" placeholder:"SIZE" help:"Largest size of an upload that is created with it. 0 adds no limit."`
+	Create   bool          `name:"create" help:"Allow the creation of the upload."`
+	Download bool          `name:"download" help:"Allow the download of the finished file."`
 	URL      string        `name:"url" placeholder:"BASE" help:"Print the URL of the upload below this one, with the ticket in it, instead of the ticket alone: https://up.example.com/files/."`
 
 	Secrets     []string `name:"ticket-secret" placeholder:"SECRET" help:"The server's --ticket-secret. The first one signs."`

@@ -10,15 +10,15 @@ import (
 	"strings"
 )
 
-// hookEvents are those that there are.
+// hookEvents are all events.
 var hookEvents = []string{"pre-create", "post-create", "post-receive", "pre-finish", "post-finish", "post-terminate"}
 
 func (c *Config) validateHooks(refuse func(flag string, err error)) {
 	if c.HookURL != "" {
 		refuse("hook-url", checkURL(c.HookURL, "http", "https"))
 	}
-	for _, event := range slices.Sorted(maps.Keys(c.HookURLFor)) {
-		refuse("hook-url-for", c.checkURLFor(event))
+	for _, event := range slices.Sorted(maps.Keys(c.HookURLOverride)) {
+		refuse("hook-url-override", c.checkURLOverride(event))
 	}
 	for _, event := range c.HookEvents {
 		refuse("hook-events", c.checkEvent(event))
@@ -30,10 +30,10 @@ func (c *Config) validateHooks(refuse func(flag string, err error)) {
 		refuse("hook-forward-header", checkHeaderName(name))
 	}
 	refuse("hook-timeout", checkDuration(c.HookTimeout, 1))
-	refuse("hook-retry-after", checkDuration(c.HookRetryAfter, 1))
-	refuse("hook-receive-every", checkDuration(c.HookReceiveEvery, 0))
-	if c.HookRetryFor < c.HookRetryAfter {
-		refuse("hook-retry-for", fmt.Errorf("%s is less than --hook-retry-after, %s", c.HookRetryFor, c.HookRetryAfter))
+	refuse("hook-retry-initial", checkDuration(c.HookRetryInitial, 1))
+	refuse("hook-progress-interval", checkDuration(c.HookProgressInterval, 0))
+	if c.HookRetryMaxAge < c.HookRetryInitial {
+		refuse("hook-retry-max-age", fmt.Errorf("%s is less than --hook-retry-initial, %s", c.HookRetryMaxAge, c.HookRetryInitial))
 	}
 	switch {
 	case c.HookClientCert == "" && c.HookClientKey != "":
@@ -43,12 +43,12 @@ func (c *Config) validateHooks(refuse func(flag string, err error)) {
 	}
 }
 
-func (c *Config) checkURLFor(event string) error {
+func (c *Config) checkURLOverride(event string) error {
 	if !slices.Contains(c.HookEvents, event) {
-		return fmt.Errorf("%q is not among --hook-events, so that nothing would be sent", event)
+		return fmt.Errorf("%q is not in --hook-events, so nothing would be sent", event)
 	}
-	if err := checkURL(c.HookURLFor[event], "http", "https"); err != nil {
-		return fmt.Errorf("what stands for %s %w", event, err)
+	if err := checkURL(c.HookURLOverride[event], "http", "https"); err != nil {
+		return fmt.Errorf("the URL of %s %w", event, err)
 	}
 	return nil
 }
@@ -57,14 +57,14 @@ func (c *Config) checkEvent(event string) error {
 	if err := checkOneOf(event, hookEvents...); err != nil {
 		return err
 	}
-	if c.Hooks() && c.HookURL == "" && c.HookURLFor[event] == "" {
-		return fmt.Errorf("%s has no URL: set --hook-url, or one in --hook-url-for", event)
+	if c.Hooks() && c.HookURL == "" && c.HookURLOverride[event] == "" {
+		return fmt.Errorf("%s has no URL: set --hook-url, or one in --hook-url-override", event)
 	}
 	return nil
 }
 
-// CheckSecret returns an error, which does not repeat it, unless a secret is one by
-// Standard Webhooks.
+// CheckSecret returns an error, which does not repeat the secret, unless it is a secret
+// of Standard Webhooks.
 func CheckSecret(secret string) error {
 	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(secret, "whsec_"))
 	if err != nil || len(key) < 24 || len(key) > 64 {

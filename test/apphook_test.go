@@ -62,7 +62,7 @@ func TestAppSaysWhoComesIn(t *testing.T) {
 			w.WriteHeader(http.StatusForbidden)
 		}
 	})
-	s := start(t, "--auth-hook-url", a.URL+"/who", "--auth-hook-header", "X-Key", "--ticket-secret", TicketSecret, "--ticket-lifetime", "1h")
+	s := start(t, "--auth-hook-url", a.URL+"/who", "--auth-hook-header", "X-Key", "--ticket-secret", TicketSecret, "--ticket-ttl", "1h")
 	anna, bert := "Cookie: session=anna", "X-Key: bert's"
 	image := "Content-Type: image/png"
 	ask(t, "PUT", s.URL("anna-1"), strings.NewReader("0123456789"), append(tenBytes, anna, image), 202)

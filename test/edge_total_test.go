@@ -212,7 +212,7 @@ func TestEdge26APutWithoutContentRangeIsAWholeFileOrNothing(t *testing.T) {
 
 func TestEdge32AChunkSlowerThanTheExpiryIsTaken(t *testing.T) {
 	t.Parallel()
-	s := start(t, "--expire-after", "4s", "--sweep-every", "100ms")
+	s := start(t, "--expire-after", "4s", "--sweep-interval", "100ms")
 	content := NewContent(32, 40)
 	c := newClient(s, "slow", content)
 	w := dial(t, s.Addr)

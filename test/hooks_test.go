@@ -22,7 +22,7 @@ import (
 // 20, 80, 240 and 720 ms, 1.9, 3.6 and 7.2 s, and then every 7.2 s.
 func hookFlags(app *App, more ...string) []string {
 	return append([]string{"--hook-url", app.URL(), "--hook-secret", HookSecret, "--hook-timeout", "300ms",
-		"--hook-retry-after", "20ms", "--hook-retry-for", "10m", "--sweep-every", "1s", "--admin-listen", "127.0.0.1:0"}, more...)
+		"--hook-retry-initial", "20ms", "--hook-retry-max-age", "10m", "--sweep-interval", "1s", "--admin-listen", "127.0.0.1:0"}, more...)
 }
 
 func startApp(t *testing.T) *App {
@@ -284,7 +284,7 @@ func TestMetricsTellOfHooks(t *testing.T) {
 	t.Parallel()
 	app := startApp(t)
 	s, admin := startAdmin(t, "--hook-url", app.URL(), "--hook-secret", HookSecret, "--hook-timeout", "5s",
-		"--hook-retry-after", "1h", "--hook-retry-for", "2h", "--hook-events", "post-create,post-finish")
+		"--hook-retry-initial", "1h", "--hook-retry-max-age", "2h", "--hook-events", "post-create,post-finish")
 	for n, mood := range []Mood{Takes, Fails, Refuses, Hangs} {
 		app.Be(func(Hook) Mood { return mood })
 		content := NewContent(uint64(n), 10)

@@ -48,7 +48,7 @@ func TestUploadsPerMinuteAreLimited(t *testing.T) {
 
 func TestLiveUploadsAreLimited(t *testing.T) {
 	t.Parallel()
-	s := guarded(t, "--limit-live-uploads", "2", "--expire-after", "10s", "--sweep-every", "200ms")
+	s := guarded(t, "--limit-incomplete-uploads", "2", "--expire-after", "10s", "--sweep-interval", "200ms")
 	anna := Bearer(Token("anna"))
 	begin := func(id string, want int) {
 		t.Helper()
@@ -78,7 +78,7 @@ func TestLiveUploadsAreLimited(t *testing.T) {
 // much that one may do.
 func TestStrangersRefusalDoesNotCountForTheOwner(t *testing.T) {
 	t.Parallel()
-	s := guarded(t, "--limit-live-uploads", "1")
+	s := guarded(t, "--limit-incomplete-uploads", "1")
 	anna, bert := Bearer(Token("anna")), Bearer(Token("bert"))
 	for _, id := range []string{"one", "two"} {
 		ask(t, "PUT", s.URL(id), strings.NewReader("0123456789"), append(tenBytes, anna), 202)
@@ -185,7 +185,7 @@ func TestWhoIsNotAskedIsLimitedByAddress(t *testing.T) {
 	for _, c := range []struct {
 		arg   string
 		other int
-	}{{"--forwarded-headers", 202}, {"--no-forwarded-headers", 503}} {
+	}{{"--trust-forwarded-headers", 202}, {"--no-trust-forwarded-headers", 503}} {
 		s := start(t, c.arg, "--limit-uploads-per-minute", "1")
 		ask(t, "PUT", s.URL("a"), strings.NewReader("0123456789"), from("6.6.6.6, 2001:db8::1"), 202)
 		ask(t, "PUT", s.URL("b"), strings.NewReader("0123456789"), from("7.7.7.7, 2001:db8::2"), 503) // a neighbour in one network
@@ -201,7 +201,7 @@ func TestNodesCountTogether(t *testing.T) {
 	t.Setenv("AWS_SECRET_ACCESS_KEY", servers.SecretKey)
 	node := func() *Server {
 		return guarded(t, "--s3-bucket", "limits", "--s3-create-bucket", "--s3-endpoint", s3.URL("http"), "--s3-region", "us-east-1",
-			"--s3-path-style", "--redis", redis.URL("redis"), "--limit-uploads-per-minute", "4", "--limit-live-uploads", "3")
+			"--s3-path-style", "--redis", redis.URL("redis"), "--limit-uploads-per-minute", "4", "--limit-incomplete-uploads", "3")
 	}
 	nodes := []*Server{node(), node()}
 	anna := Bearer(Token("anna"))
@@ -228,7 +228,7 @@ func TestNodesCountTogether(t *testing.T) {
 func TestFiveHundredUploadsAtOnceComeThrough(t *testing.T) {
 	t.Parallel()
 	app := startApp(t)
-	s := guarded(t, "--limit-uploads-per-minute", "1000", "--limit-live-uploads", "1000", "--limit-bytes-per-day", "1GiB", "--ticket-lifetime", "1h",
+	s := guarded(t, "--limit-uploads-per-minute", "1000", "--limit-incomplete-uploads", "1000", "--limit-bytes-per-day", "1GiB", "--ticket-ttl", "1h",
 		"--hook-url", app.URL(), "--hook-secret", HookSecret, "--hook-events", "pre-create,pre-finish,post-finish")
 	const uploads, people = 500, 10
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 200, MaxConnsPerHost: 200}}

@@ -73,7 +73,7 @@ var movedByLife = []moved{
 
 func TestEveryMetricMovesOnDisk(t *testing.T) {
 	t.Parallel()
-	s, admin := startAdmin(t, "--expire-after", "8s", "--sweep-every", "200ms")
+	s, admin := startAdmin(t, "--expire-after", "8s", "--sweep-interval", "200ms")
 	ids := liveOnce(t, s)
 	m := wantMoved(t, admin, movedByLife)
 	m.wantNoLabel(t, append(ids, "BREW")...)
@@ -170,7 +170,7 @@ func TestEveryMetricMovesOnS3AndRedis(t *testing.T) {
 	t.Parallel()
 	app := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	t.Cleanup(app.Close)
-	s, s3, redis := startOnS3(t, "--memory-budget", "1MiB", "--expire-after", "8s", "--sweep-every", "200ms", "--admin-listen", "127.0.0.1:0",
+	s, s3, redis := startOnS3(t, "--buffer-memory", "1MiB", "--expire-after", "8s", "--sweep-interval", "200ms", "--admin-listen", "127.0.0.1:0",
 		"--hook-url", app.URL)
 	admin := adminOf(t, s)
 	ids := liveOnce(t, s)

@@ -42,7 +42,7 @@ func TestReadmeMakesATokenAndATicket(t *testing.T) {
 	s := guarded(t)
 	content := NewContent(31, 100_000)
 	typed(t, s, readmeBlock(t, "sh", "openssl dgst"), content)
-	typed(t, s, readmeBlock(t, "sh", "holdfast ticket"), content)
+	typed(t, s, readmeBlock(t, "sh", "holdfast ticket create"), content)
 	for _, id := range []string{"holiday", "trip"} {
 		answer := ask(t, "GET", s.URL(id), nil, []string{Bearer(Token("anna"))}, 200)
 		if string(answer.Body) != string(content.Bytes(content.All())) {
@@ -75,7 +75,7 @@ func TestReadmeGetsAPhoneItsTicket(t *testing.T) {
 			t.Errorf("the README has no %s", line)
 		}
 	}
-	s := guarded(t, "--ticket-lifetime", "168h")
+	s := guarded(t, "--ticket-ttl", "168h")
 	created := ask(t, "POST", s.URL(""), nil, swiftFields(swift, "create", values), 201)
 	ask(t, "PUT", created.Header.Get("Location"), strings.NewReader("0123456789"), swiftFields(swift, "piece", values), 201)
 }

@@ -34,7 +34,7 @@ func blockFinish(t *testing.T, s *Server, id string) (unblock func()) {
 
 func TestF05AFinishThatFailedIsDoneByWhoeverComesNext(t *testing.T) {
 	t.Parallel()
-	s := start(t, "--sweep-every", "1h")
+	s := start(t, "--sweep-interval", "1h")
 	next := map[string]func(t *testing.T, c *Client){
 		"a retried chunk": func(t *testing.T, c *Client) { wantDone(t, put(t, c, smallChunk[3], http.StatusCreated), c) },
 		"a status query":  func(t *testing.T, c *Client) { wantDone(t, putAs(t, c.URL, "", "bytes */1000", 201), c) },
@@ -70,7 +70,7 @@ func TestF05AFinishThatFailedIsDoneByWhoeverComesNext(t *testing.T) {
 
 func TestF05TheSweeperFinishesWhatNobodyComesBackFor(t *testing.T) {
 	t.Parallel()
-	s := start(t, "--sweep-every", "200ms")
+	s := start(t, "--sweep-interval", "200ms")
 	c := newClient(s, "forgotten", small)
 	put(t, c, smallChunk[0], http.StatusAccepted)
 	unblock := blockFinish(t, s, "forgotten")

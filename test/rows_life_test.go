@@ -15,7 +15,7 @@ import (
 
 func TestF16AbandonedUploadsGoWithAllThatBelongsToThem(t *testing.T) {
 	t.Parallel()
-	s := start(t, "--expire-after", "1h", "--sweep-every", "200ms")
+	s := start(t, "--expire-after", "1h", "--sweep-interval", "200ms")
 	keep := newClient(s, "finished", small)
 	put(t, keep, small.All(), http.StatusCreated)
 
@@ -65,7 +65,7 @@ func bytesOf(t *testing.T, s *Server, id string) int64 {
 
 func TestF16WhatWasAbandonedBeforeARestartGoesToo(t *testing.T) {
 	t.Parallel()
-	s := start(t, "--sweep-every", "200ms")
+	s := start(t, "--sweep-interval", "200ms")
 	put(t, newClient(s, "before", small), smallChunk[5], http.StatusAccepted)
 	s.Kill()
 	s.Args = append(s.Args, "--expire-after", "1s")

@@ -73,7 +73,7 @@ func interrupt(t *testing.T, s *Server, url string, content Content, offset, n i
 
 func TestF10WhileTheStoreFailsNobodyIsToldThatTheUploadIsLost(t *testing.T) {
 	t.Parallel()
-	s := start(t, "--sweep-every", "1h")
+	s := start(t, "--sweep-interval", "1h")
 	c := newClient(s, "f10", small)
 	for _, r := range smallChunk[:9] {
 		put(t, c, r, http.StatusAccepted)

@@ -94,7 +94,7 @@ func TestTicketMayCreateItsUpload(t *testing.T) {
 // goes on.
 func TestTicketedLocationOutlivesTheToken(t *testing.T) {
 	t.Parallel()
-	s := guarded(t, "--ticket-lifetime", "24h")
+	s := guarded(t, "--ticket-ttl", "24h")
 	anna := Bearer(Token("anna"))
 	created := ask(t, "POST", s.URL(""), nil, []string{tusVersion, "Upload-Length: 20", anna}, 201)
 	url := created.Header.Get("Location")
@@ -129,7 +129,7 @@ func TestTicketedLocationOutlivesTheToken(t *testing.T) {
 // tus clients name the parts of a concatenation by the URLs that they were given.
 func TestPartsAreConcatenatedByTicketedURLs(t *testing.T) {
 	t.Parallel()
-	s := guarded(t, "--ticket-lifetime", "24h")
+	s := guarded(t, "--ticket-ttl", "24h")
 	anna := Bearer(Token("anna"))
 	var parts []string
 	for range 2 {
@@ -165,7 +165,7 @@ func TestPartOfATypeThatIsNotAllowedIsNotStored(t *testing.T) {
 func TestTicketIsPrinted(t *testing.T) {
 	t.Parallel()
 	s := guarded(t)
-	cmd := exec.Command(holdfast, "ticket", "--upload", "printed", "--expires", "48h", "--subject", "anna", "--create", "--url", s.URL(""))
+	cmd := exec.Command(holdfast, "ticket", "create", "--upload", "printed", "--expires", "48h", "--subject", "anna", "--create", "--url", s.URL(""))
 	cmd.Env = append(cmd.Environ(), "HOLDFAST_TICKET_SECRET="+TicketSecret+",another-secret-of-thirty-two-bytes")
 	out, err := cmd.Output()
 	if err != nil {
@@ -186,7 +186,7 @@ func TestSecretsAreRotated(t *testing.T) {
 	if err := errors.Join(os.WriteFile(old, []byte(newer+"\n"+TokenSecret+"\n"), 0o600), os.WriteFile(tickets, []byte(newer+"\n"+TicketSecret), 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	s := start(t, "--auth-jwt-secret-file", old, "--ticket-secret-file", tickets, "--ticket-lifetime", "1h")
+	s := start(t, "--auth-jwt-secret-file", old, "--ticket-secret-file", tickets, "--ticket-ttl", "1h")
 	var ticketed string
 	for _, secret := range []string{TokenSecret, newer} {
 		token := Signed(jwt.SigningMethodHS256, []byte(secret), "", Claims("anna"))

@@ -116,7 +116,7 @@ func TestTraceOfWhoeverAsksIsGoneOnWithOnlyIfProxiesAreTrusted(t *testing.T) {
 	t.Parallel()
 	for _, trust := range []bool{true, false} {
 		c := startCollector(t)
-		flag := map[bool]string{true: "--forwarded-headers", false: "--no-forwarded-headers"}[trust]
+		flag := map[bool]string{true: "--trust-forwarded-headers", false: "--no-trust-forwarded-headers"}[trust]
 		traced(t, start(t, "--otlp-endpoint", c.URL, flag), "traceparent: 00-"+foreignTrace+"-"+foreignSpan+"-01")
 		s := c.top(t, "PATCH tus")
 		joined := hex.EncodeToString(s.GetTraceId()) == foreignTrace && hex.EncodeToString(s.GetParentSpanId()) == foreignSpan

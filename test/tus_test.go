@@ -207,7 +207,7 @@ func TestTusPatchWithABrokenBodyKeepsWhatCame(t *testing.T) {
 
 func TestUnknownDeletedAndExpiredUploadsAreTold(t *testing.T) {
 	t.Parallel()
-	s := start(t, "--sweep-every", "100ms")
+	s := start(t, "--sweep-interval", "100ms")
 	content := NewContent(9, 100)
 	put(t, newClient(s, "deleted", content), ranges.Of(0, 10), http.StatusAccepted)
 	remove(t, s, "deleted")

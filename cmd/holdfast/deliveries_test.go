@@ -32,7 +32,7 @@ func holdfastDeliveries(addr string, args ...string) (code int, stdout, stderr s
 func TestDeliveriesAreListedAndRetried(t *testing.T) {
 	b := startBackend(t, says(""))
 	cfg := hookedConfig(t, b, "post-finish")
-	cfg.HookRetryFor = 50 * time.Millisecond // then it is dead-lettered
+	cfg.HookRetryMaxAge = 50 * time.Millisecond // then it is dead-lettered
 	r := startHooked(t, cfg)
 	addr := r.adminAddr(t)
 	for _, id := range []string{"one", "two"} {

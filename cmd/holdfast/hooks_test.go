@@ -98,7 +98,7 @@ func startHooked(t *testing.T, cfg config.Config) *running {
 func hookedConfig(t *testing.T, b *tusdBackend, events ...string) config.Config {
 	cfg := testConfig(t)
 	cfg.HookURL, cfg.HookEvents, cfg.AdminListen = b.URL+"/hooks", events, "127.0.0.1:0"
-	cfg.HookRetryAfter, cfg.HookTimeout = 20*time.Millisecond, 10*time.Second
+	cfg.HookRetryInitial, cfg.HookTimeout = 20*time.Millisecond, 10*time.Second
 	return cfg
 }
 
@@ -339,7 +339,7 @@ func TestSecretsMayComeFromAFile(t *testing.T) {
 func TestEveryHookCanBeSet(t *testing.T) {
 	none := func(string) (string, bool) { return "", false }
 	parse := func(events string) error {
-		_, err := config.Parse([]string{"--hook-url=http://a", "--hook-events=" + events}, config.World{Getenv: none, Stdout: io.Discard})
+		_, err := config.Parse([]string{"--hook-url=http://a", "--hook-events=" + events}, config.Env{Getenv: none, Stdout: io.Discard})
 		return err
 	}
 	if err := parse(strings.Join(webhook.Events, ",")); err != nil {

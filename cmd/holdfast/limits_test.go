@@ -10,7 +10,7 @@ import (
 func limitedTo(t *testing.T, b *tusdBackend, live int) *running {
 	t.Helper()
 	cfg := hookedConfig(t, b, "pre-create")
-	cfg.LimitLiveUploads = live
+	cfg.LimitIncompleteUploads = live
 	return startHooked(t, cfg)
 }
 

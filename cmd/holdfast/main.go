@@ -29,7 +29,7 @@ func main() {
 
 // run is the program: it returns the exit code, 2 for a mistake in the settings.
 func run(args []string, getenv func(string) (string, bool), stdout, stderr io.Writer) int {
-	command, err := config.Parse(args, config.World{Getenv: getenv, Stdout: stdout, Version: version()})
+	command, err := config.Parse(args, config.Env{Getenv: getenv, Environ: os.Environ, Stdout: stdout, Version: version()})
 	switch {
 	case errors.Is(err, config.ErrPrinted):
 		return 0
@@ -40,6 +40,9 @@ func run(args []string, getenv func(string) (string, bool), stdout, stderr io.Wr
 	ctx, stop := untilSignal(syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	slog.SetDefault(newLog(stderr, command.Config))
+	for _, warning := range command.Warnings {
+		slog.Warn("environment: " + warning)
+	}
 	if err := runCommand(ctx, command, stdout); err != nil {
 		fmt.Fprintf(stderr, "holdfast: %v\n", err)
 		return 1
@@ -52,7 +55,7 @@ func runCommand(ctx context.Context, command config.Command, stdout io.Writer) e
 	switch command.Name {
 	case "health":
 		return health(ctx, command.Config)
-	case "ticket":
+	case "ticket create":
 		return ticket(stdout, command.Ticket)
 	case "deliveries":
 		return listDeliveries(ctx, command, stdout)

@@ -39,11 +39,11 @@ type settings struct {
 func (s *settings) open(cfg config.Config, log *slog.Logger) (err error) {
 	s.log, s.metrics = log, observed.New(version())
 	s.options = holdfast.Options{
-		BasePath: cfg.BasePath, TrustForwarded: cfg.ForwardedHeaders,
+		BasePath: cfg.BasePath, TrustForwarded: cfg.TrustForwarded,
 		CORS:    hooks.CORS{Origins: cfg.CORSOrigins, Credentials: cfg.CORSCredentials},
 		MaxSize: int64(cfg.MaxSize), ExpireAfter: cmp.Or(cfg.ExpireAfter, -1),
-		IdleTimeout: cfg.IdleTimeout, LockTimeout: cfg.LockTimeout, SweepInterval: cfg.SweepEvery,
-		Limits:  limits.Options{UploadsPerMinute: cfg.LimitUploadsPerMinute, IncompleteUploads: cfg.LimitLiveUploads, BytesPerDay: int64(cfg.LimitBytesPerDay)},
+		IdleTimeout: cfg.IdleTimeout, LockTimeout: cfg.LockTimeout, SweepInterval: cfg.SweepInterval,
+		Limits:  limits.Options{UploadsPerMinute: cfg.LimitUploadsPerMinute, IncompleteUploads: cfg.LimitIncompleteUploads, BytesPerDay: int64(cfg.LimitBytesPerDay)},
 		Log:     log,
 		Metrics: func(protocol string) hooks.Meter { return s.metrics.Request(protocol) },
 		Observer: storage.Observer{
@@ -123,7 +123,7 @@ func (s *settings) openAuth(cfg config.Config) error {
 	s.options.Auth = auth.Options{
 		JWTSecrets: jwt, JWKSURL: cfg.AuthJWKSURL, Issuer: cfg.AuthJWTIssuer, Audience: cfg.AuthJWTAudience,
 		HookURL: cfg.AuthHookURL, HookHeaders: cfg.AuthHookHeaders, HookTimeout: cfg.AuthHookTimeout,
-		TicketSecrets: tickets, TicketLifetime: cfg.TicketLifetime,
+		TicketSecrets: tickets, TicketLifetime: cfg.TicketTTL,
 	}
 	return nil
 }
@@ -145,9 +145,9 @@ func (s *settings) openWebhooks(cfg config.Config) error {
 		return fmt.Errorf("--hook-ca, --hook-client-cert: %w", err)
 	}
 	s.webhooks, err = webhook.New(webhook.Options{
-		URL: cfg.HookURL, URLs: cfg.HookURLFor, Events: cfg.HookEvents, Secrets: secrets,
+		URL: cfg.HookURL, URLs: cfg.HookURLOverride, Events: cfg.HookEvents, Secrets: secrets,
 		Forward: cfg.HookForwardHeader, Secret: cfg.AuthHookHeaders, Timeout: cfg.HookTimeout,
-		RetryAfter: cfg.HookRetryAfter, RetryFor: cfg.HookRetryFor, ReceiveEvery: cfg.HookReceiveEvery,
+		RetryAfter: cfg.HookRetryInitial, RetryFor: cfg.HookRetryMaxAge, ReceiveEvery: cfg.HookProgressInterval,
 		TLS: certificates, Storage: s.location, Log: s.log,
 		Stop: func(ctx context.Context, id string) error { return s.server.Uploads().Discard(ctx, id) },
 	})

@@ -38,7 +38,7 @@ func (s *settings) openStore(cfg config.Config) error {
 }
 
 func (s *settings) openDisk(cfg config.Config) error {
-	store, err := disk.Open(cfg.Data, disk.Options{NoSync: !cfg.Sync})
+	store, err := disk.Open(cfg.Data, disk.Options{NoSync: !cfg.Fsync})
 	if err != nil {
 		return err
 	}
@@ -52,7 +52,7 @@ func (s *settings) openS3(cfg config.Config) error {
 		Bucket: cfg.S3Bucket, Endpoint: cfg.S3Endpoint, Region: cfg.S3Region, PathStyle: cfg.S3PathStyle,
 		Prefix: cfg.S3Prefix, CreateBucket: cfg.S3CreateBucket, NoChecksums: !cfg.S3Checksums,
 		StorageClass: cfg.S3StorageClass, Encryption: cfg.S3Encryption, EncryptionKey: cfg.S3EncryptionKey,
-		LinkFor: cfg.S3LinkFor, PublicEndpoint: cfg.S3PublicEndpoint, Memory: int64(cfg.MemoryBudget), Wrap: s.metrics.S3(),
+		LinkFor: cfg.S3PresignTTL, PublicEndpoint: cfg.S3PublicEndpoint, Memory: int64(cfg.BufferMemory), Wrap: s.metrics.S3(),
 		Hold: cfg.Hooks() && slices.Contains(cfg.HookEvents, "pre-finish"),
 	})
 	if err != nil {

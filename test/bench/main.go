@@ -132,7 +132,7 @@ const peer = "tusd 2.9.2"
 
 var diskContenders = []contender{
 	{"holdfast", []string{}},
-	{"holdfast --no-sync", []string{"--no-sync"}},
+	{"holdfast --no-fsync", []string{"--no-fsync"}},
 	{peer, nil},
 }
 

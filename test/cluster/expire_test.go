@@ -15,7 +15,7 @@ import (
 // between, and a fifth of them is finished: of these the files stay.
 func TestF16AbandonedUploadsLeaveNothingBehind(t *testing.T) {
 	const expireAfter = 8 * time.Second
-	c := start(t, "--expire-after", expireAfter.String(), "--sweep-every", "500ms")
+	c := start(t, "--expire-after", expireAfter.String(), "--sweep-interval", "500ms")
 	ctx, cancel := context.WithTimeout(t.Context(), deadline)
 	defer cancel()
 	l := c.newLoad(perScenario, 11)

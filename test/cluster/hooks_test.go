@@ -22,7 +22,7 @@ func startHooked(t *testing.T) (*cluster, *test.App) {
 	}
 	t.Cleanup(app.Close)
 	c := start(t, "--hook-url", app.URL(), "--hook-secret", test.HookSecret, "--hook-timeout", "10s",
-		"--hook-retry-after", "100ms", "--hook-retry-for", "1h", "--sweep-every", "1s")
+		"--hook-retry-initial", "100ms", "--hook-retry-max-age", "1h", "--sweep-interval", "1s")
 	return c, app
 }
 

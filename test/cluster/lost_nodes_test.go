@@ -8,7 +8,7 @@ import (
 
 func TestKilledNodesLoseNothing(t *testing.T) {
 	t.Parallel() // most of it is waiting for locks to lapse
-	c := start(t, "--sweep-every", "3s")
+	c := start(t, "--sweep-interval", "3s")
 	l := c.newLoad(perScenario, 2)
 	l.run(func() {
 		for n, part := range []float64{0.15, 0.4, 0.65} {
@@ -20,7 +20,7 @@ func TestKilledNodesLoseNothing(t *testing.T) {
 }
 
 func TestRollingRestartUnderLoadFailsNoUpload(t *testing.T) {
-	c := start(t, "--shutdown-timeout", "6s", "--sweep-every", "3s")
+	c := start(t, "--shutdown-timeout", "6s", "--sweep-interval", "3s")
 	l := c.newLoad(perScenario, 3)
 	l.run(func() {
 		for step := range 2 * len(c.nodes) {

@@ -45,7 +45,7 @@ func start(t *testing.T, args ...string) *cluster {
 	dir := t.TempDir()
 	args = append([]string{
 		"--s3-bucket", bucket, "--s3-endpoint", c.faults.URL, "--s3-path-style", "--s3-create-bucket",
-		"--redis", c.redis.URL("redis") + "/0", "--memory-budget", "64MiB",
+		"--redis", c.redis.URL("redis") + "/0", "--buffer-memory", "64MiB",
 	}, args...)
 	addrs := make([]string, 3)
 	var starting sync.WaitGroup

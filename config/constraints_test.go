@@ -18,20 +18,20 @@ func TestSecretThatIsGivenAndEmptyIsRefused(t *testing.T) {
 		"ticket-secret", "ticket-secret-file", "hook-secret", "hook-secret-file", "s3-bucket", "tls-cert", "tls-key",
 	} {
 		_, err := new(world).parse("--" + name + "=")
-		refused(t, err, "--"+name+": is given, and empty")
+		refused(t, err, "--"+name+": is empty")
 		_, err = new(world).parse("--listen=:1", "--"+name, "", "serve")
-		refused(t, err, "--"+name+": is given, and empty")
+		refused(t, err, "--"+name+": is empty")
 		_, err = (&world{env: map[string]string{variable(name): ""}}).parse()
-		refused(t, err, "--"+name+": "+variable(name)+": is given, and empty")
+		refused(t, err, "--"+name+": "+variable(name)+": is empty")
 		file := writeYAML(t, name+": ''")
 		_, err = new(world).parse("--config", file)
-		refused(t, err, "--"+name+": "+name+" in "+file+": is given, and empty")
+		refused(t, err, "--"+name+": "+name+" in "+file+": is empty")
 	}
 	_, err := new(world).parse("--config", writeYAML(t, "ticket-secret: []"))
-	refused(t, err, "--ticket-secret", "is given, and empty")
+	refused(t, err, "--ticket-secret", "is empty")
 	w := &world{env: map[string]string{"HOLDFAST_TICKET_SECRET": ""}}
 	_, err = w.parse("--config", writeYAML(t, "ticket-secret: "+aSecret))
-	refused(t, err, "--ticket-secret", "is given, and empty") // the environment has the last word
+	refused(t, err, "--ticket-secret", "is empty") // the environment has the last word
 	if _, err := w.parse("--ticket-secret=" + aSecret); err != nil {
 		t.Errorf("a flag over an empty variable: %v", err)
 	}
@@ -47,10 +47,10 @@ func TestSettingThatMeansNothingAloneIsRefused(t *testing.T) {
 		{"auth-jwt-audience", "a", "--auth-jwks-url=https://a.example", "--auth-jwks-url"},
 		{"auth-jwt-audience", "a", "--auth-jwt-secret-file=f", "--auth-jwt-secret-file"},
 		{"auth-hook-header", "X-Key", "--auth-hook-url=https://a.example", "--auth-hook-url"},
-		{"ticket-lifetime", "1h", "--ticket-secret=" + aSecret, "--ticket-secret"},
-		{"ticket-lifetime", "1h", "--ticket-secret-file=f", "--ticket-secret-file"},
+		{"ticket-ttl", "1h", "--ticket-secret=" + aSecret, "--ticket-secret"},
+		{"ticket-ttl", "1h", "--ticket-secret-file=f", "--ticket-secret-file"},
 		{"hook-events", "pre-create", "--hook-url=https://a.example", "--hook-url"},
-		{"hook-events", "pre-create", "--hook-url-for=pre-create=https://a.example", "--hook-url-for"},
+		{"hook-events", "pre-create", "--hook-url-override=pre-create=https://a.example", "--hook-url-override"},
 		{"s3-endpoint", "http://s3", "--s3-bucket=b", "--s3-bucket"},
 		{"s3-region", "eu", "--s3-bucket=b", "--s3-bucket"},
 		{"s3-path-style", "true", "--s3-bucket=b", "--s3-bucket"},
@@ -60,16 +60,16 @@ func TestSettingThatMeansNothingAloneIsRefused(t *testing.T) {
 		{"s3-storage-class", "C", "--s3-bucket=b", "--s3-bucket"},
 		{"s3-encryption", "AES256", "--s3-bucket=b", "--s3-bucket"},
 		{"s3-encryption-key", "k", "--s3-bucket=b", "--s3-bucket"},
-		{"s3-link-for", "1m", "--s3-bucket=b", "--s3-bucket"},
+		{"s3-presign-ttl", "1m", "--s3-bucket=b", "--s3-bucket"},
 		{"s3-public-endpoint", "http://s3", "--s3-bucket=b", "--s3-bucket"},
 		{"redis", "redis://r", "--s3-bucket=b", "--s3-bucket"},
 	} {
 		flag := "--" + c.name + "=" + c.value
 		_, err := new(world).parse(flag)
-		refused(t, err, "--"+c.name+": is set without", c.without)
+		refused(t, err, "--"+c.name+": has no meaning without", c.without)
 		w := &world{env: map[string]string{variable(c.name): c.value}}
 		_, err = w.parse()
-		refused(t, err, "--"+c.name+": "+variable(c.name)+": is set without", c.without)
+		refused(t, err, "--"+c.name+": "+variable(c.name)+": has no meaning without", c.without)
 		if _, err := w.parse(c.base); err != nil {
 			t.Errorf("%s %s: %v", c.base, flag, err)
 		}
@@ -81,8 +81,8 @@ func TestSettingThatMeansNothingAloneIsRefused(t *testing.T) {
 }
 
 func TestDefaultThatIsWrittenDownNeedsNothing(t *testing.T) {
-	args := []string{"--hook-events=post-finish", "--hook-events=", "--s3-checksums", "--s3-path-style=false", "--s3-link-for=0s",
-		"--s3-endpoint=", "--ticket-lifetime=0", "--redis=", "--auth-hook-header="}
+	args := []string{"--hook-events=post-finish", "--hook-events=", "--s3-checksums", "--s3-path-style=false", "--s3-presign-ttl=0s",
+		"--s3-endpoint=", "--ticket-ttl=0", "--redis=", "--auth-hook-header="}
 	for _, arg := range args {
 		if _, err := new(world).parse(arg); err != nil {
 			t.Errorf("%s: %v", arg, err)

@@ -1,0 +1,65 @@
+package config
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"reflect"
+	"strings"
+)
+
+// WriteMarkdown writes every setting as a Markdown page: a table per group, with the
+// flag, the environment variable, the default and the help text.
+func WriteMarkdown(w io.Writer) error {
+	var b strings.Builder
+	b.WriteString(markdownIntro)
+	group := ""
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[Config]()) {
+		name := field.Tag.Get("name")
+		if name == "" {
+			continue
+		}
+		if g := field.Tag.Get("group"); g != group {
+			group = g
+			fmt.Fprintf(&b, "\n## %s\n\n| setting | default | meaning |\n|---|---|---|\n", strings.TrimSuffix(group, ":"))
+		}
+		fmt.Fprintf(&b, "| `--%s`<br>`%s` | %s | %s |\n", flagWithValue(name, field), environment(nil).name(name), defaultOf(field), escapeCell(field.Tag.Get("help")))
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+const markdownIntro = `# Configuration
+
+This page is generated from the code. A setting is a flag (` + "`--max-size 5GiB`" + `), an
+environment variable (` + "`HOLDFAST_MAX_SIZE=5GiB`" + `), and a key of the YAML file that
+` + "`--config`" + ` names (` + "`max-size: 5GiB`" + `). Later ones win: default, file, environment,
+flag. A wrong value is an error at start.
+`
+
+// flagWithValue returns the flag as it is typed: --no-NAME for a switch that is on by
+// default.
+func flagWithValue(name string, field reflect.StructField) string {
+	if field.Type.Kind() != reflect.Bool {
+		return name + " " + cmp.Or(field.Tag.Get("placeholder"), "VALUE")
+	}
+	if field.Tag.Get("default") == "true" {
+		return "[no-]" + name
+	}
+	return name
+}
+
+func defaultOf(field reflect.StructField) string {
+	value := field.Tag.Get("default")
+	switch {
+	case field.Type.Kind() == reflect.Bool && value == "true":
+		return "on"
+	case field.Type.Kind() == reflect.Bool:
+		return "off"
+	case value == "":
+		return "none"
+	}
+	return "`" + value + "`"
+}
+
+func escapeCell(text string) string { return strings.ReplaceAll(text, "|", "\\|") }
