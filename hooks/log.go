@@ -111,13 +111,13 @@ func (x *watching) end() {
 	outcome := x.outcome()
 	endSpan(x.span, x.status, s.id, outcome, x.body.n)
 	fields := []slog.Attr{
-		slog.String("id", s.id), slog.String("door", s.door), slog.String("method", short(x.r.Method, 32)), slog.String("path", short(x.r.URL.Path, 256)),
+		slog.String("id", s.id), slog.String("protocol", s.door), slog.String("method", short(x.r.Method, 32)), slog.String("path", short(x.r.URL.Path, 256)),
 		slog.String("range", short(byteRange(x.r.Header), 64)), slog.String("offset", short(x.r.Header.Get("Upload-Offset"), 32)),
-		slog.Int64("received", x.body.n), slog.Int64("served", x.served), slog.Int("status", x.status), slog.String("outcome", outcome),
-		slog.Duration("took", took), slog.Duration("waited", s.waited), slog.String("client", x.r.RemoteAddr),
+		slog.Int64("bytes_in", x.body.n), slog.Int64("bytes_out", x.served), slog.Int("status", x.status), slog.String("outcome", outcome),
+		slog.Duration("duration", took), slog.Duration("lock_wait", s.waited), slog.String("remote_addr", x.r.RemoteAddr),
 	}
 	if s.why != "" {
-		fields = append(fields, slog.String("why", s.why))
+		fields = append(fields, slog.String("error_code", s.why))
 	}
 	if s.subject != "" {
 		fields = append(fields, slog.String("subject", s.subject))
@@ -145,7 +145,7 @@ func (x *watching) outcome() string {
 	case x.status >= 400 && x.status < 500 && (x.seen.why != "" || !x.body.broke()):
 		return "refused"
 	case x.body.broke():
-		return "broke off"
+		return "aborted"
 	case x.status >= 500 || !x.returned:
 		return "failed"
 	case x.body.n > 0 && x.seen.event == storage.Created, x.body.n > 0 && x.seen.event == "":

@@ -119,8 +119,8 @@ func TestLineOfARequestSaysHowItEnded(t *testing.T) {
 		{"refuses", "refused", "tooLarge", "it", 413, strings.NewReader("12345"), func(w http.ResponseWriter, r *http.Request) { explain(w, r, storage.ErrTooLarge) }},
 		{"refuses one that breaks off", "refused", "tooLarge", "it", 413, newBrokenBody(), func(w http.ResponseWriter, r *http.Request) { explain(w, r, storage.ErrTooLarge) }},
 		{"is locked", "locked", "locked", "it", 423, nil, func(w http.ResponseWriter, r *http.Request) { explain(w, r, storage.ErrLocked) }},
-		{"breaks off", "broke off", "bodyBrokeOff", "it", 503, newBrokenBody(), func(w http.ResponseWriter, r *http.Request) { explain(w, r, storage.ErrBody) }},
-		{"breaks off, answered by tusd", "broke off", "", "it", 400, newBrokenBody(), func(w http.ResponseWriter, r *http.Request) { read(w, r, 400) }},
+		{"breaks off", "aborted", "bodyBrokeOff", "it", 503, newBrokenBody(), func(w http.ResponseWriter, r *http.Request) { explain(w, r, storage.ErrBody) }},
+		{"breaks off, answered by tusd", "aborted", "", "it", 400, newBrokenBody(), func(w http.ResponseWriter, r *http.Request) { read(w, r, 400) }},
 		{"fails", "failed", "internalError", "it", 500, strings.NewReader("12345"), func(w http.ResponseWriter, r *http.Request) { explain(w, r, errors.New("what?")) }},
 		{"panics", "failed", "", "it", 0, nil, func(http.ResponseWriter, *http.Request) { panic("out of luck") }},
 		{"hints first", "answered", "", "it", 204, nil, func(w http.ResponseWriter, _ *http.Request) {
@@ -129,7 +129,7 @@ func TestLineOfARequestSaysHowItEnded(t *testing.T) {
 		}},
 	} {
 		line, m := ask(t, httptest.NewRequest("PUT", "/files/it?ticket=secret", c.body), c.door)
-		why, _ := line["why"].(string)
+		why, _ := line["error_code"].(string)
 		if line["outcome"] != c.outcome || why != c.why || line["id"] != c.id || line["status"] != float64(c.status) {
 			t.Errorf("%s: the line is %v", c.name, line)
 		}
@@ -137,7 +137,7 @@ func TestLineOfARequestSaysHowItEnded(t *testing.T) {
 		if c.body != nil {
 			want = 5
 		}
-		if m.received != want || line["received"] != float64(want) || m.status != c.status || m.method != "PUT" {
+		if m.received != want || line["bytes_in"] != float64(want) || m.status != c.status || m.method != "PUT" {
 			t.Errorf("%s: measured %+v; the line is %v", c.name, m, line)
 		}
 	}
@@ -159,7 +159,7 @@ func TestLineOfARequestHasWhatWasSeen(t *testing.T) {
 		}
 		_, _ = io.WriteString(w, "hello")
 	})
-	if line["subject"] != "user-7" || line["waited"] != float64(2*time.Second) || line["served"] != float64(5) || m.served != 5 {
+	if line["subject"] != "user-7" || line["lock_wait"] != float64(2*time.Second) || line["bytes_out"] != float64(5) || m.served != 5 {
 		t.Errorf("the line is %v, measured %+v", line, m)
 	}
 	if got := line["range"].(string); len(got) != 64 {

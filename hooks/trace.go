@@ -29,7 +29,7 @@ func (o Options) startSpan(r *http.Request, door, id string) (context.Context, t
 	}
 	name := strings.TrimSpace(method + " " + door)
 	ctx, span := o.Tracer.Start(ctx, name, trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(
-		attribute.String("http.request.method", method), attribute.String("holdfast.door", door)))
+		attribute.String("http.request.method", method), attribute.String("holdfast.protocol", door)))
 	return spans.Of(ctx, id), span
 }
 

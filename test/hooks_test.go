@@ -224,7 +224,7 @@ func refuseForGood(t *testing.T, app *App, s *Server) {
 
 // deliveryLine is what holdfast deliveries prints of an upload.
 type deliveryLine struct {
-	ID     string
+	ID           string
 	DeadLettered bool
 }
 
@@ -292,8 +292,8 @@ func TestMetricsTellOfHooks(t *testing.T) {
 		within(t, 20*time.Second, "the app is told", func() bool { return app.Heard()[fmt.Sprintf("file-%d.finished", n)] == 1 })
 	}
 	wantMoved(t, admin, []moved{
-		{"holdfast_hooks_delivered_total", nil, 1}, {"holdfast_hooks_failures_total", nil, 2}, {"holdfast_hooks_parked_total", nil, 1},
-		{"holdfast_hooks_owed_pending", nil, 2}, {"holdfast_hooks_untaken_total", nil, 1},
+		{"holdfast_deliveries_delivered_total", nil, 1}, {"holdfast_delivery_failures_total", nil, 2}, {"holdfast_deliveries_dead_lettered_total", nil, 1},
+		{"holdfast_deliveries_pending", nil, 2}, {"holdfast_hook_failures_total", nil, 1},
 	})
 	_, without := startAdmin(t)
 	for name := range scrape(t, without) {

@@ -13,9 +13,14 @@ import (
 
 // requestLine is the line of the log that tells of a request.
 type requestLine struct {
-	Msg, ID, Door, Method, Path, Range, Offset, Outcome, Why, Client string
-	Received, Served, Took, Waited                                   int64
-	Status                                                           int
+	Msg, ID, Protocol, Method, Path, Range, Offset, Outcome string
+	ErrorCode                                               string `json:"error_code"`
+	RemoteAddr                                              string `json:"remote_addr"`
+	BytesIn                                                 int64  `json:"bytes_in"`
+	BytesOut                                                int64  `json:"bytes_out"`
+	LockWait                                                int64  `json:"lock_wait"`
+	Duration                                                int64
+	Status                                                  int
 }
 
 // requestLines are those of the log so far.
@@ -49,16 +54,16 @@ func TestEachRequestIsOneLineThatSaysWhatCameOfIt(t *testing.T) {
 		t.Helper()
 		got := nextLine(t, s, seen)
 		seen++
-		if got.Took <= 0 || got.Took > int64(time.Minute) || got.Waited < 0 || got.Waited > got.Took {
-			t.Errorf("took %d ns, waited %d", got.Took, got.Waited)
+		if got.Duration <= 0 || got.Duration > int64(time.Minute) || got.LockWait < 0 || got.LockWait > got.Duration {
+			t.Errorf("took %d ns, waited %d", got.Duration, got.LockWait)
 		}
-		if _, _, err := net.SplitHostPort(got.Client); err != nil {
-			t.Errorf("the client is %q", got.Client)
+		if _, _, err := net.SplitHostPort(got.RemoteAddr); err != nil {
+			t.Errorf("the client is %q", got.RemoteAddr)
 		}
-		if want.Served == 0 {
-			got.Served = 0
+		if want.BytesOut == 0 {
+			got.BytesOut = 0
 		}
-		got.Msg, got.Took, got.Waited, got.Client = "", 0, 0, ""
+		got.Msg, got.Duration, got.LockWait, got.RemoteAddr = "", 0, 0, ""
 		if got != want {
 			t.Errorf("the line is\n%+v, want\n%+v", got, want)
 		}
@@ -66,23 +71,23 @@ func TestEachRequestIsOneLineThatSaysWhatCameOfIt(t *testing.T) {
 
 	url := createTus(t, s, 2000)
 	id := path.Base(url)
-	wantLine(requestLine{ID: id, Door: "tus", Method: "POST", Path: "/files/", Status: 201, Outcome: "created"})
+	wantLine(requestLine{ID: id, Protocol: "tus", Method: "POST", Path: "/files/", Status: 201, Outcome: "created"})
 	patchAtTus(t, url, strings.NewReader(strings.Repeat("a", 500)), 0)
-	wantLine(requestLine{ID: id, Door: "tus", Method: "PATCH", Path: "/files/" + id, Offset: "0", Received: 500, Status: 204, Outcome: "stored"})
+	wantLine(requestLine{ID: id, Protocol: "tus", Method: "PATCH", Path: "/files/" + id, Offset: "0", BytesIn: 500, Status: 204, Outcome: "stored"})
 	putAs(t, url, strings.Repeat("b", 500), "bytes 1500-1999/2000", http.StatusAccepted)
-	wantLine(requestLine{ID: id, Door: "content-range", Method: "PUT", Path: "/files/" + id, Range: "bytes 1500-1999/2000", Received: 500, Status: 202, Outcome: "stored"})
+	wantLine(requestLine{ID: id, Protocol: "content-range", Method: "PUT", Path: "/files/" + id, Range: "bytes 1500-1999/2000", BytesIn: 500, Status: 202, Outcome: "stored"})
 	putAs(t, url, "x", "bytes 0-0/2001", http.StatusBadRequest)
-	wantLine(requestLine{ID: id, Door: "content-range", Method: "PUT", Path: "/files/" + id, Range: "bytes 0-0/2001", Received: 1, Status: 400, Outcome: "refused", Why: "sizeConflict"})
+	wantLine(requestLine{ID: id, Protocol: "content-range", Method: "PUT", Path: "/files/" + id, Range: "bytes 0-0/2001", BytesIn: 1, Status: 400, Outcome: "refused", ErrorCode: "sizeConflict"})
 	patchAtTus(t, url, strings.NewReader(strings.Repeat("c", 1000)), 500)
-	wantLine(requestLine{ID: id, Door: "tus", Method: "PATCH", Path: "/files/" + id, Offset: "500", Received: 1000, Status: 204, Outcome: "finished"})
+	wantLine(requestLine{ID: id, Protocol: "tus", Method: "PATCH", Path: "/files/" + id, Offset: "500", BytesIn: 1000, Status: 204, Outcome: "finished"})
 	ask(t, http.MethodGet, url, nil, []string{"Range: bytes=0-99"}, http.StatusPartialContent)
-	wantLine(requestLine{ID: id, Door: "content-range", Method: "GET", Path: "/files/" + id, Range: "bytes=0-99", Served: 100, Status: 206, Outcome: "served"})
+	wantLine(requestLine{ID: id, Protocol: "content-range", Method: "GET", Path: "/files/" + id, Range: "bytes=0-99", BytesOut: 100, Status: 206, Outcome: "served"})
 	ask(t, http.MethodDelete, url, nil, nil, http.StatusNoContent)
-	wantLine(requestLine{ID: id, Door: "content-range", Method: "DELETE", Path: "/files/" + id, Status: 204, Outcome: "deleted"})
+	wantLine(requestLine{ID: id, Protocol: "content-range", Method: "DELETE", Path: "/files/" + id, Status: 204, Outcome: "deleted"})
 	ask(t, http.MethodOptions, s.URL(""), nil, nil, http.StatusOK)
 	wantLine(requestLine{Method: "OPTIONS", Path: "/files/", Status: 200, Outcome: "answered"})
 	ask(t, http.MethodGet, s.URL("not/an/id"), nil, nil, http.StatusBadRequest)
-	wantLine(requestLine{Door: "content-range", Method: "GET", Path: "/files/not/an/id", Status: 400, Outcome: "refused", Why: "invalidId"})
+	wantLine(requestLine{Protocol: "content-range", Method: "GET", Path: "/files/not/an/id", Status: 400, Outcome: "refused", ErrorCode: "invalidId"})
 	ask(t, http.MethodPost, s.URL(""), nil, []string{"Tus-Resumable: 1.0.0", "Upload-Length: 9", "X-HTTP-Method-Override: PATCH"}, 404, 405, 415)
 	if line := nextLine(t, s, seen); line.Method != "PATCH" || line.Outcome != "refused" {
 		t.Errorf("the line of an overridden method is %+v", line)
@@ -108,7 +113,7 @@ func TestRequestThatBreaksOffIsSaidToHave(t *testing.T) {
 			}
 			conn.Close()
 			line := nextLine(t, s, 1)
-			if line.Outcome != "broke off" || line.Received != 300 || line.Door != door || line.ID != path.Base(url) {
+			if line.Outcome != "aborted" || line.BytesIn != 300 || line.Protocol != door || line.ID != path.Base(url) {
 				t.Errorf("the line is %+v", line)
 			}
 		})

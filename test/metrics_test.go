@@ -48,22 +48,22 @@ var movedByLife = []moved{
 	{"holdfast_uploads_finished_total", []string{"content-range"}, 1},
 	{"holdfast_uploads_deleted_total", []string{"tus"}, 1},
 	{"holdfast_uploads_expired_total", []string{"none"}, 1},
-	{"holdfast_requests_total", []string{"tus", "POST", "2xx"}, 3},
-	{"holdfast_requests_total", []string{"tus", "PATCH", "2xx"}, 2},
-	{"holdfast_requests_total", []string{"content-range", "PUT", "2xx"}, 1},
-	{"holdfast_requests_total", []string{"content-range", "GET", "4xx"}, 1},
-	{"holdfast_requests_total", []string{"none", "OPTIONS", "2xx"}, 1},
-	{"holdfast_requests_total", []string{"other", "4xx"}, 1},
-	{"holdfast_request_duration_seconds", []string{"tus"}, 6},
-	{"holdfast_received_bytes_total", []string{"tus"}, 2000},
-	{"holdfast_received_bytes_total", []string{"content-range"}, 5},
-	{"holdfast_served_bytes_total", []string{"content-range"}, 5},
-	{"holdfast_pieces_stored_total", nil, 3},
+	{"holdfast_http_requests_total", []string{"tus", "POST", "2xx"}, 3},
+	{"holdfast_http_requests_total", []string{"tus", "PATCH", "2xx"}, 2},
+	{"holdfast_http_requests_total", []string{"content-range", "PUT", "2xx"}, 1},
+	{"holdfast_http_requests_total", []string{"content-range", "GET", "4xx"}, 1},
+	{"holdfast_http_requests_total", []string{"none", "OPTIONS", "2xx"}, 1},
+	{"holdfast_http_requests_total", []string{"other", "4xx"}, 1},
+	{"holdfast_http_request_duration_seconds", []string{"tus"}, 6},
+	{"holdfast_http_request_bytes_total", []string{"tus"}, 2000},
+	{"holdfast_http_request_bytes_total", []string{"content-range"}, 5},
+	{"holdfast_http_response_bytes_total", []string{"content-range"}, 5},
+	{"holdfast_extents_stored_total", nil, 3},
 	{"holdfast_stored_bytes_total", nil, 2005},
 	{"holdfast_store_operations_total", []string{"create"}, 4},
 	{"holdfast_store_operation_duration_seconds", []string{"write"}, 3},
-	{"holdfast_index_lookups_total", []string{"hit"}, 1},
-	{"holdfast_index_lookups_total", []string{"miss"}, 1},
+	{"holdfast_cache_lookups_total", []string{"hit"}, 1},
+	{"holdfast_cache_lookups_total", []string{"miss"}, 1},
 	{"holdfast_lock_wait_seconds", nil, 3},
 	{"holdfast_sweep_duration_seconds", nil, 1},
 	{"holdfast_build_info", nil, 1},
@@ -80,11 +80,11 @@ func TestEveryMetricMovesOnDisk(t *testing.T) {
 	if got := m.sum("holdfast_uploads_finished_total"); got != 2 {
 		t.Errorf("%v uploads finished, want 2", got)
 	}
-	if got := m.sum("holdfast_received_bytes_total"); got != 2005 {
+	if got := m.sum("holdfast_http_request_bytes_total"); got != 2005 {
 		t.Errorf("%v bytes received, want 2005", got)
 	}
 	for name := range m {
-		for _, of := range []string{"_s3_", "_redis_", "_memory_", "_degraded"} {
+		for _, of := range []string{"_s3_", "_redis_", "_memory_"} {
 			if strings.HasPrefix(name, "holdfast_") && strings.Contains(name, of) {
 				t.Errorf("a server on disk shows %s", name)
 			}
@@ -122,12 +122,12 @@ func TestRunningRequestsAndTheirBytesShowWhileTheyRun(t *testing.T) {
 	s, admin := startAdmin(t)
 	finish := sendHalf(t, s.URL("slow"))
 	wantMoved(t, admin, []moved{
-		{"holdfast_requests_running", []string{"content-range"}, 1},
-		{"holdfast_received_bytes_total", []string{"content-range"}, 1000},
+		{"holdfast_http_requests_in_flight", []string{"content-range"}, 1},
+		{"holdfast_http_request_bytes_total", []string{"content-range"}, 1000},
 	})
 	finish()
 	eventually(t, 30*time.Second, "nothing runs any more", func() bool {
-		return scrape(t, admin).sum("holdfast_requests_running") == 0
+		return scrape(t, admin).sum("holdfast_http_requests_in_flight") == 0
 	})
 }
 
@@ -179,9 +179,9 @@ func TestEveryMetricMovesOnS3AndRedis(t *testing.T) {
 	put(t, newClient(s, "large", content), content.Chunks(25 * mib)[0], http.StatusAccepted)
 	put(t, newClient(s, "large", content), content.Chunks(25 * mib)[1], http.StatusCreated)
 	m := wantMoved(t, admin, append(movedByLife, []moved{
-		{"holdfast_pieces_stored_total", []string{"part"}, 1},
-		{"holdfast_pieces_stored_total", []string{"fragment"}, 1},
-		{"holdfast_pieces_stored_total", []string{"file"}, 1},
+		{"holdfast_extents_stored_total", []string{"part"}, 1},
+		{"holdfast_extents_stored_total", []string{"fragment"}, 1},
+		{"holdfast_extents_stored_total", []string{"file"}, 1},
 		{"holdfast_s3_operations_total", []string{"PutObject"}, 5},
 		{"holdfast_s3_operations_total", []string{"UploadPart"}, 1},
 		{"holdfast_s3_operations_total", []string{"CompleteMultipartUpload"}, 1},
@@ -190,50 +190,51 @@ func TestEveryMetricMovesOnS3AndRedis(t *testing.T) {
 		{"holdfast_redis_operations_total", []string{"add"}, 3},
 		{"holdfast_redis_operation_duration_seconds", []string{"get"}, 1},
 		{"holdfast_memory_limit_bytes", nil, mib},
-		{"holdfast_hooks_delivered_total", nil, 3},
+		{"holdfast_deliveries_delivered_total", nil, 3},
 		{"holdfast_spilled_bytes_total", nil, mib},
 	}...))
 	m.wantNoLabel(t, ids...)
 	if got := m.sum("holdfast_s3_operations_total", "other"); got != 0 {
 		t.Errorf("%v requests to S3 have no name", got)
 	}
-	if got := m.sum("holdfast_degraded"); got != 0 {
-		t.Errorf("degraded is %v while Redis answers", got)
+	if got := m.sum("holdfast_redis_up"); got != 1 {
+		t.Errorf("redis_up is %v while Redis answers", got)
 	}
 	finish := sendHalf(t, s.URL("slow"))
 	wantMoved(t, admin, []moved{{"holdfast_memory_used_bytes", nil, 1}})
 	finish()
 	redis.Kill()
-	wantMoved(t, admin, []moved{{"holdfast_degraded", nil, 1}, {"holdfast_redis_errors_total", nil, 1}})
+	wantMoved(t, admin, []moved{{"holdfast_redis_errors_total", nil, 1}})
+	eventually(t, 20*time.Second, "Redis is down", func() bool { return scrape(t, admin).sum("holdfast_redis_up") == 0 })
 	redis.Start()
-	eventually(t, 20*time.Second, "Redis is back", func() bool { return scrape(t, admin).sum("holdfast_degraded") == 0 })
+	eventually(t, 20*time.Second, "Redis is back", func() bool { return scrape(t, admin).sum("holdfast_redis_up") == 1 })
 	s3.Kill()
 	ready, err := Do(http.DefaultClient, request(t, http.MethodGet, "http://"+s.Addr+"/readyz", nil))
 	if err != nil || ready.Status != http.StatusServiceUnavailable {
 		t.Errorf("ready without S3: status %d, %v", ready.Status, err)
 	}
 	m = wantMoved(t, admin, []moved{{"holdfast_s3_errors_total", nil, 1}, {"holdfast_store_errors_total", nil, 1}, {"holdfast_sweep_errors_total", nil, 1}})
-	m.wantInReadme(t)
+	m.wantDocumented(t)
 }
 
-// wantInReadme demands that the README's table has just the metrics of a scrape that
+// wantDocumented demands that docs/metrics.md has just the metrics of a scrape that
 // found all there are.
-func (m metrics) wantInReadme(t *testing.T) {
+func (m metrics) wantDocumented(t *testing.T) {
 	t.Helper()
-	readme, err := os.ReadFile("../README.md")
+	page, err := os.ReadFile("../docs/metrics.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	told := map[string]bool{}
-	for _, name := range regexp.MustCompile("`(holdfast_[a-z0-9_]+)`").FindAllStringSubmatch(string(readme), -1) {
-		told[name[1]] = true
+	documented := map[string]bool{}
+	for _, name := range regexp.MustCompile("`(holdfast_[a-z0-9_]+)`").FindAllStringSubmatch(string(page), -1) {
+		documented[name[1]] = true
 		if m[name[1]] == nil {
-			t.Errorf("the README tells of %s, which there is not", name[1])
+			t.Errorf("docs/metrics.md has %s, which does not exist", name[1])
 		}
 	}
 	for name := range m {
-		if strings.HasPrefix(name, "holdfast_") && !told[name] {
-			t.Errorf("the README does not tell of %s", name)
+		if strings.HasPrefix(name, "holdfast_") && !documented[name] {
+			t.Errorf("docs/metrics.md lacks %s", name)
 		}
 	}
 }

@@ -159,8 +159,8 @@ func (s *settings) openWebhooks(cfg config.Config) error {
 	s.metrics.Hooks(func() observed.Hooks {
 		d, h := s.server.Uploads().DeliveryStats(), s.webhooks.Stats()
 		return observed.Hooks{
-			Pending: int64(d.Pending), Sending: d.InFlight, Delivered: d.Delivered, Failed: d.Failed, Parked: d.DeadLettered, Overflowed: d.Deferred,
-			Queued: int64(h.Queued), Dropped: h.Dropped, NotesFailed: h.NoteFailed, Unanswered: h.AskFailed,
+			Pending: int64(d.Pending), InFlight: d.InFlight, Delivered: d.Delivered, Failed: d.Failed, DeadLettered: d.DeadLettered, Deferred: d.Deferred,
+			Queued: int64(h.Queued), Dropped: h.Dropped, BestEffortFailed: h.NoteFailed, BlockingFailed: h.AskFailed,
 		}
 	})
 	return nil

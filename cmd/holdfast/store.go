@@ -71,7 +71,7 @@ func (s *settings) openRedis(cfg config.Config) error {
 	locker := redis.NewLocker(r)
 	s.options.Locker, s.options.Cache, s.options.Degraded = locker, redis.NewIndex(r), r.Check
 	s.options.Limits.Shared = redislimits.New(r.Client(), cfg.RedisPrefix)
-	s.metrics.Degraded(func() bool { return r.Check(context.Background()) != nil })
+	s.metrics.RedisUp(func() bool { return r.Check(context.Background()) == nil })
 	s.closers = append(s.closers, r.Close, func() error { locker.Close(); return nil })
 	return nil
 }

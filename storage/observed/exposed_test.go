@@ -56,16 +56,16 @@ func TestMethodsThatClientsInventAreOneLabel(t *testing.T) {
 		m.Request("tus").End(method, 405, time.Millisecond)
 	}
 	m.Request("").End("PUT", 0, time.Millisecond)
-	want(t, m, 3, "holdfast_requests_total", "other", "4xx", "tus")
-	want(t, m, 1, "holdfast_requests_total", "GET")
-	want(t, m, 1, "holdfast_requests_total", "none", "PUT")
-	want(t, m, 0, "holdfast_requests_running")
+	want(t, m, 3, "holdfast_http_requests_total", "other", "4xx", "tus")
+	want(t, m, 1, "holdfast_http_requests_total", "GET")
+	want(t, m, 1, "holdfast_http_requests_total", "none", "PUT")
+	want(t, m, 0, "holdfast_http_requests_in_flight")
 }
 
 func TestHooksAreShownIfThereAreAny(t *testing.T) {
 	m := observed.New("test")
-	want(t, m, 0, "holdfast_hooks_delivered_total")
-	m.Hooks(func() observed.Hooks { return observed.Hooks{Pending: 1, Delivered: 3, Parked: 4} })
+	want(t, m, 0, "holdfast_deliveries_delivered_total")
+	m.Hooks(func() observed.Hooks { return observed.Hooks{Pending: 1, Delivered: 3, DeadLettered: 4} })
 	for name, n := range map[string]float64{"owed_pending": 1, "delivered_total": 3, "parked_total": 4} {
 		want(t, m, n, "holdfast_hooks_"+name)
 	}
@@ -85,7 +85,7 @@ func everything() *observed.Metrics {
 	end(errors.New("not there"))
 	_, _ = m.S3()(roundTripper(func(*http.Request) (*http.Response, error) { return nil, io.EOF })).RoundTrip(httptest.NewRequest("GET", "/", nil))
 	m.Memory(func() (int64, int64, int64) { return 1, 2, 3 })
-	m.Degraded(func() bool { return true })
+	m.RedisUp(func() bool { return true })
 	m.Hooks(func() observed.Hooks { return observed.Hooks{} })
 	_, _ = m.Index(new(storage.LocalIndex)).Get(context.Background(), "it")
 	s := m.Store(failing{})

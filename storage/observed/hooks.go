@@ -1,20 +1,20 @@
 package observed
 
-// Hooks is what is known of telling the app.
+// Hooks are the figures of deliveries and hooks.
 type Hooks struct {
-	Pending, Sending, Queued                                                int64 // now
-	Delivered, Failed, Parked, Overflowed, Dropped, NotesFailed, Unanswered int64 // since the start
+	Pending, InFlight, Queued                                                            int64 // now
+	Delivered, Failed, DeadLettered, Deferred, Dropped, BestEffortFailed, BlockingFailed int64 // since the start
 }
 
-// Hooks shows how it stands with telling the app: it is asked at each scrape.
+// Hooks shows the figures of deliveries and hooks: state is called at each scrape.
 func (m *Metrics) Hooks(state func() Hooks) {
 	for _, g := range []struct {
 		name, help string
 		value      func(Hooks) int64
 	}{
-		{"holdfast_hooks_owed_pending", "Finished uploads of which this node is to tell the app.", func(h Hooks) int64 { return h.Pending }},
-		{"holdfast_hooks_owed_sending", "Of these, the ones of which it is telling now.", func(h Hooks) int64 { return h.Sending }},
-		{"holdfast_hooks_queued", "Other events that wait to be told.", func(h Hooks) int64 { return h.Queued }},
+		{"holdfast_deliveries_pending", "Deliveries that this node has pending.", func(h Hooks) int64 { return h.Pending }},
+		{"holdfast_deliveries_in_flight", "Deliveries that this node is making now.", func(h Hooks) int64 { return h.InFlight }},
+		{"holdfast_hooks_queued", "Best-effort hooks that wait to be sent.", func(h Hooks) int64 { return h.Queued }},
 	} {
 		m.gauge(g.name, g.help, func() float64 { return float64(g.value(state())) })
 	}
@@ -22,13 +22,13 @@ func (m *Metrics) Hooks(state func() Hooks) {
 		name, help string
 		value      func(Hooks) int64
 	}{
-		{"holdfast_hooks_delivered_total", "Finished uploads of which the app has heard.", func(h Hooks) int64 { return h.Delivered }},
-		{"holdfast_hooks_failures_total", "Tries to tell of a finished upload that failed.", func(h Hooks) int64 { return h.Failed }},
-		{"holdfast_hooks_parked_total", "Finished uploads of which the app is not told any more.", func(h Hooks) int64 { return h.Parked }},
-		{"holdfast_hooks_overflowed_total", "Finished uploads left to the sweeper, as too many waited.", func(h Hooks) int64 { return h.Overflowed }},
-		{"holdfast_hooks_dropped_total", "Other events that were not told, as too many waited.", func(h Hooks) int64 { return h.Dropped }},
-		{"holdfast_hooks_untaken_total", "Other events that the app did not take.", func(h Hooks) int64 { return h.NotesFailed }},
-		{"holdfast_hooks_unanswered_total", "Questions, pre-create and pre-finish, without an answer.", func(h Hooks) int64 { return h.Unanswered }},
+		{"holdfast_deliveries_delivered_total", "Deliveries that the app has acknowledged.", func(h Hooks) int64 { return h.Delivered }},
+		{"holdfast_delivery_failures_total", "Attempts at a delivery that failed.", func(h Hooks) int64 { return h.Failed }},
+		{"holdfast_deliveries_dead_lettered_total", "Deliveries that were given up: retried for too long, or rejected by the app.", func(h Hooks) int64 { return h.DeadLettered }},
+		{"holdfast_deliveries_deferred_total", "Deliveries left to a later sweep because too many were pending.", func(h Hooks) int64 { return h.Deferred }},
+		{"holdfast_hooks_dropped_total", "Best-effort hooks dropped because too many waited.", func(h Hooks) int64 { return h.Dropped }},
+		{"holdfast_hook_failures_total", "Best-effort hooks that the app did not accept.", func(h Hooks) int64 { return h.BestEffortFailed }},
+		{"holdfast_blocking_hook_failures_total", "Blocking hooks, pre-create and pre-finish, without a valid response.", func(h Hooks) int64 { return h.BlockingFailed }},
 	} {
 		m.counter(c.name, c.help, func() float64 { return float64(c.value(state())) })
 	}

@@ -48,20 +48,20 @@ func New(version string) *Metrics {
 		ConstLabels: prometheus.Labels{"version": version, "goversion": runtime.Version()},
 	}).Set(1)
 	m.uploads = map[storage.EventType]*prometheus.CounterVec{
-		storage.Created:  m.counters("holdfast_uploads_created_total", "Uploads created.", "door"),
-		storage.Finished: m.counters("holdfast_uploads_finished_total", "Uploads finished, by the door of the request that finished them; none is the sweeper.", "door"),
-		storage.Deleted:  m.counters("holdfast_uploads_deleted_total", "Uploads deleted at a client's wish.", "door"),
-		storage.Expired:  m.counters("holdfast_uploads_expired_total", "Unfinished uploads removed because nobody went on with them.", "door"),
+		storage.Created:  m.counters("holdfast_uploads_created_total", "Uploads created.", "protocol"),
+		storage.Finished: m.counters("holdfast_uploads_finished_total", "Uploads finished, by the protocol of the request that finished them; none is the sweep.", "protocol"),
+		storage.Deleted:  m.counters("holdfast_uploads_deleted_total", "Uploads deleted by a client.", "protocol"),
+		storage.Expired:  m.counters("holdfast_uploads_expired_total", "Incomplete uploads that have expired.", "protocol"),
 	}
 	m.requests = m.newRequests()
-	m.pieces = m.counters("holdfast_pieces_stored_total", "Pieces of uploads stored: parts, fragments and files on S3, ranges on disk.", "kind")
-	m.stored = m.counters("holdfast_stored_bytes_total", "Bytes in the pieces stored. Those of a fragment count again in its part.", "kind")
+	m.pieces = m.counters("holdfast_extents_stored_total", "Extents stored: ranges on disk; parts, fragments and files on S3.", "kind")
+	m.stored = m.counters("holdfast_stored_bytes_total", "Bytes of the extents stored. Those of a fragment count again in its part.", "kind")
 	m.store = m.newOperations("store", "Operations of the store; a write lasts as long as the client sends.", slow)
-	m.lookups = m.counters("holdfast_index_lookups_total", "Questions to the index: hit, miss, or error.", "result")
-	m.lockWaits = m.histogram("holdfast_lock_wait_seconds", "Time that requests waited for the lock of an upload, got or not.", quick)
-	m.lockLate = m.make.NewCounter(prometheus.CounterOpts{Name: "holdfast_lock_timeouts_total", Help: "Requests that did not get the lock in time."})
-	m.sweeps = m.histogram("holdfast_sweep_duration_seconds", "Time that whole sweeps of this node took.", slow)
-	m.sweepErrors = m.make.NewCounter(prometheus.CounterOpts{Name: "holdfast_sweep_errors_total", Help: "Sweeps that were not complete."})
+	m.lookups = m.counters("holdfast_cache_lookups_total", "Lookups in the cache: hit, miss (the store is asked), or error.", "result")
+	m.lockWaits = m.histogram("holdfast_lock_wait_seconds", "Time that requests waited for the lock of an upload, acquired or not.", quick)
+	m.lockLate = m.make.NewCounter(prometheus.CounterOpts{Name: "holdfast_lock_timeouts_total", Help: "Requests that did not acquire the lock in time."})
+	m.sweeps = m.histogram("holdfast_sweep_duration_seconds", "Duration of the sweeps of this node.", slow)
+	m.sweepErrors = m.make.NewCounter(prometheus.CounterOpts{Name: "holdfast_sweep_errors_total", Help: "Sweeps that failed in part."})
 	return m
 }
 

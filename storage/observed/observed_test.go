@@ -159,7 +159,7 @@ func TestPiecesAreCountedByKind(t *testing.T) {
 	if err != nil || pieces == 0 || bytesStored != 1000 {
 		t.Fatalf("%v: %v pieces of %v bytes", err, pieces, bytesStored)
 	}
-	want(t, m, pieces, "holdfast_pieces_stored_total", "range")
+	want(t, m, pieces, "holdfast_extents_stored_total", "range")
 	want(t, m, bytesStored, "holdfast_stored_bytes_total", "range")
 }
 
@@ -276,6 +276,6 @@ func TestIndexLookupsAreHitsOrMisses(t *testing.T) {
 	}
 	_, _ = x.Get(t.Context(), "it")
 	_, _ = x.Get(t.Context(), "other")
-	want(t, m, 1, "holdfast_index_lookups_total", "hit")
-	want(t, m, 1, "holdfast_index_lookups_total", "miss")
+	want(t, m, 1, "holdfast_cache_lookups_total", "hit")
+	want(t, m, 1, "holdfast_cache_lookups_total", "miss")
 }

@@ -26,7 +26,7 @@ func (m *Metrics) newOperations(system, help string, buckets []float64) *operati
 	return &operations{
 		system: system, kind: trace.SpanKindInternal,
 		total:    m.counters(prefix+"_operations_total", help, labels...),
-		failures: m.counters(prefix+"_errors_total", "Those that failed. That something is not there, or is there already, is no failure.", labels...),
+		failures: m.counters(prefix+"_errors_total", "Operations that failed. That something does not exist, or exists already, is not a failure.", labels...),
 		duration: m.make.NewHistogramVec(prometheus.HistogramOpts{
 			Name: prefix + "_operation_duration_seconds", Help: "Time that each took.", Buckets: buckets,
 		}, labels),

@@ -15,11 +15,10 @@ func (m *Metrics) Redis() func(ctx context.Context, operation string) (context.C
 	}
 }
 
-// Degraded shows whether the node has to do without Redis: it is asked at each
-// scrape.
-func (m *Metrics) Degraded(down func() bool) {
-	m.gauge("holdfast_degraded", "1 while the node goes on without Redis, which does not answer.", func() float64 {
-		if down() {
+// RedisUp shows whether Redis answers: up is called at each scrape.
+func (m *Metrics) RedisUp(up func() bool) {
+	m.gauge("holdfast_redis_up", "1 if Redis answers, 0 while the node goes on without it.", func() float64 {
+		if up() {
 			return 1
 		}
 		return 0

@@ -17,15 +17,15 @@ type requestMetrics struct {
 }
 
 func (m *Metrics) newRequests() requestMetrics {
-	const door = "door"
+	const protocol = "protocol"
 	return requestMetrics{
-		total: m.counters("holdfast_requests_total", "Requests answered, by door, method and class of status.", door, "method", "status"),
+		total: m.counters("holdfast_http_requests_total", "HTTP requests, by protocol, method and class of status; none is a request that was cut off without an answer.", protocol, "method", "status"),
 		duration: m.make.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "holdfast_request_duration_seconds", Help: "Time from a request's header to the end of its answer.", Buckets: slow,
-		}, []string{door}),
-		running:  m.make.NewGaugeVec(prometheus.GaugeOpts{Name: "holdfast_requests_running", Help: "Requests that run now."}, []string{door}),
-		received: m.counters("holdfast_received_bytes_total", "Bytes of request bodies, as they arrive.", door),
-		served:   m.counters("holdfast_served_bytes_total", "Bytes of answers, files above all, as they leave.", door),
+			Name: "holdfast_http_request_duration_seconds", Help: "Time from the header of a request to the end of its response; as long as the client takes to send.", Buckets: slow,
+		}, []string{protocol}),
+		running:  m.make.NewGaugeVec(prometheus.GaugeOpts{Name: "holdfast_http_requests_in_flight", Help: "HTTP requests that run now."}, []string{protocol}),
+		received: m.counters("holdfast_http_request_bytes_total", "Bytes of request bodies, as they arrive.", protocol),
+		served:   m.counters("holdfast_http_response_bytes_total", "Bytes of responses, as they leave.", protocol),
 	}
 }
 

@@ -55,15 +55,15 @@ func refused(status int) error {
 // asked at each scrape for bytes in use, bytes that may be in use, and bytes that
 // went to temporary files since the start.
 func (m *Metrics) Memory(state func() (used, limit, spilled int64)) {
-	m.gauge("holdfast_memory_used_bytes", "Bytes of the memory budget that are in use.", func() float64 {
+	m.gauge("holdfast_memory_used_bytes", "Bytes of --buffer-memory that are in use.", func() float64 {
 		used, _, _ := state()
 		return float64(used)
 	})
-	m.gauge("holdfast_memory_limit_bytes", "The memory budget.", func() float64 {
+	m.gauge("holdfast_memory_limit_bytes", "The --buffer-memory.", func() float64 {
 		_, limit, _ := state()
 		return float64(limit)
 	})
-	m.counter("holdfast_spilled_bytes_total", "Bytes that did not fit into the memory budget and went to temporary files.", func() float64 {
+	m.counter("holdfast_spilled_bytes_total", "Bytes that did not fit into --buffer-memory and went to temporary files.", func() float64 {
 		_, _, spilled := state()
 		return float64(spilled)
 	})
