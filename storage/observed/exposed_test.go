@@ -66,7 +66,7 @@ func TestHooksAreShownIfThereAreAny(t *testing.T) {
 	m := observed.New("test")
 	want(t, m, 0, "holdfast_deliveries_delivered_total")
 	m.Hooks(func() observed.Hooks { return observed.Hooks{Pending: 1, Delivered: 3, DeadLettered: 4} })
-	for name, n := range map[string]float64{"owed_pending": 1, "delivered_total": 3, "parked_total": 4} {
+	for name, n := range map[string]float64{"pending": 1, "delivered_total": 3, "dead_lettered_total": 4} {
 		want(t, m, n, "holdfast_deliveries_"+name)
 	}
 }
