@@ -10,19 +10,15 @@ import (
 	"testing"
 )
 
-// readmeBlock is the block of the README, in a language, that has a text in it.
+// readmeBlock returns the block of the documents, in a language, that contains a text.
 func readmeBlock(t *testing.T, language, text string) string {
 	t.Helper()
-	readme, err := os.ReadFile("../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, block := range regexp.MustCompile("(?s)```"+language+"\n(.*?)```").FindAllStringSubmatch(string(readme), -1) {
-		if strings.Contains(block[1], text) {
-			return block[1]
+	for _, block := range readmeBlocks(t, language) {
+		if strings.Contains(block, text) {
+			return block
 		}
 	}
-	t.Fatalf("the README has no %s with %q", language, text)
+	t.Fatalf("the documents have no %s with %q", language, text)
 	return ""
 }
 
@@ -70,14 +66,14 @@ func TestReadmeGetsAPhoneItsTicket(t *testing.T) {
 	t.Parallel()
 	swift := readmeBlock(t, "swift", "ticketed")
 	values := strings.NewReplacer(`\(token)`, Token("anna"), `\(start)`, "0", `\(end)`, "9", `\(total)`, "10")
-	for _, line := range []string{`create.httpMethod = "POST"`, `"https://up.example.com/files/"`, `forHTTPHeaderField: "Location"`, `piece.httpMethod = "PUT"`} {
+	for _, line := range []string{`create.httpMethod = "POST"`, `"https://up.example.com/files/"`, `forHTTPHeaderField: "Location"`, `chunk.httpMethod = "PUT"`} {
 		if !strings.Contains(swift, line) {
 			t.Errorf("the README has no %s", line)
 		}
 	}
 	s := guarded(t, "--ticket-ttl", "168h")
 	created := ask(t, "POST", s.URL(""), nil, swiftFields(swift, "create", values), 201)
-	ask(t, "PUT", created.Header.Get("Location"), strings.NewReader("0123456789"), swiftFields(swift, "piece", values), 201)
+	ask(t, "PUT", created.Header.Get("Location"), strings.NewReader("0123456789"), swiftFields(swift, "chunk", values), 201)
 }
 
 // The limits in the README's token are those that count.

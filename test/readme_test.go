@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -48,11 +49,7 @@ func TestReadmeUploadsInPiecesWithCurlAlone(t *testing.T) {
 // The README shows a scrape, and what it prints after one upload.
 func TestReadmeShowsWhatAScrapePrints(t *testing.T) {
 	t.Parallel()
-	readme, err := os.ReadFile("../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	found := regexp.MustCompile("(?s)```sh\n([^`]*/metrics[^`]*)```\n\n```text\n([^`]*)```").FindStringSubmatch(string(readme))
+	found := regexp.MustCompile("(?s)```sh\n([^`]*/metrics[^`]*)```\n\n```text\n([^`]*)```").FindStringSubmatch(documents(t))
 	const address = "http://localhost:9090/"
 	if found == nil || !strings.Contains(found[1], address) {
 		t.Fatalf("the README has no scrape of %s", address)
@@ -66,15 +63,29 @@ func TestReadmeShowsWhatAScrapePrints(t *testing.T) {
 	}
 }
 
-// readmeBlocks are the blocks of a language in the README.
-func readmeBlocks(t *testing.T, language string) []string {
+// documents returns the README and the pages in docs.
+func documents(t *testing.T) string {
 	t.Helper()
-	readme, err := os.ReadFile("../README.md")
+	paths, err := filepath.Glob("../docs/*.md")
 	if err != nil {
 		t.Fatal(err)
 	}
+	var all strings.Builder
+	for _, path := range append([]string{"../README.md"}, paths...) {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all.Write(text)
+	}
+	return all.String()
+}
+
+// readmeBlocks returns the blocks of a language in the documents.
+func readmeBlocks(t *testing.T, language string) []string {
+	t.Helper()
 	var blocks []string
-	for _, block := range regexp.MustCompile("(?s)```"+language+"\n(.*?)```").FindAllStringSubmatch(string(readme), -1) {
+	for _, block := range regexp.MustCompile("(?s)```"+language+"\n(.*?)```").FindAllStringSubmatch(documents(t), -1) {
 		blocks = append(blocks, block[1])
 	}
 	return blocks

@@ -63,7 +63,7 @@ func TestTraceOfARequestReachesFromTheDoorToTheStore(t *testing.T) {
 	post, patch, put, get := c.top(t, "POST tus"), c.top(t, "PATCH tus"), c.top(t, "PUT content-range"), c.top(t, "GET content-range")
 	c.wantTree(t, post, id, "create/store create", "create/ask pre-create")
 	c.wantTree(t, patch, id, "lock", "write/store write")
-	c.wantTree(t, put, id, "write/store write", "write/finish/store finish", "write/notify")
+	c.wantTree(t, put, id, "write/store write", "write/finish/store finish", "write/deliver")
 	c.wantTree(t, get, "never-was", "store load")
 	for _, s := range []*trace.Span{post, patch, put} {
 		if got := attribute(s, "holdfast.upload.id"); got != id || len(s.GetParentSpanId()) != 0 {
