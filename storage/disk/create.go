@@ -3,7 +3,6 @@ package disk
 import (
 	"context"
 	"errors"
-	"io/fs"
 	"os"
 
 	"github.com/holdfast-upload/holdfast/storage"
@@ -59,12 +58,11 @@ func (s *Store) unused(id string) error {
 	if done, err := s.exists(s.donePath(id)); err != nil || done {
 		return errors.Join(classify("create", id, err), ifTrue(done, storage.ErrExists))
 	}
-	text, err := s.readFile(s.livePath(id))
-	if errors.Is(err, fs.ErrNotExist) {
+	_, err := s.journalAt(id, s.livePath(id))
+	if errors.Is(err, storage.ErrNotFound) {
 		return nil
 	}
-	_, created := parseJournal(text)
-	return errors.Join(classify("create", id, err), ifTrue(created, storage.ErrExists))
+	return errors.Join(err, ifTrue(err == nil, storage.ErrExists))
 }
 
 func ifTrue(b bool, err error) error {

@@ -25,12 +25,16 @@ type journal struct {
 	ranges ranges.Set
 	lines  int
 	length int64 // of the part that ends with a whole line
+
+	// doubtful is set if the file may say more than this, or may not be there after a
+	// power loss, because a sync failed: it is written anew before it is used.
+	doubtful bool
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// parseJournal reads what a journal file holds. It returns false if no record
-// does: the upload was never created.
+// parseJournal reads what a journal file holds. It returns false if there is no record in
+// it: unless there is another line, the upload was never created.
 func parseJournal(text []byte) (journal, bool) {
 	var j journal
 	created := false
