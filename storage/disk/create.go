@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"path/filepath"
 
 	"github.com/holdfast-upload/holdfast/storage"
 )
@@ -47,11 +48,16 @@ func (s *Store) create(rec storage.Record) error {
 	if err := s.syncDir(s.own("live")); err != nil {
 		return classify("create", rec.ID, errors.Join(err, s.removeAll(paths...)))
 	}
+	j, _ := parseJournal(line)
+	s.journals.put(j)
 	return nil
 }
 
 // unused returns nil if no upload has, or lately had, the id.
 func (s *Store) unused(id string) error {
+	if err := s.syncAgain(s.own("live"), s.own("done"), s.own("gone")); err != nil {
+		return classify("create", id, err)
+	}
 	if gone, err := s.exists(s.gonePath(id)); err != nil || gone {
 		return errors.Join(classify("create", id, err), ifTrue(gone, storage.ErrGone))
 	}
@@ -76,6 +82,7 @@ func ifTrue(b bool, err error) error {
 func (s *Store) writeFile(path string, text []byte) error {
 	f, err := s.fs.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY)
 	if err != nil {
+		s.unsynced.set(filepath.Dir(path), true) // it may be there all the same
 		return err
 	}
 	if len(text) > 0 {

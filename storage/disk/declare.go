@@ -27,7 +27,7 @@ func (s *Store) Declare(ctx context.Context, id string, size int64) error {
 			return err
 		}
 		u.mu.Lock()
-		u.record.Size = size
+		u.record.Size, u.late = size, true
 		u.mu.Unlock()
 	}
 	return sameSize(id, u.record.Size, size)

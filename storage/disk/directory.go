@@ -21,18 +21,26 @@ func open(fsys fileSystem, dir string, opts Options) (*Store, error) {
 	if errors.Is(err, syscall.EWOULDBLOCK) {
 		return nil, fmt.Errorf("the data directory %s is in use by another process: %w", dir, err)
 	}
-	if err == nil {
-		s.lock = lock
-		s.locked, err = s.fs.Stat(s.own("lock"))
-	}
 	if err != nil {
 		return nil, fmt.Errorf("lock the data directory: %w", err)
 	}
-	// The process before may have been killed between a change and its sync.
+	s.lock = lock
+	if err := s.takeOver(); err != nil {
+		return nil, fmt.Errorf("open the data directory: %w", errors.Join(err, lock.Close()))
+	}
+	return s, nil
+}
+
+// takeOver makes the names durable that the process before may have changed and not synced
+// when it was killed. What is in the journals is synced when one is read.
+func (s *Store) takeOver() (err error) {
 	for _, sub := range ownDirs {
 		err = errors.Join(err, s.syncDir(s.own(sub)))
 	}
-	return s, err
+	if err == nil {
+		s.locked, err = s.fs.Stat(s.own("lock"))
+	}
+	return err
 }
 
 // ownDirs are the directories in DIR/.holdfast.

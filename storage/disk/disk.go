@@ -58,7 +58,8 @@ type Store struct {
 	open     map[string]*upload
 	journals journalCache
 
-	naming sync.Mutex // held while renameFile looks and renames
+	naming   sync.Mutex // held while renameFile looks and renames
+	unsynced unsynced
 }
 
 var (
@@ -114,22 +115,6 @@ func (s *Store) guard(id string) *sync.RWMutex {
 	return &s.guards[maphash.String(s.seed, id)%uint64(len(s.guards))]
 }
 
-// sync makes what was written to f durable, size included.
-func (s *Store) sync(f writableFile) error {
-	if s.noSync {
-		return nil
-	}
-	return f.Sync()
-}
-
-// syncDir makes the names in a directory durable.
-func (s *Store) syncDir(path string) error {
-	if s.noSync {
-		return nil
-	}
-	return s.fs.SyncDir(path)
-}
-
 func (s *Store) readFile(path string) ([]byte, error) {
 	f, err := s.fs.Open(path)
 	if err != nil {
@@ -175,6 +160,7 @@ func (s *Store) removeAll(paths ...string) error {
 	var errs []error
 	for _, p := range paths {
 		if err := s.fs.Remove(p); err != nil && !absent(err) {
+			s.unsynced.set(filepath.Dir(p), true) // it may be gone all the same
 			errs = append(errs, err)
 		}
 	}

@@ -67,7 +67,7 @@ func (s *Store) retireJournal(live, done string) error {
 	if err := s.syncDir(s.own("done")); err != nil {
 		return err
 	}
-	return s.fs.Remove(live)
+	return s.removeAll(live)
 }
 
 // noLinks reports whether err is why a file can't have two names here. There the store
@@ -95,7 +95,11 @@ func (s *Store) Park(_ context.Context, up storage.Upload) error {
 // once the other is on the disk.
 func (s *Store) nameFile(up storage.Upload) error {
 	data, path := s.dataPath(up.ID), s.filePath(up.Record)
-	if err := s.trim(data, up.Size); err != nil {
+	j, err := s.journalAt(up.ID, s.livePath(up.ID))
+	if err != nil {
+		return err
+	}
+	if err := s.trim(data, up.Size, j.late); err != nil {
 		return err
 	}
 	if err := s.makeDirs(up.Record); err != nil {
@@ -107,27 +111,30 @@ func (s *Store) nameFile(up storage.Upload) error {
 	return s.removeData(up)
 }
 
-// trim cuts off bytes that were on their way while a smaller size was declared, for good:
-// a file of another size does not count as the upload's.
-func (s *Store) trim(data string, size int64) error {
+// trim cuts off the bytes that were on their way while a smaller size was declared, for
+// good: a file of another size would not count as the upload's. That it is cut may be the
+// work of a process that was killed before it could sync.
+func (s *Store) trim(data string, size int64, late bool) error {
 	info, err := s.fs.Stat(data)
 	switch {
 	case err != nil:
 		return err
-	case info.Size() > size:
-		return s.cut(data, size)
 	case info.Size() < size:
 		return fmt.Errorf("the data file has %d bytes, the upload %d", info.Size(), size)
+	case info.Size() == size && !late:
+		return nil
 	}
-	return nil
-}
-
-func (s *Store) cut(data string, size int64) error {
 	f, err := s.fs.OpenFile(data, os.O_WRONLY)
 	if err != nil {
 		return err
 	}
-	return errors.Join(f.Truncate(size), s.sync(f), f.Close())
+	if info.Size() > size {
+		err = f.Truncate(size)
+	}
+	if err == nil {
+		err = s.sync(f)
+	}
+	return errors.Join(err, f.Close())
 }
 
 // linkFile makes path another name of the data file, and never takes it from another
@@ -155,7 +162,11 @@ func (s *Store) renameFile(data, path string) error {
 	case there:
 		return s.occupied(data, path)
 	}
-	return s.fs.Rename(data, path)
+	err = s.fs.Rename(data, path)
+	if err != nil {
+		s.unsynced.set(filepath.Dir(path), true) // it may have that name all the same
+	}
+	return err
 }
 
 // occupied returns nil if path is a name of the data file already, and ErrKeyTaken if it

@@ -48,13 +48,6 @@ func (c *journalCache) put(j journal) {
 	}
 }
 
-// take removes what get returns: the caller may change its ranges.
-func (c *journalCache) take(id string) (journal, bool) {
-	j, ok := c.get(id)
-	c.drop(id)
-	return j, ok
-}
-
 func (c *journalCache) drop(id string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -34,10 +34,10 @@ type ledger struct {
 }
 
 type ledgerOptions struct {
-	links  error // what the store meets when it makes a hard link, nil if that works
-	losses []loss
-	// everyChange has all losses tried after every change, and not only after syncs.
-	everyChange bool
+	links  error  // what the store meets when it makes a hard link, nil if that works
+	losses []loss // of which one is tried at each comparison
+	// from reports, if set, whether to compare already.
+	from func() bool
 }
 
 // account is what was acknowledged of an upload.
@@ -50,29 +50,39 @@ type account struct {
 	gone     bool
 
 	creating, deleting, retiring, cleaning bool // has begun, and may have been done since
+	unsure                                 bool // a creation has failed, or was done
 	lost                                   bool // its file was taken away
 
 	noted int // the count of checks when it was last changed
 }
 
 func openLedger(t testing.TB, fsys *memFS, opts ledgerOptions, acked map[string]*account, seed uint64) *ledger {
-	l := &ledger{t: t, fs: fsys, opts: opts, acked: map[string]*account{}, rnd: rand.New(rand.NewPCG(seed, 1))}
+	l, err := tryLedger(t, fsys, opts, seed)
+	if err != nil {
+		t.Fatalf("open: %v", err)
+	}
 	for id, a := range acked {
 		l.acked[id] = a.clone()
 	}
+	l.verify(fsys.clone(), l.Store, l.acked, "opened")
+	return l
+}
+
+// tryLedger is a ledger of what will be acknowledged.
+func tryLedger(t testing.TB, fsys *memFS, opts ledgerOptions, seed uint64) (*ledger, error) {
+	l := &ledger{t: t, fs: fsys, opts: opts, acked: map[string]*account{}, rnd: rand.New(rand.NewPCG(seed, 1))}
 	var err error
 	if l.Store, err = openMem(fsys, opts.links); err != nil {
-		t.Fatalf("open: %v", err)
+		return nil, err
 	}
-	l.verify(fsys.clone(), l.Store, l.acked, "opened")
 	fsys.changed = l.check
-	return l
+	return l, nil
 }
 
 func openMem(fsys *memFS, links error) (*Store, error) {
 	var below fileSystem = fsys
 	if links != nil {
-		fsys.atomicRenames = true
+		fsys.ordered = true
 		below = linkless{fsys, links}
 	}
 	return open(below, memDir, Options{})
@@ -82,6 +92,11 @@ func (a *account) clone() *account {
 	out := *a
 	out.received = a.received.Clone()
 	return &out
+}
+
+// sameAs reports whether both are of one creation, as far as is known.
+func (a *account) sameAs(before account) bool {
+	return before.unsure || a.rec.Created.Equal(before.rec.Created)
 }
 
 // of returns the account of an upload; the caller holds mu.
@@ -117,28 +132,22 @@ func (l *ledger) accounts() map[string]*account {
 // check loses the power of copies of the file system, and looks what is left there.
 func (l *ledger) check() {
 	l.mu.Lock()
-	if l.wrong {
+	if l.wrong || l.opts.from != nil && !l.opts.from() {
 		l.mu.Unlock()
 		return
 	}
 	acked, copied := l.accounts(), l.fs.clone()
 	l.count++
-	kinds := l.opts.losses
-	if !l.opts.everyChange {
-		kinds = kinds[l.count%len(kinds):][:1]
-	}
-	seed := l.rnd.Uint64()
+	kind, seed := l.opts.losses[l.rnd.IntN(len(l.opts.losses))], l.rnd.Uint64()
 	l.mu.Unlock()
-	for _, kind := range kinds {
-		left := copied.clone()
-		left.lose(kind, rand.New(rand.NewPCG(seed, 2)))
-		store, err := openMem(left, l.opts.links)
-		if err != nil {
-			l.t.Errorf("open after a power loss: %v", err)
-			return
-		}
-		l.verify(copied, store, acked, fmt.Sprintf("%v, seed %d", kind, seed))
+	left := copied.clone()
+	left.lose(kind, rand.New(rand.NewPCG(seed, 2)))
+	store, err := openMem(left, l.opts.links)
+	if err != nil {
+		l.t.Errorf("open after a power loss: %v", err)
+		return
 	}
+	l.verify(copied, store, acked, fmt.Sprintf("%v, seed %d", kind, seed))
 }
 
 // verify compares what a store has with what was acknowledged, and its bytes with those
@@ -155,7 +164,7 @@ func (l *ledger) verify(before *memFS, after *Store, acked map[string]*account, 
 }
 
 func (a *account) verify(before *memFS, after *Store, id string) error {
-	if a.lost || a.creating || a.rec.ID == "" && !a.gone {
+	if a.lost || a.creating || a.unsure || a.rec.ID == "" && !a.gone {
 		return nil
 	}
 	up, err := after.Load(context.Background(), id)
@@ -247,6 +256,8 @@ func (l *ledger) Create(ctx context.Context, rec storage.Record) error {
 	l.note(rec.ID, func(a *account) {
 		if *a = was; err == nil {
 			*a = account{rec: rec}
+		} else if storage.Transient(err) {
+			a.unsure = true
 		}
 	})
 	l.check()
@@ -259,7 +270,10 @@ func (l *ledger) Load(ctx context.Context, id string) (storage.Upload, error) {
 	l.note(id, func(a *account) { before = *a.clone() })
 	up, err := l.Store.Load(ctx, id)
 	l.note(id, func(a *account) {
-		if err != nil || a.rec.ID == "" || a.gone || a.deleting || a.creating || a.lost || !a.rec.Created.Equal(before.rec.Created) {
+		if err == nil && a.unsure && !a.creating {
+			*a = account{rec: up.Record}
+		}
+		if err != nil || a.rec.ID == "" || a.gone || a.deleting || a.creating || a.lost || !a.sameAs(before) {
 			return // it may have been loaded before that
 		}
 		a.received.AddSet(up.Received)
@@ -346,6 +360,8 @@ func (l *ledger) next(kind loss) *ledger {
 	left, acked, seed := l.fs.clone(), maps.Clone(l.acked), l.rnd.Uint64()
 	for id, a := range acked {
 		acked[id] = a.clone()
+		acked[id].unsure = a.unsure || a.creating
+		acked[id].creating = false
 	}
 	l.mu.Unlock()
 	left.lose(kind, rand.New(rand.NewPCG(seed, 3)))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
 
 	"github.com/holdfast-upload/holdfast/storage"
 )
@@ -18,6 +19,9 @@ func (s *Store) Load(_ context.Context, id string) (storage.Upload, error) {
 }
 
 func (s *Store) load(id string) (storage.Upload, error) {
+	if err := s.syncAgain(s.own("live"), s.own("done"), s.own("gone")); err != nil {
+		return storage.Upload{}, classify("load", id, err)
+	}
 	gone, err := s.exists(s.gonePath(id))
 	if err != nil {
 		return storage.Upload{}, classify("load", id, err)
@@ -56,6 +60,8 @@ func (s *Store) isFinished(up storage.Upload) (bool, error) {
 	}
 	if twice {
 		err = s.removeData(up)
+	} else {
+		err = s.syncAgain(filepath.Dir(s.filePath(up.Record)))
 	}
 	return err == nil, err
 }

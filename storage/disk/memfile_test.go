@@ -99,13 +99,40 @@ func (f *memFile) Truncate(size int64) error {
 	})
 }
 
+// Sync makes durable what was written since the last sync, also if that has failed: it may
+// have dropped what was written before, as on Linux, so that this stays in memory only.
 func (f *memFile) Sync() error {
-	return f.change("sync", func() error {
-		if !f.node.now.equal(f.node.synced) {
-			f.node.synced = f.node.now.clone()
+	n := f.node
+	return f.fs.changeOr("sync", f.path, func() error {
+		if n.now.equal(n.synced) {
+			return nil
 		}
+		synced := n.now.clone()
+		for i, block := range n.dropped {
+			if synced.blocks[i] != block {
+				continue // it was written again
+			}
+			if was := n.synced.blocks[i]; was != nil {
+				synced.blocks[i] = was
+			} else {
+				delete(synced.blocks, i)
+			}
+		}
+		n.synced = synced
 		return nil
-	})
+	}, n.drop)
+}
+
+// drop is what a sync that fails does.
+func (n *node) drop() {
+	if n.dropped == nil {
+		n.dropped = map[int64]*[blockLen]byte{}
+	}
+	for i, block := range n.now.blocks {
+		if n.synced.blocks[i] != block {
+			n.dropped[i] = block
+		}
+	}
 }
 
 func (f *memFile) Read(p []byte) (int, error) {

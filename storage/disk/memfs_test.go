@@ -15,18 +15,21 @@ import (
 )
 
 // memFS is a file system in memory that knows of each file and of each directory what
-// of it would be left after a power loss. Nothing is, but what was synced: neither does
-// the sync of a file make its name durable, nor that of a directory what is in its files.
+// of it would be left after a power loss. Nothing is for sure, but what was synced:
+// neither does the sync of a file make its name durable, nor that of a directory what is
+// in its files, or the names in another. Of the changes to the names of one directory
+// those up to any moment may be left as well.
 type memFS struct {
-	mu      sync.Mutex
-	root    *node
-	locked  map[*node]bool
-	renames []rename // of which no directory was synced yet
-	read    int64    // bytes read of files
+	mu     sync.Mutex
+	root   *node
+	locked map[*node]bool
+	events []event // of directories that were not synced since
+	moment int
+	read   int64 // bytes read of files
 
-	// atomicRenames is set for a file system that makes a rename from one directory to
-	// another durable in one step, as those with a journal do.
-	atomicRenames bool
+	// ordered is set for a file system that makes all changes to names durable in the order
+	// in which they came, and a rename from one directory to another in one step.
+	ordered bool
 	// changed is called, if set, after each change and each sync.
 	changed func()
 	// fault is asked, if set, before each change and each sync; see verdict.
@@ -35,14 +38,16 @@ type memFS struct {
 
 // verdict is what becomes of a change or a sync.
 type verdict struct {
-	err  error
-	done bool // it is done all the same
+	err   error
+	done  bool // it is done all the same
+	drops bool // a sync drops what was to be synced
 }
 
 // node is a file or a directory.
 type node struct {
-	now, synced        content          // of a file; what is synced is only ever replaced
-	names, syncedNames map[string]*node // of a directory, nil for a file
+	now, synced        content                   // of a file; what is synced is only ever replaced
+	dropped            map[int64]*[blockLen]byte // by a sync that failed; see memFile.Sync
+	names, syncedNames map[string]*node          // of a directory, nil for a file
 	modTime            time.Time
 }
 
@@ -50,11 +55,19 @@ func (n *node) isDir() bool { return n.names != nil }
 
 func newDir() *node { return &node{names: map[string]*node{}, syncedNames: map[string]*node{}} }
 
-// rename is one from a directory to another.
-type rename struct {
-	from, to         *node
-	fromName, toName string
-	what             *node
+// event is a change to the names in a directory.
+type event struct {
+	moment int // the same for both directories of a rename
+	dir    *node
+	names  map[string]*node // after it
+}
+
+// renamed notes that names have changed in some directories.
+func (m *memFS) renamed(dirs ...*node) {
+	m.moment++
+	for _, dir := range dirs {
+		m.events = append(m.events, event{m.moment, dir, maps.Clone(dir.names)})
+	}
 }
 
 // newMemFS has the given directories, and nothing that is not durable.
@@ -94,18 +107,25 @@ func (m *memFS) find(path string) (dir *node, name string, n *node, err error) {
 
 // change makes one change or sync, unless it is to fail.
 func (m *memFS) change(op, path string, do func() error) error {
+	return m.changeOr(op, path, do, func() {})
+}
+
+// changeOr is change, where something is dropped if it fails.
+func (m *memFS) changeOr(op, path string, do func() error, failed func()) error {
 	var v verdict
 	if m.fault != nil {
 		v = m.fault(op, path)
 	}
 	err := v.err
+	m.mu.Lock()
 	if v.err == nil || v.done {
-		m.mu.Lock()
-		if failed := do(); failed != nil {
-			err = failed
+		if doErr := do(); doErr != nil {
+			err = doErr
 		}
-		m.mu.Unlock()
+	} else if v.drops {
+		failed()
 	}
+	m.mu.Unlock()
 	if m.changed != nil {
 		m.changed()
 	}
@@ -140,6 +160,7 @@ func (m *memFS) OpenFile(path string, flag int) (writableFile, error) {
 		case n == nil:
 			n = &node{modTime: time.Now()}
 			dir.names[name] = n
+			m.renamed(dir)
 		case n.isDir():
 			return syscall.EISDIR
 		case flag&os.O_EXCL != 0:
@@ -221,6 +242,7 @@ func (m *memFS) Mkdir(path string) error {
 		}
 		if err == nil {
 			dir.names[name] = newDir()
+			m.renamed(dir)
 		}
 		return err
 	})
@@ -241,6 +263,7 @@ func (m *memFS) Link(old, name string) error {
 		}
 		if err == nil {
 			dir.names[base] = n
+			m.renamed(dir)
 		}
 		return err
 	})
@@ -264,9 +287,7 @@ func (m *memFS) Rename(old, name string) error {
 		}
 		delete(from.names, fromName)
 		to.names[toName] = n
-		if m.atomicRenames && from != to {
-			m.renames = append(m.renames, rename{from, to, fromName, toName, n})
-		}
+		m.renamed(from, to)
 		return nil
 	})
 }
@@ -283,6 +304,7 @@ func (m *memFS) Remove(path string) error {
 			return syscall.ENOTEMPTY
 		}
 		delete(dir.names, name)
+		m.renamed(dir)
 		return nil
 	})
 }
@@ -334,22 +356,12 @@ func (m *memFS) SyncDir(path string) error {
 			return syscall.ENOENT
 		}
 		n.syncedNames = maps.Clone(n.names)
-		m.renames = slices.DeleteFunc(m.renames, func(r rename) bool {
-			if r.from == n || r.to == n {
-				r.apply()
+		m.events = slices.DeleteFunc(m.events, func(e event) bool {
+			if m.ordered {
+				e.dir.syncedNames = e.names
 			}
-			return r.from == n || r.to == n
+			return m.ordered || e.dir == n
 		})
 		return nil
 	})
-}
-
-// apply makes a rename durable in both directories.
-func (r rename) apply() {
-	if r.from.syncedNames[r.fromName] == r.what {
-		delete(r.from.syncedNames, r.fromName)
-	}
-	if r.to.names[r.toName] == r.what {
-		r.to.syncedNames[r.toName] = r.what
-	}
 }

@@ -10,7 +10,7 @@ type loss int
 
 const (
 	nothingStays loss = iota // none of it is left
-	someStays                // of files any part, torn anywhere, and of names any
+	someStays                // of files any part, torn anywhere, and names up to any moment
 	allStays                 // the power stays: only the process ends
 	losses
 )
@@ -24,9 +24,9 @@ func (m *memFS) clone() *memFS {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	c := copier{}
-	out := &memFS{root: c.node(m.root), locked: map[*node]bool{}, atomicRenames: m.atomicRenames}
-	for _, r := range m.renames {
-		out.renames = append(out.renames, rename{c.node(r.from), c.node(r.to), r.fromName, r.toName, c.node(r.what)})
+	out := &memFS{root: c.node(m.root), locked: map[*node]bool{}, moment: m.moment, ordered: m.ordered}
+	for _, e := range m.events {
+		out.events = append(out.events, event{e.moment, c.node(e.dir), c.all(e.names)})
 	}
 	return out
 }
@@ -38,7 +38,7 @@ func (c copier) node(n *node) *node {
 	if out, ok := c[n]; ok || n == nil {
 		return out
 	}
-	out := &node{now: n.now.clone(), synced: n.synced, modTime: n.modTime}
+	out := &node{now: n.now.clone(), synced: n.synced, dropped: maps.Clone(n.dropped), modTime: n.modTime}
 	c[n] = out
 	if n.isDir() {
 		out.names, out.syncedNames = c.all(n.names), c.all(n.syncedNames)
@@ -60,53 +60,38 @@ func (m *memFS) lose(l loss, rnd *rand.Rand) {
 		return
 	}
 	some := func() bool { return l == someStays && rnd.IntN(2) == 0 }
-	decided := map[*node]map[string]bool{} // by the renames that are made in one step
-	for _, r := range m.renames {
-		if some() {
-			r.apply()
+	last := map[*node]int{} // the moment from which on nothing is left, by directory
+	moment := func() int { return m.moment - rnd.IntN(len(m.events)+1) }
+	for i, e := range m.events {
+		if _, ok := last[e.dir]; !ok && l == someStays && (i == 0 || !m.ordered) {
+			last[e.dir] = moment()
+		} else if !ok && m.ordered {
+			last[e.dir] = last[m.events[0].dir]
 		}
-		for dir, name := range map[*node]string{r.from: r.fromName, r.to: r.toName} {
-			if decided[dir] == nil {
-				decided[dir] = map[string]bool{}
-			}
-			decided[dir][name] = true
+		if e.moment <= last[e.dir] {
+			e.dir.syncedNames = e.names
 		}
 	}
-	m.renames = nil
-	m.root.lose(some, rnd, decided, map[*node]bool{})
+	m.events = nil
+	m.root.lose(some, rnd, map[*node]bool{})
 }
 
-func (n *node) lose(some func() bool, rnd *rand.Rand, decided map[*node]map[string]bool, done map[*node]bool) {
+func (n *node) lose(some func() bool, rnd *rand.Rand, done map[*node]bool) {
 	if done[n] {
 		return
 	}
 	done[n] = true
-	if !n.isDir() {
-		if !n.now.equal(n.synced) {
-			n.now = torn(n.synced, n.now, some, rnd)
-			n.synced = n.now.clone()
-		}
-		return
+	if !n.isDir() && !n.now.equal(n.synced) {
+		n.now = torn(n.synced, n.now, some, rnd)
+		n.synced = n.now.clone()
 	}
-	left := maps.Clone(n.syncedNames)
-	for name := range both(n.names, n.syncedNames) {
-		if n.names[name] == n.syncedNames[name] || decided[n][name] || !some() {
-			continue
-		}
-		if left[name] = n.names[name]; left[name] == nil {
-			delete(left, name)
-		}
+	n.dropped = nil
+	if n.isDir() {
+		n.names = maps.Clone(n.syncedNames)
 	}
-	n.names, n.syncedNames = left, maps.Clone(left)
-	for _, child := range left {
-		child.lose(some, rnd, decided, done)
+	for _, child := range n.names {
+		child.lose(some, rnd, done)
 	}
-}
-
-func both[V any](a, b map[string]V) map[string]V {
-	out := maps.Clone(a)
-	maps.Copy(out, b)
-	return out
 }
 
 // torn is what is left of a file: of what was written since the last sync any blocks,

@@ -37,8 +37,9 @@ type upload struct {
 
 	commitMu sync.Mutex // held by whoever syncs and appends to the journal
 	logEnd   int64
-	lines    int            // in the journal
-	doubtful bool           // see journal
+	lines    int  // in the journal
+	late     bool // see journal, as for what follows
+	doubtful bool
 	record   storage.Record // to change it takes mu as well
 	watchers []*watcher
 }
@@ -93,6 +94,9 @@ func (s *Store) release(u *upload) {
 }
 
 func (s *Store) openUpload(id string) (*upload, error) {
+	if err := s.syncAgain(s.own("live"), s.own("gone")); err != nil {
+		return nil, classify("open", id, err)
+	}
 	if gone, err := s.exists(s.gonePath(id)); err != nil || gone {
 		return nil, errors.Join(classify("open", id, err), ifTrue(gone, storage.ErrGone))
 	}
@@ -108,7 +112,7 @@ func (s *Store) openUpload(id string) (*upload, error) {
 			return nil, classify("compact the journal of", id, err)
 		}
 	}
-	u := &upload{id: id, store: s, users: 1, record: j.record, logEnd: j.length, lines: j.lines, durable: j.ranges,
+	u := &upload{id: id, store: s, users: 1, record: j.record, logEnd: j.length, lines: j.lines, late: j.late, durable: j.ranges,
 		complete: storage.Upload{Record: j.record, Received: j.ranges}.Complete()}
 	u.changed.L = &u.mu
 	err = u.openFiles()
@@ -183,14 +187,14 @@ func (u *upload) close() (journal, error) {
 	defer u.commitMu.Unlock()
 	err := u.failure()
 	u.fail(storage.ErrUnavailable)
-	return journal{record: u.record, ranges: u.durable, lines: u.lines, length: u.logEnd, doubtful: u.doubtful}, err
+	return journal{record: u.record, ranges: u.durable, lines: u.lines, length: u.logEnd, late: u.late, doubtful: u.doubtful}, err
 }
 
 // journal is what the journal says for good.
 func (u *upload) journal() journal {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return journal{record: u.record, ranges: u.durable.Clone()}
+	return journal{record: u.record, ranges: u.durable.Clone(), late: u.late}
 }
 
 // fail makes all writing to the upload end with err.
