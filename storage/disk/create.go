@@ -66,7 +66,7 @@ func (s *Store) unused(id string) error {
 	}
 	_, err := s.journalAt(id, s.livePath(id))
 	if errors.Is(err, storage.ErrNotFound) {
-		return nil
+		return s.notThere(nil)
 	}
 	return errors.Join(err, ifTrue(err == nil, storage.ErrExists))
 }
