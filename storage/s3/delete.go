@@ -7,7 +7,6 @@ import (
 	"iter"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/holdfast-upload/holdfast/storage"
 )
@@ -75,7 +74,7 @@ func (s *Store) recordFor(ctx context.Context, id string, t traces) (rec storage
 // goes first: then it does not matter that nothing tells of its key any more. The claim
 // of that key goes last.
 func (s *Store) removeAll(ctx context.Context, rec storage.Record, t traces) error {
-	err := s.abort(ctx, rec, t)
+	err := s.abort(ctx, rec)
 	if err == nil && rec.Key != "" {
 		err = s.abortStrays(ctx, rec)
 	}
@@ -143,11 +142,9 @@ func (s *Store) removeFile(ctx context.Context, rec storage.Record) error {
 	return s.client.remove(ctx, key)
 }
 
-// abort removes the multipart upload that the layout speaks of.
-func (s *Store) abort(ctx context.Context, rec storage.Record, t traces) error {
-	if !t.layout {
-		return nil
-	}
+// abort removes the multipart upload that the layout speaks of, if there is one: a listing
+// need not show it.
+func (s *Store) abort(ctx context.Context, rec storage.Record) error {
 	d, err := s.loadLayout(ctx, rec.ID)
 	if err == nil {
 		err = s.client.abort(ctx, s.fileKey(rec), d.UploadID)
@@ -202,86 +199,4 @@ func (s *Store) live(ctx context.Context) iter.Seq2[string, tracesOrError] {
 			yield(id, t)
 		}
 	}
-}
-
-// Clean implements storage.Cleaner. It removes multipart uploads that no layout
-// speaks of, what a creation or deletion that broke off has left, claims of uploads that
-// are over, and at last the marks of deleted uploads, by which it knows what was theirs.
-func (s *Store) Clean(ctx context.Context, before time.Time) error {
-	s.forgetBefore(time.Now().Add(-time.Hour))
-	var errs []error
-	for m, err := range s.client.multiparts(ctx, s.opts.Prefix) {
-		if err != nil {
-			return err
-		}
-		if m.at.Before(before) {
-			errs = append(errs, s.cleanMultipart(ctx, m))
-		}
-	}
-	over := map[string][]string{} // old claims of uploads of which nothing has been seen
-	for id, t := range s.live(ctx) {
-		if t.err != nil {
-			return errors.Join(append(errs, t.err)...)
-		}
-		for _, c := range t.claims {
-			if c.at.Before(before) {
-				over[c.id] = append(over[c.id], c.key)
-			}
-		}
-		if t.gone || t.record {
-			delete(over, id)
-		}
-		if (t.gone || !t.record) && len(t.keys) > 0 && t.touched.Before(before) {
-			errs = append(errs, s.cleanOne(ctx, id, t.traces))
-		}
-	}
-	return errors.Join(append(errs, s.unclaimOver(ctx, over))...)
-}
-
-func (s *Store) cleanOne(ctx context.Context, id string, t traces) error {
-	if t.gone {
-		rec, _, err := s.recordFor(ctx, id, t)
-		if err == nil {
-			err = s.removeAll(ctx, rec, t)
-		}
-		if err != nil {
-			return err
-		}
-		return s.client.remove(ctx, s.liveKey(id, "gone"))
-	}
-	// What lies under the key of the file is a finished upload, or nobody's here.
-	if d, err := s.loadLayout(ctx, id); t.layout && err == nil {
-		if err := s.abort(ctx, d.Record, t); err != nil {
-			return err
-		}
-	}
-	return s.client.remove(ctx, t.keys...)
-}
-
-// cleanMultipart aborts a multipart upload that no layout speaks of. Others may
-// use the bucket too: one whose key no upload has, or had, is not ours to touch.
-func (s *Store) cleanMultipart(ctx context.Context, m begun) error {
-	ids, err := s.claimants(ctx, strings.TrimPrefix(m.key, s.opts.Prefix))
-	if err != nil {
-		return err
-	}
-	ours := false
-	for _, id := range ids {
-		d, err := s.loadLayout(ctx, id)
-		if err == nil && d.UploadID == m.uploadID {
-			return nil
-		}
-		if err != nil && !errors.Is(err, errMissing) {
-			return err
-		}
-		_, err = s.Load(ctx, id)
-		if err != nil && !errors.Is(err, storage.ErrGone) && !errors.Is(err, storage.ErrNotFound) {
-			return err
-		}
-		ours = ours || !errors.Is(err, storage.ErrNotFound)
-	}
-	if !ours {
-		return nil
-	}
-	return s.client.abort(ctx, m.key, m.uploadID)
 }

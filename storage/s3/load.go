@@ -53,12 +53,12 @@ func (s *Store) listOnce(ctx context.Context, id string) (t traces, err error) {
 
 func (t *traces) add(name string, e entry) {
 	if id, ok := strings.CutPrefix(name, claimPrefix); ok {
-		t.claims = append(t.claims, claim{id, e.key, e.modified})
+		t.claims = append(t.claims, claim{id, e.key, e.stored})
 		return
 	}
 	t.keys = append(t.keys, e.key)
-	if e.modified.After(t.touched) {
-		t.touched = e.modified
+	if e.stored.After(t.touched) {
+		t.touched = e.stored
 	}
 	switch name {
 	case "record":
@@ -242,8 +242,8 @@ func (s *Store) withParts(ctx context.Context, up storage.Upload, l layout) (sto
 		if piece, ok := l.partPiece(p, up.Size); ok {
 			up.Add(piece)
 		}
-		if p.modified.After(up.Touched) {
-			up.Touched = p.modified
+		if p.stored.After(up.Touched) {
+			up.Touched = p.stored
 		}
 	}
 	s.seen(up.ID)
@@ -344,5 +344,8 @@ func (s *Store) fromFile(ctx context.Context, id string, h header) (up storage.U
 func finished(up storage.Upload, h header) storage.Upload {
 	up.Finished, up.Size, up.Touched = true, h.size, h.modified
 	up.Received, up.Pieces = ranges.NewSet(ranges.Range{End: h.size}), nil
+	if up.Partial { // it still has to expire
+		up.Touched = h.stored
+	}
 	return up
 }

@@ -129,7 +129,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	b := newBudget(opts.Memory)
 	s := &Store{
 		opts: opts, budget: b, tails: newTails(), layouts: map[string]decided{}, missing: map[string]time.Time{},
-		client: &client{s3: sdk, bucket: &opts.Bucket, checksums: !opts.NoChecksums,
+		client: &client{s3: sdk, bucket: &opts.Bucket, checksums: !opts.NoChecksums, now: opts.now,
 			class: types.StorageClass(opts.StorageClass), sse: types.ServerSideEncryption(opts.Encryption), sseKey: notEmpty(opts.EncryptionKey)},
 	}
 	b.reclaim = s.tails.dropOldest
