@@ -3,6 +3,7 @@ package s3
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -65,8 +66,12 @@ func (s *Store) cleanOne(ctx context.Context, id string, before time.Time) error
 		return err
 	}
 	// What lies under the key of the file is a finished upload, or nobody's here.
-	if d, err := s.loadLayout(ctx, id); t.layout && err == nil {
-		if err := s.abort(ctx, d.Record); err != nil {
+	for _, m := range t.layouts {
+		d, err := s.loadLayoutAt(ctx, id, m.mark)
+		if err == nil {
+			err = s.client.abort(ctx, s.fileKey(d.Record), d.UploadID)
+		}
+		if err != nil && !errors.Is(err, errMissing) {
 			return err
 		}
 	}
@@ -109,11 +114,8 @@ func (s *Store) orphaned(ctx context.Context, m begun) (bool, error) {
 	}
 	ours := false
 	for _, id := range ids {
-		d, err := s.loadLayout(ctx, id)
-		if err == nil && d.UploadID == m.uploadID {
-			return false, nil
-		}
-		if err != nil && !errors.Is(err, errMissing) {
+		named, err := s.layoutNames(ctx, id, m)
+		if err != nil || named {
 			return false, err
 		}
 		_, err = s.Load(ctx, id)
@@ -123,4 +125,24 @@ func (s *Store) orphaned(ctx context.Context, m begun) (bool, error) {
 		ours = ours || !errors.Is(err, storage.ErrNotFound)
 	}
 	return ours, nil
+}
+
+// layoutNames reports whether the layout of an upload is that of a multipart upload. It
+// asks for what it needs by name, which no listing has to show.
+func (s *Store) layoutNames(ctx context.Context, id string, m begun) (bool, error) {
+	var rec storage.Record
+	err := s.loadJSON(ctx, s.liveKey(id, "record"), &rec)
+	if err != nil && !errors.Is(err, errMissing) {
+		return false, err
+	}
+	for _, mark := range slices.Compact([]string{"", creationMark(rec)}) {
+		d, err := s.loadLayoutAt(ctx, id, mark)
+		if err == nil && d.UploadID == m.uploadID {
+			return true, nil
+		}
+		if err != nil && !errors.Is(err, errMissing) {
+			return false, err
+		}
+	}
+	return false, nil
 }

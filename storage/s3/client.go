@@ -8,6 +8,7 @@ import (
 	"io"
 	"iter"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -192,6 +193,7 @@ type entry struct {
 	size     int64
 	modified time.Time // by S3's clock
 	stored   time.Time // the same, by this process's
+	etag     string    // without quotes
 }
 
 // list yields the objects whose keys begin with prefix, in the order of their keys.
@@ -226,7 +228,7 @@ func (c *client) pages(ctx context.Context, prefix string) iter.Seq2[[]entry, er
 			ahead := c.ahead(page.ResultMetadata)
 			for i, o := range page.Contents {
 				modified := aws.ToTime(o.LastModified)
-				entries[i] = entry{*o.Key, aws.ToInt64(o.Size), modified, modified.Add(ahead)}
+				entries[i] = entry{*o.Key, aws.ToInt64(o.Size), modified, modified.Add(ahead), strings.Trim(aws.ToString(o.ETag), `"`)}
 			}
 			if !yield(entries, nil) {
 				return
