@@ -68,6 +68,8 @@ type Uploads struct {
 	opts   Options
 
 	settling singleflight.Group // by upload id
+	loading  flights
+	first    gates // of those who look for uploads that may have to be created
 
 	mu     sync.Mutex
 	active map[string]int       // writes in progress, by upload id
@@ -199,8 +201,13 @@ func (u *Uploads) load(ctx context.Context, id string) (Upload, error) {
 	return up, nil
 }
 
-// reload returns what the store has of the upload and lets the index know it.
+// reload returns what the store has of the upload and lets the index know it. Requests
+// that come at the same time share a load.
 func (u *Uploads) reload(ctx context.Context, id string) (Upload, error) {
+	return u.loading.do(ctx, id, func(ctx context.Context) (Upload, error) { return u.loadOnce(ctx, id) })
+}
+
+func (u *Uploads) loadOnce(ctx context.Context, id string) (Upload, error) {
 	begun, beginErr := u.index.Begin(ctx, id)
 	up, err := u.store.Load(ctx, id)
 	if errors.Is(err, ErrGone) {

@@ -90,6 +90,7 @@ type Store struct {
 	client *client
 	budget *budget
 	tails  *tails
+	absent absent
 
 	deciding singleflight.Group // layouts, by upload id
 	mu       sync.Mutex
