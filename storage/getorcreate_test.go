@@ -47,6 +47,7 @@ func TestARefusedCreationRefusesNoOtherRequest(t *testing.T) {
 		<-release
 		return refused
 	}})
+	w.uploads = storage.New(w.memory, new(storage.LocalLocker), new(storage.LocalIndex), w.opts)
 	first := make(chan error)
 	go func() {
 		_, err := w.uploads.GetOrCreate(w.ctx, storage.Record{ID: "new", Size: fileSize})
