@@ -74,6 +74,7 @@ type Uploads struct {
 	mu     sync.Mutex
 	active map[string]int       // writes in progress, by upload id
 	told   map[string]time.Time // when finished uploads were told of here, by id
+	broken map[string]deletion  // that failed half way, by id
 	forgot time.Time            // when told was last cleared of what is old
 }
 
@@ -86,7 +87,7 @@ func New(store Store, locker Locker, index Index, opts Options) *Uploads {
 		opts.Log = slog.Default()
 	}
 	return &Uploads{store: store, locker: locker, index: index, opts: opts,
-		active: map[string]int{}, told: map[string]time.Time{}}
+		active: map[string]int{}, told: map[string]time.Time{}, broken: map[string]deletion{}}
 }
 
 // MaxSize is the largest size of an upload in bytes, 0 if there is no limit.

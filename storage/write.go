@@ -60,10 +60,13 @@ func (u *Uploads) Write(ctx context.Context, id string, offset int64, src io.Rea
 	})
 	if errors.Is(err, ErrGone) || errors.Is(err, ErrNotFound) {
 		u.drop(ctx, id)
-		return up, err
+		return up, errors.Join(err, u.undo(ctx, id))
 	}
 	if r := ranges.Of(offset, in.n); alone || !written.Has(r) {
 		latest, loadErr := u.holding(ctx, id, r, alone)
+		if errors.Is(loadErr, ErrGone) {
+			loadErr = errors.Join(loadErr, u.undo(ctx, id))
+		}
 		if loadErr != nil {
 			return up, errors.Join(err, loadErr)
 		}

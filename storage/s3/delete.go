@@ -2,7 +2,6 @@ package s3
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"iter"
 	"slices"
@@ -35,15 +34,12 @@ func (s *Store) deleteOnce(ctx context.Context, id string) error {
 		return err
 	}
 	if !t.gone {
-		text, err := json.Marshal(storage.Record{ID: id, Key: rec.Key})
-		if err != nil {
-			return err
-		}
-		if err := s.client.put(ctx, small(s.liveKey(id, "gone"), text)); err != nil {
+		if err := s.markGone(ctx, id, rec.Key); err != nil {
 			return err
 		}
 	}
 	s.forget(id)
+	s.active.deleted(id)
 	return s.removeAll(ctx, rec, t)
 }
 

@@ -105,6 +105,7 @@ type Store struct {
 	tails    *tails
 	needless *remover
 	absent   absent
+	active   activities
 
 	deciding singleflight.Group // layouts, by upload id
 	mu       sync.Mutex
