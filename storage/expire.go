@@ -73,3 +73,10 @@ func (u *Uploads) Abandon(ctx context.Context, id string) (Upload, error) {
 	}
 	return up, u.remove(ctx, up, Deleted)
 }
+
+func (u *Uploads) deleteStored(ctx context.Context, up Upload) error {
+	if d, ok := u.store.(ExactDeleter); ok {
+		return d.DeleteCreated(ctx, up)
+	}
+	return u.store.Delete(ctx, up.ID)
+}

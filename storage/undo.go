@@ -10,7 +10,7 @@ import (
 // not know the upload any more, and looks whether it is gone.
 func (u *Uploads) remove(ctx context.Context, up Upload, why EventType) error {
 	u.drop(ctx, up.ID)
-	err := u.store.Delete(ctx, up.ID)
+	err := u.deleteStored(ctx, up)
 	u.noteDeletion(up, why, err)
 	if err != nil {
 		return err

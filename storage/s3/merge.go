@@ -20,11 +20,11 @@ const maxFragments = 32
 func (w *writer) putFragments(ctx context.Context, h held) (alone bool, err error) {
 	missing := w.known().Received.Missing(h.fresh)
 	for _, r := range missing.Ranges() {
-		sum, err := w.store.putFragment(ctx, w.id, r, h.section(h.all.Start, r))
+		sum, err := w.store.putFragment(ctx, w.id, w.fragment(r), h.section(h.all.Start, r))
 		if err != nil {
 			return false, err
 		}
-		w.stored(withSum(fragmentPiece(r), sum))
+		w.stored(withSum(w.fragment(r), sum))
 	}
 	return missing.Contains(h.fresh), nil
 }
@@ -34,16 +34,21 @@ func (b *buffer) section(start int64, r ranges.Range) *io.SectionReader {
 	return io.NewSectionReader(b, r.Start-start, r.Len())
 }
 
+// fragment is the piece that a fragment makes of the upload.
+func (w *writer) fragment(r ranges.Range) storage.Piece {
+	return fragmentPiece(r, creationMark(w.known().Record))
+}
+
 // putFragment stores a fragment, and returns its checksum. One of the same range has the
 // same bytes, unless writes on two nodes contradict each other, and then either may stay.
 // So it is put without a condition: where that does not hold, some S3s answer before they
 // have read the bytes, which looks like a broken connection.
-func (s *Store) putFragment(ctx context.Context, id string, r ranges.Range, body *io.SectionReader) (checksum, error) {
+func (s *Store) putFragment(ctx context.Context, id string, p storage.Piece, body *io.SectionReader) (checksum, error) {
 	sum, err := sumAll(body)
 	if err != nil {
 		return sum, noRoom(err)
 	}
-	return sum, s.client.put(ctx, object{key: s.fragmentKey(id, r), body: body, size: r.Len(), sum: sum})
+	return sum, s.client.put(ctx, object{key: s.fragmentKey(id, p), body: body, size: p.Len(), sum: sum})
 }
 
 // merge puts a cell of which a part is in h and the rest in fragments. If that
@@ -130,9 +135,10 @@ func (w *writer) coalesce(ctx context.Context, run ranges.Range, own ranges.Set,
 		return
 	}
 	defer b.release()
-	if sum, err := w.store.putFragment(ctx, up.ID, run, b.section(run.Start, run)); err == nil {
-		w.stored(withSum(fragmentPiece(run), sum))
-		w.store.removeFragments(up, run, run)
+	one := w.fragment(run)
+	if sum, err := w.store.putFragment(ctx, up.ID, one, b.section(run.Start, run)); err == nil {
+		w.stored(withSum(one, sum))
+		w.store.removeFragments(up, run, one)
 	}
 }
 
@@ -189,10 +195,10 @@ func (s *Store) readFragment(ctx context.Context, up storage.Upload, r ranges.Ra
 
 // removeFragments has the fragments removed later that lie in r, which is stored as a
 // whole, but not the one of kept.
-func (s *Store) removeFragments(up storage.Upload, r, kept ranges.Range) {
+func (s *Store) removeFragments(up storage.Upload, r ranges.Range, kept storage.Piece) {
 	var keys []string
 	for _, f := range fragments(up, r) {
-		if f != kept && r.Start <= f.Start && f.End <= r.End {
+		if f.Name != kept.Name && r.Start <= f.Start && f.End <= r.End {
 			keys = append(keys, s.fragmentKey(up.ID, f))
 		}
 	}

@@ -10,14 +10,14 @@ import (
 
 // markGone writes down that an upload is gone. Where that seems to have failed it looks
 // whether only the answer was lost: then the deletion goes on.
-func (s *Store) markGone(ctx context.Context, id, key string) error {
-	text, err := json.Marshal(storage.Record{ID: id, Key: key})
+func (s *Store) markGone(ctx context.Context, rec storage.Record) error {
+	text, err := json.Marshal(storage.Record{ID: rec.ID, Key: rec.Key, Chosen: rec.Chosen, Created: rec.Created})
 	if err != nil {
 		return err
 	}
-	err = s.client.put(ctx, small(s.liveKey(id, "gone"), text))
+	err = s.client.put(ctx, small(s.liveKey(rec.ID, "gone"), text))
 	if err != nil {
-		if _, headErr := s.client.head(ctx, s.liveKey(id, "gone")); headErr == nil {
+		if _, headErr := s.client.head(ctx, s.liveKey(rec.ID, "gone")); headErr == nil {
 			return nil
 		}
 	}
@@ -32,7 +32,7 @@ func (s *Store) undo(ctx context.Context, op string, up storage.Upload, l layout
 			return err
 		}
 	}
-	if err := s.Delete(ctx, up.ID); err != nil {
+	if err := s.DeleteCreated(ctx, up); err != nil {
 		return err
 	}
 	return fmt.Errorf("%s %s: %w: it was deleted meanwhile", op, up.ID, storage.ErrGone)

@@ -218,7 +218,7 @@ func (w *writer) putCell(ctx context.Context, number int32, cell ranges.Range, b
 		return err
 	}
 	w.stored(piece)
-	w.store.removeFragments(before, cell, ranges.Range{})
+	w.store.removeFragments(before, cell, storage.Piece{})
 	return nil
 }
 
@@ -241,6 +241,9 @@ func (s *Store) putFile(ctx context.Context, up storage.Upload, b *buffer) (stor
 	err = s.client.put(ctx, o)
 	if errors.Is(err, errTaken) {
 		return filePiece(up.Size), s.checkFile(ctx, up)
+	}
+	if err == nil {
+		s.noteFile(up.Record)
 	}
 	return withSum(filePiece(up.Size), b.sum), err
 }
