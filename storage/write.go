@@ -84,7 +84,9 @@ func (u *Uploads) Write(ctx context.Context, id string, offset int64, src io.Rea
 func (u *Uploads) storeAll(ctx context.Context, up Upload, offset int64, in *body, stored func(Piece) Upload) error {
 	known := up
 	for {
-		err := u.store.Write(ctx, known.Clone(), in.chunk(offset), func(p Piece) Upload {
+		c := in.chunk(offset)
+		c.Exclusive = u.exclusive(up.ID)
+		err := u.store.Write(ctx, known.Clone(), c, func(p Piece) Upload {
 			in.pulse.beat()
 			known = stored(p)
 			return known
@@ -190,7 +192,7 @@ func (b *body) chunk(offset int64) Chunk {
 	if length != Unknown {
 		length = max(0, length-b.n)
 	}
-	return Chunk{offset + b.n, length, b}
+	return Chunk{Offset: offset + b.n, Length: length, Body: b}
 }
 
 // resume lets a paused body go on.

@@ -140,7 +140,6 @@ func (s *Store) remember(up storage.Upload, l layout) {
 func (s *Store) forget(id string) {
 	s.tails.drop(id)
 	s.absent.take(id)
-	s.active.forget(id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.layouts, id)

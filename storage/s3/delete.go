@@ -55,7 +55,10 @@ func (s *Store) deleteOnce(ctx context.Context, id string, created *time.Time) e
 	}
 	s.forget(id)
 	s.active.deleted(id)
-	return s.removeAll(ctx, rec, t)
+	if err = s.removeAll(ctx, rec, t); err == nil {
+		s.deletions.note(id)
+	}
+	return err
 }
 
 // recordFor is the record of an upload that is to be deleted, as far as anything still

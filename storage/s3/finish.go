@@ -41,6 +41,7 @@ func (s *Store) finish(ctx context.Context, up storage.Upload) error {
 	for _, pause := range finishPauses {
 		time.Sleep(pause)
 		s.forget(up.ID)
+		s.active.forget(up.ID)
 		now, lookErr := s.Load(ctx, up.ID)
 		switch {
 		case errors.Is(lookErr, errLost) && storage.Transient(lookErr):

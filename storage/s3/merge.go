@@ -54,7 +54,8 @@ func (s *Store) putFragment(ctx context.Context, id string, p storage.Piece, bod
 // merge puts a cell of which a part is in h and the rest in fragments. If that
 // can't be, what is fresh becomes a fragment too, and the cell is left to others.
 func (w *writer) merge(ctx context.Context, cell ranges.Range, h held) error {
-	defer w.hold(cell)()
+	number, _ := w.cell(cell.Start)
+	defer w.hold(ctx, cell, partName(number))()
 	return w.mergeHeld(ctx, cell, h)
 }
 
@@ -125,7 +126,7 @@ func (w *writer) tidyCell(ctx context.Context, cell ranges.Range, h held, truste
 // coalesce makes one fragment of several that lie side by side. It is no harm if
 // it fails: they are there.
 func (w *writer) coalesce(ctx context.Context, run ranges.Range, own ranges.Set, h held) {
-	defer w.hold(run)()
+	defer w.hold(ctx, run, w.fragment(run).Name)()
 	up := w.known()
 	if len(fragments(up, run)) < 2 {
 		return

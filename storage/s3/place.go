@@ -9,22 +9,34 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/ranges"
 )
 
-// hold waits until this writer alone, of all in this process, stores bytes of r, and learns
-// what others have stored until then. It returns the function that gives r back.
+// hold waits until this writer alone, of all in this process, stores bytes of r, and of all
+// processes the piece of the given name, and learns what others have stored until then. It
+// returns the function that gives r back.
 //
 // So bytes that were acknowledged are not replaced by a write that began earlier and does
 // not know of them.
-func (w *writer) hold(r ranges.Range) (release func()) {
-	release = w.active.hold(r)
+func (w *writer) hold(ctx context.Context, r ranges.Range, piece string) (release func()) {
+	local, shared := w.active.hold(r), func() {}
+	known := w.known()
+	if w.others != nil && !w.store.single(w.currentLayout(), known) { // S3 itself takes one file only
+		var now storage.Upload
+		var ok bool
+		if now, ok, shared = w.others(ctx, piece); ok && now.Created.Equal(known.Created) {
+			known = now
+		}
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.up = w.active.addTo(w.up)
-	return release
+	w.up = w.active.addTo(known)
+	return func() {
+		shared()
+		local()
+	}
 }
 
 // placeWhole stores the bytes of a whole cell.
 func (w *writer) placeWhole(ctx context.Context, number int32, cell ranges.Range, h held) error {
-	release := w.hold(cell)
+	release := w.hold(ctx, cell, partName(number))
 	others := w.known().Received.Within(cell).Minus(ranges.NewSet(h.tail()))
 	if others.Empty() {
 		return w.put(ctx, number, cell, h.buffer, release)
@@ -39,7 +51,7 @@ func (w *writer) placeWhole(ctx context.Context, number int32, cell ranges.Range
 
 // placeFragments stores fresh bytes as fragments; see putFragments.
 func (w *writer) placeFragments(ctx context.Context, h held) (alone bool, err error) {
-	defer w.hold(h.fresh)()
+	defer w.hold(ctx, h.fresh, w.fragment(h.fresh).Name)()
 	if w.known().Received.Contains(h.fresh) {
 		sum, err := sumAll(h.section(h.all.Start, h.fresh))
 		if err != nil {

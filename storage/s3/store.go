@@ -105,6 +105,8 @@ type Store struct {
 	absent   absent
 	active   activities
 
+	deletions deletions
+
 	deciding singleflight.Group // layouts, by upload id
 	mu       sync.Mutex
 	layouts  map[string]decided

@@ -19,6 +19,7 @@ type writer struct {
 	store   *Store
 	id      string
 	active  *activity
+	others  storage.Exclusive // nil if no other process has to be asked
 	src     io.Reader
 	teaches bool // its length tells where other chunks end
 	tell    func(storage.Piece) storage.Upload
@@ -35,7 +36,7 @@ type writer struct {
 // Write implements storage.Store.
 func (s *Store) Write(ctx context.Context, up storage.Upload, c storage.Chunk, stored func(storage.Piece) storage.Upload) error {
 	w := &writer{store: s, id: up.ID, src: c.Body, tell: stored, up: up, teaches: teaches(up, c), layout: s.prospect(up, c), slots: make(chan struct{}, inFlight)}
-	w.active = s.active.join(up)
+	w.active, w.others = s.active.join(up), c.Exclusive
 	defer s.active.leave(w.active)
 	err := w.begin(ctx, c)
 	if err == nil {
@@ -289,6 +290,7 @@ func (w *writer) meaning(ctx context.Context, err error) error {
 		return err
 	}
 	w.store.forget(w.id)
+	w.store.active.forget(w.id)
 	up, lookErr := w.store.Load(ctx, w.id)
 	switch {
 	case lookErr == nil && up.Finished:
