@@ -53,6 +53,7 @@ var problems = []struct {
 	{storage.ErrNotFound, http.StatusNotFound, "itemNotFound"},
 	{storage.ErrExists, http.StatusConflict, "nameAlreadyExists"},
 	{storage.ErrKeyTaken, http.StatusConflict, "nameAlreadyExists"},
+	{storage.ErrContentConflict, http.StatusConflict, "contentConflict"},
 	{storage.ErrIncomplete, http.StatusConflict, "incomplete"},
 	{storage.ErrGone, http.StatusGone, "gone"},
 	{storage.ErrTooLarge, http.StatusRequestEntityTooLarge, "tooLarge"},

@@ -37,7 +37,7 @@ func (u *Uploads) concatenate(ctx context.Context, up Upload) (Upload, error) {
 			return up, err
 		}
 		if done {
-			return u.finished(ctx, up), nil
+			return u.finished(ctx, up)
 		}
 	}
 	return u.copyParts(ctx, up, parts)
@@ -117,7 +117,7 @@ func (u *Uploads) copyPart(ctx context.Context, up Upload, offset int64, part Up
 	defer file.Close()
 	in := &body{src: file, left: part.Size, over: ErrBeyondEnd}
 	copied := up.Clone()
-	err = u.store.Write(ctx, up, Chunk{offset, part.Size, in}, func(p Piece) Upload {
+	err = u.store.Write(ctx, up, Chunk{Offset: offset, Length: part.Size, Body: in}, func(p Piece) Upload {
 		copied.Add(p)
 		return copied.Clone()
 	})

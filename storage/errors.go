@@ -29,6 +29,9 @@ var (
 	ErrSizeConflict = errors.New("the size differs from the one declared before")
 	// ErrBeyondEnd: bytes were offered past the size of the upload.
 	ErrBeyondEnd = errors.New("bytes beyond the end of the upload")
+	// ErrContentConflict: other bytes were stored of the same range, by a write at the same
+	// time.
+	ErrContentConflict = errors.New("another request has sent other bytes for the same range")
 	// ErrTooLarge: the upload is larger than Options.MaxSize, or than the store can hold.
 	ErrTooLarge = errors.New("the upload is too large")
 	// ErrIncomplete: the upload still lacks bytes.

@@ -2,6 +2,7 @@ package storage
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -38,11 +39,15 @@ func (u *Uploads) expired(up Upload) bool {
 func (u Upload) unfinished() bool { return u.Complete() && !u.Finished }
 
 // Delete removes the upload, finished or not, with all that belongs to it. A
-// write in progress ends with ErrGone.
+// write in progress ends with ErrGone. A deletion that failed half way is completed by the
+// next one, though the upload is gone then.
 //
 // Errors: those of Get.
 func (u *Uploads) Delete(ctx context.Context, id string) error {
 	up, err := u.permitted(ctx, id)
+	if errors.Is(err, ErrGone) {
+		return u.completeDeletion(ctx, id, err)
+	}
 	if err != nil {
 		return err
 	}
@@ -67,15 +72,6 @@ func (u *Uploads) Abandon(ctx context.Context, id string) (Upload, error) {
 		return up, err
 	}
 	return up, u.remove(ctx, up, Deleted)
-}
-
-func (u *Uploads) remove(ctx context.Context, up Upload, why EventType) error {
-	if err := u.deleteStored(ctx, up); err != nil {
-		return err
-	}
-	u.drop(ctx, up.ID)
-	u.notify(ctx, u.event(why, up))
-	return nil
 }
 
 func (u *Uploads) deleteStored(ctx context.Context, up Upload) error {

@@ -50,6 +50,9 @@ func (u *Uploads) settleOnce(ctx context.Context, id string) (Upload, error) {
 		event = event.again()
 	} else {
 		if up, err = u.finish(ctx, up); err != nil {
+			if errors.Is(err, ErrGone) {
+				err = errors.Join(err, u.undo(ctx, id))
+			}
 			return up, err
 		}
 		event.Upload = up
@@ -121,7 +124,7 @@ func (u *Uploads) finish(ctx context.Context, up Upload) (_ Upload, err error) {
 	if err != nil {
 		return up, err
 	}
-	return u.finished(ctx, up), nil
+	return u.finished(ctx, up)
 }
 
 func (u *Uploads) accepted(ctx context.Context, up Upload) error {
@@ -131,11 +134,15 @@ func (u *Uploads) accepted(ctx context.Context, up Upload) error {
 	return u.opts.Policy.BeforeFinish(ctx, up)
 }
 
-func (u *Uploads) finished(ctx context.Context, up Upload) Upload {
+// finished is the upload of which the file has just been made.
+func (u *Uploads) finished(ctx context.Context, up Upload) (Upload, error) {
+	if err := u.stillThere(ctx, up.ID); err != nil {
+		return up, err
+	}
 	u.drop(ctx, up.ID)
 	up.Finished, up.Owed, up.Touched = true, true, u.opts.Now()
 	if up.Partial {
 		u.notify(ctx, u.event(Finished, up))
 	}
-	return up
+	return up, nil
 }

@@ -96,6 +96,8 @@ type Chunk struct {
 	// break off before.
 	Length int64
 	Body   io.Reader
+	// Exclusive is for a store whose data other processes share; nil if there are none.
+	Exclusive Exclusive
 }
 
 // Add adds a piece to what is known of the upload. Named pieces that it covers

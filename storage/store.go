@@ -41,9 +41,13 @@ type Store interface {
 	// store can, so that a reader of the state sees a long write advance. What
 	// stored returns is the upload as it is known then.
 	// Bytes at offsets that up says were received are read and dropped: the first
-	// ones stay. Of others that are there by now, one or the other stays. What is
-	// written to an upload that was deleted meanwhile may be lost without an error;
-	// it does not bring the upload back.
+	// ones stay. So do those that another Write of this Store has reported since; if it
+	// sees that others than these have come, Write may return ErrContentConflict. Of
+	// bytes that another process has stored, one or the other stays.
+	// What is written to an upload that was deleted meanwhile may be lost without an
+	// error; it does not bring the upload back, and if this Store deleted it, nothing of
+	// it is left. If another process did, who finds the upload to be gone deletes it
+	// again.
 	//
 	// If Write returns nil, every byte that the body yielded is stored and was
 	// reported, by this call or by another. A failing body is no failure of Write:
@@ -54,7 +58,8 @@ type Store interface {
 	// Finish turns a complete upload into its file. After it has returned nil,
 	// Load says Finished and Owed. It returns ErrIncomplete if the store lacks
 	// bytes that up says it has, and ErrKeyTaken if something else has come to lie
-	// where the file should. Pieces that up lacks are looked for.
+	// where the file should. Pieces that up lacks are looked for. If the upload is
+	// deleted meanwhile, what holds for Write holds for Finish.
 	Finish(ctx context.Context, up Upload) error
 
 	// Retire notes that the event of a finished upload was told: it is not Owed any

@@ -163,7 +163,7 @@ func (u *Uploads) sweepOne(ctx context.Context, id string) (Upload, error) {
 	case errors.Is(err, ErrNotFound):
 		return up, nil
 	case errors.Is(err, ErrGone):
-		return up, u.store.Delete(ctx, id) // half a delete: do the other half
+		return up, u.halfDeleted(ctx, id)
 	case err != nil:
 		return up, err
 	case u.expired(up) && !up.unfinished():

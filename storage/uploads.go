@@ -50,10 +50,13 @@ type Uploads struct {
 	enqueue func(ctx context.Context, e Event)
 
 	settling singleflight.Group // by upload id
+	loading  flights
+	first    gates // of those who look for uploads that may have to be created
 
 	mu     sync.Mutex
 	active map[string]int       // writes in progress, by upload id
 	told   map[string]time.Time // when finished uploads were told of here, by id
+	broken map[string]deletion  // that failed half way, by id
 	forgot time.Time            // when told was last cleared of what is old
 }
 
@@ -66,7 +69,7 @@ func New(store Store, locker Locker, index Index, opts Options) *Uploads {
 		opts.Log = slog.Default()
 	}
 	u := &Uploads{store: store, locker: locker, index: index, opts: opts,
-		active: map[string]int{}, told: map[string]time.Time{}}
+		active: map[string]int{}, told: map[string]time.Time{}, broken: map[string]deletion{}}
 	if opts.Delivery.Deliverer != nil {
 		u.outbox = newOutbox(u, opts.Delivery, opts.Log)
 		u.enqueue = u.outbox.enqueue
@@ -186,8 +189,13 @@ func (u *Uploads) load(ctx context.Context, id string) (Upload, error) {
 	return up, nil
 }
 
-// reload returns what the store has of the upload and lets the index know it.
+// reload returns what the store has of the upload and lets the index know it. Requests
+// that come at the same time share a load.
 func (u *Uploads) reload(ctx context.Context, id string) (Upload, error) {
+	return u.loading.do(ctx, id, func(ctx context.Context) (Upload, error) { return u.loadOnce(ctx, id) })
+}
+
+func (u *Uploads) loadOnce(ctx context.Context, id string) (Upload, error) {
 	begun, beginErr := u.index.Begin(ctx, id)
 	up, err := u.store.Load(ctx, id)
 	if errors.Is(err, ErrGone) {

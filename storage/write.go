@@ -60,10 +60,13 @@ func (u *Uploads) Write(ctx context.Context, id string, offset int64, src io.Rea
 	})
 	if errors.Is(err, ErrGone) || errors.Is(err, ErrNotFound) {
 		u.drop(ctx, id)
-		return up, err
+		return up, errors.Join(err, u.undo(ctx, id))
 	}
 	if r := ranges.Of(offset, in.n); alone || !written.Has(r) {
 		latest, loadErr := u.holding(ctx, id, r, alone)
+		if errors.Is(loadErr, ErrGone) {
+			loadErr = errors.Join(loadErr, u.undo(ctx, id))
+		}
 		if loadErr != nil {
 			return up, errors.Join(err, loadErr)
 		}
@@ -81,7 +84,9 @@ func (u *Uploads) Write(ctx context.Context, id string, offset int64, src io.Rea
 func (u *Uploads) storeAll(ctx context.Context, up Upload, offset int64, in *body, stored func(Piece) Upload) error {
 	known := up
 	for {
-		err := u.store.Write(ctx, known.Clone(), in.chunk(offset), func(p Piece) Upload {
+		c := in.chunk(offset)
+		c.Exclusive = u.exclusive(up.ID)
+		err := u.store.Write(ctx, known.Clone(), c, func(p Piece) Upload {
 			in.pulse.beat()
 			known = stored(p)
 			return known
@@ -187,7 +192,7 @@ func (b *body) chunk(offset int64) Chunk {
 	if length != Unknown {
 		length = max(0, length-b.n)
 	}
-	return Chunk{offset + b.n, length, b}
+	return Chunk{Offset: offset + b.n, Length: length, Body: b}
 }
 
 // resume lets a paused body go on.

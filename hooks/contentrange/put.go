@@ -97,7 +97,7 @@ func (d *Door) put(r *http.Request, p put, body *hooks.Body) (storage.Upload, er
 		}
 		defer unlock()
 	}
-	up, err := d.getOrCreate(ctx, p, r.Header)
+	up, err := d.uploads.GetOrCreate(ctx, storage.Record{ID: p.id, Size: p.total, Metadata: metadata(r.Header)})
 	if err != nil {
 		return up, err
 	}
@@ -139,18 +139,6 @@ func (d *Door) lock(ctx context.Context, id string, body *hooks.Body) (func(), e
 	ctx, cancel := context.WithTimeout(ctx, d.opts.LockTimeout)
 	defer cancel()
 	return d.uploads.Lock(ctx, id, func() { body.Cut(hooks.ErrReplaced) })
-}
-
-func (d *Door) getOrCreate(ctx context.Context, p put, h http.Header) (storage.Upload, error) {
-	up, err := d.uploads.Get(ctx, p.id)
-	if !errors.Is(err, storage.ErrNotFound) {
-		return up, err
-	}
-	up, err = d.uploads.Create(ctx, storage.Record{ID: p.id, Size: p.total, Metadata: metadata(h)})
-	if errors.Is(err, storage.ErrExists) {
-		return d.uploads.Get(ctx, p.id)
-	}
-	return up, err
 }
 
 // agree returns an error if the PUT contradicts what the upload is.

@@ -17,6 +17,7 @@ import (
 // Nothing is removed for what one listing does not show.
 func (s *Store) Clean(ctx context.Context, before time.Time) error {
 	s.forgetBefore(time.Now().Add(-time.Hour))
+	s.deletions.forgetBefore(time.Now().Add(-2 * checkDeletions))
 	orphans, errs := s.orphans(ctx, before)
 	for _, m := range orphans { // before what tells whose they are is removed
 		errs = append(errs, s.abortOrphan(ctx, m))
@@ -36,7 +37,9 @@ func (s *Store) Clean(ctx context.Context, before time.Time) error {
 		}
 		if t.leftBefore(before) {
 			errs = append(errs, s.cleanOne(ctx, id, before))
+			continue
 		}
+		errs = append(errs, s.completeDeletion(ctx, id, t.traces))
 	}
 	return errors.Join(append(errs, s.unclaimOver(ctx, over))...)
 }

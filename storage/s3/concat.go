@@ -27,6 +27,17 @@ func (s *Store) Concat(ctx context.Context, up storage.Upload, files []storage.U
 	if !ok {
 		return false, nil
 	}
+	now := s.active.join(up)
+	defer s.active.leave(now)
+	done, err := s.concat(ctx, up, files, runs)
+	if now.isGone() {
+		l, _ := s.layoutOf(up)
+		return false, s.undo(ctx, "concatenate", up, l)
+	}
+	return done, err
+}
+
+func (s *Store) concat(ctx context.Context, up storage.Upload, files []storage.Upload, runs []run) (bool, error) {
 	o, err := s.file(up.Record)
 	if err != nil {
 		return false, err

@@ -2,6 +2,7 @@ package s3
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"math/rand/v2"
@@ -131,8 +132,48 @@ func TestRequestsOfA1GiBUploadOfWhichTheLastChunkIsThereFirst(t *testing.T) {
 	id := mustCreate(t, n, storage.Record{ID: "chosen-by-the-client", Size: gibCount})
 	mustWrite(t, n, id, last)
 	parallel(len(others), 6, func(i int) { mustWrite(t, n, id, others[i]) })
-	wantRequests(t, n, "the last chunk first", 54)
+	wantRequests(t, n, "the last chunk first", 52)
 	wantFinished(t, n, id, gibCount)
+}
+
+// A background URLSession sends all chunks at once to a URL that it has chosen.
+func TestRequestsOfA1GiBUploadOfWhichAllChunksComeAtOnceToANewURL(t *testing.T) {
+	n, _ := countingNode(t)
+	for round := range 3 {
+		id := fmt.Sprintf("chosen-by-the-client-%d", round)
+		last, chunks := lastAndShuffled()
+		chunks = append(chunks, last)
+		var sending sync.WaitGroup
+		for _, i := range rand.Perm(len(chunks)) {
+			sending.Go(func() { mustPut(t, n, storage.Record{ID: id, Size: gibCount}, chunks[i]) })
+		}
+		sending.Wait()
+		wantRequests(t, n, "all at once", 52)
+		wantFinished(t, n, id, gibCount)
+		n.wire.reset()
+	}
+}
+
+// The most that a race can cost: the last chunk creates the upload, and is stored before
+// any other has begun.
+func TestRequestsOfA1GiBUploadThatIsCreatedByItsLastChunk(t *testing.T) {
+	n, _ := countingNode(t)
+	rec := storage.Record{ID: "chosen-by-the-client", Size: gibCount}
+	last, others := lastAndShuffled()
+	mustPut(t, n, rec, last)
+	parallel(len(others), len(others), func(i int) { mustPut(t, n, rec, others[i]) })
+	wantRequests(t, n, "the last chunk first", 52)
+	wantFinished(t, n, rec.ID, gibCount)
+}
+
+// mustPut writes a chunk as a PUT does that names the size of an upload.
+func mustPut(t *testing.T, n *node, rec storage.Record, r ranges.Range) {
+	t.Helper()
+	if _, err := n.GetOrCreate(t.Context(), rec); err != nil {
+		t.Errorf("get or create for %v: %v", r, err)
+		return
+	}
+	mustWrite(t, n, rec.ID, r)
 }
 
 func TestRequestsOfA1GiBUploadInOneBody(t *testing.T) {

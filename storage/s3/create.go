@@ -12,20 +12,21 @@ import (
 )
 
 // Create implements storage.Store. An id that was made here needs no look whether it
-// is taken.
+// is taken, and neither does one of which Load has just found nothing.
 func (s *Store) Create(ctx context.Context, rec storage.Record) error {
 	if err := fits(rec.Size, maxSize); err != nil {
 		return err
 	}
 	var left []string
-	if rec.Chosen {
+	unknown := rec.Chosen && !s.absent.take(rec.ID)
+	if unknown {
 		t, err := s.unused(ctx, rec)
 		if err != nil {
 			return err
 		}
 		left = t.keys
 	}
-	if rec.Chosen || rec.Key != "" {
+	if unknown || rec.Key != "" {
 		if err := s.claim(ctx, rec); err != nil {
 			return errors.Join(err, s.unclaim(ctx, rec))
 		}

@@ -20,7 +20,7 @@ func (s *Store) prospect(up storage.Upload, c storage.Chunk) layout {
 		return l
 	}
 	if !teaches(up, c) {
-		return layout{Cell: s.opts.cell}
+		return layout{Cell: lastCell(s.opts.cell, c)}
 	}
 	return choose(s.opts.cell, up.Size, c.Length)
 }
@@ -139,6 +139,7 @@ func (s *Store) remember(up storage.Upload, l layout) {
 // as it was thought to be.
 func (s *Store) forget(id string) {
 	s.tails.drop(id)
+	s.absent.take(id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.layouts, id)

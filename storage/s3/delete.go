@@ -2,7 +2,6 @@ package s3
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"iter"
 	"slices"
@@ -47,19 +46,19 @@ func (s *Store) deleteOnce(ctx context.Context, id string, created *time.Time) e
 	}
 	*created = rec.Created
 	if !t.gone {
-		text, err := json.Marshal(storage.Record{ID: id, Key: rec.Key, Chosen: rec.Chosen, Created: rec.Created})
-		if err != nil {
-			return err
-		}
 		if err := s.recent(t); err != nil {
 			return err
 		}
-		if err := s.client.put(ctx, small(s.liveKey(id, "gone"), text)); err != nil {
+		if err := s.markGone(ctx, rec); err != nil {
 			return err
 		}
 	}
 	s.forget(id)
-	return s.removeAll(ctx, rec, t)
+	s.active.deleted(id)
+	if err = s.removeAll(ctx, rec, t); err == nil {
+		s.deletions.note(id)
+	}
+	return err
 }
 
 // recordFor is the record of an upload that is to be deleted, as far as anything still

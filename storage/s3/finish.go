@@ -16,9 +16,21 @@ import (
 // finished: another node may be doing it.
 var finishPauses = []time.Duration{0, 100 * time.Millisecond, 500 * time.Millisecond, time.Second}
 
-// Finish implements storage.Store. It trusts what up knows of the parts until S3
-// says otherwise, and then asks S3 for them.
+// Finish implements storage.Store.
 func (s *Store) Finish(ctx context.Context, up storage.Upload) error {
+	now := s.active.join(up)
+	defer s.active.leave(now)
+	err := s.finish(ctx, up)
+	if now.isGone() {
+		l, _ := s.layoutOf(up)
+		return s.undo(ctx, "finish", up, l)
+	}
+	return err
+}
+
+// finish trusts what up knows of the parts until S3 says otherwise, and then asks S3 for
+// them.
+func (s *Store) finish(ctx context.Context, up storage.Upload) error {
 	var err error
 	if !up.Finished {
 		if err = s.makeFile(ctx, up); err == nil {
@@ -29,6 +41,7 @@ func (s *Store) Finish(ctx context.Context, up storage.Upload) error {
 	for _, pause := range finishPauses {
 		time.Sleep(pause)
 		s.forget(up.ID)
+		s.active.forget(up.ID)
 		now, lookErr := s.Load(ctx, up.ID)
 		switch {
 		case errors.Is(lookErr, errLost) && storage.Transient(lookErr):

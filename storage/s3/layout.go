@@ -143,6 +143,15 @@ func smallestDivisor(good, chunk int64) int64 {
 	return good
 }
 
+// lastCell is the size of the cells that an upload is taken to have of which only the
+// last chunk has come. Where that begins, a cell will begin too: so it stays in one piece.
+func lastCell(good int64, c storage.Chunk) int64 {
+	if c.Length <= min(c.Offset, maxLearnt) {
+		return c.Offset
+	}
+	return good
+}
+
 // teaches tells whether the length of a chunk says anything about the others: the
 // last one is as long as is left over.
 func teaches(up storage.Upload, c storage.Chunk) bool {

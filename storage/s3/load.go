@@ -278,6 +278,9 @@ func (s *Store) loadOver(ctx context.Context, id string, t traces) (storage.Uplo
 		}
 		_ = s.client.remove(ctx, late...) // or else the next Load does
 	}
+	if errors.Is(err, storage.ErrNotFound) && len(t.keys)+len(t.claims) == 0 {
+		s.absent.note(id)
+	}
 	return up, err
 }
 

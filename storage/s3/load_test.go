@@ -29,7 +29,7 @@ func (c *phone) mergeFragments(r ranges.Range) {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	w := &writer{store: c.node.store, id: c.id, up: up, tell: func(storage.Piece) storage.Upload { return up }}
+	w := &writer{store: c.node.store, id: c.id, active: c.node.store.active.join(up), up: up, tell: func(storage.Piece) storage.Upload { return up }}
 	w.coalesce(c.t.Context(), r, ranges.Set{}, held{buffer: &buffer{budget: c.node.store.budget}})
 }
 

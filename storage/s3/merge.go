@@ -20,10 +20,11 @@ const maxFragments = 32
 func (w *writer) putFragments(ctx context.Context, h held) (alone bool, err error) {
 	missing := w.known().Received.Missing(h.fresh)
 	for _, r := range missing.Ranges() {
-		if err := w.store.putFragment(ctx, w.id, w.fragment(r), h.section(h.all.Start, r)); err != nil {
+		sum, err := w.store.putFragment(ctx, w.id, w.fragment(r), h.section(h.all.Start, r))
+		if err != nil {
 			return false, err
 		}
-		w.stored(w.fragment(r))
+		w.stored(withSum(w.fragment(r), sum))
 	}
 	return missing.Contains(h.fresh), nil
 }
@@ -38,21 +39,31 @@ func (w *writer) fragment(r ranges.Range) storage.Piece {
 	return fragmentPiece(r, creationMark(w.known().Record))
 }
 
-// putFragment stores a fragment. One of the same range has the same bytes, unless
-// two writes at once contradict each other, and then either may stay. So it is
-// put without a condition: where that does not hold, some S3s answer before they
+// putFragment stores a fragment, and returns its checksum. One of the same range has the
+// same bytes, unless writes on two nodes contradict each other, and then either may stay.
+// So it is put without a condition: where that does not hold, some S3s answer before they
 // have read the bytes, which looks like a broken connection.
-func (s *Store) putFragment(ctx context.Context, id string, p storage.Piece, body *io.SectionReader) error {
+func (s *Store) putFragment(ctx context.Context, id string, p storage.Piece, body *io.SectionReader) (checksum, error) {
 	sum, err := sumAll(body)
 	if err != nil {
-		return noRoom(err)
+		return sum, noRoom(err)
 	}
-	return s.client.put(ctx, object{key: s.fragmentKey(id, p), body: body, size: p.Len(), sum: sum})
+	return sum, s.client.put(ctx, object{key: s.fragmentKey(id, p), body: body, size: p.Len(), sum: sum})
 }
 
 // merge puts a cell of which a part is in h and the rest in fragments. If that
 // can't be, what is fresh becomes a fragment too, and the cell is left to others.
 func (w *writer) merge(ctx context.Context, cell ranges.Range, h held) error {
+	number, _ := w.cell(cell.Start)
+	defer w.hold(ctx, cell, partName(number))()
+	return w.mergeHeld(ctx, cell, h)
+}
+
+// mergeHeld is merge for a caller who holds the cell.
+func (w *writer) mergeHeld(ctx context.Context, cell ranges.Range, h held) error {
+	if w.whole(cell) {
+		return nil
+	}
 	err := w.tryMerge(ctx, cell, h)
 	if err == nil || errors.Is(err, errNoUpload) {
 		return err
@@ -115,6 +126,7 @@ func (w *writer) tidyCell(ctx context.Context, cell ranges.Range, h held, truste
 // coalesce makes one fragment of several that lie side by side. It is no harm if
 // it fails: they are there.
 func (w *writer) coalesce(ctx context.Context, run ranges.Range, own ranges.Set, h held) {
+	defer w.hold(ctx, run, w.fragment(run).Name)()
 	up := w.known()
 	if len(fragments(up, run)) < 2 {
 		return
@@ -125,8 +137,8 @@ func (w *writer) coalesce(ctx context.Context, run ranges.Range, own ranges.Set,
 	}
 	defer b.release()
 	one := w.fragment(run)
-	if w.store.putFragment(ctx, up.ID, one, b.section(run.Start, run)) == nil {
-		w.stored(one)
+	if sum, err := w.store.putFragment(ctx, up.ID, one, b.section(run.Start, run)); err == nil {
+		w.stored(withSum(one, sum))
 		w.store.removeFragments(up, run, one)
 	}
 }

@@ -46,7 +46,7 @@ func startNode(t *testing.T, opts Options) *node {
 
 func (n *node) core(index storage.Index) *storage.Uploads {
 	return storage.New(n.store, new(storage.LocalLocker), index, storage.Options{
-		ExpireAfter: time.Hour, Log: slog.New(slog.DiscardHandler), Now: n.now, Observer: storage.Observer{Event: n.hear}, Progress: n.progress,
+		ExpireAfter: time.Hour, Log: slog.New(slog.DiscardHandler), Now: n.now, Observer: storage.Observer{Event: n.hear, Progress: n.progress},
 	})
 }
 

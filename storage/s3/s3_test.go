@@ -3,6 +3,8 @@ package s3
 import (
 	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -71,8 +73,22 @@ func TestS3KeepsThePromisesOfAStore(t *testing.T) {
 				opts := options(endpoint)
 				opts.Hold = c.hold
 				open := func() storage.Store { return mustOpen(t, opts) }
-				return storagetest.Harness{Open: open, Node: open, Size: c.size, Key: c.key}
+				left := func(id string) []string { return leftOf(t, open().(*Store), id) }
+				return storagetest.Harness{Open: open, Node: open, Size: c.size, Key: c.key, Left: left}
 			})
 		})
 	}
+}
+
+// leftOf lists the objects and multipart uploads of an upload, but for the mark that it is
+// gone. What is needless is not removed at once, but goes with the upload.
+func leftOf(t *testing.T, s *Store, id string) (left []string) {
+	t.Helper()
+	keys, multiparts := leftIn(t, s)
+	for _, key := range slices.Concat(keys, multiparts) {
+		if strings.Contains(key, id) && key != s.liveKey(id, "gone") {
+			left = append(left, key)
+		}
+	}
+	return left
 }

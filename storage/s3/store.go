@@ -106,6 +106,10 @@ type Store struct {
 	budget   *budget
 	tails    *tails
 	needless *remover
+	absent   absent
+	active   activities
+
+	deletions deletions
 
 	deciding singleflight.Group // layouts, by upload id
 	mu       sync.Mutex

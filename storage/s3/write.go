@@ -18,6 +18,8 @@ const inFlight = 2
 type writer struct {
 	store   *Store
 	id      string
+	active  *activity
+	others  storage.Exclusive // nil if no other process has to be asked
 	src     io.Reader
 	teaches bool // its length tells where other chunks end
 	tell    func(storage.Piece) storage.Upload
@@ -34,6 +36,8 @@ type writer struct {
 // Write implements storage.Store.
 func (s *Store) Write(ctx context.Context, up storage.Upload, c storage.Chunk, stored func(storage.Piece) storage.Upload) error {
 	w := &writer{store: s, id: up.ID, src: c.Body, tell: stored, up: up, teaches: teaches(up, c), layout: s.prospect(up, c), slots: make(chan struct{}, inFlight)}
+	w.active, w.others = s.active.join(up), c.Exclusive
+	defer s.active.leave(w.active)
 	err := w.begin(ctx, c)
 	if err == nil {
 		err = w.run(ctx, c.Offset)
@@ -41,6 +45,9 @@ func (s *Store) Write(ctx context.Context, up storage.Upload, c storage.Chunk, s
 	w.parts.Wait()
 	if err == nil {
 		err = w.failure()
+	}
+	if w.active.isGone() {
+		return s.undo(ctx, "write", up, w.currentLayout())
 	}
 	return w.meaning(ctx, err)
 }
@@ -108,7 +115,7 @@ func (w *writer) cell(offset int64) (int32, ranges.Range) {
 
 // run reads the chunk cell by cell.
 func (w *writer) run(ctx context.Context, offset int64) error {
-	for w.failure() == nil {
+	for w.failure() == nil && !w.active.isGone() {
 		_, cell := w.cell(offset)
 		rest := ranges.Range{Start: offset, End: cell.End}
 		if rest.Empty() {
@@ -165,18 +172,17 @@ func (h held) tail() ranges.Range { return ranges.Range{Start: h.all.Start, End:
 // fragment. It takes the buffer over.
 func (w *writer) place(ctx context.Context, h held) error {
 	number, cell := w.cell(h.fresh.Start)
-	received := w.known().Received.Within(cell)
-	others := received.Minus(ranges.NewSet(h.tail()))
-	if h.all == cell && others.Empty() && w.ready() {
-		return w.put(ctx, number, cell, h.buffer)
+	if h.all == cell && w.ready() {
+		return w.placeWhole(ctx, number, cell, h)
 	}
+	received := w.known().Received.Within(cell)
 	inside := cell.Start <= h.all.Start && h.all.End <= cell.End // not so if the grid changed under it
 	received.Add(h.fresh)
 	if inside && received.Contains(cell) && (w.ready() || w.teaches) {
 		defer h.release()
 		return w.merge(ctx, cell, h)
 	}
-	alone, err := w.putFragments(ctx, h)
+	alone, err := w.placeFragments(ctx, h)
 	if err == nil {
 		err = w.tidyCell(ctx, cell, h, alone && inside)
 	}
@@ -188,14 +194,16 @@ func (w *writer) place(ctx context.Context, h held) error {
 	return err
 }
 
-// put sends a whole cell, while the next one is read, and takes the buffer over.
-func (w *writer) put(ctx context.Context, number int32, cell ranges.Range, b *buffer) error {
+// put sends a whole cell, while the next one is read, and takes the buffer over. The cell
+// is released when it is there.
+func (w *writer) put(ctx context.Context, number int32, cell ranges.Range, b *buffer, release func()) error {
 	w.slots <- struct{}{}
 	w.parts.Add(1)
 	go func() {
 		defer w.parts.Done()
 		defer func() { <-w.slots }()
 		defer b.release()
+		defer release()
 		if err := w.putCell(ctx, number, cell, b); err != nil {
 			w.fail(err)
 		}
@@ -233,11 +241,12 @@ func (s *Store) putFile(ctx context.Context, up storage.Upload, b *buffer) (stor
 	o.body, o.size, o.sum, o.once = b.reader(), b.size, b.sum, true
 	err = s.client.put(ctx, o)
 	if errors.Is(err, errTaken) {
-		err = s.checkFile(ctx, up)
-	} else if err == nil {
+		return filePiece(up.Size), s.checkFile(ctx, up)
+	}
+	if err == nil {
 		s.noteFile(up.Record)
 	}
-	return filePiece(up.Size), err
+	return withSum(filePiece(up.Size), b.sum), err
 }
 
 func (w *writer) known() storage.Upload {
@@ -256,6 +265,7 @@ func (w *writer) stored(p storage.Piece) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.up = w.tell(p)
+	w.active.add(p)
 }
 
 func (w *writer) fail(err error) {
@@ -276,10 +286,11 @@ func (w *writer) failure() error {
 // upload, so that nothing needs to be written any more, that it was deleted, or no
 // more than it says.
 func (w *writer) meaning(ctx context.Context, err error) error {
-	if err == nil {
-		return nil
+	if err == nil || errors.Is(err, storage.ErrContentConflict) {
+		return err
 	}
 	w.store.forget(w.id)
+	w.store.active.forget(w.id)
 	up, lookErr := w.store.Load(ctx, w.id)
 	switch {
 	case lookErr == nil && up.Finished:

@@ -7,6 +7,7 @@ package storagetest
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"testing"
 
@@ -33,6 +34,10 @@ type Harness struct {
 	// Key chooses the key of an upload's file. It is nil if the suite shall leave
 	// that to the store.
 	Key func(id string) string
+
+	// Left names what there is of a deleted upload but the mark that it is gone. It is
+	// nil if the suite shall not ask.
+	Left func(id string) []string
 
 	// Size is how large the uploads of the suite are, in bytes; 0 is 200,003. A
 	// store that cuts uploads into cells names one that needs several.
@@ -70,7 +75,7 @@ type storeCase struct {
 }
 
 func storeCases() []storeCase {
-	return append(append(createCases(), writeCases()...), append(finishCases(), deleteCases()...)...)
+	return slices.Concat(createCases(), writeCases(), finishCases(), deleteCases(), lateCases())
 }
 
 // fixture is a store under test, with steps that must succeed.

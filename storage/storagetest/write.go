@@ -148,10 +148,16 @@ func sameChunkAtOnce(f *fixture) {
 func differentBytesAtOnce(f *fixture) {
 	one, two := Content(1, f.size), Content(2, f.size)
 	up := f.create(f.size)
-	together(2, func(i int) error {
-		f.putFrom(f.store, up, ranges.Of(0, f.size), bytes.NewReader([][]byte{one, two}[i]))
-		return nil
-	})
+	for _, err := range together(2, func(i int) error {
+		src := bytes.NewReader([][]byte{one, two}[i])
+		return f.store.Write(f.ctx, up, storage.Chunk{Length: f.size, Body: src}, newReports(f).stored(up))
+	}) {
+		if err != nil && !errors.Is(err, storage.ErrContentConflict) {
+			f.Errorf("write: %v", err)
+		}
+	}
+	f.step()
+	f.putFrom(f.store, f.load(up.ID), ranges.Of(0, f.size), bytes.NewReader(one)) // if both were refused
 	f.step()
 	if err := f.store.Finish(f.ctx, f.load(up.ID)); err != nil {
 		f.Fatalf("finish: %v", err)

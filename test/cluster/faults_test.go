@@ -192,6 +192,9 @@ func (f *faults) count() int {
 func parseS3(r *http.Request) s3Request {
 	_, key, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	q := r.URL.Query()
+	if q.Has("prefix") {
+		key = q.Get("prefix") // of a listing
+	}
 	part, _ := strconv.Atoi(q.Get("partNumber"))
 	return s3Request{op: s3Op(r.Method, q, key), id: idOf(key), key: key, part: part, of: q.Get("uploadId")}
 }
