@@ -16,7 +16,7 @@ import (
 func TestRequestsAtOnceCreateANewUploadOnce(t *testing.T) {
 	var asked, loads atomic.Int64
 	memory := storagetest.NewMemory(piece)
-	w := newWorld(t, storage.Options{Admit: func(context.Context, *storage.Record) error { asked.Add(1); return nil }})
+	w := newWorld(t, storage.Options{Policy: storage.Policy{BeforeCreate: func(context.Context, *storage.Record) error { asked.Add(1); return nil }}})
 	w.uploads = storage.New(countedLoads{memory, &loads}, new(storage.LocalLocker), new(storage.LocalIndex), w.opts)
 	var asking sync.WaitGroup
 	for range 30 {

@@ -57,8 +57,8 @@ func (u *Uploads) completeDeletion(ctx context.Context, id string, why error) er
 	if !failed {
 		return errors.Join(why, u.undo(ctx, id))
 	}
-	if u.opts.Permit != nil {
-		if err := u.opts.Permit(ctx, d.Upload); err != nil {
+	if u.opts.Policy.Authorize != nil {
+		if err := u.opts.Policy.Authorize(ctx, d.Upload); err != nil {
 			return err
 		}
 	}

@@ -24,7 +24,7 @@ func nodesWithOneCache(t *testing.T, opts Options, n int) []*node {
 	for range n {
 		node := startNode(t, opts)
 		node.Uploads = storage.New(node.store, locker, index, storage.Options{
-			Log: slog.New(slog.DiscardHandler), Now: node.now, Notify: node.hear,
+			Log: slog.New(slog.DiscardHandler), Now: node.now, Observer: storage.Observer{Event: node.hear},
 		})
 		nodes = append(nodes, node)
 	}
