@@ -94,6 +94,7 @@ type Store struct {
 	deciding singleflight.Group // layouts, by upload id
 	mu       sync.Mutex
 	layouts  map[string]decided
+	writers  map[string][]*writer // the writes that run, by upload id
 	missing  map[string]time.Time // since when S3 shows only the record of an upload, or not all parts of a multipart upload; by their ids
 }
 
@@ -114,7 +115,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	}
 	b := newBudget(opts.Memory)
 	s := &Store{
-		opts: opts, budget: b, tails: newTails(), layouts: map[string]decided{}, missing: map[string]time.Time{},
+		opts: opts, budget: b, tails: newTails(), layouts: map[string]decided{}, writers: map[string][]*writer{}, missing: map[string]time.Time{},
 		client: &client{s3: sdk, bucket: &opts.Bucket, checksums: !opts.NoChecksums,
 			class: types.StorageClass(opts.StorageClass), sse: types.ServerSideEncryption(opts.Encryption), sseKey: notEmpty(opts.EncryptionKey)},
 	}
