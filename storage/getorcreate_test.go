@@ -39,14 +39,14 @@ func TestARefusedCreationRefusesNoOtherRequest(t *testing.T) {
 	refused := errors.New("not for this one")
 	var asked atomic.Int64
 	entered, release := make(chan struct{}), make(chan struct{})
-	w := newWorld(t, storage.Options{Admit: func(context.Context, *storage.Record) error {
+	w := newWorld(t, storage.Options{Policy: storage.Policy{BeforeCreate: func(context.Context, *storage.Record) error {
 		if asked.Add(1) > 1 {
 			return nil
 		}
 		close(entered)
 		<-release
 		return refused
-	}})
+	}}})
 	w.uploads = storage.New(w.memory, new(storage.LocalLocker), new(storage.LocalIndex), w.opts)
 	first := make(chan error)
 	go func() {

@@ -53,11 +53,12 @@ type Uploads struct {
 	loading  flights
 	first    gates // of those who look for uploads that may have to be created
 
-	mu     sync.Mutex
-	active map[string]int       // writes in progress, by upload id
-	told   map[string]time.Time // when finished uploads were told of here, by id
-	broken map[string]deletion  // that failed half way, by id
-	forgot time.Time            // when told was last cleared of what is old
+	mu      sync.Mutex
+	active  map[string]int       // writes in progress, by upload id
+	flushed map[string]time.Time // when those were last flushed
+	told    map[string]time.Time // when finished uploads were told of here, by id
+	broken  map[string]deletion  // that failed half way, by id
+	forgot  time.Time            // when told was last cleared of what is old
 }
 
 // New returns the core over a store, which is the truth, a locker and an index.
@@ -69,10 +70,13 @@ func New(store Store, locker Locker, index Index, opts Options) *Uploads {
 		opts.Log = slog.Default()
 	}
 	u := &Uploads{store: store, locker: locker, index: index, opts: opts,
-		active: map[string]int{}, told: map[string]time.Time{}, broken: map[string]deletion{}}
+		active: map[string]int{}, flushed: map[string]time.Time{}, told: map[string]time.Time{}, broken: map[string]deletion{}}
 	if opts.Delivery.Deliverer != nil {
 		u.outbox = newOutbox(u, opts.Delivery, opts.Log)
 		u.enqueue = u.outbox.enqueue
+	}
+	if l, ok := locker.(FlushRelay); ok {
+		l.OnFlush(func(ctx context.Context, id string) { u.flushOwn(ctx, id) })
 	}
 	return u
 }

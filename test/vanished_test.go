@@ -10,7 +10,7 @@ import (
 // is in the directory.
 func TestF36WhileTheDataDirectoryIsAwayNobodyIsToldThatTheUploadIsLost(t *testing.T) {
 	t.Parallel()
-	s := start(t, "--sweep-every", "1h")
+	s := start(t, "--sweep-interval", "1h")
 	c := newClient(s, "f36", small)
 	for _, r := range smallChunk[:9] {
 		put(t, c, r, http.StatusAccepted)

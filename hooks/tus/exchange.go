@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/tus/tusd/v2/pkg/handler"
@@ -39,6 +40,11 @@ func exchangeOf(ctx context.Context) *exchange {
 func (x *exchange) reads() bool {
 	return x.r.Method == http.MethodHead || x.r.Method == http.MethodGet
 }
+
+// resumes reports whether the request is one of a client that goes on with an upload.
+// Where that is gone it is answered 404: some clients, tus-java-client for one, begin
+// anew only then, and give up on 410.
+func (x *exchange) resumes() bool { return x.reads() || x.r.Method == http.MethodPatch }
 
 // cut is why somebody ended the body before its client did, nil if nobody has.
 func (x *exchange) cut() error {
@@ -75,7 +81,11 @@ func (x *exchange) WriteHeader(status int) {
 	if at := x.door.uploads.Expires(x.upload); x.upload.ID != "" && !at.IsZero() && status < 300 {
 		h.Set("Upload-Expires", at.UTC().Format(http.TimeFormat))
 	}
-	x.body.Drain(x.r)
+	if status >= 400 {
+		x.body.DrainOrClose(x, x.r)
+	} else {
+		x.body.Drain(x.r)
+	}
 	// Whatever was waited for, the client gets time to take the answer.
 	_ = http.NewResponseController(x.ResponseWriter).SetWriteDeadline(time.Now().Add(max(x.door.opts.IdleTimeout, time.Second)))
 	x.ResponseWriter.WriteHeader(status)
@@ -92,6 +102,7 @@ func (x *exchange) refuse(err error) {
 	}
 	h := x.Header()
 	h.Set("Tus-Resumable", version)
+	h.Set("Content-Length", strconv.Itoa(len(e.HTTPResponse.Body)))
 	for key, value := range e.HTTPResponse.Header {
 		h.Set(key, value)
 	}
@@ -112,7 +123,7 @@ func (x *exchange) explain(err error) error {
 		return refused(x.r, refusal)
 	case errors.As(err, &e):
 		return e
-	case errors.Is(err, storage.ErrNotFound):
+	case errors.Is(err, storage.ErrNotFound), errors.Is(err, storage.ErrGone) && x.resumes():
 		return handler.ErrNotFound
 	case errors.Is(err, storage.ErrLocked):
 		return handler.ErrFileLocked

@@ -17,6 +17,7 @@ var (
 	_ storage.Linker   = (*store)(nil)
 
 	_ storage.ExactDeleter = (*store)(nil)
+	_ storage.Flusher      = (*store)(nil)
 )
 
 // DeleteCreated implements storage.ExactDeleter.
@@ -77,4 +78,16 @@ func (s *store) Link(ctx context.Context, up storage.Upload) (string, error) {
 	link, err := inner.Link(ctx, up)
 	end(err)
 	return link, err
+}
+
+// Flush implements storage.Flusher.
+func (s *store) Flush(ctx context.Context, id string) error {
+	inner, ok := s.Store.(storage.Flusher)
+	if !ok {
+		return nil
+	}
+	ctx, end := s.m.store.begin(ctx, "flush", id)
+	err := inner.Flush(ctx, id)
+	end(err)
+	return err
 }

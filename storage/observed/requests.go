@@ -19,7 +19,7 @@ type requestMetrics struct {
 func (m *Metrics) newRequests() requestMetrics {
 	const protocol = "protocol"
 	return requestMetrics{
-		total: m.counters("holdfast_http_requests_total", "HTTP requests, by protocol, method and class of status; none is a request that was cut off without an answer.", protocol, "method", "status"),
+		total: m.counters("holdfast_http_requests_total", "HTTP requests, by protocol, method and class of status; none is a request that got no response, or was superseded by a newer one of the same client.", protocol, "method", "status"),
 		duration: m.make.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "holdfast_http_request_duration_seconds", Help: "Time from the header of a request to the end of its response; as long as the client takes to send.", Buckets: slow,
 		}, []string{protocol}),

@@ -76,7 +76,7 @@ func TestF01WhatHasAnotherLengthThanItsPlaceIsNotReceived(t *testing.T) {
 	n := startNode(t, opts)
 	c := begunOn(t, n)
 	c.send(ranges.Of(0, minPart))
-	d, err := n.store.loadLayout(t.Context(), c.id)
+	d, err := n.store.loadLayout(t.Context(), storage.Record{ID: c.id})
 	if err != nil {
 		t.Fatal(err)
 	}

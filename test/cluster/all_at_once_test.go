@@ -12,7 +12,7 @@ import (
 // for each part: for 1 GiB in chunks of 50 MiB, which are 41 parts, that makes 60.
 func TestRequestsOfAnUploadOfWhichAllChunksComeAtOnceToThreeNodes(t *testing.T) {
 	const chunk, parts, beyondParts = 16 * mib, 21, 60 - 41
-	c := start(t, "--sweep-every", "1h")
+	c := start(t, "--sweep-interval", "1h")
 	for round := range 2 {
 		u := newUpload(c, rangeClient, test.NewContent(uint64(round), (parts-1)*chunk+chunk/2), chunk)
 		var sending sync.WaitGroup
