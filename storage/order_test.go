@@ -32,7 +32,7 @@ func TestF06TheEventStaysPendingUntilTheAppHasBeenNotified(t *testing.T) {
 		}
 	}
 	start := func() *storage.Uploads {
-		return storage.New(memory, new(storage.LocalLocker), new(storage.LocalIndex), storage.Options{Notify: notify, Log: quiet})
+		return storage.New(memory, new(storage.LocalLocker), new(storage.LocalIndex), storage.Options{Observer: storage.Observer{Event: notify}, Log: quiet})
 	}
 	u := start()
 	if _, err := u.Create(t.Context(), storage.Record{ID: "it", Size: fileSize}); err != nil {
@@ -56,12 +56,12 @@ func TestProgressIsReportedOnceTheStoreHasTheBytes(t *testing.T) {
 	memory := storagetest.NewMemory(piece)
 	reports := 0
 	u := storage.New(memory, new(storage.LocalLocker), new(storage.LocalIndex), storage.Options{Log: quiet,
-		Progress: func(ctx context.Context, up storage.Upload) {
+		Observer: storage.Observer{Progress: func(ctx context.Context, up storage.Upload) {
 			reports++
 			if now, err := memory.Load(ctx, up.ID); err != nil || now.Offset() < up.Offset() {
 				t.Errorf("offset %d was reported, the store has %d, %v", up.Offset(), now.Offset(), err)
 			}
-		}})
+		}}})
 	if _, err := u.Create(t.Context(), storage.Record{ID: "it", Size: fileSize}); err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +76,7 @@ func TestEventsAreToldOnceTheStoreHasWhatTheySay(t *testing.T) {
 	memory := storagetest.NewMemory(piece)
 	told := map[storage.EventType]bool{}
 	u := storage.New(memory, new(storage.LocalLocker), new(storage.LocalIndex), storage.Options{Log: quiet,
-		Notify: func(ctx context.Context, e storage.Event) {
+		Observer: storage.Observer{Event: func(ctx context.Context, e storage.Event) {
 			told[e.Type] = true
 			up, err := memory.Load(ctx, e.Upload.ID)
 			switch e.Type {
@@ -93,7 +93,7 @@ func TestEventsAreToldOnceTheStoreHasWhatTheySay(t *testing.T) {
 					t.Errorf("%s: load: finished %v, %v", e.Type, up.Finished, err)
 				}
 			}
-		}})
+		}}})
 	for _, size := range []int64{0, fileSize} {
 		up, err := u.Create(t.Context(), storage.Record{Size: size})
 		if err != nil {
@@ -114,12 +114,12 @@ func TestAConcatenationTakesNoPartThatItsCallerMayNotReach(t *testing.T) {
 	for name, refusal := range map[string]error{"forbidden": storage.ErrForbidden, "not found": storage.ErrNotFound} {
 		for _, finished := range []bool{true, false} {
 			refuse := true
-			w := newWorld(t, storage.Options{Permit: func(_ context.Context, up storage.Upload) error {
+			w := newWorld(t, storage.Options{Policy: storage.Policy{Authorize: func(_ context.Context, up storage.Upload) error {
 				if refuse && up.ID == "part" {
 					return refusal
 				}
 				return nil
-			}})
+			}}})
 			refuse = false
 			w.create(storage.Record{ID: "part", Size: 10, Partial: true})
 			if finished {

@@ -18,13 +18,13 @@ import (
 func TestAConcatenationThatTheAppRefusesIsNoFile(t *testing.T) {
 	var accept error
 	var asked []string
-	w := newWorld(t, storage.Options{Accept: func(_ context.Context, up storage.Upload) error {
+	w := newWorld(t, storage.Options{Policy: storage.Policy{BeforeFinish: func(_ context.Context, up storage.Upload) error {
 		asked = append(asked, up.ID)
 		if up.Partial {
 			return nil
 		}
 		return accept
-	}})
+	}}})
 	for _, joins := range []bool{false, true} {
 		if joins {
 			w.uploads = w.node(storagetest.Joiner{Memory: w.memory})
@@ -155,7 +155,7 @@ func TestTheNextSweepTriesAgainWhatMayPass(t *testing.T) {
 	var once sync.Once
 	sweeper := storage.New(w.memory, new(storage.LocalLocker), new(storage.LocalIndex), storage.Options{
 		Log: quiet, Now: func() time.Time { return now },
-		Notify: func(_ context.Context, e storage.Event) { once.Do(func() { close(finished) }) },
+		Observer: storage.Observer{Event: func(_ context.Context, e storage.Event) { once.Do(func() { close(finished) }) }},
 	})
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan struct{})
@@ -172,10 +172,10 @@ func TestTheNextSweepTriesAgainWhatMayPass(t *testing.T) {
 // The limit of one upload can only be below that of all.
 func TestAnUploadsOwnLimitDoesNotRaiseThatOfAll(t *testing.T) {
 	for _, own := range []int64{0, 50, 1000} {
-		w := newWorld(t, storage.Options{MaxSize: 100, Admit: func(_ context.Context, rec *storage.Record) error {
+		w := newWorld(t, storage.Options{MaxSize: 100, Policy: storage.Policy{BeforeCreate: func(_ context.Context, rec *storage.Record) error {
 			rec.MaxSize = own
 			return nil
-		}})
+		}}})
 		limit := int64(100)
 		if own == 50 {
 			limit = 50

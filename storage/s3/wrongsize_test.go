@@ -90,7 +90,7 @@ func TestF01WhatHasAnotherLengthThanItsPlaceIsNotReceived(t *testing.T) {
 	for r, size := range map[ranges.Range]int{
 		ranges.Of(minPart, 100): 99, ranges.Of(minPart+100, 100): 101, ranges.Of(minPart+200, 100): 0,
 	} {
-		o := small(n.store.fragmentKey(c.id, r), make([]byte, size))
+		o := small(n.store.fragmentKey(c.id, fragmentPiece(r, "")), make([]byte, size))
 		if err := n.store.client.put(t.Context(), o); err != nil {
 			t.Fatal(err)
 		}
