@@ -88,6 +88,28 @@ func TestF25WhatIsStoredOfAnUploadThatAnotherNodeHasDeletedIsRemoved(t *testing.
 	}
 }
 
+// The write ends when the deletion has looked for the file, and is not over.
+func TestF25WhatIsStoredBetweenTwoStepsOfADeletionIsRemoved(t *testing.T) {
+	nodes := nodesWithOneCache(t, bucket(t), 2)
+	data := storagetest.Content(25, 1000)
+	id := mustCreate(t, nodes[1], storage.Record{Size: 1000})
+	late := startLateWrite(t, nodes[0], id, data, ranges.Of(0, 1000), 999)
+	var once sync.Once
+	nodes[1].wire.before = func(op string, _ int) {
+		if op == "delete" {
+			once.Do(func() {
+				if err := late.end(); !errors.Is(err, storage.ErrGone) {
+					t.Errorf("the write: %v, want ErrGone", err)
+				}
+			})
+		}
+	}
+	if err := nodes[1].Delete(t.Context(), id); err != nil {
+		t.Errorf("delete: %v", err)
+	}
+	wantOnly(t, nodes[0].store, nodes[0].store.liveKey(id, "gone"))
+}
+
 // The deletion comes when the file is about to be made, and so finds none.
 func TestF25AFileThatIsMadeAfterItsDeletionIsRemoved(t *testing.T) {
 	opts := bucket(t)
