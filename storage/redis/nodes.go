@@ -4,8 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 )
@@ -36,8 +34,11 @@ type nodes struct {
 	deadline int64     // until when Redis takes the next report, in its own milliseconds
 	asked    time.Time // when the last report that was answered was sent
 	answered time.Time // and when its answer came
-	known    []string  // the nodes that were there, but for this one
-	missing  int       // how many of them are
+	counted  bool      // this node was there then
+	others   []string  // that were there, by id
+	version  int64     // of the list of others
+	remind   bool      // Redis has forgotten the nodes, and has to be told of the others
+	missing  int       // how many of the others are
 	epoch    string
 }
 
@@ -53,27 +54,29 @@ func (n *nodes) init(every time.Duration) {
 	n.alone = 2*n.ttl + n.valid + every
 }
 
-// reportScript has a node count as there, unless the report comes late, and returns the
-// time, the epoch, and all nodes with the time until which they are there. Those that are
-// known to the caller and not to Redis, which may have forgotten them, are missing from
-// now on. One that has left stands there for a while with a "-" before its id.
+// reportScript has a node count as there, unless the report comes late. It returns the
+// time, the epoch, whether the node was there before, the version of the list of nodes,
+// the nodes that are missing, and all nodes if the caller has another version. One that
+// has left stands there for a while with a "-" before its id.
 //
 // ARGV: id, deadline, ttl, how long to wait for a missing node, lifetime of the keys, "1"
-// for a new epoch, and the ids of the nodes that the caller knows.
+// for a new epoch, the version that the caller has, and nodes of which Redis is to be
+// reminded: those that it does not know are missing from now on.
 var reportScript = newScript("report", `
-	local nodes, epoch, me = KEYS[1], KEYS[2], ARGV[1]
+	local nodes, epoch, version, me = KEYS[1], KEYS[2], KEYS[3], ARGV[1]
 	local time = redis.call("TIME")
 	local now = time[1] * 1000 + math.floor(time[2] / 1000)
 	local function at(ms) return string.format("%.0f", ms) end
+	local function there(id) return redis.call("ZSCORE", nodes, id) end
 
+	local before, changes = there(me) and 1 or 0, 0
 	if now <= tonumber(ARGV[2]) then
-		redis.call("ZADD", nodes, at(now + ARGV[3]), me)
-		redis.call("ZREM", nodes, "-" .. me)
+		changes = redis.call("ZADD", nodes, at(now + ARGV[3]), me) + redis.call("ZREM", nodes, "-" .. me)
 		if ARGV[6] == "1" then redis.call("SET", epoch, at(now)) end
 	end
-	for i = 7, #ARGV do
-		if not redis.call("ZSCORE", nodes, ARGV[i]) and not redis.call("ZSCORE", nodes, "-" .. ARGV[i]) then
-			redis.call("ZADD", nodes, at(now), ARGV[i])
+	for i = 8, #ARGV do
+		if not there(ARGV[i]) and not there("-" .. ARGV[i]) then
+			changes = changes + redis.call("ZADD", nodes, at(now), ARGV[i])
 		end
 	end
 	for _, id in ipairs(redis.call("ZRANGEBYSCORE", nodes, "-inf", at(now - ARGV[4]))) do
@@ -82,10 +85,22 @@ var reportScript = newScript("report", `
 			redis.call("ZADD", nodes, at(now), "-" .. id)
 			redis.call("SET", epoch, at(now))
 		end
+		changes = changes + 1
 	end
-	redis.call("PEXPIRE", nodes, ARGV[5])
-	redis.call("PEXPIRE", epoch, ARGV[5])
-	return {now, redis.call("GET", epoch) or "", redis.call("ZRANGE", nodes, 0, -1, "WITHSCORES")}`)
+	if changes > 0 then redis.call("INCR", version) end
+	for _, key in ipairs(KEYS) do redis.call("PEXPIRE", key, ARGV[5]) end
+
+	local function others(ids)
+		local out = {}
+		for _, id in ipairs(ids) do
+			if id ~= me and string.sub(id, 1, 1) ~= "-" then out[#out + 1] = id end
+		end
+		return out
+	end
+	local current, all = redis.call("GET", version) or "0", {}
+	if current ~= ARGV[7] then all = others(redis.call("ZRANGE", nodes, 0, -1)) end
+	return {now, redis.call("GET", epoch) or "", before, tonumber(current),
+		others(redis.call("ZRANGEBYSCORE", nodes, "-inf", at(now))), all}`)
 
 // leaveScript notes that a node goes, and has told Redis all it had to.
 //
@@ -93,104 +108,112 @@ var reportScript = newScript("report", `
 var leaveScript = newScript("leave", `
 	local time = redis.call("TIME")
 	redis.call("ZREM", KEYS[1], ARGV[1])
+	redis.call("INCR", KEYS[2])
 	return redis.call("ZADD", KEYS[1], string.format("%.0f", time[1] * 1000), "-" .. ARGV[1])`)
 
-var nodeKeys = []string{"nodes", "epoch"}
+var nodeKeys = []string{"nodes", "epoch", "version"}
 
 // report tells Redis that this node is there, and learns which others are. The first
 // report, and one after a while in which Redis was away, only asks for the time by which
-// the second has to come.
+// the next has to come; and one that finds Redis to have forgotten this node is followed
+// by one that reminds it of the others.
 func (r *Redis) report(ctx context.Context) error {
 	n := &r.nodes
 	n.asking.Lock()
 	defer n.asking.Unlock()
-	for range 2 {
+	for range 3 {
 		sent := time.Now()
-		c, renewing := r.reportCall()
+		c, renews := r.reportCall()
 		reply, err := r.run(ctx, c)
 		if err != nil {
 			return err
 		}
-		counted, err := r.learn(reply, sent)
+		now, err := parseReport(reply)
 		if err != nil {
 			return err
 		}
-		if counted {
-			r.health.epochRenewed(renewing)
+		if r.learn(now, sent) {
+			r.health.epochRenewed(renews)
 			return nil
 		}
 	}
 	return nil
 }
 
-func (r *Redis) reportCall() (c call, renewing bool) {
+func (r *Redis) reportCall() (c call, renews bool) {
 	n := &r.nodes
 	renew := ""
-	if renewing = r.health.wantsNewEpoch(); renewing {
+	if renews = r.health.wantsNewEpoch(); renews {
 		renew = "1"
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	args := []any{n.id, n.deadline, n.ttl.Milliseconds(), n.forget.Milliseconds(), (2*r.opts.StateTTL + n.forget).Milliseconds(), renew}
-	for _, id := range n.known {
-		args = append(args, id)
+	args := []any{n.id, n.deadline, n.ttl.Milliseconds(), n.forget.Milliseconds(), (2*r.opts.StateTTL + n.forget).Milliseconds(), renew, n.version}
+	if n.remind {
+		for _, id := range n.others {
+			args = append(args, id)
+		}
 	}
-	return call{script: reportScript, names: nodeKeys, args: args}, renewing
+	return call{script: reportScript, names: nodeKeys, args: args}, renews
 }
 
-var errReport = errors.New("the nodes in Redis are not what they should be")
+// reported is what Redis answers to a report.
+type reported struct {
+	now          int64
+	epoch        string
+	before       bool // this node was there
+	version      int64
+	missing, all []any // ids
+}
 
-// learn takes what Redis says of all nodes, and returns whether this one counts as there.
-func (r *Redis) learn(reply any, sent time.Time) (counted bool, err error) {
-	n := &r.nodes
-	now, epoch, until, err := parseNodes(reply)
-	if err != nil {
-		return false, err
+var errReport = errors.New("what Redis says of the nodes makes no sense")
+
+func parseReport(reply any) (now reported, err error) {
+	fields, _ := reply.([]any)
+	if len(fields) != 6 {
+		return now, errReport
 	}
+	var ok [6]bool
+	var before int64
+	now.now, ok[0] = fields[0].(int64)
+	now.epoch, ok[1] = fields[1].(string)
+	before, ok[2] = fields[2].(int64)
+	now.version, ok[3] = fields[3].(int64)
+	now.missing, ok[4] = fields[4].([]any)
+	now.all, ok[5] = fields[5].([]any)
+	if ok != [6]bool{true, true, true, true, true, true} {
+		return now, errReport
+	}
+	now.before = before == 1
+	return now, nil
+}
+
+// learn takes what Redis says of all nodes, and returns whether it can be gone by.
+func (r *Redis) learn(now reported, sent time.Time) bool {
+	n := &r.nodes
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	before := n.missing
-	n.deadline, n.asked, n.answered, n.epoch = now+n.ttl.Milliseconds(), sent, time.Now(), epoch
-	n.known, n.missing = nil, 0
-	for id, end := range until {
-		switch {
-		case id == n.id:
-			counted = end > float64(now)
-			continue
-		case strings.HasPrefix(id, "-"):
-			continue
-		case end <= float64(now):
-			n.missing++
-		}
-		n.known = append(n.known, id)
+	inTime := now.now <= n.deadline
+	n.deadline, n.answered = now.now+n.ttl.Milliseconds(), time.Now()
+	if n.counted && !now.before && !n.remind {
+		n.remind, n.version = true, -1
+		return false
 	}
-	if n.missing > 0 && before == 0 {
-		r.opts.Log.Warn("a node does not report to Redis any more: uploads are read from the store until it does", "missing", n.missing, "at most", n.forget)
-	} else if n.missing == 0 && before > 0 {
+	n.remind = false
+	if now.version != n.version {
+		n.version, n.others = now.version, nil
+		for _, id := range now.all {
+			text, _ := id.(string)
+			n.others = append(n.others, text)
+		}
+	}
+	if missing := len(now.missing); missing > 0 && n.missing == 0 {
+		r.opts.Log.Warn("a node does not report to Redis any more: uploads are read from the store until it does", "missing", missing, "at most", n.forget)
+	} else if missing == 0 && n.missing > 0 {
 		r.opts.Log.Info("no node is missing in Redis any more")
 	}
-	return counted, nil
-}
-
-func parseNodes(reply any) (now int64, epoch string, until map[string]float64, err error) {
-	fields, _ := reply.([]any)
-	if len(fields) != 3 {
-		return 0, "", nil, errReport
-	}
-	now, ok1 := fields[0].(int64)
-	epoch, ok2 := fields[1].(string)
-	list, ok3 := fields[2].([]any)
-	if !ok1 || !ok2 || !ok3 || len(list)%2 != 0 {
-		return 0, "", nil, errReport
-	}
-	until = map[string]float64{}
-	for i := 0; i < len(list); i += 2 {
-		id, _ := list[i].(string)
-		if until[id], err = number(list[i+1]); err != nil {
-			return 0, "", nil, err
-		}
-	}
-	return now, epoch, until, nil
+	n.asked, n.counted, n.epoch, n.missing = sent, n.counted || inTime, now.epoch, len(now.missing)
+	return inTime
 }
 
 // lookUp reports if that was long ago, so that what is known of the others counts.
@@ -250,16 +273,6 @@ func (r *Redis) leave() {
 	if r.health.down() == nil {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
-		_, _ = r.execOn(ctx, r.client, call{script: leaveScript, names: nodeKeys[:1], args: []any{r.nodes.id}}) // or else they wait for it
+		_, _ = r.execOn(ctx, r.client, call{script: leaveScript, names: []string{"nodes", "version"}, args: []any{r.nodes.id}}) // or else they wait for it
 	}
-}
-
-func number(v any) (float64, error) {
-	switch v := v.(type) {
-	case float64:
-		return v, nil
-	case string:
-		return strconv.ParseFloat(v, 64)
-	}
-	return 0, errReport
 }

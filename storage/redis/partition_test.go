@@ -3,6 +3,7 @@ package redis
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"sync"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/ranges"
 	"github.com/holdfast-upload/holdfast/storage/storagetest"
 	"github.com/holdfast-upload/holdfast/test/servers"
 )
@@ -317,7 +319,7 @@ func TestANodeThatIsCutOffWhenRedisForgetsIsStillMissed(t *testing.T) {
 	eventually(t, 30*time.Second, "the nodes know of each other", func() bool {
 		other.nodes.mu.Lock()
 		defer other.nodes.mu.Unlock()
-		return len(other.nodes.known) == 1
+		return len(other.nodes.others) == 1
 	})
 	l.cut(false)
 	if err := admin(t, s).FlushAll(t.Context()).Err(); err != nil {
@@ -351,5 +353,59 @@ func TestAReportThatComesLateIsNotCounted(t *testing.T) {
 	}
 	if after := c.ZScore(t.Context(), key, n.nodes.id).Val(); after != before {
 		t.Errorf("it counts until %v, before %v", after, before)
+	}
+}
+
+// A node that could not keep all that Redis missed has everything forgotten before it
+// counts as there again.
+func TestWhatRedisMissedAndCouldNotBeKeptIsForgottenWithAllElse(t *testing.T) {
+	t.Parallel()
+	cut, other, l, _ := twoCores(t)
+	other.mustCreate(t, "it")
+	other.wantWarm(t, "it")
+	cut.wantWarm(t, "it")
+	l.cut(false)
+	cut.mustWrite(t, "it", 0, 100)
+	cut.health.mu.Lock()
+	clear(cut.health.due)
+	for len(cut.health.due) < maxDue {
+		id := fmt.Sprint("filler-", len(cut.health.due))
+		cut.health.due[id] = call{script: probeScript, id: "", names: []string{"probe"}}
+	}
+	cut.health.mu.Unlock()
+	cut.mustWrite(t, "it", 100, 100)
+	cut.health.mu.Lock()
+	lost := cut.health.lost
+	clear(cut.health.due)
+	cut.health.mu.Unlock()
+	if !lost {
+		t.Error("nothing was lost")
+	}
+	l.mend()
+	cut.wantUsed(t)
+	other.wantAtLeast(t, "it", 200)
+	other.wantWarm(t, "it")
+	other.wantAtLeast(t, "it", 200)
+}
+
+// What was told in another epoch counts for nobody, whichever of the two is the newer.
+func TestAStateOfAnotherEpochIsNotBelieved(t *testing.T) {
+	t.Parallel()
+	s := servers.Redis(t)
+	n := newNode(t, Options{URL: s.URL("redis")})
+	key := n.key("", "epoch")
+	for _, epoch := range []string{"5", "7", "6"} {
+		n.put(t, upload("it"))
+		n.wantOffset(t, "it", 0)
+		if err := admin(t, s).Set(t.Context(), key, epoch, 0).Err(); err != nil {
+			t.Fatal(err)
+		}
+		if err := n.report(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		n.wantOffset(t, "it", -1)
+		if _, err := n.index.Add(t.Context(), "it", storage.Piece{Range: ranges.Of(0, 10)}); !errors.Is(err, storage.ErrNotFound) {
+			t.Errorf("add: %v, want ErrNotFound", err)
+		}
 	}
 }

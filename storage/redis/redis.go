@@ -14,6 +14,7 @@
 //	PREFIX{id:ID}:over     the upload is finished or deleted: no state is taken
 //	PREFIX{id:ID}:probe    written to see whether Redis works again
 //	PREFIX{id:}:nodes      the nodes, and until when their last reports count
+//	PREFIX{id:}:version    changes with the list of nodes
 //	PREFIX{id:}:epoch      changes when what Redis was told before does not count any more
 //	PREFIXbell             a channel on which locks are asked for and given back
 package redis

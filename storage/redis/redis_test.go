@@ -175,7 +175,9 @@ func keys(t *testing.T, c *redis.Client) []string {
 	if err != nil {
 		t.Error(err)
 	}
-	return slices.DeleteFunc(all, func(key string) bool { return strings.HasSuffix(key, ":probe") || key == "holdfast:{id:}:nodes" })
+	return slices.DeleteFunc(all, func(key string) bool {
+		return strings.HasSuffix(key, ":probe") || strings.HasPrefix(key, "holdfast:{id:}:")
+	})
 }
 
 // faults makes the calls of a node fail, before or after they were made.
