@@ -32,7 +32,7 @@ func TestDiskKeepsThePromisesOfAStoreOverPowerLosses(t *testing.T) {
 }
 
 func powerHarness(t *testing.T, links error) storagetest.Harness {
-	opts := ledgerOptions{links: links, losses: []loss{nothingStays, someStays, someStays, allStays}}
+	opts := ledgerOptions{links: links, losses: []loss{nothingStays, someStays, someStays, allStays}, sparse: true}
 	var now *ledger
 	opened, lost := 0, 0
 	return storagetest.Harness{
