@@ -50,8 +50,8 @@ func (able) Concat(context.Context, storage.Upload, []storage.Upload) (bool, err
 	return true, errAble
 }
 func (able) DeleteCreated(context.Context, storage.Upload) error { return errAble }
-func (able) Clean(context.Context, time.Time) error { return errAble }
-func (able) Check(context.Context) error            { return errAble }
+func (able) Clean(context.Context, time.Time) error              { return errAble }
+func (able) Check(context.Context) error                         { return errAble }
 func (able) Link(context.Context, storage.Upload) (string, error) {
 	return "https://link", errAble
 }
