@@ -32,13 +32,15 @@ import (
 type Door struct {
 	uploads *storage.Uploads
 	opts    hooks.Options
+
+	described descriptions
 }
 
 var _ hooks.Door = (*Door)(nil)
 
 // New returns the door to uploads.
 func New(uploads *storage.Uploads, opts hooks.Options) *Door {
-	return &Door{uploads, opts}
+	return &Door{uploads: uploads, opts: opts}
 }
 
 // Name implements hooks.Door.
@@ -89,7 +91,7 @@ func (d *Door) serve(w http.ResponseWriter, r *http.Request, body *hooks.Body) e
 	if err != nil {
 		return err
 	}
-	up, err := d.put(r, p, body)
+	up, err := d.putDescribed(r, p, body)
 	if err != nil {
 		return err
 	}

@@ -20,6 +20,7 @@ type put struct {
 	id    string
 	whole bool // there was no Content-Range
 	sized bool // the length of the body is known beforehand
+	says  *statement
 }
 
 var errEncoded = errors.New("send the bytes as they are, without Content-Encoding")
@@ -97,7 +98,7 @@ func (d *Door) put(r *http.Request, p put, body *hooks.Body) (storage.Upload, er
 		}
 		defer unlock()
 	}
-	up, err := d.uploads.GetOrCreate(ctx, storage.Record{ID: p.id, Size: p.total, Metadata: metadata(r.Header)})
+	up, err := d.getOrCreate(ctx, p, r.Header)
 	if err != nil {
 		return up, err
 	}
@@ -139,6 +140,14 @@ func (d *Door) lock(ctx context.Context, id string, body *hooks.Body) (func(), e
 	ctx, cancel := context.WithTimeout(ctx, d.opts.LockTimeout)
 	defer cancel()
 	return d.uploads.Lock(ctx, id, func() { body.Cut(hooks.ErrReplaced) })
+}
+
+func (d *Door) getOrCreate(ctx context.Context, p put, h http.Header) (storage.Upload, error) {
+	up, err := d.uploads.GetOrCreate(ctx, storage.Record{ID: p.id, Size: p.total, Metadata: metadata(h)})
+	if err == nil {
+		err = d.described.check(p, h, up)
+	}
+	return up, err
 }
 
 // agree returns an error if the PUT contradicts what the upload is.
