@@ -160,14 +160,26 @@ type header struct {
 	size     int64
 	modified time.Time
 	metadata map[string]string
+	sum      *checksum // nil if it is not known
 }
 
 func (c *client) head(ctx context.Context, key string) (header, error) {
-	out, err := c.s3.HeadObject(ctx, &awss3.HeadObjectInput{Bucket: c.bucket, Key: &key})
+	in := &awss3.HeadObjectInput{Bucket: c.bucket, Key: &key}
+	if c.checksums {
+		in.ChecksumMode = types.ChecksumModeEnabled
+	}
+	out, err := c.s3.HeadObject(ctx, in)
 	if err != nil {
 		return header{}, meaning("head", key, err)
 	}
-	return header{aws.ToInt64(out.ContentLength), aws.ToTime(out.LastModified), out.Metadata}, nil
+	h := header{size: aws.ToInt64(out.ContentLength), modified: aws.ToTime(out.LastModified), metadata: out.Metadata}
+	for _, text := range []string{out.Metadata[sumName], aws.ToString(out.ChecksumCRC32C)} {
+		if sum, ok := parseChecksum(text); ok {
+			h.sum = &sum
+			break
+		}
+	}
+	return h, nil
 }
 
 // entry is an object in a listing.

@@ -327,5 +327,6 @@ func (s *Store) fromFile(ctx context.Context, id string, h header) (up storage.U
 func finished(up storage.Upload, h header) storage.Upload {
 	up.Finished, up.Size, up.Touched = true, h.size, h.modified
 	up.Received, up.Pieces = ranges.NewSet(ranges.Range{End: h.size}), nil
+	up.CRC32C = h.sum
 	return up
 }

@@ -15,7 +15,7 @@ import (
 //	"layout"   the layout, in JSON; covers no bytes
 //	"pN"       part N; its ETag and checksum
 //	"fA-B"     a fragment
-//	"file"     the file, put at once or found
+//	"file"     the file, put at once or found; its checksum, if that is known
 const (
 	layoutName = "layout"
 	fileName   = "file"
@@ -51,9 +51,21 @@ func fragmentPiece(r ranges.Range) storage.Piece {
 	return storage.Piece{Range: r, Name: fmt.Sprintf("f%x-%x", r.Start, r.End)}
 }
 
-// filePiece stands for a file that is there, whole.
-func filePiece(size int64) storage.Piece {
-	return storage.Piece{Range: ranges.Range{End: size}, Name: fileName}
+// filePiece stands for a file that is there, whole, with its checksum, if that is known.
+func filePiece(size int64, sum *checksum) storage.Piece {
+	p := storage.Piece{Range: ranges.Range{End: size}, Name: fileName}
+	if sum != nil {
+		p.Tag = sum.String()
+	}
+	return p
+}
+
+// withSum is up with the checksum that the piece of its file has.
+func withSum(up storage.Upload, file storage.Piece) storage.Upload {
+	if sum, ok := parseChecksum(file.Tag); ok {
+		up.CRC32C = &sum
+	}
+	return up
 }
 
 // fragments are the fragments of up that share bytes with r, the longest first:

@@ -153,7 +153,7 @@ func differentBytesAtOnce(f *fixture) {
 		return nil
 	})
 	f.step()
-	if err := f.store.Finish(f.ctx, f.load(up.ID)); err != nil {
+	if _, err := f.store.Finish(f.ctx, f.load(up.ID)); err != nil {
 		f.Fatalf("finish: %v", err)
 	}
 	f.step()
