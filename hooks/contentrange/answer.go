@@ -128,6 +128,9 @@ func (d *Door) explain(r *http.Request, err error) hooks.Problem {
 	if errors.Is(err, errEncoded) {
 		return hooks.Problem{Status: http.StatusUnsupportedMediaType, Code: "unsupportedMediaType", Message: err.Error()}
 	}
+	if errors.Is(err, storage.ErrGone) && r.Method == http.MethodGet && speaksTus(r) {
+		err = storage.ErrNotFound // as the tus door has it
+	}
 	return hooks.Explain(r, d.opts.Log, err)
 }
 

@@ -82,7 +82,8 @@ func parseChecksum(value string) (hash.Hash, []byte, error) {
 
 // verified reads all of src into the spool and returns it from there once its
 // checksum has been found right: nothing of a chunk that is wrong may count. It
-// returns no reader if the body broke off, of which tusd knows.
+// returns no reader if the body broke off or was cut off, which the caller reports as
+// for a body without a checksum.
 func (x *exchange) verified(spool *hooks.Spool, src io.Reader) (io.Reader, error) {
 	if err := spool.Fill(src); err != nil {
 		return nil, err

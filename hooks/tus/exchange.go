@@ -40,6 +40,11 @@ func (x *exchange) reads() bool {
 	return x.r.Method == http.MethodHead || x.r.Method == http.MethodGet
 }
 
+// resumes reports whether the request is one of a client that goes on with an upload.
+// Where that is gone it is answered 404: some clients, tus-java-client for one, begin
+// anew only then, and give up on 410.
+func (x *exchange) resumes() bool { return x.reads() || x.r.Method == http.MethodPatch }
+
 // cut is why somebody ended the body before its client did, nil if nobody has.
 func (x *exchange) cut() error {
 	err := x.body.Err()
@@ -112,7 +117,7 @@ func (x *exchange) explain(err error) error {
 		return refused(x.r, refusal)
 	case errors.As(err, &e):
 		return e
-	case errors.Is(err, storage.ErrNotFound):
+	case errors.Is(err, storage.ErrNotFound), errors.Is(err, storage.ErrGone) && x.resumes():
 		return handler.ErrNotFound
 	case errors.Is(err, storage.ErrLocked):
 		return handler.ErrFileLocked
