@@ -49,6 +49,7 @@ var problems = []struct {
 	{storage.ErrLocked, http.StatusLocked, "locked"},
 	{storage.ErrNoSpace, http.StatusInsufficientStorage, "insufficientStorage"},
 	{storage.ErrUnavailable, http.StatusServiceUnavailable, "serviceNotAvailable"},
+	{ErrDigest, http.StatusBadRequest, "digestMismatch"},
 	{storage.ErrBadID, http.StatusBadRequest, "invalidId"},
 	{storage.ErrBadRequest, http.StatusBadRequest, "invalidRequest"},
 	{storage.ErrSizeConflict, http.StatusBadRequest, "sizeConflict"},
