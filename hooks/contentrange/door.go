@@ -33,13 +33,14 @@ import (
 type Door struct {
 	uploads *storage.Uploads
 	opts    hooks.Options
+	begun   prefixes
 }
 
 var _ hooks.Door = (*Door)(nil)
 
 // New returns the door to uploads.
 func New(uploads *storage.Uploads, opts hooks.Options) *Door {
-	return &Door{uploads, opts}
+	return &Door{uploads: uploads, opts: opts}
 }
 
 // Name implements hooks.Door.
@@ -93,6 +94,9 @@ func (d *Door) serve(w http.ResponseWriter, r *http.Request, body *hooks.Body) e
 	if err != nil {
 		return err
 	}
+	if p.end != unknown {
+		body.LimitSpool(p.end - p.start)
+	}
 	up, err := d.put(r, p, body)
 	if err != nil {
 		return err
@@ -103,11 +107,8 @@ func (d *Door) serve(w http.ResponseWriter, r *http.Request, body *hooks.Body) e
 
 // serveBodiless serves a request that sends nothing.
 func (d *Door) serveBodiless(w http.ResponseWriter, r *http.Request, id string) error {
-	switch r.Method {
-	case http.MethodGet:
+	if r.Method != http.MethodDelete {
 		return d.get(w, r, id)
-	case http.MethodHead:
-		return d.head(w, r, id)
 	}
 	if err := d.uploads.Delete(r.Context(), id); err != nil {
 		return err
