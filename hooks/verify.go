@@ -24,6 +24,7 @@ type verification struct {
 	whole   bool        // the body is a whole file
 
 	limit int64 // of the body, in bytes
+	over  error // what it is to be longer
 	spool Spool
 	src   io.Reader // what was spooled, once it was verified
 	done  bool
@@ -110,7 +111,7 @@ func (b *Body) atEnd() error {
 	n, err := io.ReadFull(bodyReader{b}, make([]byte, 1))
 	switch {
 	case n > 0:
-		return fmt.Errorf("%w: the body has more than %d bytes", storage.ErrBeyondEnd, b.toVerify.limit)
+		return fmt.Errorf("%w: the body has more than %d bytes", b.toVerify.over, b.toVerify.limit)
 	case err == io.EOF:
 		return nil
 	}
@@ -173,10 +174,11 @@ type bodyKey struct{}
 func (b *Body) CheckHeader() error { return b.malformed }
 
 // LimitSpool bounds a body whose digests have to be verified, and which is kept aside until
-// then: longer than n bytes it is refused.
-func (b *Body) LimitSpool(n int64) {
-	if b.toVerify != nil {
-		b.toVerify.limit = max(n, 0)
+// then: with more than n bytes it is refused, by the given error. Of several limits the
+// lowest counts.
+func (b *Body) LimitSpool(n int64, over error) {
+	if v := b.toVerify; v != nil && n < v.limit {
+		v.limit, v.over = max(n, 0), over
 	}
 }
 
@@ -200,7 +202,10 @@ func AdmitVerified(ctx context.Context, rec *storage.Record) error {
 		return nil
 	}
 	if rec.Size != storage.Unknown {
-		b.LimitSpool(rec.Size)
+		b.LimitSpool(rec.Size, storage.ErrBeyondEnd)
+	}
+	if rec.MaxSize > 0 {
+		b.LimitSpool(rec.MaxSize, storage.ErrTooLarge)
 	}
 	err := b.verify()
 	if err != nil && err == b.Err() {

@@ -34,7 +34,7 @@ func (d *Door) putWhole(r *http.Request, p put, body *hooks.Body) (storage.Uploa
 	}
 	if p.end == unknown && up.Size != storage.Unknown {
 		p.end, p.total = up.Size, up.Size
-		body.LimitSpool(up.Size)
+		body.LimitSpool(up.Size, errLength)
 	}
 	file := &wholeFile{src: body, known: d.begun.of(up)}
 	if p.stored(up) {
