@@ -46,6 +46,9 @@ type Body struct {
 	length int64 // as announced, -1 if it was not
 	begun  bool  // somebody has read, and so let the client send
 
+	toVerify  *verification // nil if there is nothing to verify
+	malformed error         // see CheckHeader
+
 	mu    sync.Mutex
 	armed time.Time // when the deadline was last set
 	ended error
@@ -55,11 +58,22 @@ type Body struct {
 func NewBody(w http.ResponseWriter, r *http.Request, idle time.Duration, stopper *Stopper) *Body {
 	b := &Body{src: r.Body, length: r.ContentLength, ctl: http.NewResponseController(w), idle: idle}
 	b.off = context.AfterFunc(stopper.ctx, func() { b.Cut(ErrStopping) })
+	if b.toVerify, b.malformed = newVerification(r); b.toVerify != nil {
+		*r = *r.WithContext(context.WithValue(r.Context(), bodyKey{}, b)) // for AdmitVerified
+	}
 	return b
 }
 
-// Read implements io.Reader.
+// Read implements io.Reader. Of a body for which the client gave digests it yields nothing
+// before all of it has come and was verified.
 func (b *Body) Read(p []byte) (int, error) {
+	if b.toVerify != nil {
+		return b.readVerified(p)
+	}
+	return b.read(p)
+}
+
+func (b *Body) read(p []byte) (int, error) {
 	b.begun = true
 	if err := b.arm(); err != nil {
 		return 0, err
@@ -92,6 +106,9 @@ func (b *Body) Expect() int64 { return b.length }
 // to wait for bytes that may never come, with the answer not sent yet.
 func (b *Body) Close() error {
 	b.off()
+	if b.toVerify != nil {
+		return b.toVerify.spool.Close()
+	}
 	return nil
 }
 
@@ -160,7 +177,7 @@ func (b *Body) Drain(r *http.Request) bool {
 	if !b.begun && r.Header.Get("Expect") != "" || r.ContentLength > DrainLimit {
 		return false
 	}
-	n, err := io.Copy(io.Discard, io.LimitReader(b, DrainLimit+1))
+	n, err := io.Copy(io.Discard, io.LimitReader(bodyReader{b}, DrainLimit+1))
 	if errors.Is(err, ErrIdle) || errors.Is(err, ErrStopping) || errors.Is(err, ErrReplaced) {
 		b.wake() // tusd sets a deadline even so, and net/http would wait until then
 	}

@@ -17,7 +17,8 @@ type Meter interface {
 	// Received and Served are told of bytes of the body and of the answer.
 	Received(n int)
 	Served(n int)
-	// End is called once. A status of 0 tells that there was no answer.
+	// End is called once. A status of 0 says that there was no answer, or none that
+	// counts: to a request whose client has sent a newer one.
 	End(method string, status int, took time.Duration)
 }
 
@@ -104,11 +105,15 @@ func (x *watching) end() {
 		x.status = http.StatusOK // as net/http answers for a handler that says nothing
 	}
 	took := time.Since(x.began)
-	x.meter.End(x.r.Method, x.status, took)
 	s := x.seen
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	outcome := x.outcome()
+	if s.why == codeReplaced {
+		x.meter.End(x.r.Method, 0, took)
+	} else {
+		x.meter.End(x.r.Method, x.status, took)
+	}
 	endSpan(x.span, x.status, s.id, outcome, x.body.n)
 	fields := []slog.Attr{
 		slog.String("id", s.id), slog.String("door", s.door), slog.String("method", short(x.r.Method, 32)), slog.String("path", short(x.r.URL.Path, 256)),
@@ -142,6 +147,8 @@ func (x *watching) outcome() string {
 	switch {
 	case x.status == http.StatusLocked:
 		return "locked"
+	case x.seen.why == codeReplaced:
+		return "superseded"
 	case x.status >= 400 && x.status < 500 && (x.seen.why != "" || !x.body.broke()):
 		return "refused"
 	case x.body.broke():

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"slices"
 
 	"github.com/holdfast-upload/holdfast/storage"
 )
@@ -37,6 +38,9 @@ func (p Problem) Retry() bool {
 	return false
 }
 
+// codeReplaced is the Code of a request whose client has sent a newer one.
+const codeReplaced = "replaced"
+
 var problems = []struct {
 	err    error
 	status int
@@ -48,6 +52,7 @@ var problems = []struct {
 	{storage.ErrLocked, http.StatusLocked, "locked"},
 	{storage.ErrNoSpace, http.StatusInsufficientStorage, "insufficientStorage"},
 	{storage.ErrUnavailable, http.StatusServiceUnavailable, "serviceNotAvailable"},
+	{ErrDigest, http.StatusBadRequest, "digestMismatch"},
 	{storage.ErrBadID, http.StatusBadRequest, "invalidId"},
 	{storage.ErrBadRequest, http.StatusBadRequest, "invalidRequest"},
 	{ErrMediaType, http.StatusUnsupportedMediaType, "unsupportedMediaType"},
@@ -64,26 +69,32 @@ var problems = []struct {
 	{storage.ErrForbidden, http.StatusForbidden, "accessDenied"},
 	{ErrStopping, http.StatusServiceUnavailable, "shuttingDown"},
 	{ErrIdle, http.StatusServiceUnavailable, "timeout"},
-	{ErrReplaced, http.StatusServiceUnavailable, "replaced"},
+	{ErrReplaced, http.StatusServiceUnavailable, codeReplaced},
 	{storage.ErrBody, http.StatusServiceUnavailable, "bodyBrokeOff"},
 }
 
+// bodyEnds are the errors of a request whose body ended early. They are no failures of the
+// server, although what answers them is a 5xx: the line of the request says enough.
+var bodyEnds = []error{ErrStopping, ErrIdle, ErrReplaced, storage.ErrBody}
+
 // Explain finds what err means. An error that nobody foresaw is a 500 that says
-// nothing of its cause; Explain logs that, and the cause of every 5xx.
+// nothing of its cause; Explain logs that, and the cause of every 5xx but those of
+// bodyEnds.
 func Explain(r *http.Request, log *slog.Logger, err error) Problem {
+	var cause error
 	found := Problem{http.StatusInternalServerError, "internalError", "something went wrong in the server", retryAfter(err)}
 	for _, p := range problems {
 		if !errors.Is(err, p.err) {
 			continue
 		}
-		found.Status, found.Code, found.Message = p.status, p.code, err.Error()
+		cause, found.Status, found.Code, found.Message = p.err, p.status, p.code, err.Error()
 		if p.status >= 500 || p.status == http.StatusLocked {
 			found.Message = p.err.Error()
 		}
 		break
 	}
 	SeenIn(r.Context()).failed(found.Code)
-	if found.Status >= 500 && !errors.Is(err, storage.ErrBody) {
+	if found.Status >= 500 && !slices.Contains(bodyEnds, cause) {
 		log.ErrorContext(r.Context(), "request failed", "method", r.Method, "path", r.URL.Path, "status", found.Status, "error", err)
 	}
 	return found

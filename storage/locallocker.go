@@ -13,9 +13,9 @@ type LocalLocker struct {
 }
 
 type localLock struct {
-	held    chan struct{} // holds a token while the lock is held
-	waiting int           // holders and waiters
-	letGo   func()        // of the holder, nil while there is none
+	held  chan struct{} // holds a token while the lock is held
+	users int           // the holder and the waiters
+	letGo func()        // of the holder, nil while there is none
 }
 
 var _ Locker = (*LocalLocker)(nil)
@@ -26,22 +26,28 @@ func (l *LocalLocker) Lock(ctx context.Context, id string, letGo func()) (func()
 	select {
 	case lock.held <- struct{}{}:
 	case <-ctx.Done():
+		l.mu.Lock()
+		defer l.mu.Unlock()
 		l.leave(id, lock)
 		return nil, ErrLocked
 	}
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	lock.letGo = letGo
-	if lock.waiting > 1 {
-		go letGo() // somebody waited beside this caller, and still does
+	if lock.users > 1 {
+		go letGo() // others waited beside this caller, and still do
 	}
-	l.mu.Unlock()
-	return sync.OnceFunc(func() {
-		l.mu.Lock()
-		lock.letGo = nil
-		l.mu.Unlock()
-		<-lock.held
-		l.leave(id, lock)
-	}), nil
+	return sync.OnceFunc(func() { l.unlock(id, lock) }), nil
+}
+
+// unlock releases the lock and no longer counts its holder, in one step: the next holder
+// must not take the one before it for a waiter.
+func (l *LocalLocker) unlock(id string, lock *localLock) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	lock.letGo = nil
+	l.leave(id, lock)
+	<-lock.held // never blocks: the holder's token is in it
 }
 
 // enter finds the lock of id, and asks its holder to let go.
@@ -56,17 +62,16 @@ func (l *LocalLocker) enter(id string) *localLock {
 		lock = &localLock{held: make(chan struct{}, 1)}
 		l.locks[id] = lock
 	}
-	lock.waiting++
+	lock.users++
 	if lock.letGo != nil {
 		go lock.letGo()
 	}
 	return lock
 }
 
+// leave no longer counts a holder or waiter. The caller holds mu.
 func (l *LocalLocker) leave(id string, lock *localLock) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if lock.waiting--; lock.waiting == 0 {
+	if lock.users--; lock.users == 0 {
 		delete(l.locks, id)
 	}
 }

@@ -1,6 +1,9 @@
 package storage_test
 
 import (
+	"strconv"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/holdfast-upload/holdfast/storage"
@@ -10,4 +13,51 @@ import (
 func TestLocalLockerKeepsThePromisesOfALocker(t *testing.T) {
 	locker := new(storage.LocalLocker)
 	storagetest.TestLocker(t, func() storage.Locker { return locker })
+}
+
+// The locks of other uploads are taken and given back meanwhile, as on a busy node, so
+// that a goroutine is often held up between two steps of the locker.
+func TestF24NoHolderIsAskedForTheOneBeforeIt(t *testing.T) {
+	const rounds, busy = 2000, 4
+	locker := new(storage.LocalLocker)
+	var over atomic.Bool
+	var others sync.WaitGroup
+	for i := range busy {
+		others.Go(func() {
+			for !over.Load() {
+				unlock, _ := locker.Lock(t.Context(), "other-"+strconv.Itoa(i), func() {})
+				unlock()
+			}
+		})
+	}
+	var needless atomic.Int32
+	for range rounds {
+		takeOver(t, locker, func() { needless.Add(1) })
+	}
+	over.Store(true)
+	others.Wait()
+	if n := needless.Load(); n > 0 {
+		t.Errorf("in %d of %d takeovers the new holder was asked to let go, though nobody waited", n, rounds)
+	}
+}
+
+// takeOver has one request take the lock from another, and then give it back.
+func takeOver(t *testing.T, locker storage.Locker, needless func()) {
+	asked, done := make(chan struct{}), make(chan struct{})
+	unlock, err := locker.Lock(t.Context(), "upload", sync.OnceFunc(func() { close(asked) }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		defer close(done)
+		unlock, err := locker.Lock(t.Context(), "upload", needless)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		unlock()
+	}()
+	<-asked
+	unlock()
+	<-done
 }

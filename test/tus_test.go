@@ -1,6 +1,7 @@
 package test
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"fmt"
@@ -155,7 +156,6 @@ func TestTusPatchRefusesWhatDoesNotFitAndTheUploadStaysUsable(t *testing.T) {
 		body   string
 		want   []int
 	}{
-		"offset too low":               {[]string{"Upload-Offset: 9", offsetBytes}, ten, []int{409}},
 		"offset too high":              {[]string{"Upload-Offset: 11", offsetBytes}, ten, []int{409}},
 		"offset beyond the end":        {[]string{"Upload-Offset: 101", offsetBytes}, ten, []int{409}},
 		"offset of 2^63-1":             {[]string{"Upload-Offset: 9223372036854775807", offsetBytes}, ten, []int{409}},
@@ -216,9 +216,12 @@ func TestUnknownDeletedAndExpiredUploadsAreTold(t *testing.T) {
 	restart(t, s)
 	time.Sleep(time.Second)
 	for id, want := range map[string]int{"unknown": 404, "deleted": 410, "expired": 410} {
+		// tus-java-client begins anew only on 404.
+		tusWant := map[string]int{"tus GET": 404, "tus HEAD": 404, "PATCH": 404}
 		requests := map[string]func() *http.Request{
 			"GET":      func() *http.Request { return request(t, "GET", s.URL(id), nil) },
 			"HEAD":     func() *http.Request { return request(t, "HEAD", s.URL(id), nil) },
+			"tus GET":  func() *http.Request { return request(t, "GET", s.URL(id), nil, tusVersion) },
 			"tus HEAD": func() *http.Request { return request(t, "HEAD", s.URL(id), nil, tusVersion) },
 			"DELETE":   func() *http.Request { return request(t, "DELETE", s.URL(id), nil) },
 			"tus DELETE": func() *http.Request {
@@ -237,7 +240,7 @@ func TestUnknownDeletedAndExpiredUploadsAreTold(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				demand(t, answer, want)
+				demand(t, answer, cmp.Or(tusWant[name], want))
 			})
 		}
 	}

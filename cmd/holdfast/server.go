@@ -76,7 +76,7 @@ func (s *Server) open(name admit) (err error) {
 		s.observeHooks()
 	}
 	// The app may choose an id and a key; and what it refuses is not to count.
-	opts.Admit = inTurn(auth.Admit, opts.Admit, name, s.access.limits.Admit)
+	opts.Admit = inTurn(auth.Admit, opts.Admit, name, hooks.AdmitVerified, s.access.limits.Admit)
 	opts.Withdrawn = s.access.limits.Withdrawn
 	s.uploads = storage.New(s.backend.store, s.backend.locker, s.backend.index, opts)
 	return s.listen()

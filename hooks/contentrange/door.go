@@ -21,6 +21,7 @@
 package contentrange
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 
@@ -69,7 +70,7 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer body.Close()
 	if err := d.serve(w, r, body); err != nil {
 		body.Drain(r)
-		d.refuse(w, r, err)
+		d.refuse(w, r, cmp.Or(body.Refused(), err))
 	}
 }
 
@@ -85,6 +86,9 @@ func (d *Door) serve(w http.ResponseWriter, r *http.Request, body *hooks.Body) e
 	case http.MethodGet, http.MethodHead, http.MethodDelete:
 		body.Drain(r) // it means nothing
 		return d.serveBodiless(w, r, id)
+	}
+	if err := body.CheckHeader(); err != nil {
+		return err
 	}
 	p, err := d.readPut(r, id)
 	if err != nil {

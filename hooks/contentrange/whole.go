@@ -35,7 +35,7 @@ func (d *Door) putWhole(r *http.Request, p put, body *hooks.Body) (storage.Uploa
 	if p.end == unknown && up.Size != storage.Unknown {
 		p.end, p.total = up.Size, up.Size
 	}
-	file := &wholeFile{src: body, known: d.begun.of(up)}
+	file := &wholeFile{Body: body, known: d.begun.of(up)}
 	if p.stored(up) {
 		unlock()
 		return up, otherFile(file.replay(r, up))
@@ -80,14 +80,11 @@ func otherFile(err error) error {
 
 // wholeFile reads a whole file, and finds out if it is not the one that is known.
 type wholeFile struct {
-	src     *hooks.Body
+	*hooks.Body
 	known   prefix // what is known of the file
 	prefix         // what was read
 	differs error  // errDiffers, once that is seen
 }
-
-// Expect implements storage.Expecting.
-func (f *wholeFile) Expect() int64 { return f.src.Expect() }
 
 // Read implements io.Reader. It yields nothing beyond a known prefix that differs.
 func (f *wholeFile) Read(p []byte) (int, error) {
@@ -97,7 +94,7 @@ func (f *wholeFile) Read(p []byte) (int, error) {
 	if left := f.known.length - f.length; left > 0 {
 		p = p[:min(int64(len(p)), left)]
 	}
-	n, err := f.src.Read(p)
+	n, err := f.Body.Read(p)
 	f.add(p[:n])
 	if n > 0 && f.length == f.known.length && f.sum != f.known.sum {
 		f.differs = errDiffers
@@ -114,6 +111,7 @@ func (f *wholeFile) replay(r *http.Request, up storage.Upload) error {
 	if !known && r.ContentLength >= 0 && r.Header.Get("Expect") != "" {
 		return nil
 	}
+	f.LimitSpool(up.Size)
 	n, err := io.Copy(io.Discard, f)
 	switch {
 	case f.differs != nil:

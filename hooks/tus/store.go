@@ -10,7 +10,6 @@ import (
 
 	"github.com/tus/tusd/v2/pkg/handler"
 
-	"github.com/holdfast-upload/holdfast/hooks"
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
@@ -83,7 +82,7 @@ func (u *upload) see(x *exchange, up storage.Upload) {
 }
 
 // GetInfo implements handler.Upload.
-func (u *upload) GetInfo(context.Context) (handler.FileInfo, error) {
+func (u *upload) GetInfo(ctx context.Context) (handler.FileInfo, error) {
 	info := handler.FileInfo{
 		ID: u.up.ID, Size: u.up.Size, Offset: u.up.Offset(), MetaData: maps.Clone(u.up.Metadata),
 		IsPartial: u.up.Partial, IsFinal: len(u.up.Parts) > 0, PartialUploads: u.up.Parts,
@@ -91,27 +90,28 @@ func (u *upload) GetInfo(context.Context) (handler.FileInfo, error) {
 	if u.up.Size == storage.Unknown {
 		info.Size, info.SizeIsDeferred = 0, true
 	}
+	exchangeOf(ctx).acceptRepeated(&info)
 	return info, nil
 }
 
-// WriteChunk implements handler.Upload. It returns how far the offset has moved,
-// which is further than src is long where bytes that came early follow.
+// WriteChunk implements handler.Upload. It returns how far beyond the given offset that
+// of the upload is then: further than src is long where bytes that came early follow.
 func (u *upload) WriteChunk(ctx context.Context, offset int64, src io.Reader) (int64, error) {
 	x := exchangeOf(ctx)
 	src = &unhurried{src, http.NewResponseController(x), x.body.Expect()}
-	if x.checksum != nil {
-		var spool hooks.Spool
-		defer spool.Close()
-		checked, err := x.verified(&spool, src)
-		if err != nil || checked == nil {
-			return 0, x.explain(err)
-		}
-		src = checked
+	err := errors.Join(u.write(ctx, offset, src), x.cut())
+	return max(u.up.Offset()-offset, 0), x.explain(err)
+}
+
+// write stores what src yields.
+func (u *upload) write(ctx context.Context, offset int64, src io.Reader) error {
+	x := exchangeOf(ctx)
+	if u.up.Size != storage.Unknown {
+		x.body.LimitSpool(u.up.Size - offset)
 	}
 	up, err := u.uploads.Write(ctx, u.up.ID, offset, src)
 	u.see(x, up)
-	err = errors.Join(err, x.cut())
-	return max(u.up.Offset()-offset, 0), x.explain(err)
+	return err
 }
 
 // FinishUpload implements handler.Upload. The core has finished the upload when

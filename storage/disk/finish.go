@@ -31,6 +31,9 @@ func (s *Store) Finish(_ context.Context, up storage.Upload) (storage.Upload, er
 		return now, nil
 	}
 	s.stopWriting(up.ID)
+	if now.CRC32C == nil {
+		now.CRC32C = s.addChecksum(now)
+	}
 	return now, classify("finish", up.ID, s.nameFile(now))
 }
 

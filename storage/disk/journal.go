@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/crc32c"
 	"github.com/holdfast-upload/holdfast/storage/ranges"
 )
 
@@ -15,14 +16,19 @@ import (
 //
 //	record {"id":"abc","size":-1,…} 1a2b3c4d
 //	size 1073741824 5e6f7a8b
-//	range 0 52428800 9c0d1e2f
+//	range 0 52428800 7a6b5c4d 9c0d1e2f
+//	crc32c 1073741824 0a1b2c3d 4e5f6071
 //
 // The last word of a line is the CRC32C of what stands before it, in hexadecimal.
 // A line whose checksum is wrong was never acknowledged, and is passed over. The
-// offsets of a range are half-open.
+// offsets of a range are half-open; its CRC32C follows them, unless an older version has
+// written the line. That of the whole file, of the given size, is there only where it
+// does not follow from those of the ranges.
 type journal struct {
 	record storage.Record // Size as declared
 	ranges ranges.Set
+	sums   sums
+	whole  rangeSum // of the whole file, empty if no line says it
 	lines  int
 	length int64 // of the part that ends with a whole line
 }
@@ -55,12 +61,35 @@ func parseJournal(text []byte) (journal, bool) {
 				j.record.Size = n
 			}
 		case "range":
-			var r ranges.Range
-			if n, err := fmt.Sscanf(string(value), "%d %d", &r.Start, &r.End); n == 2 && err == nil && r.Valid() {
-				j.ranges.Add(r)
-			}
+			j.addRange(string(value))
+		case "crc32c":
+			_, _ = fmt.Sscanf(string(value), "%d %x", &j.whole.End, &j.whole.crc)
 		}
 	}
+}
+
+// addRange reads the value of a range's line.
+func (j *journal) addRange(value string) {
+	var r rangeSum
+	n, _ := fmt.Sscanf(value, "%d %d %x", &r.Start, &r.End, &r.crc)
+	if n < 2 || !r.Valid() {
+		return
+	}
+	j.ranges.Add(r.Range)
+	if n == 3 {
+		j.sums.add(r.Range, r.crc)
+	}
+}
+
+// checksum is the checksum of the whole file, nil if it is not known.
+func (j journal) checksum() *crc32c.Sum {
+	if !j.whole.Empty() && j.whole.End == j.record.Size {
+		return &j.whole.crc
+	}
+	if sum, ok := j.sums.of(j.record.Size); ok {
+		return &sum
+	}
+	return nil
 }
 
 // checked returns a line without its checksum, and whether that is right.
@@ -87,9 +116,22 @@ func recordLine(rec storage.Record) ([]byte, error) {
 
 func sizeLine(size int64) []byte { return seal(fmt.Appendf(nil, "size %d", size)) }
 
-func rangeLines(set ranges.Set) []byte {
+func checksumLine(size int64, sum crc32c.Sum) []byte {
+	return seal(fmt.Appendf(nil, "crc32c %d %08x", size, uint32(sum)))
+}
+
+// rangeLines says that the ranges of a set are there, with their checksums where these are
+// known.
+func rangeLines(set ranges.Set, known sums) []byte {
 	var out []byte
-	for _, r := range set.Ranges() {
+	unknown := set.Clone()
+	for _, r := range known {
+		if set.Contains(r.Range) {
+			out = append(out, seal(fmt.Appendf(nil, "range %d %d %08x", r.Start, r.End, uint32(r.crc)))...)
+			unknown.Remove(r.Range)
+		}
+	}
+	for _, r := range unknown.Ranges() {
 		out = append(out, seal(fmt.Appendf(nil, "range %d %d", r.Start, r.End))...)
 	}
 	return out
@@ -102,5 +144,8 @@ func (j journal) wordy() bool { return j.lines > 1000 && j.lines > 4*j.ranges.Co
 // compact is the shortest text that says what j does.
 func (j journal) compact() ([]byte, error) {
 	text, err := recordLine(j.record)
-	return append(text, rangeLines(j.ranges)...), err
+	if !j.whole.Empty() {
+		text = append(text, checksumLine(j.whole.End, j.whole.crc)...)
+	}
+	return append(text, rangeLines(j.ranges, j.sums)...), err
 }

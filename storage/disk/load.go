@@ -14,7 +14,11 @@ func (s *Store) Load(_ context.Context, id string) (storage.Upload, error) {
 	guard := s.guard(id)
 	guard.RLock()
 	defer guard.RUnlock()
-	return s.load(id)
+	up, err := s.load(id)
+	if !up.Finished {
+		up.CRC32C = nil
+	}
+	return up, err
 }
 
 func (s *Store) load(id string) (storage.Upload, error) {
@@ -63,7 +67,7 @@ func (s *Store) readJournal(id string) (up storage.Upload, live bool, err error)
 			return storage.Upload{}, false, classify("load", id, err)
 		}
 		if j, created := parseJournal(text); created && j.record.ID == id {
-			up := storage.Upload{Record: j.record, Received: j.ranges, Touched: info.ModTime()}
+			up := storage.Upload{Record: j.record, Received: j.ranges, Touched: info.ModTime(), CRC32C: j.checksum()}
 			return up, path == s.livePath(id), nil
 		}
 	}

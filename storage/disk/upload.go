@@ -32,6 +32,7 @@ type upload struct {
 	claimed ranges.Set // written, or being written by somebody
 	settled ranges.Set // written
 	durable ranges.Set // written, synced, and in the journal
+	unsaved sums       // of what is settled and not durable
 	failed  error      // why no more can be written, once it can't
 	pending *time.Timer
 
@@ -49,6 +50,11 @@ func (s *Store) acquire(id string) (*upload, error) {
 	guard := s.guard(id)
 	guard.Lock()
 	defer guard.Unlock()
+	return s.acquireGuarded(id)
+}
+
+// acquireGuarded is acquire for a caller who holds the guard of the upload.
+func (s *Store) acquireGuarded(id string) (*upload, error) {
 	s.mu.Lock()
 	u, ok := s.open[id]
 	if ok {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/crc32c"
 	"github.com/holdfast-upload/holdfast/storage/ranges"
 )
 
@@ -83,11 +84,12 @@ func (u *upload) writeBlock(offset int64, p []byte) error {
 		return err
 	}
 	for i, r := range mine.Ranges() {
-		_, err := u.data.WriteAt(p[r.Start-offset:r.End-offset], r.Start)
-		u.settle(r, err == nil)
+		part := p[r.Start-offset : r.End-offset]
+		_, err := u.data.WriteAt(part, r.Start)
+		u.settle(r, crc32c.Of(part), err == nil)
 		if err != nil {
 			for _, rest := range mine.Ranges()[i+1:] {
-				u.settle(rest, false) // somebody else may write these
+				u.settle(rest, 0, false) // somebody else may write these
 			}
 			return classify("write", u.id, err)
 		}
@@ -112,11 +114,12 @@ func (u *upload) claim(r ranges.Range) (ranges.Set, error) {
 
 // settle records how the writing of a claimed range ended. After a failure the
 // range is free again.
-func (u *upload) settle(r ranges.Range, ok bool) {
+func (u *upload) settle(r ranges.Range, sum crc32c.Sum, ok bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if ok {
 		u.settled.Add(r)
+		u.unsaved.add(r, sum)
 		if u.pending == nil {
 			u.pending = time.AfterFunc(settleAfter, u.settlePending)
 		}
@@ -165,6 +168,8 @@ func (u *upload) commit() error {
 	defer u.commitMu.Unlock()
 	u.mu.Lock()
 	todo, err := u.settled.Minus(u.durable), u.failed
+	saving := u.unsaved
+	u.unsaved = nil
 	u.mu.Unlock()
 	if err != nil || todo.Empty() {
 		return err
@@ -176,7 +181,8 @@ func (u *upload) commit() error {
 		u.fail(err)
 		return err
 	}
-	if err := u.append(rangeLines(todo)); err != nil {
+	if err := u.append(rangeLines(todo, saving)); err != nil {
+		u.saveLater(saving)
 		return err
 	}
 	u.mu.Lock()
@@ -189,6 +195,15 @@ func (u *upload) commit() error {
 		}
 	}
 	return nil
+}
+
+// saveLater takes back what a commit could not save.
+func (u *upload) saveLater(unsaved sums) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for _, r := range unsaved {
+		u.unsaved.add(r.Range, r.crc)
+	}
 }
 
 // append adds lines to the journal; the caller holds commitMu. After a failure

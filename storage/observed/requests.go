@@ -19,7 +19,7 @@ type requestMetrics struct {
 func (m *Metrics) newRequests() requestMetrics {
 	const door = "door"
 	return requestMetrics{
-		total: m.counters("holdfast_requests_total", "Requests answered, by door, method and class of status.", door, "method", "status"),
+		total: m.counters("holdfast_requests_total", "Requests answered, by door, method and class of status; none: not answered, or superseded by a newer request of the same client.", door, "method", "status"),
 		duration: m.make.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "holdfast_request_duration_seconds", Help: "Time from a request's header to the end of its answer.", Buckets: slow,
 		}, []string{door}),

@@ -27,6 +27,7 @@ func TestLocker(t *testing.T, node func() storage.Locker) {
 		{"locks of different uploads are independent", locksAreIndependent},
 		{"a holder is asked to let go while another waits", holderIsAsked},
 		{"a holder is not asked while nobody waits", holderIsLeftAlone},
+		{"F24: who takes the lock over is not asked for the one before", successorIsLeftAlone},
 		{"a hundred waiters all get the lock in turn", allWaitersGetIt},
 		{"a waiter that has become the holder is asked for those who still wait", nextHolderIsAsked},
 		{"a waiter whose context ends gets ErrLocked", waiterGivesUp},
@@ -141,6 +142,33 @@ func holderIsLeftAlone(f *lockerFixture) {
 	unlock, asked := f.lock(f.locker)
 	f.wantLeftAlone(asked)
 	unlock()
+}
+
+// successorIsLeftAlone has the lock change hands some hundred times: nobody waits for the
+// one who gets it.
+func successorIsLeftAlone(f *lockerFixture) {
+	const rounds = 100
+	nodes := []storage.Locker{f.locker, f.locker, f.node()}
+	var needless atomic.Int32
+	for i := range rounds {
+		unlock, asked := f.lock(nodes[i%3])
+		next := make(chan func())
+		go func() {
+			unlock, err := nodes[(i+1)%3].Lock(f.ctx, f.id, func() { needless.Add(1) })
+			if err != nil {
+				f.Errorf("lock: %v", err)
+				unlock = func() {}
+			}
+			next <- unlock
+		}()
+		f.wait("the holder was asked", asked)
+		unlock()
+		(<-next)()
+	}
+	f.wantLeftAlone(nil)
+	if n := needless.Load(); n > 0 {
+		f.Errorf("in %d of %d takeovers the new holder was asked to let go, though nobody waited", n, rounds)
+	}
 }
 
 // wantLeftAlone checks that a holder is not asked to let go, at least for a while.

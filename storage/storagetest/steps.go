@@ -169,7 +169,7 @@ func (f *fixture) finishOnly(s storage.Store, up storage.Upload) error {
 // wantChecksum checks that the checksum of the file is known, and is that of data.
 func (f *fixture) wantChecksum(up storage.Upload, data []byte) {
 	f.Helper()
-	if up.CRC32C != nil && *up.CRC32C != crc32c.Of(data) {
+	if up.CRC32C == nil || *up.CRC32C != crc32c.Of(data) {
 		f.Errorf("the checksum is %v, want %v", up.CRC32C, crc32c.Of(data))
 	}
 }

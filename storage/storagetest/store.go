@@ -7,6 +7,7 @@ package storagetest
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"testing"
 
@@ -70,7 +71,7 @@ type storeCase struct {
 }
 
 func storeCases() []storeCase {
-	return append(append(createCases(), writeCases()...), append(finishCases(), deleteCases()...)...)
+	return slices.Concat(createCases(), writeCases(), finishCases(), checksumCases(), deleteCases())
 }
 
 // fixture is a store under test, with steps that must succeed.
