@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"sync"
 
@@ -112,14 +111,8 @@ func (f *wholeFile) replay(r *http.Request, up storage.Upload) error {
 		return nil
 	}
 	f.LimitSpool(up.Size)
-	n, err := io.Copy(io.Discard, f)
-	switch {
-	case f.differs != nil:
-		return f.differs
-	case err != nil:
-		return fmt.Errorf("%w: %w", storage.ErrBody, err)
-	case n != up.Size:
-		return errLength
+	if err := (put{}).toEnd(up, f); err != nil {
+		return errors.Join(f.differs, err)
 	}
 	return f.compare(up)
 }
