@@ -288,3 +288,21 @@ func TestF21CurlThatWasStoppedIsStartedAgain(t *testing.T) {
 		wantFile(t, url, small)
 	})
 }
+
+// The same holds for a stream with a Content-Range that leaves its end open.
+func TestF21AStreamToTheEndIsTheReplayOfNoOtherLength(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	for i, field := range []string{"bytes 0-*/*", "bytes 0-*/1000"} {
+		url := s.URL(fmt.Sprintf("stream-%d", i))
+		send := func(size int64, want int) {
+			t.Helper()
+			ask(t, http.MethodPut, url, io.MultiReader(small.Part(ranges.Of(0, size))), []string{"Content-Range: " + field}, want)
+		}
+		send(1000, http.StatusCreated)
+		send(1000, http.StatusCreated)
+		send(999, http.StatusBadRequest)
+		send(1, http.StatusBadRequest)
+		wantFile(t, url, small)
+	}
+}

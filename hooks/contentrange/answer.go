@@ -77,15 +77,19 @@ func (d *Door) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		writeRefusal(w, r, refusal)
 		return
 	}
-	if errors.Is(err, storage.ErrGone) && r.Method == http.MethodGet && speaksTus(r) {
-		err = storage.ErrNotFound // as the tus door has it
-	}
-	p := hooks.Explain(r, d.opts.Log, err)
+	p := d.explain(r, err)
 	if p.Retry() {
 		p.Status = http.StatusServiceUnavailable
 		w.Header().Set("Retry-After", p.RetryAfter)
 	}
 	writeJSON(w, p.Status, map[string]any{"error": map[string]string{"code": p.Code, "message": p.Message}})
+}
+
+func (d *Door) explain(r *http.Request, err error) hooks.Problem {
+	if errors.Is(err, storage.ErrGone) && r.Method == http.MethodGet && speaksTus(r) {
+		err = storage.ErrNotFound // as the tus door has it
+	}
+	return hooks.Explain(r, d.opts.Log, err)
 }
 
 func writeRefusal(w http.ResponseWriter, r *http.Request, refusal *hooks.Refusal) {

@@ -106,11 +106,27 @@ func (d *Door) put(r *http.Request, p put, body *hooks.Body) (storage.Upload, er
 	if err != nil {
 		return up, err
 	}
-	if p.query || p.stored(up) {
+	switch {
+	case p.stored(up) && p.end == unknown:
+		return up, p.toEnd(up, body)
+	case p.query || p.stored(up):
 		body.Drain(r)
 		return up, nil
 	}
 	return d.write(ctx, p, body)
+}
+
+// toEnd reads a body that is the end of a finished upload, if it has the length for that,
+// which is not known beforehand.
+func (p put) toEnd(up storage.Upload, body io.Reader) error {
+	n, err := io.Copy(io.Discard, body)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%w: %w", storage.ErrBody, err)
+	case n != up.Size-p.start:
+		return fmt.Errorf("%w: the body has %d bytes, the rest of the upload %d", errLength, n, up.Size-p.start)
+	}
+	return nil
 }
 
 // open returns the upload that the PUT is for. It creates it if there is none, and
@@ -220,7 +236,7 @@ func (d *Door) write(ctx context.Context, p put, body source) (storage.Upload, e
 		return d.uploads.Declare(ctx, p.id, p.start+src.n)
 	}
 	if p.end == unknown && !up.Has(ranges.Range{Start: p.start, End: p.total}) {
-		return up, fmt.Errorf("%w: the body has %d bytes, the rest of the upload %d", storage.ErrBadRequest, src.n, p.total-p.start)
+		return up, fmt.Errorf("%w: the body has %d bytes, the rest of the upload %d", errLength, src.n, p.total-p.start)
 	}
 	return up, nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"sync"
 
@@ -34,9 +33,9 @@ func (d *Door) putWhole(r *http.Request, p put, body *hooks.Body) (storage.Uploa
 	}
 	if p.end == unknown && up.Size != storage.Unknown {
 		p.end, p.total = up.Size, up.Size
-		body.LimitSpool(up.Size, errLength)
+		body.LimitSpool(up.Size, errOtherLength)
 	}
-	file := &wholeFile{src: body, known: d.begun.of(up)}
+	file := &wholeFile{Body: body, known: d.begun.of(up)}
 	if p.stored(up) {
 		unlock()
 		return up, otherFile(file.replay(r, up))
@@ -66,7 +65,10 @@ func (d *Door) lock(ctx context.Context, id string, letGo func()) (unlock func()
 	return sync.OnceFunc(unlock), nil
 }
 
-var errDiffers = fmt.Errorf("%w: it has other bytes", storage.ErrExists)
+var (
+	errDiffers     = fmt.Errorf("%w: it has other bytes", storage.ErrExists)
+	errOtherLength = fmt.Errorf("%w: a file of another length is at this URL", storage.ErrExists)
+)
 
 // otherFile is the error for a whole file, given that for its range.
 func otherFile(err error) error {
@@ -74,21 +76,18 @@ func otherFile(err error) error {
 	case errors.Is(err, errDiffers):
 		return errDiffers
 	case errors.Is(err, storage.ErrSizeConflict), errors.Is(err, storage.ErrBeyondEnd), errors.Is(err, errLength):
-		return fmt.Errorf("%w: a file of another length is at this URL", storage.ErrExists)
+		return errOtherLength
 	}
 	return err
 }
 
 // wholeFile reads a whole file, and finds out if it is not the one that is known.
 type wholeFile struct {
-	src     *hooks.Body
+	*hooks.Body
 	known   prefix // what is known of the file
 	prefix         // what was read
 	differs error  // errDiffers, once that is seen
 }
-
-// Expect implements storage.Expecting.
-func (f *wholeFile) Expect() int64 { return f.src.Expect() }
 
 // Read implements io.Reader. It yields nothing beyond a known prefix that differs.
 func (f *wholeFile) Read(p []byte) (int, error) {
@@ -98,7 +97,7 @@ func (f *wholeFile) Read(p []byte) (int, error) {
 	if left := f.known.length - f.length; left > 0 {
 		p = p[:min(int64(len(p)), left)]
 	}
-	n, err := f.src.Read(p)
+	n, err := f.Body.Read(p)
 	f.add(p[:n])
 	if n > 0 && f.length == f.known.length && f.sum != f.known.sum {
 		f.differs = errDiffers
@@ -115,14 +114,8 @@ func (f *wholeFile) replay(r *http.Request, up storage.Upload) error {
 	if !known && r.ContentLength >= 0 && r.Header.Get("Expect") != "" {
 		return nil
 	}
-	n, err := io.Copy(io.Discard, f)
-	switch {
-	case f.differs != nil:
-		return f.differs
-	case err != nil:
-		return fmt.Errorf("%w: %w", storage.ErrBody, err)
-	case n != up.Size:
-		return errLength
+	if err := (put{}).toEnd(up, f); err != nil {
+		return errors.Join(f.differs, err)
 	}
 	return f.compare(up)
 }
