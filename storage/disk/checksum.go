@@ -3,6 +3,7 @@ package disk
 import (
 	"errors"
 	"io"
+	"slices"
 
 	"github.com/holdfast-upload/holdfast/storage"
 	"github.com/holdfast-upload/holdfast/storage/crc32c"
@@ -18,32 +19,33 @@ func (s *Store) addChecksum(up storage.Upload) *crc32c.Sum {
 	if err != nil {
 		return nil
 	}
-	defer s.release(u)
+	defer s.releaseGuarded(u)
 	u.commitMu.Lock()
 	defer u.commitMu.Unlock()
-	sum, err := s.readChecksum(up)
+	sum, err := u.readChecksum(up.Size)
 	if err == nil {
 		err = u.append(checksumLine(up.Size, sum))
 	}
 	if err != nil {
 		return nil
 	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.whole = rangeSum{ranges.Range{End: up.Size}, sum}
 	return &sum
 }
 
-func (s *Store) readChecksum(up storage.Upload) (crc32c.Sum, error) {
-	text, err := s.readFile(s.livePath(up.ID))
-	if err != nil {
-		return 0, err
-	}
-	data, err := s.fs.Open(s.dataPath(up.ID))
+// readChecksum is the checksum of the first size bytes of an upload that has them all. The
+// caller holds commitMu.
+func (u *upload) readChecksum(size int64) (crc32c.Sum, error) {
+	data, err := u.store.fs.Open(u.store.dataPath(u.id))
 	if err != nil {
 		return 0, err
 	}
 	defer data.Close()
-	j, _ := parseJournal(text)
-	err = j.sums.complete(up.Size, func(r ranges.Range) (crc32c.Sum, error) { return readSum(data, r) })
-	sum, _ := j.sums.of(up.Size)
+	known := slices.Clone(u.sums)
+	err = known.complete(size, func(r ranges.Range) (crc32c.Sum, error) { return readSum(data, r) })
+	sum, _ := known.of(size)
 	return sum, err
 }
 

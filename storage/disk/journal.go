@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash/crc32"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/holdfast-upload/holdfast/storage"
 	"github.com/holdfast-upload/holdfast/storage/crc32c"
@@ -31,12 +33,17 @@ type journal struct {
 	whole  rangeSum // of the whole file, empty if no line says it
 	lines  int
 	length int64 // of the part that ends with a whole line
+	late   bool  // the size was declared late, so that bytes beyond it may have been written
+
+	// doubtful is set if the file may say more than this, or may not be there after a
+	// power loss, because a sync failed: it is written anew before it is used.
+	doubtful bool
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// parseJournal reads what a journal file holds. It returns false if no record
-// does: the upload was never created.
+// parseJournal reads what a journal file holds. It returns false if there is no record in
+// it: unless there is another line, the upload was never created.
 func parseJournal(text []byte) (journal, bool) {
 	var j journal
 	created := false
@@ -58,27 +65,44 @@ func parseJournal(text []byte) (journal, bool) {
 			created = json.Unmarshal(value, &j.record) == nil
 		case "size":
 			if n, err := strconv.ParseInt(string(value), 10, 64); err == nil {
-				j.record.Size = n
+				j.record.Size, j.late = n, true
 			}
 		case "range":
 			j.addRange(string(value))
 		case "crc32c":
-			_, _ = fmt.Sscanf(string(value), "%d %x", &j.whole.End, &j.whole.crc)
+			end, sum, _ := strings.Cut(string(value), " ")
+			if r, ok := parseRange("0", end); ok {
+				j.whole.Range = r
+				j.whole.crc, _ = parseSum(sum)
+			}
 		}
 	}
 }
 
 // addRange reads the value of a range's line.
 func (j *journal) addRange(value string) {
-	var r rangeSum
-	n, _ := fmt.Sscanf(value, "%d %d %x", &r.Start, &r.End, &r.crc)
-	if n < 2 || !r.Valid() {
+	start, rest, _ := strings.Cut(value, " ")
+	end, sum, _ := strings.Cut(rest, " ")
+	r, ok := parseRange(start, end)
+	if !ok {
 		return
 	}
-	j.ranges.Add(r.Range)
-	if n == 3 {
-		j.sums.add(r.Range, r.crc)
+	j.ranges.Add(r)
+	if crc, ok := parseSum(sum); ok {
+		j.sums.add(r, crc)
 	}
+}
+
+func parseRange(start, end string) (r ranges.Range, ok bool) {
+	var errs [2]error
+	r.Start, errs[0] = strconv.ParseInt(start, 10, 64)
+	r.End, errs[1] = strconv.ParseInt(end, 10, 64)
+	return r, errs == [2]error{} && r.Valid()
+}
+
+func parseSum(text string) (crc32c.Sum, bool) {
+	sum, err := strconv.ParseUint(text, 16, 32)
+	return crc32c.Sum(sum), err == nil
 }
 
 // checksum is the checksum of the whole file, nil if it is not known.
@@ -120,9 +144,11 @@ func checksumLine(size int64, sum crc32c.Sum) []byte {
 	return seal(fmt.Appendf(nil, "crc32c %d %08x", size, uint32(sum)))
 }
 
-// rangeLines says that the ranges of a set are there, with their checksums where these are
-// known.
-func rangeLines(set ranges.Set, known sums) []byte {
+// rangeLines says that the ranges of a set are there.
+func rangeLines(set ranges.Set) []byte { return summedLines(set, nil) }
+
+// summedLines is rangeLines with the checksums of ranges, where these are known.
+func summedLines(set ranges.Set, known sums) []byte {
 	var out []byte
 	unknown := set.Clone()
 	for _, r := range known {
@@ -143,9 +169,14 @@ func (j journal) wordy() bool { return j.lines > 1000 && j.lines > 4*j.ranges.Co
 
 // compact is the shortest text that says what j does.
 func (j journal) compact() ([]byte, error) {
-	text, err := recordLine(j.record)
-	if !j.whole.Empty() {
-		text = append(text, checksumLine(j.whole.End, j.whole.crc)...)
+	rec, size := j.record, []byte(nil)
+	if j.late {
+		rec.Size, size = storage.Unknown, sizeLine(j.record.Size)
 	}
-	return append(text, rangeLines(j.ranges, j.sums)...), err
+	text, err := recordLine(rec)
+	var whole []byte
+	if !j.whole.Empty() {
+		whole = checksumLine(j.whole.End, j.whole.crc)
+	}
+	return slices.Concat(text, size, summedLines(j.ranges, j.sums), whole), err
 }

@@ -42,6 +42,12 @@ func (s *sums) add(r ranges.Range, crc crc32c.Sum) {
 	*s = slices.Replace(*s, from, to, added)
 }
 
+func (s *sums) addAll(o sums) {
+	for _, r := range o {
+		s.add(r.Range, r.crc)
+	}
+}
+
 func (a rangeSum) followedBy(b rangeSum) rangeSum {
 	return rangeSum{ranges.Range{Start: a.Start, End: b.End}, a.crc.Join(b.crc, b.Len())}
 }

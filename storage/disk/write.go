@@ -1,6 +1,7 @@
 package disk
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -104,27 +105,38 @@ func (u *upload) claim(r ranges.Range) (ranges.Set, error) {
 	if u.failed != nil {
 		return ranges.Set{}, u.failed
 	}
-	mine := u.claimed.Missing(r)
+	mine := u.lacks(r)
 	if u.complete && !mine.Empty() {
 		return ranges.Set{}, errClosed
 	}
-	u.claimed.Add(r)
+	u.reserved.AddSet(mine)
 	return mine, nil
 }
 
-// settle records how the writing of a claimed range ended. After a failure the
+// lacks returns the part of r that is neither there nor being written. What it costs does
+// not depend on how much is there. The caller holds mu.
+func (u *upload) lacks(r ranges.Range) ranges.Set {
+	lacking := u.durable.Missing(r)
+	for _, other := range []ranges.Set{u.written.Within(r), u.reserved.Within(r)} {
+		for _, o := range other.Ranges() {
+			lacking.Remove(o)
+		}
+	}
+	return lacking
+}
+
+// settle records how the writing of a reserved range ended. After a failure the
 // range is free again.
 func (u *upload) settle(r ranges.Range, sum crc32c.Sum, ok bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	u.reserved.Remove(r)
 	if ok {
-		u.settled.Add(r)
+		u.written.Add(r)
 		u.unsaved.add(r, sum)
 		if u.pending == nil {
 			u.pending = time.AfterFunc(settleAfter, u.settlePending)
 		}
-	} else {
-		u.claimed.Remove(r)
 	}
 	u.changed.Broadcast()
 }
@@ -144,10 +156,10 @@ func (u *upload) await(r ranges.Range) error {
 			return err
 		}
 		u.mu.Lock()
-		for u.failed == nil && !u.durable.Contains(r) && !u.settled.Contains(r) && u.claimed.Contains(r) {
+		for u.failed == nil && u.lacks(r).Empty() && !u.reserved.Within(r).Empty() {
 			u.changed.Wait()
 		}
-		done, lost, err := u.durable.Contains(r), !u.claimed.Contains(r), u.failed
+		done, lost, err := u.durable.Contains(r), !u.lacks(r).Empty(), u.failed
 		u.mu.Unlock()
 		switch {
 		case done:
@@ -160,15 +172,15 @@ func (u *upload) await(r ranges.Range) error {
 	}
 }
 
-// commit makes everything that is settled durable: the bytes first, then the
+// commit makes everything that is written durable: the bytes first, then the
 // journal's word of them, then all that watch are told. One sync serves all who
 // write to the upload at the time.
 func (u *upload) commit() error {
 	u.commitMu.Lock()
 	defer u.commitMu.Unlock()
 	u.mu.Lock()
-	todo, err := u.settled.Minus(u.durable), u.failed
-	saving := u.unsaved
+	todo, err := u.written.Clone(), u.failed
+	known := u.unsaved
 	u.unsaved = nil
 	u.mu.Unlock()
 	if err != nil || todo.Empty() {
@@ -181,12 +193,16 @@ func (u *upload) commit() error {
 		u.fail(err)
 		return err
 	}
-	if err := u.append(rangeLines(todo, saving)); err != nil {
-		u.saveLater(saving)
+	if err := u.append(summedLines(todo, known)); err != nil {
+		u.saveLater(known)
 		return err
 	}
 	u.mu.Lock()
-	u.durable.AddSet(todo)
+	u.sums.addAll(known)
+	for _, r := range todo.Ranges() {
+		u.durable.Add(r)
+		u.written.Remove(r)
+	}
 	u.changed.Broadcast()
 	u.mu.Unlock()
 	if len(u.watchers) > 0 {
@@ -198,12 +214,10 @@ func (u *upload) commit() error {
 }
 
 // saveLater takes back what a commit could not save.
-func (u *upload) saveLater(unsaved sums) {
+func (u *upload) saveLater(known sums) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	for _, r := range unsaved {
-		u.unsaved.add(r.Range, r.crc)
-	}
+	u.unsaved.addAll(known)
 }
 
 // append adds lines to the journal; the caller holds commitMu. After a failure
@@ -214,10 +228,12 @@ func (u *upload) append(lines []byte) error {
 	}
 	if err := u.store.sync(u.log); err != nil {
 		err = classify("sync the journal of", u.id, err)
+		u.doubtful = true
 		u.fail(err)
 		return err
 	}
 	u.logEnd += int64(len(lines))
+	u.lines += bytes.Count(lines, []byte("\n"))
 	return nil
 }
 
