@@ -45,6 +45,7 @@ type Body struct {
 	off    func() bool
 	length int64 // as announced, -1 if it was not
 	begun  bool  // somebody has read, and so let the client send
+	n      int64 // bytes read
 
 	toVerify  *verification // nil if there is nothing to verify
 	malformed error         // see CheckHeader
@@ -57,6 +58,9 @@ type Body struct {
 // NewBody returns a reader of r's body. Close it when done.
 func NewBody(w http.ResponseWriter, r *http.Request, idle time.Duration, stopper *Stopper) *Body {
 	b := &Body{src: r.Body, length: r.ContentLength, ctl: http.NewResponseController(w), idle: idle}
+	if b.length == 0 {
+		b.ended = io.EOF // there is nothing that could be cut off
+	}
 	b.off = context.AfterFunc(stopper.ctx, func() { b.Cut(ErrStopping) })
 	if b.toVerify, b.malformed = newVerification(r); b.toVerify != nil {
 		*r = *r.WithContext(context.WithValue(r.Context(), bodyKey{}, b)) // for AdmitVerified
@@ -79,6 +83,7 @@ func (b *Body) read(p []byte) (int, error) {
 		return 0, err
 	}
 	n, err := b.src.Read(p)
+	b.n += int64(n)
 	if err == nil {
 		return n, nil
 	}
@@ -101,11 +106,17 @@ func (b *Body) read(p []byte) (int, error) {
 // Expect implements storage.Expecting.
 func (b *Body) Expect() int64 { return b.length }
 
-// Close lets go of the Stopper. It leaves the body itself to the server, which
+// Close lets go of the Stopper, and has a Cut that comes later change nothing: the
+// connection may serve the next request by then. It leaves the body itself to the server, which
 // knows whether the client has been allowed to send it: to close it here would be
 // to wait for bytes that may never come, with the answer not sent yet.
 func (b *Body) Close() error {
 	b.off()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.ended == nil {
+		b.ended = errClosed
+	}
 	if b.toVerify != nil {
 		return b.toVerify.spool.Close()
 	}
@@ -148,26 +159,17 @@ func (b *Body) Cut(err error) {
 // wake ends a read that waits, and every later one.
 func (b *Body) wake() { _ = b.ctl.SetReadDeadline(time.Unix(1, 0)) }
 
-// Hurry gives each request whose body nobody reads idle time to send it: in HTTP/1,
-// net/http reads some of it before it answers, for which it would wait without end.
-// Whoever reads it by a Body gives it more time as it comes.
-func Hurry(idle time.Duration, next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.ProtoMajor == 1 && r.ContentLength != 0 {
-			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(idle))
-		}
-		next.ServeHTTP(w, r)
-	})
-}
+var errClosed = errors.New("the body is closed")
 
-// DrainLimit is how many bytes of an unread body are read and dropped before an
-// answer: somewhat more than the largest chunk that phones send.
+// DrainLimit is how many bytes of an unread body are read and dropped before it is
+// answered as received: somewhat more than the largest chunk that phones send.
 const DrainLimit = 64 << 20
 
-// Drain reads what is left of the body before it is answered, within DrainLimit:
-// a client that is still sending when the answer comes may see nothing but a
+// Drain reads what is left of the body before it is answered as received, within
+// DrainLimit: a client that is still sending when the answer comes may see nothing but a
 // connection reset, and try again for ever. A client that waits for permission
-// to send (Expect: 100-continue) is left waiting, and gets the answer instead.
+// to send (Expect: 100-continue) is left waiting, and gets the answer instead. For an
+// answer that refuses the body see DrainOrClose.
 //
 // It tells whether the body has ended properly.
 func (b *Body) Drain(r *http.Request) bool {
@@ -182,14 +184,4 @@ func (b *Body) Drain(r *http.Request) bool {
 		b.wake() // tusd sets a deadline even so, and net/http would wait until then
 	}
 	return err == nil && n <= DrainLimit
-}
-
-// LeaveBody has nothing of the body read after an answer that does not go by it,
-// however little it is: the connection ends instead. A client that waits for leave to
-// send (Expect: 100-continue) gets the answer at once. Call it before the answer.
-func LeaveBody(w http.ResponseWriter, r *http.Request) {
-	if r.ProtoMajor == 1 && r.ContentLength != 0 { // in HTTP/2 just the one stream ends
-		w.Header().Set("Connection", "close")
-		_ = http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0)) // or net/http reads some of it
-	}
 }

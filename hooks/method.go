@@ -1,8 +1,10 @@
 package hooks
 
 import (
+	"io"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -62,7 +64,13 @@ func (w *headOnly) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 // RefuseMethod answers a request whose method means nothing where it was sent; allow are
 // those that do.
 func RefuseMethod(w http.ResponseWriter, r *http.Request, allow string) {
-	w.Header().Set("Allow", allow)
+	const text = "this method means nothing here\n"
+	h := w.Header()
+	h.Set("Allow", allow)
 	LeaveBody(w, r)
-	http.Error(w, "this method means nothing here", http.StatusMethodNotAllowed)
+	h.Set("Content-Type", "text/plain; charset=utf-8")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Content-Length", strconv.Itoa(len(text)))
+	w.WriteHeader(http.StatusMethodNotAllowed)
+	_, _ = io.WriteString(w, text) // a client that is gone asks again
 }

@@ -69,10 +69,11 @@ type Uploads struct {
 
 	settling singleflight.Group // by upload id
 
-	mu     sync.Mutex
-	active map[string]int       // writes in progress, by upload id
-	told   map[string]time.Time // when finished uploads were told of here, by id
-	forgot time.Time            // when told was last cleared of what is old
+	mu      sync.Mutex
+	active  map[string]int       // writes in progress, by upload id
+	flushed map[string]time.Time // when those were last flushed
+	told    map[string]time.Time // when finished uploads were told of here, by id
+	forgot  time.Time            // when told was last cleared of what is old
 }
 
 // New returns the core over a store, which is the truth, a locker and an index.
@@ -83,8 +84,12 @@ func New(store Store, locker Locker, index Index, opts Options) *Uploads {
 	if opts.Log == nil {
 		opts.Log = slog.Default()
 	}
-	return &Uploads{store: store, locker: locker, index: index, opts: opts,
-		active: map[string]int{}, told: map[string]time.Time{}}
+	u := &Uploads{store: store, locker: locker, index: index, opts: opts,
+		active: map[string]int{}, flushed: map[string]time.Time{}, told: map[string]time.Time{}}
+	if l, ok := locker.(FlushRelay); ok {
+		l.OnFlush(func(ctx context.Context, id string) { u.flushOwn(ctx, id) })
+	}
+	return u
 }
 
 // MaxSize is the largest size of an upload in bytes, 0 if there is no limit.

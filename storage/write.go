@@ -145,6 +145,7 @@ func (u *Uploads) end(id string) {
 	defer u.mu.Unlock()
 	if u.active[id]--; u.active[id] == 0 {
 		delete(u.active, id)
+		delete(u.flushed, id)
 	}
 }
 

@@ -10,10 +10,12 @@ import (
 
 // Cut says where a connection through a Proxy breaks.
 type Cut struct {
-	After   int64 // bytes carried before it breaks; negative for never
-	Answer  bool  // count the bytes of the server's answers, not those of the client
-	Reset   bool  // break with a reset instead of an end of the stream
-	Swallow bool  // do not break: swallow slowly what comes then, until the sender gives up
+	After   int64  // bytes carried before it breaks; negative for never
+	Answer  bool   // count the bytes of the server's answers, not those of the client
+	Reset   bool   // break with a reset instead of an end of the stream
+	Swallow bool   // do not break: swallow slowly what comes then, until the sender gives up
+	OneSide bool   // break the sender's side only, as when its network changes: the other hears nothing
+	First   func() // if set, is called before it breaks
 }
 
 // Never is the Cut of a connection that holds.
@@ -24,7 +26,7 @@ type Proxy struct {
 	Addr string
 
 	listener net.Listener
-	target   string
+	target   atomic.Pointer[string]
 	cut      func() Cut
 	sent     atomic.Int64
 	cuts     atomic.Int64
@@ -42,10 +44,14 @@ func NewProxy(target string, cut func() Cut) (*Proxy, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Proxy{Addr: l.Addr().String(), listener: l, target: target, cut: cut, conns: map[net.Conn]struct{}{}}
+	p := &Proxy{Addr: l.Addr().String(), listener: l, cut: cut, conns: map[net.Conn]struct{}{}}
+	p.Target(target)
 	p.wg.Go(p.accept)
 	return p, nil
 }
+
+// Target has connections from now on passed on to another address.
+func (p *Proxy) Target(addr string) { p.target.Store(&addr) }
 
 // Sent is how many bytes the clients of closed connections have sent; after
 // Close, it is how many all have.
@@ -77,7 +83,7 @@ func (p *Proxy) accept() {
 }
 
 func (p *Proxy) carry(client net.Conn) {
-	server, err := net.Dial("tcp", p.target)
+	server, err := net.Dial("tcp", *p.target.Load())
 	if err != nil {
 		breakOff(client, true)
 		return
@@ -114,10 +120,15 @@ func (p *Proxy) copy(dst, src net.Conn, limit int64, cut Cut) int64 {
 	if err == nil {
 		p.cuts.Add(1)
 	}
+	if err == nil && cut.First != nil {
+		cut.First()
+	}
 	if err == nil && cut.Swallow {
 		swallow(src)
 	}
-	breakOff(dst, cut.Reset)
+	if err != nil || !cut.OneSide {
+		breakOff(dst, cut.Reset)
+	}
 	breakOff(src, cut.Reset)
 	return n
 }

@@ -89,6 +89,9 @@ func (d *Door) explain(r *http.Request, err error) hooks.Problem {
 	if errors.Is(err, storage.ErrGone) && r.Method == http.MethodGet && speaksTus(r) {
 		err = storage.ErrNotFound // as the tus door has it
 	}
+	if errors.Is(err, storage.ErrGone) && r.Method == http.MethodGet && speaksTus(r) {
+		err = storage.ErrNotFound // as the tus door has it
+	}
 	return hooks.Explain(r, d.opts.Log, err)
 }
 

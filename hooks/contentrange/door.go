@@ -69,7 +69,7 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body := hooks.NewBody(w, r, d.opts.IdleTimeout, d.opts.Stopper)
 	defer body.Close()
 	if err := d.serve(w, r, body); err != nil {
-		body.Drain(r)
+		body.DrainOrClose(w, r)
 		d.refuse(w, r, cmp.Or(body.Refused(), err))
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/tus/tusd/v2/pkg/handler"
@@ -86,7 +87,11 @@ func (x *exchange) WriteHeader(status int) {
 	if x.reads() && status < 300 {
 		hooks.SetReprDigest(h, x.r, x.upload)
 	}
-	x.body.Drain(x.r)
+	if status >= 400 {
+		x.body.DrainOrClose(x, x.r)
+	} else {
+		x.body.Drain(x.r)
+	}
 	// Whatever was waited for, the client gets time to take the answer.
 	_ = http.NewResponseController(x.ResponseWriter).SetWriteDeadline(time.Now().Add(max(x.door.opts.IdleTimeout, time.Second)))
 	x.ResponseWriter.WriteHeader(status)
@@ -103,6 +108,7 @@ func (x *exchange) refuse(err error) {
 	}
 	h := x.Header()
 	h.Set("Tus-Resumable", version)
+	h.Set("Content-Length", strconv.Itoa(len(e.HTTPResponse.Body)))
 	for key, value := range e.HTTPResponse.Header {
 		h.Set(key, value)
 	}

@@ -38,7 +38,11 @@ func (s *store) GetUpload(ctx context.Context, id string) (handler.Upload, error
 	if known, ok := x.found[id]; ok {
 		return known, nil
 	}
-	up, err := s.seen(ctx)(s.uploads.Get(ctx, id))
+	get := s.uploads.Get
+	if x.r.Method == http.MethodHead {
+		get = s.uploads.GetFlushed // a client that resumes asks where to go on
+	}
+	up, err := s.seen(ctx)(get(ctx, id))
 	if err == nil {
 		x.found[id] = up
 	}

@@ -15,6 +15,7 @@ var (
 	_ storage.Cleaner  = (*store)(nil)
 	_ storage.Checker  = (*store)(nil)
 	_ storage.Linker   = (*store)(nil)
+	_ storage.Flusher  = (*store)(nil)
 
 	_ storage.ExactDeleter = (*store)(nil)
 )
@@ -77,4 +78,16 @@ func (s *store) Link(ctx context.Context, up storage.Upload) (string, error) {
 	link, err := inner.Link(ctx, up)
 	end(err)
 	return link, err
+}
+
+// Flush implements storage.Flusher.
+func (s *store) Flush(ctx context.Context, id string) error {
+	inner, ok := s.Store.(storage.Flusher)
+	if !ok {
+		return nil
+	}
+	ctx, end := s.m.store.begin(ctx, "flush", id)
+	err := inner.Flush(ctx, id)
+	end(err)
+	return err
 }

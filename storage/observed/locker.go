@@ -25,6 +25,21 @@ func (m *Metrics) Locker(inner storage.Locker, waited func(context.Context, time
 	return &locker{inner, m, waited}
 }
 
+var _ storage.FlushRelay = (*locker)(nil)
+
+// OnFlush implements storage.FlushRelay, if the inner one does.
+func (l *locker) OnFlush(flush func(ctx context.Context, id string)) {
+	if inner, ok := l.Locker.(storage.FlushRelay); ok {
+		inner.OnFlush(flush)
+	}
+}
+
+// RelayFlush implements storage.FlushRelay. Without the ability there is no other process.
+func (l *locker) RelayFlush(ctx context.Context, id string) bool {
+	inner, ok := l.Locker.(storage.FlushRelay)
+	return ok && inner.RelayFlush(ctx, id)
+}
+
 // Lock implements storage.Locker.
 func (l *locker) Lock(ctx context.Context, id string, letGo func()) (func(), error) {
 	if strings.HasPrefix(id, ".") { // no upload's: who sweeps or tells waits only to see who else does

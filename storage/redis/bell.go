@@ -9,21 +9,23 @@ import (
 )
 
 // bell is the node's one subscription: on it nodes ask the holders of locks to let
-// go, and say when a lock is free. Words may be lost; nobody relies on them.
+// go, and say when a lock is free; and they ask each other to flush uploads, and say
+// that they have. Words may be lost; nobody relies on them.
 type bell struct {
 	channel string
 	sub     *redis.PubSub
 	asked   func(token string)
+	flush   func(text string)
 	done    chan struct{}
 
 	mu      sync.Mutex
-	waiting map[string]map[chan struct{}]bool // by upload id
+	waiting map[string]map[chan struct{}]bool // by upload id, or name of a request to flush
 }
 
 // newBell returns a bell that hears every word from now on. If Redis does not
 // answer it is deaf until Redis does.
-func newBell(r *Redis, asked func(token string)) *bell {
-	b := &bell{channel: r.opts.Prefix + "bell", asked: asked, done: make(chan struct{}), waiting: map[string]map[chan struct{}]bool{}}
+func newBell(r *Redis, asked, flush func(text string)) *bell {
+	b := &bell{channel: r.opts.Prefix + "bell", asked: asked, flush: flush, done: make(chan struct{}), waiting: map[string]map[chan struct{}]bool{}}
 	ctx, cancel := context.WithTimeout(context.Background(), r.opts.timeout)
 	defer cancel()
 	b.sub = r.client.Subscribe(ctx, b.channel)
@@ -47,13 +49,16 @@ func (b *bell) listen(words <-chan *redis.Message) {
 		switch kind, of, _ := strings.Cut(word.Payload, " "); kind {
 		case "ask":
 			b.asked(of)
-		case "free":
+		case "free", "flushed":
 			b.wake(of)
+		case "flush":
+			b.flush(of)
 		}
 	}
 }
 
-// wait returns a channel that gets a token when the lock of id becomes free.
+// wait returns a channel that gets a token when the lock of id becomes free, or the
+// request of that name is answered.
 func (b *bell) wait(id string) (woken <-chan struct{}, stop func()) {
 	ch := make(chan struct{}, 1)
 	b.mu.Lock()

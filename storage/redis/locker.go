@@ -21,8 +21,9 @@ type Locker struct {
 	local storage.LocalLocker
 	bell  *bell
 
-	mu   sync.Mutex
-	held map[string]*held // by token
+	mu    sync.Mutex
+	held  map[string]*held                     // by token
+	flush func(ctx context.Context, id string) // nil if nobody has called OnFlush
 }
 
 var _ storage.Locker = (*Locker)(nil)
@@ -30,7 +31,7 @@ var _ storage.Locker = (*Locker)(nil)
 // NewLocker returns a Locker that hears the others. Close it to stop listening.
 func NewLocker(r *Redis) *Locker {
 	l := &Locker{Redis: r, held: map[string]*held{}}
-	l.bell = newBell(r, l.asked)
+	l.bell = newBell(r, l.asked, l.flushAsked)
 	return l
 }
 

@@ -88,7 +88,9 @@ func (b *budget) give(blocks [][]byte) {
 // allows and after that in a file without a name. Their checksum is computed as
 // they come. Release it after use.
 type buffer struct {
-	budget  *budget
+	budget *budget
+
+	mu      sync.Mutex // held while what follows changes; whoever fills the buffer reads it without
 	blocks  [][]byte
 	inMem   int64 // bytes in blocks
 	file    *os.File
@@ -126,6 +128,8 @@ func (b *buffer) room() ([]byte, error) {
 		return b.blocks[at][b.inMem%blockSize:], nil
 	}
 	if block := b.budget.take(); block != nil {
+		b.mu.Lock()
+		defer b.mu.Unlock()
 		b.blocks = append(b.blocks, block)
 		return block, nil
 	}
@@ -138,14 +142,27 @@ func (b *buffer) room() ([]byte, error) {
 // accept takes bytes that were read to room.
 func (b *buffer) accept(p []byte) error {
 	b.sum = checksum(crc32.Update(uint32(b.sum), castagnoli, p))
+	if b.file != nil {
+		b.budget.spilled.Add(int64(len(p)))
+		if _, err := b.file.Write(p); err != nil {
+			return noRoom(err)
+		}
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	b.size += int64(len(p))
 	if b.file == nil {
 		b.inMem += int64(len(p))
-		return nil
 	}
-	b.budget.spilled.Add(int64(len(p)))
-	_, err := b.file.Write(p)
-	return noRoom(err)
+	return nil
+}
+
+// snapshot is what the buffer holds now, for another goroutine to read while the buffer is
+// filled further. It is of use until the buffer is released.
+func (b *buffer) snapshot() *buffer {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return &buffer{budget: b.budget, blocks: b.blocks, inMem: b.inMem, file: b.file, size: b.size}
 }
 
 func (b *buffer) openFile() error {
@@ -153,7 +170,9 @@ func (b *buffer) openFile() error {
 	if err != nil {
 		return err
 	}
+	b.mu.Lock()
 	b.file, b.scratch = f, make([]byte, scratchSize)
+	b.mu.Unlock()
 	return os.Remove(f.Name())
 }
 

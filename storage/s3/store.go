@@ -111,6 +111,7 @@ type Store struct {
 	mu       sync.Mutex
 	layouts  map[string]decided
 	files    map[string]fileSeen
+	writers  map[string][]*writer // the writes that run, by upload id
 	missing  map[string]time.Time // since when S3 shows only the record of an upload, or not all parts of a multipart upload; by their ids
 }
 
@@ -133,7 +134,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	}
 	b := newBudget(opts.Memory)
 	s := &Store{
-		opts: opts, budget: b, tails: newTails(), layouts: map[string]decided{}, files: map[string]fileSeen{}, missing: map[string]time.Time{},
+		opts: opts, budget: b, tails: newTails(), layouts: map[string]decided{}, files: map[string]fileSeen{}, writers: map[string][]*writer{}, missing: map[string]time.Time{},
 		client: &client{s3: sdk, bucket: &opts.Bucket, checksums: !opts.NoChecksums, now: opts.now,
 			class: types.StorageClass(opts.StorageClass), sse: types.ServerSideEncryption(opts.Encryption), sseKey: notEmpty(opts.EncryptionKey)},
 	}

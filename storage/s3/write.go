@@ -27,6 +27,9 @@ type writer struct {
 	up     storage.Upload // as last known
 	err    error          // the first that a part met
 
+	filling *filling        // what is being read, nil at first
+	puts    []chan struct{} // parts that are being put: each is closed at the end
+
 	parts sync.WaitGroup
 	slots chan struct{}
 }
@@ -34,6 +37,7 @@ type writer struct {
 // Write implements storage.Store.
 func (s *Store) Write(ctx context.Context, up storage.Upload, c storage.Chunk, stored func(storage.Piece) storage.Upload) error {
 	w := &writer{store: s, id: up.ID, src: c.Body, tell: stored, up: up, teaches: teaches(up, c), layout: s.prospect(up, c), slots: make(chan struct{}, inFlight)}
+	defer s.track(w)()
 	err := w.begin(ctx, c)
 	if err == nil {
 		err = w.run(ctx, c.Offset)
@@ -139,17 +143,20 @@ func (w *writer) readCell(ctx context.Context, offset int64) (n int64, ended boo
 	if kept := w.store.tails.take(w.known(), offset, cell); kept != nil {
 		b, start = kept.buffer, kept.Start
 	}
+	filling := w.beginFilling(b, start, offset, cell)
 	ended, err = b.fill(w.src, cell.End-start)
 	if err == nil && w.learn() && !ended {
 		_, cell = w.cell(offset)
+		filling.moved(cell)
 		ended, err = b.fill(w.src, cell.End-start)
 	}
+	stored := filling.end()
 	n = start + b.size - offset
 	if err != nil || n == 0 {
 		b.release()
 		return n, ended, err
 	}
-	return n, ended, w.place(ctx, held{buffer: b, all: ranges.Of(start, b.size), fresh: ranges.Of(offset, n)})
+	return n, ended, w.place(ctx, held{buffer: b, all: ranges.Of(start, b.size), fresh: ranges.Range{Start: stored, End: offset + n}})
 }
 
 // held is a buffer with a run of an upload's bytes. Those before the fresh ones
@@ -192,8 +199,10 @@ func (w *writer) place(ctx context.Context, h held) error {
 func (w *writer) put(ctx context.Context, number int32, cell ranges.Range, b *buffer) error {
 	w.slots <- struct{}{}
 	w.parts.Add(1)
+	end := w.putting()
 	go func() {
 		defer w.parts.Done()
+		defer end()
 		defer func() { <-w.slots }()
 		defer b.release()
 		if err := w.putCell(ctx, number, cell, b); err != nil {

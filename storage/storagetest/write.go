@@ -28,6 +28,7 @@ func writeCases() []storeCase {
 		{"a byte may be far out", byteFarOut},
 		{"what was reported outlives a kill in the middle of a write", reportedOutlivesKill},
 		{"uploads that are written at once stay apart", uploadsStayApart},
+		{"F20: a write that is flushed goes on", flushedWritesGoOn},
 	}
 }
 

@@ -1,0 +1,60 @@
+package storage_test
+
+import (
+	"context"
+	"io"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/storagetest"
+)
+
+// flushing is a store whose writes can be flushed, and which counts how often they are.
+type flushing struct {
+	*storagetest.Memory
+	flushes atomic.Int64
+}
+
+func (f *flushing) Flush(context.Context, string) error {
+	f.flushes.Add(1)
+	return nil
+}
+
+// Readers that poll cost the store a flush each second, and nothing if nobody writes.
+func TestF20PollersSeldomFlush(t *testing.T) {
+	store := &flushing{Memory: storagetest.NewMemory(piece)}
+	uploads := storage.New(store, new(storage.LocalLocker), new(storage.LocalIndex), storage.Options{Log: quiet})
+	if _, err := uploads.Create(t.Context(), storage.Record{ID: "it", Size: fileSize}); err != nil {
+		t.Fatal(err)
+	}
+	poll := func() {
+		for range 100 {
+			if _, err := uploads.GetFlushed(t.Context(), "it"); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	poll()
+	if n := store.flushes.Load(); n != 0 {
+		t.Errorf("%d flushes of an upload that nobody writes", n)
+	}
+	for range 2 { // each write is flushed the first time that somebody asks
+		before, began := store.flushes.Load(), time.Now()
+		src, dst := io.Pipe()
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			_, _ = uploads.Write(t.Context(), "it", 0, src)
+		}()
+		_, _ = dst.Write([]byte("x")) // it has begun
+		poll()
+		most := 1 + int64(time.Since(began)/time.Second)
+		if n := store.flushes.Load() - before; n < 1 || n > most {
+			t.Errorf("100 readers have caused %d flushes, want 1 to %d", n, most)
+		}
+		_ = dst.CloseWithError(io.ErrUnexpectedEOF)
+		<-done
+	}
+}

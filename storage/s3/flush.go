@@ -1,0 +1,127 @@
+package s3
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+
+	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/ranges"
+)
+
+var _ storage.Flusher = (*Store)(nil)
+
+// Flush implements storage.Flusher: what a write has read of a part becomes a fragment, and
+// the parts that it is putting are waited for.
+func (s *Store) Flush(ctx context.Context, id string) error {
+	s.mu.Lock()
+	writers := slices.Clone(s.writers[id])
+	s.mu.Unlock()
+	var errs []error
+	for _, w := range writers {
+		errs = append(errs, w.flush(ctx))
+	}
+	return errors.Join(errs...)
+}
+
+// track has Flush know of a writer until the returned function is called.
+func (s *Store) track(w *writer) (end func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.writers[w.id] = append(s.writers[w.id], w)
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		rest := slices.DeleteFunc(s.writers[w.id], func(o *writer) bool { return o == w })
+		if s.writers[w.id] = rest; len(rest) == 0 {
+			delete(s.writers, w.id)
+		}
+	}
+}
+
+// filling is a buffer that a writer fills with the bytes of a cell. Another goroutine may
+// store what it holds meanwhile.
+type filling struct {
+	buffer *buffer
+	start  int64 // the offset of its first byte
+
+	mu     sync.Mutex // held while it is flushed
+	cell   ranges.Range
+	stored int64 // the offset of the first byte that is not in a fragment
+	ended  bool
+}
+
+// beginFilling has flush know what the writer reads: the bytes from offset on are new.
+func (w *writer) beginFilling(b *buffer, start, offset int64, cell ranges.Range) *filling {
+	f := &filling{buffer: b, start: start, cell: cell, stored: offset}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.filling = f
+	return f
+}
+
+// moved says that the cell has become another, because the layout was decided.
+func (f *filling) moved(cell ranges.Range) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.cell = cell
+}
+
+// end waits for a flush that runs, and lets no other begin. It returns the offset of the
+// first byte that was not flushed.
+func (f *filling) end() int64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.ended = true
+	return f.stored
+}
+
+// flush stores what the writer has read so far.
+func (w *writer) flush(ctx context.Context) error {
+	w.mu.Lock()
+	f, puts := w.filling, slices.Clone(w.puts)
+	w.mu.Unlock()
+	var err error
+	if f != nil {
+		err = w.flushFilling(ctx, f)
+	}
+	for _, done := range puts {
+		select {
+		case <-done:
+		case <-ctx.Done():
+			return errors.Join(err, ctx.Err())
+		}
+	}
+	return err
+}
+
+func (w *writer) flushFilling(ctx context.Context, f *filling) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	b := f.buffer.snapshot()
+	// The last byte of a cell is left to the end of the filling, which puts the cell.
+	fresh := ranges.Range{Start: f.stored, End: min(f.start+b.size, f.cell.End-1)}
+	if f.ended || fresh.Empty() || len(fragments(w.known(), f.cell)) >= maxFragments {
+		return nil
+	}
+	alone, err := w.putFragments(ctx, held{buffer: b, all: ranges.Range{Start: f.start, End: fresh.End}, fresh: fresh})
+	if err == nil && alone {
+		f.stored = fresh.End
+	}
+	return err
+}
+
+// putting notes that a part is being put until the returned function is called.
+func (w *writer) putting() (end func()) {
+	done := make(chan struct{})
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.puts = append(w.puts, done)
+	return func() {
+		w.mu.Lock()
+		w.puts = slices.DeleteFunc(w.puts, func(o chan struct{}) bool { return o == done })
+		w.mu.Unlock()
+		close(done)
+	}
+}
