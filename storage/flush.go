@@ -9,7 +9,7 @@ import (
 type Flusher interface {
 	// Flush has the writes to an upload that run in this process store and report what they
 	// have read so far, as far as the store can, without ending them. It returns once they
-	// have, or ctx is done.
+	// have, or ctx is done; with errors.ErrUnsupported if the store can't do so after all.
 	Flush(ctx context.Context, id string) error
 }
 

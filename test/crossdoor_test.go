@@ -115,7 +115,7 @@ func TestEitherDoorDeletesWhatTheOtherMade(t *testing.T) {
 	url := createTus(t, s, small.Size)
 	patch(t, url, small, ranges.Of(0, 300), http.StatusNoContent)
 	ask(t, http.MethodDelete, url, nil, nil, http.StatusNoContent)
-	head(t, url, http.StatusGone)
+	head(t, url, http.StatusNotFound)
 	wantNothingOf(t, s, idOf(url))
 
 	c := newClient(s, "made-by-put", small)

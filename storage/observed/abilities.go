@@ -2,6 +2,7 @@ package observed
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/holdfast-upload/holdfast/storage"
@@ -84,7 +85,7 @@ func (s *store) Link(ctx context.Context, up storage.Upload) (string, error) {
 func (s *store) Flush(ctx context.Context, id string) error {
 	inner, ok := s.Store.(storage.Flusher)
 	if !ok {
-		return nil
+		return errors.ErrUnsupported
 	}
 	ctx, end := s.m.store.begin(ctx, "flush", id)
 	err := inner.Flush(ctx, id)

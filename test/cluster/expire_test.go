@@ -116,7 +116,7 @@ func (u *upload) waitGone(ctx context.Context) error {
 		switch {
 		case ctx.Err() != nil:
 			return fmt.Errorf("%s does not expire", u.id())
-		case err == nil && answer.Status == http.StatusGone:
+		case err == nil && answer.Status == http.StatusNotFound:
 			return nil
 		case err == nil && answer.Status != http.StatusOK && answer.Status != http.StatusLocked:
 			return u.wrong(http.MethodHead, answer)
