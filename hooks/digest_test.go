@@ -138,6 +138,7 @@ func TestReprDigestCountsWhereTheBodyIsTheWholeFile(t *testing.T) {
 		"a PUT of the end":          {"PUT", "Content-Range", "bytes 10-19/20", 10, false},
 		"a PUT of an unknown total": {"PUT", "Content-Range", "bytes 0-9/*", 10, false},
 		"a creation with the file":  {"POST", "Upload-Length", "10", 10, true},
+		"a creation with a body":    {"POST", "Upload-Length", "20", -1, true},
 		"a creation with a part":    {"POST", "Upload-Length", "20", 10, false},
 		"a creation alone":          {"POST", "Upload-Length", "20", 0, false},
 		"a creation with no length": {"POST", "Upload-Defer-Length", "1", 10, false},

@@ -37,6 +37,7 @@ func ServeFile(w http.ResponseWriter, r *http.Request, uploads *storage.Uploads,
 	h.Set("Content-Disposition", up.Disposition())
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Content-Security-Policy", NoScripts)
+	SetReprDigest(h, r, up)
 	h.Set("ETag", fmt.Sprintf(`"%s-%x"`, up.ID, up.Created.UnixNano()))
 	http.ServeContent(&patientWriter{w, http.NewResponseController(w), idle}, r, "", up.Touched, file)
 	return nil

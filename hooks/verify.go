@@ -21,9 +21,10 @@ type verification struct {
 	digests []digest    // as the header gives them
 	trailer http.Header // filled at the end of the body
 	late    []string    // the fields of digests that the trailer is to have
-	whole   bool        // the body is a whole file
+	whole   int64       // how long the body is if it is a whole file; see wholeFile
 
 	limit int64 // of the body, in bytes
+	over  error // what it is to be longer
 	spool Spool
 	src   io.Reader // what was spooled, once it was verified
 	done  bool
@@ -35,9 +36,9 @@ type verification struct {
 // one of a header that can't be understood.
 func newVerification(r *http.Request) (*verification, error) {
 	given, err := readDigests(r.Header)
-	v := &verification{trailer: r.Trailer, whole: isWholeFile(r), limit: math.MaxInt64}
+	v := &verification{trailer: r.Trailer, whole: wholeFile(r), limit: math.MaxInt64}
 	for _, d := range given {
-		if d.field != reprDigest || v.whole {
+		if d.field != reprDigest || v.whole != partOfFile {
 			v.digests = append(v.digests, d)
 		}
 	}
@@ -56,19 +57,32 @@ func newVerification(r *http.Request) (*verification, error) {
 	return v, err
 }
 
-// isWholeFile reports whether a request brings a whole file in its body.
-func isWholeFile(r *http.Request) bool {
-	length := strconv.FormatInt(r.ContentLength, 10)
-	switch r.Method {
-	case http.MethodPut:
-		span, total, ranged := strings.Cut(r.Header.Get("Content-Range"), "/")
-		last := strconv.FormatInt(r.ContentLength-1, 10)
-		return r.Header.Get("Content-Range") == "" || ranged && total == length && span == "bytes 0-"+last
-	case http.MethodPost:
-		return r.Header.Get("Upload-Length") == length
+// What wholeFile may return beside a length.
+const (
+	anyLength  = -1 // it is a whole file, however long
+	partOfFile = -2 // it is none
+)
+
+// wholeFile is how long the body of a request must be to bring a whole file.
+func wholeFile(r *http.Request) int64 {
+	span, total, ranged := strings.Cut(r.Header.Get("Content-Range"), "/")
+	switch {
+	case r.Method == http.MethodPost && !ranged:
+		total = r.Header.Get("Upload-Length")
+	case r.Method == http.MethodPut && !ranged:
+		return anyLength
+	case !ranged || !strings.HasPrefix(span, "bytes 0-"):
+		return partOfFile
 	}
-	return false
+	length, err := strconv.ParseInt(total, 10, 64)
+	if err != nil || length < 0 || ranged && span != fmt.Sprintf("bytes 0-%d", length-1) || r.ContentLength >= 0 && r.ContentLength != length {
+		return partOfFile
+	}
+	return length
 }
+
+// isWhole reports whether a body that was spooled is a whole file.
+func (v *verification) isWhole() bool { return v.whole == anyLength || v.whole == v.spool.Size() }
 
 // readVerified reads a body that was verified.
 func (b *Body) readVerified(p []byte) (int, error) {
@@ -110,7 +124,7 @@ func (b *Body) atEnd() error {
 	n, err := io.ReadFull(bodyReader{b}, make([]byte, 1))
 	switch {
 	case n > 0:
-		return fmt.Errorf("%w: the body has more than %d bytes", storage.ErrBeyondEnd, b.toVerify.limit)
+		return fmt.Errorf("%w: the body has more than %d bytes", b.toVerify.over, b.toVerify.limit)
 	case err == io.EOF:
 		return nil
 	}
@@ -131,11 +145,14 @@ func (v *verification) check() error {
 			all = append(all, sums[algorithm])
 		}
 	}
-	digests := append(v.digests, late...)
+	digests, whole := append(v.digests, late...), v.isWhole()
+	if !whole {
+		digests = slices.DeleteFunc(digests, func(d digest) bool { return d.field == reprDigest })
+	}
 	for _, d := range digests {
 		need(d.algorithm)
 	}
-	if v.whole {
+	if whole {
 		need("crc32c")
 	}
 	if err := v.spool.Hash(io.MultiWriter(all...)); err != nil {
@@ -146,7 +163,7 @@ func (v *verification) check() error {
 			return err
 		}
 	}
-	if sha := sums["sha-256"]; v.whole && sha != nil {
+	if sha := sums["sha-256"]; whole && sha != nil {
 		crc, _ := sums["crc32c"].(hash.Hash32)
 		v.found = &storage.Digest{CRC32C: crc32c.Sum(crc.Sum32()), SHA256: sha.Sum(nil)}
 	}
@@ -173,10 +190,11 @@ type bodyKey struct{}
 func (b *Body) CheckHeader() error { return b.malformed }
 
 // LimitSpool bounds a body whose digests have to be verified, and which is kept aside until
-// then: longer than n bytes it is refused.
-func (b *Body) LimitSpool(n int64) {
-	if b.toVerify != nil {
-		b.toVerify.limit = max(n, 0)
+// then: with more than n bytes it is refused, by the given error. Of several limits the
+// lowest counts.
+func (b *Body) LimitSpool(n int64, over error) {
+	if v := b.toVerify; v != nil && n < v.limit {
+		v.limit, v.over = max(n, 0), over
 	}
 }
 
@@ -200,7 +218,10 @@ func AdmitVerified(ctx context.Context, rec *storage.Record) error {
 		return nil
 	}
 	if rec.Size != storage.Unknown {
-		b.LimitSpool(rec.Size)
+		b.LimitSpool(rec.Size, storage.ErrBeyondEnd)
+	}
+	if rec.MaxSize > 0 {
+		b.LimitSpool(rec.MaxSize, storage.ErrTooLarge)
 	}
 	err := b.verify()
 	if err != nil && err == b.Err() {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -93,7 +94,7 @@ func hookTLS(cfg config.Config) (*tls.Config, error) {
 func placeOf(cfg config.Config) (func(storage.Upload) map[string]string, error) {
 	if cfg.S3Bucket != "" {
 		return func(up storage.Upload) map[string]string {
-			return map[string]string{"Type": "s3store", "Bucket": cfg.S3Bucket, "Key": cfg.S3Prefix + cmp.Or(up.Key, up.ID)}
+			return withChecksums(up, map[string]string{"Type": "s3store", "Bucket": cfg.S3Bucket, "Key": cfg.S3Prefix + cmp.Or(up.Key, up.ID)})
 		}, nil
 	}
 	dir, err := filepath.Abs(cfg.Data)
@@ -101,8 +102,19 @@ func placeOf(cfg config.Config) (func(storage.Upload) map[string]string, error) 
 		return nil, err
 	}
 	return func(up storage.Upload) map[string]string {
-		return map[string]string{"Type": "filestore", "Path": filepath.Join(dir, filepath.FromSlash(cmp.Or(up.Key, up.ID)))}
+		return withChecksums(up, map[string]string{"Type": "filestore", "Path": filepath.Join(dir, filepath.FromSlash(cmp.Or(up.Key, up.ID)))})
 	}, nil
+}
+
+// withChecksums adds what is known of the bytes of a finished file.
+func withChecksums(up storage.Upload, place map[string]string) map[string]string {
+	if up.CRC32C != nil {
+		place["CRC32C"] = up.CRC32C.String()
+	}
+	if sum := up.SHA256(); sum != nil {
+		place["SHA256"] = hex.EncodeToString(sum)
+	}
+	return place
 }
 
 // observeHooks shows in the metrics how it stands with telling the app.

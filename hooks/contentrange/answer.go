@@ -23,6 +23,7 @@ type progress struct {
 	// is left out while the size is unknown. There is none once the file is complete.
 	Next  []string   `json:"nextExpectedRanges,omitempty"`
 	Files []fileInfo `json:"files"`
+	hooks.Checksums
 	// URL is that of the upload with a ticket in it, for those who are given one.
 	URL string `json:"uploadUrl,omitempty"`
 }
@@ -65,7 +66,7 @@ func (d *Door) progress(r *http.Request, up storage.Upload) progress {
 	if up.Finished {
 		file.Size = up.Size
 	}
-	return progress{d.expires(up), next(up), []fileInfo{file}, d.ticketed(r, up)}
+	return progress{d.expires(up), next(up), []fileInfo{file}, hooks.ChecksumsOf(up), d.ticketed(r, up)}
 }
 
 // refuse answers with an error. What may pass is always a 503 with Retry-After.

@@ -97,6 +97,12 @@ func (d *Door) serve(w http.ResponseWriter, r *http.Request, body *hooks.Body) e
 	if err != nil {
 		return err
 	}
+	if p.end != unknown {
+		body.LimitSpool(p.end-p.start, errLength)
+	}
+	if limit := d.uploads.MaxSize(); limit > 0 {
+		body.LimitSpool(limit-p.start, storage.ErrTooLarge)
+	}
 	up, err := d.put(r, p, body)
 	if err != nil {
 		return err

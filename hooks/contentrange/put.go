@@ -224,9 +224,6 @@ func (p put) stored(up storage.Upload) bool {
 // until that is seen to be right, if there is something to hold it against: what
 // a client sends by mistake must not stand where its next try belongs.
 func (d *Door) write(ctx context.Context, p put, body source) (storage.Upload, error) {
-	if p.end != unknown {
-		body.LimitSpool(p.end - p.start)
-	}
 	if !p.sized && p.end != unknown {
 		return d.writeSpooled(ctx, p, body)
 	}
@@ -273,8 +270,6 @@ var errLength = fmt.Errorf("%w: another length", storage.ErrBadRequest)
 type source interface {
 	io.Reader
 	storage.Expecting
-	// LimitSpool is that of hooks.Body.
-	LimitSpool(n int64)
 }
 
 // counter counts what is read through it.

@@ -33,6 +33,7 @@ func (d *Door) putWhole(r *http.Request, p put, body *hooks.Body) (storage.Uploa
 	}
 	if p.end == unknown && up.Size != storage.Unknown {
 		p.end, p.total = up.Size, up.Size
+		body.LimitSpool(up.Size, errOtherLength)
 	}
 	file := &wholeFile{Body: body, known: d.begun.of(up)}
 	if p.stored(up) {
@@ -64,7 +65,10 @@ func (d *Door) lock(ctx context.Context, id string, letGo func()) (unlock func()
 	return sync.OnceFunc(unlock), nil
 }
 
-var errDiffers = fmt.Errorf("%w: it has other bytes", storage.ErrExists)
+var (
+	errDiffers     = fmt.Errorf("%w: it has other bytes", storage.ErrExists)
+	errOtherLength = fmt.Errorf("%w: a file of another length is at this URL", storage.ErrExists)
+)
 
 // otherFile is the error for a whole file, given that for its range.
 func otherFile(err error) error {
@@ -72,7 +76,7 @@ func otherFile(err error) error {
 	case errors.Is(err, errDiffers):
 		return errDiffers
 	case errors.Is(err, storage.ErrSizeConflict), errors.Is(err, storage.ErrBeyondEnd), errors.Is(err, errLength):
-		return fmt.Errorf("%w: a file of another length is at this URL", storage.ErrExists)
+		return errOtherLength
 	}
 	return err
 }
@@ -110,7 +114,6 @@ func (f *wholeFile) replay(r *http.Request, up storage.Upload) error {
 	if !known && r.ContentLength >= 0 && r.Header.Get("Expect") != "" {
 		return nil
 	}
-	f.LimitSpool(up.Size)
 	if err := (put{}).toEnd(up, f); err != nil {
 		return errors.Join(f.differs, err)
 	}

@@ -102,6 +102,9 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		x.refuse(err)
 		return
 	}
+	if limit := d.uploads.MaxSize(); limit > 0 {
+		x.body.LimitSpool(limit, storage.ErrTooLarge)
+	}
 	inner := r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x))
 	inner.Body = x.body
 	d.tellOrigin(inner)

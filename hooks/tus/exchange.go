@@ -83,6 +83,9 @@ func (x *exchange) WriteHeader(status int) {
 	if at := x.door.uploads.Expires(x.upload); x.upload.ID != "" && !at.IsZero() && status < 300 {
 		h.Set("Upload-Expires", at.UTC().Format(http.TimeFormat))
 	}
+	if x.reads() && status < 300 {
+		hooks.SetReprDigest(h, x.r, x.upload)
+	}
 	x.body.Drain(x.r)
 	// Whatever was waited for, the client gets time to take the answer.
 	_ = http.NewResponseController(x.ResponseWriter).SetWriteDeadline(time.Now().Add(max(x.door.opts.IdleTimeout, time.Second)))

@@ -107,7 +107,7 @@ func (u *upload) WriteChunk(ctx context.Context, offset int64, src io.Reader) (i
 func (u *upload) write(ctx context.Context, offset int64, src io.Reader) error {
 	x := exchangeOf(ctx)
 	if u.up.Size != storage.Unknown {
-		x.body.LimitSpool(u.up.Size - offset)
+		x.body.LimitSpool(u.up.Size-offset, storage.ErrTooLarge) // as tusd has it
 	}
 	up, err := u.uploads.Write(ctx, u.up.ID, offset, src)
 	u.see(x, up)
