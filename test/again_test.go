@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -209,17 +208,26 @@ func TestF21AWholeFileSentAgainAtOnceIsOneFile(t *testing.T) {
 		putFile(t, url, wholeFile, http.StatusCreated)
 		demand(t, w.answer(), http.StatusServiceUnavailable)
 		wantFile(t, url, wholeFile)
-		var all sync.WaitGroup
-		for range 4 { // replays of a finished file do not stand in each other's way
-			all.Go(func() {
-				body := wholeFile.Part(wholeFile.All())
-				a, err := Do(http.DefaultClient, request(t, http.MethodPut, url, io.MultiReader(body)))
-				if err != nil || a.Status != http.StatusCreated {
-					t.Errorf("status %d, %v: %s", a.Status, err, a.Body)
-				}
-			})
-		}
-		all.Wait()
+
+		// Replays of a finished file do not stand in each other's way, however slow one is.
+		slow := dial(t, s.Addr)
+		slow.send("PUT /files/at-once HTTP/1.1", "Host: "+s.Addr, lengthOf(wholeFile), "Expect: 100-continue")
+		demand(t, slow.answer(), http.StatusContinue)
+		slow.write(string(wholeFile.Bytes(ranges.Of(0, mib))))
+		putFile(t, url, wholeFile, http.StatusCreated)
+		slow.write(string(wholeFile.Bytes(ranges.Range{Start: mib, End: wholeFile.Size})))
+		demand(t, slow.answer(), http.StatusCreated)
+	})
+}
+
+// What is there of an upload stays, so a file that differs in it is not the one at its URL.
+func TestF21AFileIsNotSaidToBeStoredIfChunksOfAnotherWere(t *testing.T) {
+	t.Parallel()
+	onEachStore(t, func(t *testing.T, s *Server) {
+		c := newClient(s, "another-begun", NewContent(1, 1000))
+		put(t, c, ranges.Of(500, 100), http.StatusAccepted)
+		putFile(t, c.URL, small, http.StatusConflict)
+		putFile(t, c.URL, small, http.StatusConflict)
 	})
 }
 

@@ -15,9 +15,12 @@
 //
 //	PUT with Content-Range: bytes a-b/T   stores a piece; T may be *
 //	PUT with Content-Range: bytes */T     (empty) asks what is there; see query
-//	PUT without Content-Range             stores a whole file
+//	PUT without Content-Range             stores a whole file; see putWhole
 //	GET, HEAD                             tell what is there, or serve the file
 //	DELETE                                removes the upload
+//
+// A PUT whose header says in the terms of another protocol that it brings a part of a
+// file is refused, and so is a form: the file would not be what the client means.
 package contentrange
 
 import (
