@@ -8,6 +8,12 @@
 // cut off is ignored. Finishing gives the data file its name, which it takes from no
 // other file: of uploads whose files are to have one name, the first to finish has it.
 //
+// Nothing is acknowledged that a power loss could take back, and nothing is read from a
+// journal or a directory that could: what a process that was killed, or a sync that has
+// failed, may have left unsynced is synced before it is believed. Of the file system it
+// asks that a sync does what it says, that changes to the names in one directory become
+// durable in their order, and, where a file can't have two names, that a rename is one step.
+//
 //	DIR/ID                    the finished file, or DIR/KEY if it has a key of its own
 //	DIR/.holdfast/live/ID.log    the journal: record, declared size, ranges
 //	DIR/.holdfast/live/ID.data   the bytes of an unfinished upload

@@ -16,24 +16,14 @@ import (
 
 // The upload stays open all the while, because somebody else writes to it.
 func TestRangeWhoseWritingFailedCanBeWrittenByTheNext(t *testing.T) {
-	fsys := newMemFS("/srv")
 	var fail atomic.Bool
-	fsys.fault = func(op, path string) verdict {
+	store, up := newUploadOn(t, func(op, path string) verdict {
 		if op == "write" && strings.HasSuffix(path, ".data") && fail.CompareAndSwap(true, false) {
 			return verdict{err: syscall.ENOSPC}
 		}
 		return verdict{}
-	}
-	store, err := openMem(fsys, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	})
 	ctx := context.Background()
-	rec := storage.Record{ID: lifeID, Size: 1000}
-	up := storage.Upload{Record: rec}
-	if err := store.Create(ctx, rec); err != nil {
-		t.Fatal(err)
-	}
 	put := func(offset int64, data []byte) error {
 		c := storage.Chunk{Offset: offset, Length: int64(len(data)), Body: bytes.NewReader(data)}
 		return store.Write(ctx, up, c, func(storage.Piece) storage.Upload { return up })
@@ -64,4 +54,19 @@ func TestRangeWhoseWritingFailedCanBeWrittenByTheNext(t *testing.T) {
 	if up, err := store.Load(ctx, lifeID); err != nil || !up.Received.Equal(want) {
 		t.Errorf("received %v, %v; want %v", up.Received, err, want)
 	}
+}
+
+// newUploadOn is a new upload of 1000 bytes on a file system with faults.
+func newUploadOn(t *testing.T, fault func(op, path string) verdict) (*Store, storage.Upload) {
+	fsys := newMemFS("/srv")
+	fsys.fault = fault
+	store, err := openMem(fsys, nil)
+	rec := storage.Record{ID: lifeID, Size: 1000}
+	if err == nil {
+		err = store.Create(context.Background(), rec)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return store, storage.Upload{Record: rec}
 }
