@@ -25,6 +25,7 @@ type health struct {
 	cause error           // why Redis counts as down, nil if it does not
 	back  time.Time       // when it was last found to be back
 	due   map[string]call // what to do first when it is back, by key
+	lost  bool            // something was due that could not be kept
 }
 
 func (h *health) init() {
@@ -69,9 +70,29 @@ func (h *health) enter(c call) error {
 }
 
 func (h *health) keep(c call) {
-	if in := c.instead; in != nil && len(h.due) < maxDue {
+	in := c.instead
+	switch {
+	case in == nil:
+	case len(h.due) < maxDue:
 		h.due[fmt.Sprint(in.names[0], " ", in.id, in.args)] = *in
+	default:
+		h.lost = true
 	}
+}
+
+// wantsNewEpoch reports whether Redis has missed more than could be kept, so that all it
+// knows has to be forgotten.
+func (h *health) wantsNewEpoch() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.lost
+}
+
+// epochRenewed notes that the epoch is a new one, if it is.
+func (h *health) epochRenewed(renewed bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.lost = h.lost && !renewed
 }
 
 // failed notes that a call has.
@@ -144,8 +165,8 @@ func (r *Redis) doDue(due map[string]call) (err error) {
 	return err
 }
 
-// beat asks Redis for something every now and then, so that a node on which nothing
-// happens finds out as others do when Redis is down.
+// beat reports to Redis every now and then, so that the others know of this node, and a
+// node on which nothing happens finds out as others do when Redis is down.
 func (r *Redis) beat() {
 	tick := time.NewTicker(r.opts.beatEvery)
 	defer tick.Stop()
@@ -154,7 +175,7 @@ func (r *Redis) beat() {
 		case <-r.health.done.Done():
 			return
 		case <-tick.C:
-			_ = r.Check(r.health.done) // a failure is noted
+			_ = r.report(r.health.done) // a failure is noted
 		}
 	}
 }

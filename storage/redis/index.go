@@ -37,7 +37,8 @@ const beginTTL = time.Minute
 // What Redis could not be told is made up for when it answers again, before it is
 // asked anything else: it forgets the uploads of which it missed something. For some
 // seconds more nothing that it says is believed, for other nodes may find later that it
-// is back.
+// is back. Nor is it while another node is cut off from it; see nodes. A call that fails
+// because this node is cut off returns once the others have noticed that.
 type Index struct{ *Redis }
 
 var _ storage.Index = (*Index)(nil)
@@ -54,7 +55,7 @@ func (x *Index) Get(ctx context.Context, id string) (storage.Upload, error) {
 
 // Begin implements storage.Index.
 func (x *Index) Begin(ctx context.Context, id string) (string, error) {
-	reply, err := x.run(ctx, call{script: beginScript, id: id, names: stateKeys[:1], args: []any{rand.Text(), beginTTL.Milliseconds()}})
+	reply, err := x.do(ctx, call{script: beginScript, id: id, names: stateKeys[:1], args: []any{rand.Text(), beginTTL.Milliseconds()}})
 	begun, _ := reply.(string)
 	return begun, err
 }
@@ -86,8 +87,26 @@ func (x *Index) Add(ctx context.Context, id string, p storage.Piece) (storage.Up
 func (x *Index) Drop(ctx context.Context, id string) error {
 	drop := call{script: dropScript, id: id, names: stateKeys, args: []any{overFor.Milliseconds()}}
 	drop.instead = forgetCall(id)
-	_, err := x.run(ctx, drop)
+	_, err := x.do(ctx, drop)
 	return err
+}
+
+// do makes a call about a state of the current epoch, which is the last of its arguments.
+func (x *Index) do(ctx context.Context, c call) (reply any, err error) {
+	_ = x.lookUp(ctx) // if that fails, so does the call
+	c.args = append(c.args, x.nodes.currentEpoch())
+	if reply, err = x.run(ctx, c); err != nil {
+		x.goAlone(ctx)
+	}
+	return reply, err
+}
+
+// believable returns nil if all that nodes have acknowledged is in Redis.
+func (x *Index) believable(ctx context.Context) error {
+	if x.health.doubtful() {
+		return errDoubtful
+	}
+	return x.noneMissing(ctx)
 }
 
 func forgetCall(id string) *call {
@@ -102,9 +121,9 @@ func (x *Index) tell(ctx context.Context, c call) (storage.Upload, error) {
 
 // ask makes a call that returns the state of an upload.
 func (x *Index) ask(ctx context.Context, c call) (storage.Upload, error) {
-	reply, err := x.run(ctx, c)
-	if err == nil && x.health.doubtful() {
-		err = storage.Unavailable("believe Redis about", c.id, errDoubtful)
+	reply, err := x.do(ctx, c)
+	if err == nil {
+		err = storage.Unavailable("believe Redis about", c.id, x.believable(ctx))
 	}
 	if err != nil {
 		return storage.Upload{}, err

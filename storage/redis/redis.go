@@ -13,6 +13,9 @@
 //	PREFIX{id:ID}:state    a hash: the record, and each piece that is stored
 //	PREFIX{id:ID}:over     the upload is finished or deleted: no state is taken
 //	PREFIX{id:ID}:probe    written to see whether Redis works again
+//	PREFIX{id:}:nodes      the nodes, and until when their last reports count
+//	PREFIX{id:}:version    changes with the list of nodes
+//	PREFIX{id:}:epoch      changes when what Redis was told before does not count any more
 //	PREFIXbell             a channel on which locks are asked for and given back
 package redis
 
@@ -50,7 +53,7 @@ type Options struct {
 	// timeout bounds what a request to Redis may take, for it is to save time; 1 s
 	// if 0.
 	timeout time.Duration
-	// beatEvery is how often a node asks Redis for something at least; 1 s if 0.
+	// beatEvery is how often a node reports to Redis; 0.5 s if 0.
 	beatEvery time.Duration
 }
 
@@ -59,10 +62,11 @@ type Redis struct {
 	client redis.UniversalClient
 	opts   Options
 	health health
+	nodes  nodes
 }
 
-// Connect returns a connection, whether or not Redis is there yet. It fails only
-// if the URL or the prefix is wrong.
+// Connect returns a connection, whether or not Redis is there yet: it waits for about a
+// second at most. It fails only if the URL or the prefix is wrong.
 func Connect(opts Options) (*Redis, error) {
 	if strings.ContainsAny(opts.Prefix, "{}") {
 		return nil, fmt.Errorf("redis: a brace in the prefix %q", opts.Prefix)
@@ -71,7 +75,7 @@ func Connect(opts Options) (*Redis, error) {
 		opts.timeout = time.Second
 	}
 	if opts.beatEvery == 0 {
-		opts.beatEvery = time.Second
+		opts.beatEvery = time.Second / 2
 	}
 	client, err := open(opts.URL, opts.timeout)
 	if err != nil {
@@ -91,6 +95,8 @@ func Connect(opts Options) (*Redis, error) {
 	}
 	r := &Redis{client: client, opts: opts}
 	r.health.init()
+	r.nodes.init(opts.beatEvery)
+	_ = r.report(r.health.done) // before it serves anybody; a failure is noted
 	r.health.bg.Go(r.beat)
 	return r, nil
 }
@@ -101,6 +107,7 @@ func (r *Redis) Client() redis.UniversalClient { return r.client }
 // Close ends the connection.
 func (r *Redis) Close() error {
 	r.health.close()
+	r.leave()
 	return r.client.Close()
 }
 

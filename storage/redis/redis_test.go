@@ -65,6 +65,9 @@ func newNode(t *testing.T, opts Options) *node {
 	if n.Redis, err = Connect(opts); err != nil {
 		t.Fatal(err)
 	}
+	if opts.beatEvery == time.Hour {
+		n.nodes.alone = 0 // and nothing waits until others have noticed
+	}
 	n.client.AddHook(n.faults)
 	n.health.every, n.health.doubt = 100*time.Millisecond, 300*time.Millisecond
 	n.locker, n.index = NewLocker(n.Redis), NewIndex(n.Redis)
@@ -164,14 +167,17 @@ func admin(t *testing.T, s *servers.Server) *redis.Client {
 	return c
 }
 
-// keys are those in Redis but for the probe's, which may be made at any time.
+// keys are those in Redis but for the probe's and the nodes', which may be made at any
+// time.
 func keys(t *testing.T, c *redis.Client) []string {
 	t.Helper()
 	all, err := c.Keys(t.Context(), "*").Result()
 	if err != nil {
 		t.Error(err)
 	}
-	return slices.DeleteFunc(all, func(key string) bool { return strings.HasSuffix(key, ":probe") })
+	return slices.DeleteFunc(all, func(key string) bool {
+		return strings.HasSuffix(key, ":probe") || strings.HasPrefix(key, "holdfast:{id:}:")
+	})
 }
 
 // faults makes the calls of a node fail, before or after they were made.

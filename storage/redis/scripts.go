@@ -5,11 +5,13 @@ package redis
 
 // luaState begins every script. What was said to one run of Redis does not count in
 // the next one, nor on a replica that has taken its place: that may have been
-// restored from a copy, without what was said last.
+// restored from a copy, without what was said last. Nor does what was said in another
+// epoch than that of the caller, the last argument of every script.
 const luaState = `
 	local state, piece = KEYS[1], "p:"
 	local info = redis.pcall("INFO", "server")
 	local run = type(info) == "string" and string.match(info, "run_id:(%w+)") or ""
+	run = run .. " " .. ARGV[#ARGV]
 	local before = redis.call("HGET", state, "run")
 	if before and before ~= run then
 		redis.call("DEL", state)
@@ -177,7 +179,7 @@ var putScript = newScript("put", luaState+luaRanges+`
 		redis.call("HSET", state, "received", received)
 	end
 	redis.call("HSET", state, "record", ARGV[3], "size", size)
-	for i = 7, #ARGV, 2 do
+	for i = 7, #ARGV - 1, 2 do
 		redis.call("HSET", state, piece .. ARGV[i], ARGV[i + 1])
 	end
 	for _, p in ipairs(since) do

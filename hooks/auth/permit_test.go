@@ -1,0 +1,189 @@
+package auth_test
+
+import (
+	"context"
+	"errors"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/holdfast-upload/holdfast/hooks"
+	"github.com/holdfast-upload/holdfast/hooks/auth"
+	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/ranges"
+)
+
+func caller(c hooks.Caller) context.Context { return hooks.WithCaller(context.Background(), c) }
+
+func subject(name string) context.Context { return caller(hooks.Caller{Subject: name}) }
+
+// An upload is there for its owner and for who has a ticket for just this one of his, as
+// far as that goes, and for nobody else.
+func TestNobodyReachesWhatIsNotHis(t *testing.T) {
+	whole := ranges.NewSet(ranges.Of(0, 10))
+	live := storage.Upload{Record: storage.Record{ID: "it", Size: 10, Owner: "anna"}}
+	complete := storage.Upload{Record: live.Record, Received: whole}
+	joined := storage.Upload{Record: storage.Record{ID: "it", Size: 10, Owner: "anna", Parts: []string{"a"}}}
+	nobodys := storage.Upload{Record: storage.Record{ID: "it", Size: 10}}
+	ticket := func(subject, upload string, noFile bool) context.Context {
+		return caller(hooks.Caller{Subject: subject, Grant: &hooks.Grant{Upload: upload, NoFile: noFile}})
+	}
+	for name, c := range map[string]struct {
+		ctx  context.Context
+		up   storage.Upload
+		want error
+	}{
+		"its owner":                        {subject("anna"), live, nil},
+		"somebody else":                    {subject("bert"), live, storage.ErrNotFound},
+		"nobody in particular":             {subject(""), live, storage.ErrNotFound},
+		"somebody, what is nobody's":       {subject("anna"), nobodys, storage.ErrNotFound},
+		"the server itself":                {context.Background(), live, nil},
+		"a ticket":                         {ticket("anna", "it", false), live, nil},
+		"a ticket for whoever owns it":     {ticket("", "it", false), live, nil},
+		"a ticket for another upload":      {ticket("anna", "other", false), live, storage.ErrForbidden},
+		"a ticket of another owner":        {ticket("bert", "it", false), live, storage.ErrNotFound},
+		"a ticket of another, complete":    {ticket("bert", "it", true), complete, storage.ErrNotFound},
+		"a ticket without download":        {ticket("anna", "it", true), live, nil},
+		"a ticket without download, whole": {ticket("anna", "it", true), complete, storage.ErrForbidden},
+		"a ticket without, joined":         {ticket("anna", "it", true), joined, storage.ErrForbidden},
+		"a ticket with download, whole":    {ticket("anna", "it", false), complete, nil},
+	} {
+		if err := auth.Permit(c.ctx, c.up); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", name, err, c.want)
+		}
+	}
+}
+
+// What a caller makes is his, within his limits, and under a name that he may use.
+func TestACallerMakesOnlyWhatHeMay(t *testing.T) {
+	limits := hooks.Limits{MaxSize: 100, ExpireAfter: time.Hour, IDPrefix: "anna-"}
+	anna := caller(hooks.Caller{Subject: "anna", Limits: limits})
+	grant := func(create bool) context.Context {
+		return caller(hooks.Caller{Subject: "anna", Grant: &hooks.Grant{Upload: "it", Create: create}})
+	}
+	for name, c := range map[string]struct {
+		ctx  context.Context
+		rec  storage.Record
+		want storage.Record
+		err  error
+	}{
+		"a name of the server's": {anna, storage.Record{ID: "x", Size: 5}, storage.Record{ID: "anna-x", Owner: "anna", MaxSize: 100, ExpireAfter: time.Hour}, nil},
+		"a name of his":          {anna, storage.Record{ID: "anna-1", Size: 5, Chosen: true}, storage.Record{ID: "anna-1", Owner: "anna", MaxSize: 100, ExpireAfter: time.Hour}, nil},
+		"a name of others":       {anna, storage.Record{ID: "bert-1", Size: 5, Chosen: true}, storage.Record{}, storage.ErrForbidden},
+		"more than he may":       {anna, storage.Record{ID: "x", Size: 101}, storage.Record{}, storage.ErrTooLarge},
+		"a smaller limit":        {anna, storage.Record{ID: "x", Size: 5, MaxSize: 50}, storage.Record{ID: "anna-x", Owner: "anna", MaxSize: 50, ExpireAfter: time.Hour}, nil},
+		"a larger limit":         {anna, storage.Record{ID: "x", Size: 5, MaxSize: 500}, storage.Record{ID: "anna-x", Owner: "anna", MaxSize: 100, ExpireAfter: time.Hour}, nil},
+		"a lifetime of the app's": {subject("bert"), storage.Record{ID: "x", Size: 5, ExpireAfter: time.Minute},
+			storage.Record{ID: "x", Owner: "bert", ExpireAfter: time.Minute}, nil},
+		"another's, as he says":    {subject("bert"), storage.Record{ID: "x", Size: 5, Owner: "anna"}, storage.Record{ID: "x", Owner: "bert"}, nil},
+		"by a ticket":              {grant(true), storage.Record{ID: "it", Size: 5, Chosen: true}, storage.Record{ID: "it", Owner: "anna"}, nil},
+		"by a ticket, no name":     {grant(true), storage.Record{ID: "x", Size: 5}, storage.Record{ID: "it", Owner: "anna"}, nil},
+		"by a ticket, other":       {grant(true), storage.Record{ID: "x", Size: 5, Chosen: true}, storage.Record{}, storage.ErrForbidden},
+		"by a ticket that may not": {grant(false), storage.Record{ID: "it", Size: 5, Chosen: true}, storage.Record{}, storage.ErrForbidden},
+		"by the server itself":     {context.Background(), storage.Record{ID: "x", Size: 500}, storage.Record{ID: "x"}, nil},
+	} {
+		rec := c.rec
+		err := auth.Admit(c.ctx, &rec)
+		if !errors.Is(err, c.err) {
+			t.Errorf("%s: %v, want %v", name, err, c.err)
+		}
+		if err == nil && (rec.ID != c.want.ID || rec.Owner != c.want.Owner || rec.MaxSize != c.want.MaxSize || rec.ExpireAfter != c.want.ExpireAfter) {
+			t.Errorf("%s: %+v, want %+v", name, rec, c.want)
+		}
+	}
+}
+
+// A ticket allows to look and to send, and says what it does not allow to whom else it
+// was given on.
+func TestATicketAllowsOnlyItsMethods(t *testing.T) {
+	ask := behind(t, auth.Options{TicketSecrets: []string{secret}, TicketLifetime: time.Hour})
+	ticket := func(change func(*auth.Ticket)) string {
+		of := auth.Ticket{Upload: "it", Subject: "anna", Expires: time.Now().Add(time.Hour)}
+		change(&of)
+		text, err := auth.Mint(secret, of)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text
+	}
+	plain := ticket(func(*auth.Ticket) {})
+	creates := ticket(func(t *auth.Ticket) { t.Create = true })
+	downloads := ticket(func(t *auth.Ticket) { t.Download = true })
+	for _, c := range []struct {
+		method, path, ticket string
+		want                 int
+		noFile               bool
+	}{
+		{"HEAD", "/files/it", plain, 204, false},
+		{"GET", "/files/it", plain, 204, true},
+		{"GET", "/files/it", downloads, 204, false},
+		{"PUT", "/files/it", plain, 204, false},
+		{"PATCH", "/files/it", plain, 204, false},
+		{"POST", "/files/it", plain, 204, false},
+		{"DELETE", "/files/it", plain, 403, false},
+		{"DELETE", "/files/it", creates, 403, false},
+		{"MOVE", "/files/it", plain, 403, false},
+		{"POST", "/files/", plain, 403, false},
+		{"POST", "/files/", creates, 204, false},
+		{"PUT", "/files/", creates, 403, false},
+		{"PUT", "/files/other", creates, 403, false},
+	} {
+		got, as := ask(httptest.NewRequest(c.method, auth.TicketURL(c.path, c.ticket), nil))
+		if got != c.want || got == 204 && (as.Grant == nil || as.Grant.NoFile != c.noFile || as.Subject != "anna") {
+			t.Errorf("%s %s: %d as %+v, want %d", c.method, c.path, got, as, c.want)
+		}
+	}
+}
+
+// Who came with a token gets a ticket for his upload; who came with one gets no other: it
+// would never end.
+func TestOnlyAHolderOfATokenIsGivenATicket(t *testing.T) {
+	a, err := auth.New(auth.Options{JWTSecrets: []string{secret}, TicketSecrets: []string{secret}, TicketLifetime: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	up := storage.Upload{Record: storage.Record{ID: "it", Owner: "anna"}}
+	for name, c := range map[string]struct {
+		ctx  context.Context
+		up   storage.Upload
+		want bool
+	}{
+		"a token":   {subject("anna"), up, true},
+		"a ticket":  {caller(hooks.Caller{Subject: "anna", Grant: &hooks.Grant{Upload: "it"}}), up, false},
+		"nobody":    {context.Background(), up, false},
+		"no upload": {subject("anna"), storage.Upload{}, false},
+	} {
+		query := a.Ticketer()(httptest.NewRequest("PUT", "/files/it", nil).WithContext(c.ctx), c.up)
+		if got := strings.HasPrefix(query, "?ticket="); got != c.want {
+			t.Errorf("%s: %q, want a ticket %v", name, query, c.want)
+		}
+	}
+	for _, opts := range []auth.Options{{TicketSecrets: []string{secret}}, {TicketLifetime: time.Hour}} {
+		none, err := auth.New(opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer none.Close()
+		if none.Ticketer() != nil {
+			t.Errorf("%+v gives tickets", opts)
+		}
+	}
+}
+
+// What one may see, another may not: no cache that several share keeps it.
+func TestAnswersBehindTheGuardAreForNoSharedCache(t *testing.T) {
+	opts := auth.Options{JWTSecrets: []string{secret}, URLs: hooks.URLs{BasePath: "/files/"}}
+	a, err := auth.New(opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	w, r := httptest.NewRecorder(), httptest.NewRequest("GET", "/files/it", nil)
+	r.Header.Set("Authorization", "Bearer "+signed(t, "JWT", map[string]any{"sub": "anna", "exp": time.Now().Add(time.Hour).Unix()}))
+	a.Hide(a.Door(&open{})).ServeHTTP(w, r)
+	if c := w.Header().Get("Cache-Control"); w.Code != 204 || !strings.Contains(c, "private") {
+		t.Errorf("%d, Cache-Control %q", w.Code, c)
+	}
+}

@@ -1,0 +1,162 @@
+package hooks
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/holdfast-upload/holdfast/storage"
+)
+
+// What is kept of a body while its checksum is not known goes with the process, however
+// that ends: no file of it has a name.
+func TestASpooledBodyHasNoNameInTheFileSystem(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("TMPDIR", dir)
+	var s Spool
+	defer s.Close()
+	if err := s.Fill(bytes.NewReader(make([]byte, 3*spoolMemory))); err != nil {
+		t.Fatal(err)
+	}
+	if s.file == nil {
+		t.Fatal("it is in memory")
+	}
+	if names, err := os.ReadDir(dir); err != nil || len(names) > 0 {
+		t.Errorf("left there: %v, %v", names, err)
+	}
+}
+
+func TestABodyForWhichThereIsNoRoomMayComeAgain(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir()+"/missing")
+	var s Spool
+	defer s.Close()
+	if err := s.Fill(bytes.NewReader(make([]byte, 3*spoolMemory))); !storage.Transient(err) {
+		t.Errorf("%v, want one that may pass", err)
+	}
+}
+
+// What the app is told of a request is what the client sent, whatever is made of it then.
+func TestARequestIsRememberedAsItCame(t *testing.T) {
+	r := httptest.NewRequest("PUT", "http://up.example/files/it?a=b", nil)
+	r.Header.Set("X-Own", "as sent")
+	ctx := WithRequest(context.Background(), r)
+	r.Header.Set("X-Own", "changed")
+	r.Header.Set("X-Added", "by the server")
+	r.Method, r.RequestURI = "POST", "/other"
+	got := RequestOf(ctx)
+	if got.Method != "PUT" || got.URI != "http://up.example/files/it?a=b" || got.Header.Get("Host") != "up.example" {
+		t.Errorf("%+v", got)
+	}
+	if got.Header.Get("X-Own") != "as sent" || got.Header.Get("X-Added") != "" || r.Header.Get("Host") != "" {
+		t.Errorf("remembered %v, the request has %v", got.Header, r.Header)
+	}
+}
+
+// Whatever is answered, no browser makes more of it than it is.
+func TestEveryAnswerIsSecuredFromBrowsers(t *testing.T) {
+	handler := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
+	for origins, embedding := range map[string]string{"": "same-site", "*": "cross-origin", "https://app.example": "same-site"} {
+		w := httptest.NewRecorder()
+		Secure(CORS{Origins: []string{origins}}, handler).ServeHTTP(w, httptest.NewRequest("GET", "/files/it", nil))
+		for name, want := range map[string]string{
+			"X-Content-Type-Options": "nosniff", "Content-Security-Policy": NoScripts, "Referrer-Policy": "no-referrer",
+			"Cross-Origin-Resource-Policy": embedding, "Strict-Transport-Security": "", "Connection": "",
+		} {
+			if got := w.Header().Get(name); got != want {
+				t.Errorf("origins %q: %s: %q, want %q", origins, name, got, want)
+			}
+		}
+	}
+	r := httptest.NewRequest("PUT", "https://up.example/files/it", strings.NewReader("x"))
+	r.TransferEncoding = []string{"chunked"}
+	w := httptest.NewRecorder()
+	Secure(CORS{}, handler).ServeHTTP(w, r)
+	if h := w.Header(); h.Get("Connection") != "close" || !strings.HasPrefix(h.Get("Strict-Transport-Security"), "max-age=") {
+		t.Errorf("a chunked body by HTTPS: %v", h)
+	}
+}
+
+// An answer says what to do, and nothing of the server's inside: that is in the log.
+func TestAFailureSaysNothingOfItsCause(t *testing.T) {
+	const inside = "dial tcp 10.0.0.7:9000: connection refused"
+	for err, want := range map[error]int{
+		storage.Unavailable("load", "it", errors.New(inside)): 503,
+		fmt.Errorf("%w: %s", storage.ErrLocked, inside):       423,
+		fmt.Errorf("%w: %s", storage.ErrNoSpace, inside):      507,
+		fmt.Errorf("%w: %w", ErrNoAnswer, errors.New(inside)): 503,
+		errors.New(inside): 500,
+		fmt.Errorf("%w: %w", storage.ErrBody, errors.New(inside)):      503,
+		fmt.Errorf("%w: %w: %s", storage.ErrGone, ErrIdle, "a moment"): 410,
+	} {
+		var log bytes.Buffer
+		p := Explain(httptest.NewRequest("PUT", "/files/it", nil), slog.New(slog.NewTextHandler(&log, nil)), err)
+		if p.Status != want || strings.Contains(p.Message+p.Code, "10.0.0.7") {
+			t.Errorf("%v: %+v, want %d", err, p, want)
+		}
+		if broke := errors.Is(err, storage.ErrBody); strings.Contains(log.String(), "10.0.0.7") != (want >= 500 && !broke) {
+			t.Errorf("%v: the log has %q", err, log.String())
+		}
+	}
+}
+
+// What may pass has a Retry-After that is not too early.
+func TestRetryAfterIsRoundedUp(t *testing.T) {
+	for after, want := range map[time.Duration]string{
+		0: "1", time.Millisecond: "1", time.Second: "1", 1001 * time.Millisecond: "2", 90 * time.Second: "90",
+	} {
+		if got := retryAfter(fmt.Errorf("wrapped: %w", &Later{Err: ErrTooMany, After: after})); got != want {
+			t.Errorf("after %v: %q, want %q", after, got, want)
+		}
+	}
+	if got := retryAfter(storage.ErrLocked); got != RetryAfter {
+		t.Errorf("where nothing is known: %q", got)
+	}
+}
+
+// A body that is refused unread ends the connection of HTTP/1, and only the stream of
+// HTTP/2.
+func TestARefusedBodyIsLeftWhereItIs(t *testing.T) {
+	for name, c := range map[string]struct {
+		major  int
+		length int64
+		closes bool
+	}{
+		"HTTP/1": {1, 5, true}, "HTTP/1, chunked": {1, -1, true}, "HTTP/1 without a body": {1, 0, false}, "HTTP/2": {2, 5, false},
+	} {
+		w := &deadlines{ResponseRecorder: httptest.NewRecorder()}
+		r := httptest.NewRequest("PUT", "/files/it", strings.NewReader("hello"))
+		r.ProtoMajor, r.ContentLength = c.major, c.length
+		LeaveBody(w, r)
+		past := !w.last().IsZero() && w.last().Before(time.Now())
+		if closes := w.Header().Get("Connection") == "close"; closes != c.closes || past != c.closes {
+			t.Errorf("%s: the connection ends %v, a read ends at once %v; want %v", name, closes, past, c.closes)
+		}
+	}
+}
+
+// net/http reads some of a body that nobody has read, and would wait for it without end.
+func TestABodyThatNobodyReadsHasADeadline(t *testing.T) {
+	for name, c := range map[string]struct {
+		major  int
+		length int64
+		want   bool
+	}{
+		"HTTP/1": {1, 5, true}, "HTTP/1, chunked": {1, -1, true}, "HTTP/1 without a body": {1, 0, false}, "HTTP/2": {2, 5, false},
+	} {
+		w := &deadlines{ResponseRecorder: httptest.NewRecorder()}
+		r := httptest.NewRequest("PUT", "/files/it", strings.NewReader("hello"))
+		r.ProtoMajor, r.ContentLength = c.major, c.length
+		Hurry(time.Hour, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})).ServeHTTP(w, r)
+		if got := time.Until(w.last()) > time.Hour/2; got != c.want {
+			t.Errorf("%s: deadlines %v, want one %v", name, w.set, c.want)
+		}
+	}
+}

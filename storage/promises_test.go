@@ -1,0 +1,248 @@
+package storage_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/storagetest"
+)
+
+// The app is asked about a concatenation as it is about any file, before there is one.
+func TestAConcatenationThatTheAppRefusesIsNoFile(t *testing.T) {
+	var accept error
+	var asked []string
+	w := newWorld(t, storage.Options{Accept: func(_ context.Context, up storage.Upload) error {
+		asked = append(asked, up.ID)
+		if up.Partial {
+			return nil
+		}
+		return accept
+	}})
+	for _, joins := range []bool{false, true} {
+		if joins {
+			w.uploads = w.node(storagetest.Joiner{Memory: w.memory})
+		}
+		id, part := "it"+strconv.FormatBool(joins), "part"+strconv.FormatBool(joins)
+		data := storagetest.Content(1, 10)
+		w.create(storage.Record{ID: part, Size: 10, Partial: true})
+		w.resume(part, data)
+		w.create(storage.Record{ID: id, Size: 20, Parts: []string{part, part}})
+		accept, asked = errRefused, nil
+		if _, err := w.uploads.Concat(w.ctx, id); !errors.Is(err, errRefused) || len(asked) != 1 || asked[0] != id {
+			t.Errorf("joins %v: concat: %v, asked about %v; want %v", joins, err, asked, errRefused)
+		}
+		if up, err := w.memory.Load(w.ctx, id); err != nil || up.Finished || !up.Received.Empty() {
+			t.Errorf("joins %v: finished %v, %v is there, %v", joins, up.Finished, up.Received, err)
+		}
+		accept = nil
+		if up, err := w.uploads.Concat(w.ctx, id); err != nil || !up.Finished {
+			t.Errorf("joins %v: concat: finished %v, %v", joins, up.Finished, err)
+		}
+		w.wantFile(id, append(append([]byte{}, data...), data...))
+	}
+}
+
+// overlong is a store whose files have more bytes than they say, or fewer.
+type overlong struct {
+	*storagetest.Memory
+	by int64
+}
+
+func (s overlong) Open(ctx context.Context, up storage.Upload, offset int64) (io.ReadCloser, error) {
+	return io.NopCloser(bytes.NewReader(make([]byte, up.Size-offset+s.by))), nil
+}
+
+func TestAPartThatHasAnotherLengthThanItsUploadIsNotJoined(t *testing.T) {
+	for _, by := range []int64{-1, 1} {
+		w := newWorld(t, storage.Options{})
+		w.create(storage.Record{ID: "part", Size: 10, Partial: true})
+		w.resume("part", storagetest.Content(1, 10))
+		w.create(storage.Record{ID: "it", Size: 20, Parts: []string{"part", "part"}})
+		u := w.node(overlong{w.memory, by})
+		if _, err := u.Concat(w.ctx, "it"); !storage.Transient(err) {
+			t.Errorf("a part with %d bytes more: %v, want one that may pass", by, err)
+		}
+		if up, err := w.memory.Load(w.ctx, "it"); err != nil || up.Finished {
+			t.Errorf("a part with %d bytes more: finished %v, %v", by, up.Finished, err)
+		}
+	}
+}
+
+// What a client gives up, because it was not told of it, must not take a file from an app
+// that was.
+func TestAnAbandonedUploadThatIsFinishedStays(t *testing.T) {
+	w := newWorld(t, storage.Options{})
+	data := storagetest.Content(1, fileSize)
+	for _, id := range []string{"finished", "unfinished"} {
+		w.create(storage.Record{ID: id, Size: fileSize})
+	}
+	w.resume("finished", data)
+	if up, err := w.uploads.Abandon(w.ctx, "finished"); err != nil || !up.Finished {
+		t.Errorf("abandon: finished %v, %v", up.Finished, err)
+	}
+	w.wantFile("finished", data)
+	w.wantEvents("finished", storage.Created, storage.Finished)
+	if up, err := w.uploads.Abandon(w.ctx, "unfinished"); err != nil || up.Finished {
+		t.Errorf("abandon: finished %v, %v", up.Finished, err)
+	}
+	w.wantGone("unfinished")
+	w.wantEvents("unfinished", storage.Created, storage.Deleted)
+}
+
+// A load that took longer than an index remembers what it has forgotten is not taken.
+func TestLocalIndexTakesNoPutThatBeganLongAgo(t *testing.T) {
+	var index storage.LocalIndex
+	up := storage.Upload{Record: storage.Record{ID: "it", Size: 10}}
+	begun, err := index.Begin(t.Context(), "it")
+	if err != nil {
+		t.Fatal(err)
+	}
+	at, err := strconv.ParseInt(begun, 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for ago, want := range map[time.Duration]error{0: nil, 2 * time.Minute: storage.ErrGone} {
+		if _, err := index.Put(t.Context(), strconv.FormatInt(at-int64(ago), 10), up); !errors.Is(err, want) {
+			t.Errorf("put what was begun to be loaded %v ago: %v, want %v", ago, err, want)
+		}
+	}
+}
+
+// cleaned remembers what a sweep has a store clean.
+type cleaned struct {
+	*storagetest.Memory
+	before time.Time
+}
+
+func (c *cleaned) Clean(_ context.Context, before time.Time) error {
+	c.before = before
+	return nil
+}
+
+// That an upload was deleted is remembered for a day, and for as long as an unfinished
+// one is kept: a late client of it must hear that it is gone.
+func TestADeletionIsRememberedForADayAndAsLongAsUploadsAreKept(t *testing.T) {
+	now := time.Now()
+	for after, want := range map[time.Duration]time.Duration{0: 24 * time.Hour, time.Hour: 24 * time.Hour, 72 * time.Hour: 72 * time.Hour} {
+		store := &cleaned{Memory: storagetest.NewMemory(piece)}
+		u := storage.New(store, nil, new(storage.LocalIndex), storage.Options{ExpireAfter: after, Log: quiet, Now: func() time.Time { return now }})
+		if err := u.Sweep(t.Context()); err != nil {
+			t.Errorf("sweep: %v", err)
+		}
+		if got := now.Sub(store.before); got != want {
+			t.Errorf("uploads that expire after %v: deletions are remembered for %v, want %v", after, got, want)
+		}
+	}
+}
+
+// What failed and may pass is tried by the next sweep, and not only when the upload would
+// be looked at anyway. Here that is never: the clock stands still.
+func TestTheNextSweepTriesAgainWhatMayPass(t *testing.T) {
+	now := time.Now()
+	w := newWorld(t, storage.Options{})
+	w.create(storage.Record{ID: "it", Size: 10})
+	w.memory.Inject(failFirst(storagetest.Finish, storagetest.Fails))
+	_, _ = w.uploads.Write(w.ctx, "it", 0, bytes.NewReader(storagetest.Content(1, 10)))
+	w.memory.Inject(failFirst(storagetest.Finish, storagetest.Fails))
+	finished := make(chan struct{})
+	var once sync.Once
+	sweeper := storage.New(w.memory, new(storage.LocalLocker), new(storage.LocalIndex), storage.Options{
+		Log: quiet, Now: func() time.Time { return now },
+		Notify: func(_ context.Context, e storage.Event) { once.Do(func() { close(finished) }) },
+	})
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); sweeper.Run(ctx, time.Millisecond) }()
+	select {
+	case <-finished:
+	case <-time.After(30 * time.Second):
+		t.Error("it was not finished")
+	}
+	stop()
+	<-done
+}
+
+// The limit of one upload can only be below that of all.
+func TestAnUploadsOwnLimitDoesNotRaiseThatOfAll(t *testing.T) {
+	for _, own := range []int64{0, 50, 1000} {
+		w := newWorld(t, storage.Options{MaxSize: 100, Admit: func(_ context.Context, rec *storage.Record) error {
+			rec.MaxSize = own
+			return nil
+		}})
+		limit := int64(100)
+		if own == 50 {
+			limit = 50
+		}
+		if _, err := w.uploads.Create(w.ctx, storage.Record{Size: limit + 1}); !errors.Is(err, storage.ErrTooLarge) {
+			t.Errorf("own limit %d: create %d bytes: %v, want ErrTooLarge", own, limit+1, err)
+		}
+		w.create(storage.Record{ID: "it", Size: storage.Unknown})
+		if up, err := w.uploads.Write(w.ctx, "it", 0, bytes.NewReader(make([]byte, 200))); !errors.Is(err, storage.ErrTooLarge) || up.Offset() != limit {
+			t.Errorf("own limit %d: write of 200 bytes: offset %d, %v; want %d", own, up.Offset(), err, limit)
+		}
+		if _, err := w.uploads.Declare(w.ctx, "it", limit+1); !errors.Is(err, storage.ErrTooLarge) {
+			t.Errorf("own limit %d: declare %d: %v, want ErrTooLarge", own, limit+1, err)
+		}
+	}
+}
+
+// beginning is an index that counts how often it was told that a load begins.
+type beginning struct {
+	storage.LocalIndex
+	begun int
+}
+
+func (x *beginning) Begin(ctx context.Context, id string) (string, error) {
+	x.begun++
+	return x.LocalIndex.Begin(ctx, id)
+}
+
+// An index has to know of a load before it begins: what it forgets in the middle of it
+// may be missing from what is loaded.
+func TestTheIndexHearsOfALoadBeforeItBegins(t *testing.T) {
+	index := &beginning{}
+	w := newWorldWith(t, storage.Options{}, func() storage.Index { return index })
+	early := false
+	w.memory.Inject(func(op storagetest.Op) storagetest.Outcome {
+		if op == storagetest.Load || op == storagetest.Create {
+			early = early || index.begun == 0
+			index.begun = 0
+		}
+		return storagetest.Works
+	})
+	w.create(storage.Record{ID: "it", Size: storage.Unknown})
+	index.LocalIndex = storage.LocalIndex{}
+	if _, err := w.uploads.Get(w.ctx, "it"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.uploads.Declare(w.ctx, "it", 10); err != nil {
+		t.Fatal(err)
+	}
+	if early {
+		t.Error("the store was asked before the index knew")
+	}
+}
+
+// An index that remembers what the store has no more is told to forget it by whoever
+// finds out.
+func TestWhatIsGoneFromTheStoreIsForgottenByTheIndex(t *testing.T) {
+	now := time.Now()
+	index := new(storage.LocalIndex)
+	w := newWorldWith(t, storage.Options{ExpireAfter: time.Hour, Now: func() time.Time { return now }}, func() storage.Index { return index })
+	w.create(storage.Record{ID: "it", Size: 10})
+	if err := w.memory.Delete(w.ctx, "it"); err != nil { // by a node that could not reach the index
+		t.Fatal(err)
+	}
+	now = now.Add(2 * time.Hour)
+	w.wantGone("it")
+	if up, err := index.Get(w.ctx, "it"); err == nil {
+		t.Errorf("the index says: %+v", up)
+	}
+}

@@ -1,0 +1,185 @@
+package s3
+
+import (
+	"bytes"
+	"context"
+	"testing"
+
+	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/ranges"
+	"github.com/holdfast-upload/holdfast/storage/storagetest"
+)
+
+// F4: complete means that the file is there with its size. An object of another size,
+// though it names this upload and this creation of it, is not the file.
+func TestF04AnObjectOfAnotherSizeIsNotTheFile(t *testing.T) {
+	opts := bucket(t)
+	for _, size := range []int64{70_001, threeCells} { // put at once, and in parts
+		for _, other := range []int64{0, size - 1, size + 1} {
+			for _, received := range []ranges.Range{{}, ranges.Of(0, size-1)} {
+				n := startNode(t, opts)
+				c := &phone{t: t, node: n, data: storagetest.Content(9, size)}
+				c.create(storage.Record{Size: size})
+				c.send(received)
+				up, err := n.store.Load(t.Context(), c.id)
+				if err != nil {
+					t.Fatal(err)
+				}
+				putObjectFor(t, n.store, up, make([]byte, other))
+				for who, asked := range map[string]*node{"this node": n, "another": startNode(t, opts)} {
+					if up, err := asked.Get(t.Context(), c.id); err != nil || up.Finished || up.Offset() != received.End {
+						t.Errorf("%d of %d bytes lie there: %s says offset %d, finished %v, %v", other, size, who, up.Offset(), up.Finished, err)
+					}
+				}
+				if other == size-1 && received.Empty() {
+					c.wantNotFinishedBeside(up)
+				}
+			}
+		}
+	}
+}
+
+// wantNotFinishedBeside checks that an upload is not finished while something lies where
+// its file belongs, and is once that is removed.
+func (c *phone) wantNotFinishedBeside(up storage.Upload) {
+	c.t.Helper()
+	all := ranges.Of(0, up.Size)
+	if err := c.sendOnce(all); !storage.Transient(err) {
+		c.t.Errorf("write of all: %v, want one that may pass", err)
+	}
+	if now, _ := c.node.Get(c.t.Context(), c.id); now.Finished {
+		c.t.Error("what lies there was taken for the file")
+	}
+	if err := c.node.store.client.remove(c.t.Context(), c.node.store.fileKey(up.Record)); err != nil {
+		c.t.Fatal(err)
+	}
+	c.send(all)
+	c.finish()
+}
+
+// putObjectFor puts an object under the name of an upload's file, which says that it is.
+func putObjectFor(t *testing.T, s *Store, up storage.Upload, data []byte) {
+	t.Helper()
+	o, err := s.file(up.Record)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.body, o.size, o.sum = bytes.NewReader(data), int64(len(data)), checksum(crcOf(data))
+	if err := s.client.put(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A part or a fragment that is not as long as what its number or name stands for is none.
+func TestF01WhatHasAnotherLengthThanItsPlaceIsNotReceived(t *testing.T) {
+	opts := bucket(t)
+	n := startNode(t, opts)
+	c := begunOn(t, n)
+	c.send(ranges.Of(0, minPart))
+	d, err := n.store.loadLayout(t.Context(), c.id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for number, size := range map[int32]int{2: minPart - 1, 3: 100_004, 4: 10} {
+		data := make([]byte, size)
+		if _, err := n.store.client.putPart(t.Context(), n.store.fileKey(d.Record), d.UploadID, number,
+			bytes.NewReader(data), int64(size), checksum(crcOf(data))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for r, size := range map[ranges.Range]int{
+		ranges.Of(minPart, 100): 99, ranges.Of(minPart+100, 100): 101, ranges.Of(minPart+200, 100): 0,
+	} {
+		o := small(n.store.fragmentKey(c.id, r), make([]byte, size))
+		if err := n.store.client.put(t.Context(), o); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cold := startNode(t, opts)
+	if up, err := cold.Get(t.Context(), c.id); err != nil || !up.Received.Equal(ranges.NewSet(ranges.Of(0, minPart))) {
+		t.Errorf("get: %v is there, %v; want only what has its length", up.Received, err)
+	}
+	c.node = cold
+	c.send(whole)
+	c.finish()
+}
+
+// A deletion leaves no multipart upload behind, which would be paid for as long as the
+// bucket exists, and does not need a sweep for it.
+func TestF16ADeletionAbortsTheMultipartUpload(t *testing.T) {
+	for name, change := range map[string]func(*Options){"": nil, "held until Finish": func(o *Options) { o.Hold = true }} {
+		opts := bucket(t)
+		if change != nil {
+			change(&opts)
+		}
+		for how, remove := range map[string]func(n *node, id string) error{
+			"deleted":   func(n *node, id string) error { return n.Delete(t.Context(), id) },
+			"discarded": func(n *node, id string) error { return n.Discard(t.Context(), id) },
+			"abandoned": func(n *node, id string) error { _, err := n.Abandon(t.Context(), id); return err },
+		} {
+			n := startNode(t, opts)
+			c := begunOn(t, n)
+			c.send(ranges.Of(0, minPart+10))
+			if _, multiparts := leftIn(t, n.store); len(multiparts) != 1 {
+				t.Fatalf("multipart uploads before it is deleted: %v", multiparts)
+			}
+			if err := remove(startNode(t, opts), c.id); err != nil {
+				t.Errorf("%s: %v", how, err)
+			}
+			keys, multiparts := leftIn(t, n.store)
+			if len(multiparts) > 0 || len(keys) != 1 || keys[0] != n.store.liveKey(c.id, "gone") {
+				t.Errorf("%s %s: left are %v and the multipart uploads %v", how, name, keys, multiparts)
+			}
+			if err := n.store.client.remove(t.Context(), keys...); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// Of two nodes that begin a multipart upload for the same upload at once, the second to
+// write its layout down aborts its own, and goes on with that of the first.
+func TestF18TheSecondOfTwoLayoutsIsAborted(t *testing.T) {
+	opts := bucket(t)
+	n, first := startNode(t, opts), startNode(t, opts)
+	c := begunOn(t, n)
+	if _, err := first.Get(t.Context(), c.id); err != nil {
+		t.Fatal(err)
+	}
+	n.wire.before = func(op string, _ int) {
+		if op != "put layout" {
+			return
+		}
+		n.wire.before = nil // the layout is put in the goroutine that writes
+		if _, err := first.Write(context.Background(), c.id, 0, body(c.data, ranges.Of(0, minPart))); err != nil {
+			t.Errorf("write by the first: %v", err)
+		}
+	}
+	if err := c.sendOnce(ranges.Of(minPart, minPart)); err != nil {
+		t.Errorf("write by the second: %v", err)
+	}
+	if begun := n.wire.calls()["begin"] + first.wire.calls()["begin"]; begun != 2 {
+		t.Fatalf("%d multipart uploads were begun, want 2", begun)
+	}
+	if _, multiparts := leftIn(t, n.store); len(multiparts) != 1 {
+		t.Errorf("multipart uploads: %v, want that of the first", multiparts)
+	}
+	c.ack(ranges.Of(0, minPart))
+	c.check(startNode(t, opts))
+	c.send(whole)
+	c.finish()
+	wantOnly(t, n.store, c.id)
+}
+
+// What is received twice is stored once: the second of two equal chunks costs nothing.
+func TestF14AChunkThatIsThereIsNotSentToS3Again(t *testing.T) {
+	n := startNode(t, bucket(t))
+	c := &phone{t: t, node: n, data: storagetest.Content(9, threeCells)}
+	c.create(storage.Record{Size: threeCells})
+	for _, r := range []ranges.Range{ranges.Of(0, minPart), ranges.Of(minPart, 1000)} {
+		c.send(r)
+		n.wire.reset()
+		c.send(r)
+		wantRequests(t, n, "the same chunk again", 0)
+	}
+}
