@@ -87,7 +87,8 @@ func (s *Server) policy() storage.Policy {
 	if s.auth != nil || s.limits.Enabled() {
 		counted.Authorize = s.limits.Authorize
 	}
-	return storage.Policies(of, s.opts.Policy, key, counted)
+	verified := storage.Policy{BeforeCreate: hooks.AdmitVerified}
+	return storage.Policies(of, s.opts.Policy, key, verified, counted)
 }
 
 // setKey gives an upload its key unless it has one, or exists only to be concatenated.

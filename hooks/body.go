@@ -47,6 +47,9 @@ type Body struct {
 	begun  bool  // somebody has read, and so let the client send
 	n      int64 // bytes read
 
+	toVerify  *verification // nil if there is nothing to verify
+	malformed error         // see CheckHeader
+
 	mu    sync.Mutex
 	armed time.Time // when the deadline was last set
 	ended error
@@ -59,11 +62,22 @@ func NewBody(w http.ResponseWriter, r *http.Request, idle time.Duration, stopper
 		b.ended = io.EOF // there is nothing that could be cut off
 	}
 	b.off = context.AfterFunc(stopper.ctx, func() { b.Cut(ErrStopping) })
+	if b.toVerify, b.malformed = newVerification(r); b.toVerify != nil {
+		*r = *r.WithContext(context.WithValue(r.Context(), bodyKey{}, b)) // for AdmitVerified
+	}
 	return b
 }
 
-// Read implements io.Reader.
+// Read implements io.Reader. Of a body for which the client gave digests it yields nothing
+// before all of it has come and was verified.
 func (b *Body) Read(p []byte) (int, error) {
+	if b.toVerify != nil {
+		return b.readVerified(p)
+	}
+	return b.read(p)
+}
+
+func (b *Body) read(p []byte) (int, error) {
 	b.begun = true
 	if err := b.arm(); err != nil {
 		return 0, err
@@ -102,6 +116,9 @@ func (b *Body) Close() error {
 	defer b.mu.Unlock()
 	if b.ended == nil {
 		b.ended = errClosed
+	}
+	if b.toVerify != nil {
+		return b.toVerify.spool.Close()
 	}
 	return nil
 }
@@ -162,7 +179,7 @@ func (b *Body) Drain(r *http.Request) bool {
 	if !b.begun && r.Header.Get("Expect") != "" || r.ContentLength > DrainLimit {
 		return false
 	}
-	n, err := io.Copy(io.Discard, io.LimitReader(b, DrainLimit+1))
+	n, err := io.Copy(io.Discard, io.LimitReader(bodyReader{b}, DrainLimit+1))
 	if errors.Is(err, ErrIdle) || errors.Is(err, ErrStopping) || errors.Is(err, ErrReplaced) {
 		b.wake() // tusd sets a deadline even so, and net/http would wait until then
 	}

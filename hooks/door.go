@@ -105,7 +105,7 @@ func (c CORS) wrap(next http.Handler) http.Handler {
 		AllowedMethods: methods,
 		AllowedHeaders: []string{"*"},
 		ExposedHeaders: []string{
-			"Location", "Range", "Content-Range", "Content-Disposition", "Accept-Ranges", "ETag", "Retry-After", "WWW-Authenticate",
+			"Location", "Range", "Content-Range", "Content-Disposition", "Accept-Ranges", "ETag", reprDigest, "Retry-After", "WWW-Authenticate",
 			"Tus-Resumable", "Tus-Version", "Tus-Extension", "Tus-Max-Size", "Tus-Checksum-Algorithm",
 			"Upload-Offset", "Upload-Length", "Upload-Defer-Length", "Upload-Metadata", "Upload-Concat", "Upload-Expires",
 		},

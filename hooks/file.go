@@ -12,8 +12,11 @@ import (
 // in the ranges asked for, with the conditions of RFC 9110, section 13. A
 // browser is told to save it, never to show it: whoever uploaded it must not
 // run scripts in the server's origin. Where the store wants it so, a GET is sent to
-// where the file lies.
+// where the file lies. A caller whose ticket does not allow it is storage.ErrForbidden.
 func ServeFile(w http.ResponseWriter, r *http.Request, uploads *storage.Uploads, up storage.Upload, idle time.Duration) error {
+	if c, ok := CallerOf(r.Context()); ok && c.Grant != nil && c.Grant.NoFile {
+		return fmt.Errorf("%w: the ticket does not allow to download the file", storage.ErrForbidden)
+	}
 	if r.Method == http.MethodGet {
 		link, err := uploads.Link(r.Context(), up)
 		if err != nil {
@@ -34,6 +37,7 @@ func ServeFile(w http.ResponseWriter, r *http.Request, uploads *storage.Uploads,
 	h.Set("Content-Disposition", up.Disposition())
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Content-Security-Policy", NoScripts)
+	SetReprDigest(h, r, up)
 	h.Set("ETag", fmt.Sprintf(`"%s-%x"`, up.ID, up.Created.UnixNano()))
 	http.ServeContent(&patientWriter{w, http.NewResponseController(w), idle}, r, "", up.Touched, file)
 	return nil

@@ -3,6 +3,7 @@ package hooks_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -50,5 +51,23 @@ func TestWhatMayPassIsNeverAConflict(t *testing.T) {
 	err := storage.Unavailable("finish", "it", storage.ErrIncomplete)
 	if p := hooks.Explain(r, slog.New(slog.DiscardHandler), err); p.Status != http.StatusServiceUnavailable || !p.Retry() {
 		t.Errorf("%v: %+v", err, p)
+	}
+}
+
+// A ticket that does not allow a download gets no file and no link to one, whatever leads
+// to it.
+func TestNoFileIsServedToATicketThatDoesNotAllowIt(t *testing.T) {
+	uploads := storage.New(linked{storagetest.NewMemory(10)}, new(storage.LocalLocker), new(storage.LocalIndex), storage.Options{Log: slog.New(slog.DiscardHandler)})
+	up, err := uploads.Create(t.Context(), storage.Record{ID: "it", Size: 0})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, method := range []string{http.MethodGet, http.MethodHead} {
+		r := httptest.NewRequest(method, "/files/it", nil)
+		r = r.WithContext(hooks.WithCaller(r.Context(), hooks.Caller{Grant: &hooks.Grant{Upload: "it", NoFile: true}}))
+		w := httptest.NewRecorder()
+		if err := hooks.ServeFile(w, r, uploads, up, time.Minute); !errors.Is(err, storage.ErrForbidden) || len(w.Header()) > 0 {
+			t.Errorf("%s: %v, %v", method, err, w.Header())
+		}
 	}
 }

@@ -17,6 +17,9 @@ const RetryAfter = "2"
 // ErrNoAnswer: the app was asked, and did not give an answer that means anything.
 var ErrNoAnswer = errors.New("the app that has to agree does not answer")
 
+// ErrMediaType: the body is not in a form that is taken here.
+var ErrMediaType = errors.New("unsupported media type")
+
 // Problem is what an error of the core means in HTTP.
 type Problem struct {
 	Status  int
@@ -49,8 +52,10 @@ var problems = []struct {
 	{storage.ErrLocked, http.StatusLocked, "locked"},
 	{storage.ErrNoSpace, http.StatusInsufficientStorage, "insufficientStorage"},
 	{storage.ErrUnavailable, http.StatusServiceUnavailable, "serviceNotAvailable"},
+	{ErrDigest, http.StatusBadRequest, "digestMismatch"},
 	{storage.ErrBadID, http.StatusBadRequest, "invalidId"},
 	{storage.ErrBadRequest, http.StatusBadRequest, "invalidRequest"},
+	{ErrMediaType, http.StatusUnsupportedMediaType, "unsupportedMediaType"},
 	{storage.ErrSizeConflict, http.StatusBadRequest, "sizeConflict"},
 	{storage.ErrBeyondEnd, http.StatusBadRequest, "beyondEnd"},
 	{storage.ErrScattered, http.StatusBadRequest, "tooManyGaps"},

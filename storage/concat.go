@@ -37,7 +37,7 @@ func (u *Uploads) concatenate(ctx context.Context, up Upload) (Upload, error) {
 			return up, err
 		}
 		if done {
-			return u.finished(ctx, up)
+			return u.finished(ctx, up, JoinCRC32C(parts))
 		}
 	}
 	return u.copyParts(ctx, up, parts)

@@ -107,7 +107,7 @@ func TestF05FinishThatWasNotToldIsToldAfterACrash(t *testing.T) {
 			}
 			if err == nil {
 				up.Received = ranges.NewSet(ranges.Of(0, fileSize))
-				err = w.memory.Finish(w.ctx, up) // and then the process is killed
+				_, err = w.memory.Finish(w.ctx, up) // and then the process is killed
 			}
 			if err != nil {
 				t.Fatal(err)

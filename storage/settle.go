@@ -6,6 +6,7 @@ import (
 	"maps"
 	"time"
 
+	"github.com/holdfast-upload/holdfast/storage/crc32c"
 	"github.com/holdfast-upload/holdfast/storage/spans"
 )
 
@@ -116,7 +117,7 @@ func (u *Uploads) finish(ctx context.Context, up Upload) (_ Upload, err error) {
 	if err := u.accepted(ctx, up); err != nil {
 		return up, err
 	}
-	err = u.store.Finish(ctx, up)
+	done, err := u.store.Finish(ctx, up)
 	if errors.Is(err, ErrIncomplete) {
 		u.drop(ctx, up.ID)
 		return up, Unavailable("finish", up.ID, err)
@@ -124,7 +125,7 @@ func (u *Uploads) finish(ctx context.Context, up Upload) (_ Upload, err error) {
 	if err != nil {
 		return up, err
 	}
-	return u.finished(ctx, up)
+	return u.finished(ctx, up, done.CRC32C)
 }
 
 func (u *Uploads) accepted(ctx context.Context, up Upload) error {
@@ -134,13 +135,13 @@ func (u *Uploads) accepted(ctx context.Context, up Upload) error {
 	return u.opts.Policy.BeforeFinish(ctx, up)
 }
 
-// finished is the upload of which the file has just been made.
-func (u *Uploads) finished(ctx context.Context, up Upload) (Upload, error) {
+// finished returns the upload of which the file has just been made.
+func (u *Uploads) finished(ctx context.Context, up Upload, sum *crc32c.Sum) (Upload, error) {
 	if err := u.stillThere(ctx, up.ID); err != nil {
 		return up, err
 	}
 	u.drop(ctx, up.ID)
-	up.Finished, up.Owed, up.Touched = true, true, u.opts.Now()
+	up.Finished, up.Owed, up.Touched, up.CRC32C = true, true, u.opts.Now(), sum
 	if up.Partial {
 		u.notify(ctx, u.event(Finished, up))
 	}

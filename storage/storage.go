@@ -26,6 +26,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/holdfast-upload/holdfast/storage/crc32c"
 	"github.com/holdfast-upload/holdfast/storage/ranges"
 )
 
@@ -57,6 +58,9 @@ type Record struct {
 	// ExpireAfter is how long this upload is kept after its last byte while it is
 	// unfinished; 0 leaves that to Options.
 	ExpireAfter time.Duration `json:"expireAfter,omitempty"`
+	// Digest is that of the body which the upload was created for, if it was the whole
+	// file and was verified before; nil if not. See Upload.SHA256.
+	Digest *Digest `json:"digest,omitempty"`
 }
 
 // Upload is a snapshot of an upload: its record, with the Size that was
@@ -71,6 +75,8 @@ type Upload struct {
 	Pieces map[string]Piece
 	// Finished tells that the file exists, whole, and can be read.
 	Finished bool
+	// CRC32C is the checksum of the file of a finished upload, nil if it is not known.
+	CRC32C *crc32c.Sum
 	// Owed tells that it is finished, and that nobody has noted yet that the event
 	// of it was told: see Store.Retire.
 	Owed bool

@@ -56,11 +56,12 @@ type Store interface {
 	Write(ctx context.Context, up Upload, c Chunk, stored func(Piece) Upload) error
 
 	// Finish turns a complete upload into its file. After it has returned nil,
-	// Load says Finished and Owed. It returns ErrIncomplete if the store lacks
+	// Load says Finished and Owed. The upload that it returns is up with the CRC32C of
+	// the file, as Load says it from then on. It returns ErrIncomplete if the store lacks
 	// bytes that up says it has, and ErrKeyTaken if something else has come to lie
 	// where the file should. Pieces that up lacks are looked for. If the upload is
 	// deleted meanwhile, what holds for Write holds for Finish.
-	Finish(ctx context.Context, up Upload) error
+	Finish(ctx context.Context, up Upload) (Upload, error)
 
 	// Retire notes that the event of a finished upload was told: it is not Owed any
 	// more, and List need not name it.
@@ -88,7 +89,8 @@ type Store interface {
 // Concater is a Store that can make a file out of others without moving bytes.
 type Concater interface {
 	// Concat makes the file of up out of those of finished uploads, as Finish would.
-	// It returns false if it can't be done in this case.
+	// It returns false if it can't be done in this case. If the CRC32C of all files are
+	// known, Load says that of the whole afterwards.
 	Concat(ctx context.Context, up Upload, files []Upload) (bool, error)
 }
 

@@ -98,8 +98,9 @@ func (s patient) Write(ctx context.Context, up storage.Upload, c storage.Chunk, 
 	return s.Memory.Write(ctx, up, c, stored)
 }
 
-func (s patient) Finish(ctx context.Context, up storage.Upload) error {
-	return errors.Join(ctx.Err(), s.Memory.Finish(ctx, up))
+func (s patient) Finish(ctx context.Context, up storage.Upload) (storage.Upload, error) {
+	done, err := s.Memory.Finish(ctx, up)
+	return done, errors.Join(ctx.Err(), err)
 }
 
 // contextReader ends, or fails if its context has.

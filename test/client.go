@@ -40,6 +40,7 @@ type State struct {
 	Name               string    `json:"name"`
 	Size               *int64    `json:"size"`
 	Offset             int64     `json:"offset"`
+	Complete           bool      `json:"complete"`
 	Received           []string  `json:"received"`
 	Missing            []string  `json:"missing"`
 	NextExpectedRanges []string  `json:"nextExpectedRanges"`

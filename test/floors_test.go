@@ -17,7 +17,7 @@ const module = "github.com/holdfast-upload/holdfast"
 // and never between two of one floor. A name that ends with "/" stands for all
 // that lie below it.
 var floors = [][]string{
-	{"storage/ranges", "storage/spans", "config"},
+	{"storage/ranges", "storage/crc32c", "storage/spans", "config"},
 	{"storage", "storage/spans/otlp"},
 	{"storage/"}, // the drivers, and what measures them: only cmd, tests and the root import them
 	{"hooks", "hooks/transport"},

@@ -135,7 +135,7 @@ func shapeOf(v any) []string {
 		case float64:
 			out = append(out, path+" is a number")
 		case string:
-			if strings.HasSuffix(path, "Path") || strings.HasSuffix(path, "RemoteAddr") {
+			if strings.HasSuffix(path, "Path") || strings.HasSuffix(path, "CRC32C") || strings.HasSuffix(path, "RemoteAddr") {
 				v = "a text"
 			}
 			out = append(out, path+" is "+v)

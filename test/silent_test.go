@@ -42,7 +42,7 @@ func TestWhoeverSendsNoBodyIsAnsweredWithinTheIdleTimeout(t *testing.T) {
 		"range: no id":                    {"PUT /files/", nil, 404},
 		"range: encoded bytes":            {"PUT /files/new", []string{"Content-Encoding: gzip"}, 415},
 		"range: a question with a length": {"PUT /files/begun", []string{"Content-Range: bytes */10"}, 400},
-		"range: what is there already":    {"PUT /files/done", nil, 409},
+		"range: what is there already":    {"PUT /files/done", nil, 503},
 		"range: a piece":                  {"PUT /files/new", []string{"Content-Range: bytes 0-4/1000"}, 503},
 		"range: the state":                {"GET /files/begun", nil, 200},
 		"range: a file":                   {"GET /files/done", nil, 200},

@@ -16,6 +16,7 @@ import (
 
 	"github.com/holdfast-upload/holdfast/config"
 	"github.com/holdfast-upload/holdfast/hooks/webhook"
+	"github.com/holdfast-upload/holdfast/storage/crc32c"
 	"github.com/holdfast-upload/holdfast/test/servers"
 )
 
@@ -270,7 +271,7 @@ func TestOnS3NothingIsAFileBeforeTheAppAgrees(t *testing.T) {
 	}
 	eventually(t, "post-finish", func() bool { return len(b.of("post-finish")) > 0 })
 	upload := b.of("post-finish")[0]["Upload"].(map[string]any)
-	if got, want := upload["Storage"], map[string]any{"Type": "s3store", "Bucket": "uploads", "Key": "in/users/7/photo"}; !reflect.DeepEqual(got, want) {
+	if got, want := upload["Storage"], map[string]any{"Type": "s3store", "Bucket": "uploads", "Key": "in/users/7/photo", "CRC32C": crc32c.Of([]byte("bytes")).String()}; !reflect.DeepEqual(got, want) {
 		t.Errorf("stored at %v, want %v", got, want)
 	}
 }

@@ -95,8 +95,6 @@ func permitTicket(c hooks.Caller, g hooks.Grant, up storage.Upload) error {
 		return errOtherUpload
 	case c.Subject != "" && up.Owner != c.Subject:
 		return storage.ErrNotFound // another upload has taken the id
-	case g.NoFile && (up.Complete() || len(up.Parts) > 0):
-		return fmt.Errorf("%w: the ticket does not allow to download the file", storage.ErrForbidden)
 	}
 	return nil
 }

@@ -14,25 +14,33 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/ranges"
 )
 
-// progress is the body of a 202: more is wanted. Clients of Microsoft Graph's
-// upload sessions understand it, and those of blueimp's uploader look at files.
+// progress is what every answer in JSON says of an upload beside its extent. Clients of
+// Microsoft Graph's upload sessions understand it, and those of blueimp's uploader look
+// at files.
 type progress struct {
 	Expires *time.Time `json:"expirationDateTime,omitempty"`
 	// Next is one range, from the first missing byte to the end. Its last offset
-	// is left out while the size is unknown.
-	Next  []string   `json:"nextExpectedRanges"`
+	// is left out while the size is unknown. There is none once the file is complete.
+	Next  []string   `json:"nextExpectedRanges,omitempty"`
 	Files []fileInfo `json:"files"`
+	hooks.Checksums
 	// URL is that of the upload with a ticket in it, for those who are given one.
 	URL string `json:"uploadUrl,omitempty"`
 }
 
+// more is the body of a 202: something is still missing.
+type more struct {
+	extent
+	progress
+}
+
 // done is the body of a 201: the file is there.
 type done struct {
-	ID    string     `json:"id"`
-	Name  string     `json:"name"`
-	Size  int64      `json:"size"`
-	Files []fileInfo `json:"files"`
-	URL   string     `json:"uploadUrl,omitempty"` // see progress
+	ID   string `json:"id"`
+	Name string `json:"name"`
+	Size int64  `json:"size"`
+	extent
+	progress
 }
 
 type fileInfo struct {
@@ -40,72 +48,25 @@ type fileInfo struct {
 	Size int64  `json:"size"` // received so far
 }
 
-// status is the body of a GET while the file is not complete. The ranges are
-// inclusive, as in a Range header.
-type status struct {
-	ID       string     `json:"id"`
-	Size     *int64     `json:"size"` // null while unknown
-	Offset   int64      `json:"offset"`
-	Received []string   `json:"received"`
-	Missing  []string   `json:"missing"`
-	Expires  *time.Time `json:"expirationDateTime,omitempty"`
-	Next     []string   `json:"nextExpectedRanges"`
-	URL      string     `json:"uploadUrl,omitempty"` // see progress
-}
-
 // answer tells the client how far the upload is, in the same way after every
 // PUT: one that brought something, one that brought it again, or a query.
 func (d *Door) answer(w http.ResponseWriter, r *http.Request, up storage.Upload) {
-	file := fileInfo{Name: name(up), Size: up.Received.Bytes()}
+	extent, progress := extentOf(up, maxListed), d.progress(r, up)
 	if up.Finished {
-		file.Size = up.Size
 		w.Header().Set("Location", d.opts.URLs.Upload(r, up.ID))
-		writeJSON(w, http.StatusCreated, done{up.ID, file.Name, up.Size, []fileInfo{file}, d.ticketed(r, up)})
+		writeJSON(w, http.StatusCreated, done{up.ID, name(up), up.Size, extent, progress})
 		return
 	}
 	setRange(w.Header(), up)
-	writeJSON(w, http.StatusAccepted, progress{d.expires(up), next(up), []fileInfo{file}, d.ticketed(r, up)})
+	writeJSON(w, http.StatusAccepted, more{extent, progress})
 }
 
-func (d *Door) get(w http.ResponseWriter, r *http.Request, id string) error {
-	up, err := d.uploads.Get(r.Context(), id)
-	if err != nil {
-		return err
-	}
+func (d *Door) progress(r *http.Request, up storage.Upload) progress {
+	file := fileInfo{Name: name(up), Size: up.Received.Bytes()}
 	if up.Finished {
-		return hooks.ServeFile(w, r, d.uploads, up, d.opts.IdleTimeout)
+		file.Size = up.Size
 	}
-	s := status{ID: up.ID, Offset: up.Offset(), Received: list(up.Received), Missing: list(up.Missing()),
-		Expires: d.expires(up), Next: next(up), URL: d.ticketed(r, up)}
-	if up.Size != storage.Unknown {
-		s.Size = &up.Size
-	}
-	setRange(w.Header(), up)
-	writeJSON(w, http.StatusOK, s)
-	return nil
-}
-
-// head answers as GET does, in headers: those that tus has for it, and Range.
-func (d *Door) head(w http.ResponseWriter, r *http.Request, id string) error {
-	up, err := d.uploads.Get(r.Context(), id)
-	if err != nil {
-		return err
-	}
-	h := w.Header()
-	h.Set("Upload-Offset", strconv.FormatInt(up.Offset(), 10))
-	if up.Size != storage.Unknown {
-		h.Set("Upload-Length", strconv.FormatInt(up.Size, 10))
-	}
-	if up.Finished {
-		return hooks.ServeFile(w, r, d.uploads, up, d.opts.IdleTimeout)
-	}
-	if at := d.uploads.Expires(up); !at.IsZero() {
-		h.Set("Upload-Expires", at.UTC().Format(http.TimeFormat))
-	}
-	setRange(h, up)
-	h.Set("Cache-Control", "no-store")
-	w.WriteHeader(http.StatusOK)
-	return nil
+	return progress{d.expires(up), next(up), []fileInfo{file}, hooks.ChecksumsOf(up), d.ticketed(r, up)}
 }
 
 // refuse answers with an error. What may pass is always a 503 with Retry-After.
@@ -125,8 +86,8 @@ func (d *Door) refuse(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 func (d *Door) explain(r *http.Request, err error) hooks.Problem {
-	if errors.Is(err, errEncoded) {
-		return hooks.Problem{Status: http.StatusUnsupportedMediaType, Code: "unsupportedMediaType", Message: err.Error()}
+	if errors.Is(err, storage.ErrGone) && r.Method == http.MethodGet && speaksTus(r) {
+		err = storage.ErrNotFound // as the tus door has it
 	}
 	if errors.Is(err, storage.ErrGone) && r.Method == http.MethodGet && speaksTus(r) {
 		err = storage.ErrNotFound // as the tus door has it
@@ -170,18 +131,13 @@ func setRange(h http.Header, up storage.Upload) {
 }
 
 func next(up storage.Upload) []string {
-	if up.Size == storage.Unknown {
+	switch {
+	case up.Finished:
+		return nil
+	case up.Size == storage.Unknown:
 		return []string{fmt.Sprintf("%d-", up.Offset())}
 	}
 	return []string{ranges.Range{Start: up.Offset(), End: up.Size}.String()}
-}
-
-func list(set ranges.Set) []string {
-	out := make([]string, 0, set.Count())
-	for _, r := range set.Ranges() {
-		out = append(out, r.String())
-	}
-	return out
 }
 
 func name(up storage.Upload) string {

@@ -15,12 +15,16 @@
 //
 //	PUT with Content-Range: bytes a-b/T   stores a piece; T may be *
 //	PUT with Content-Range: bytes */T     (empty) asks what is there; see query
-//	PUT without Content-Range             stores a whole file
+//	PUT without Content-Range             stores a whole file; see putWhole
 //	GET, HEAD                             tell what is there, or serve the file
 //	DELETE                                removes the upload
+//
+// A PUT whose header says in the terms of another protocol that it brings a part of a
+// file is refused, and so is a form: the file would not be what the client means.
 package contentrange
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 
@@ -34,6 +38,7 @@ type Door struct {
 	opts    hooks.Options
 
 	described descriptions
+	begun     prefixes
 }
 
 var _ hooks.Door = (*Door)(nil)
@@ -70,7 +75,7 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer body.Close()
 	if err := d.serve(w, r, body); err != nil {
 		body.DrainOrClose(w, r)
-		d.refuse(w, r, err)
+		d.refuse(w, r, cmp.Or(body.Refused(), err))
 	}
 }
 
@@ -87,9 +92,18 @@ func (d *Door) serve(w http.ResponseWriter, r *http.Request, body *hooks.Body) e
 		body.Drain(r) // it means nothing
 		return d.serveBodiless(w, r, id)
 	}
+	if err := body.CheckHeader(); err != nil {
+		return err
+	}
 	p, err := d.readPut(r, id)
 	if err != nil {
 		return err
+	}
+	if p.end != unknown {
+		body.LimitSpool(p.end-p.start, errLength)
+	}
+	if limit := d.uploads.MaxSize(); limit > 0 {
+		body.LimitSpool(limit-p.start, storage.ErrTooLarge)
 	}
 	up, err := d.putDescribed(r, p, body)
 	if err != nil {
@@ -101,11 +115,8 @@ func (d *Door) serve(w http.ResponseWriter, r *http.Request, body *hooks.Body) e
 
 // serveBodiless serves a request that sends nothing.
 func (d *Door) serveBodiless(w http.ResponseWriter, r *http.Request, id string) error {
-	switch r.Method {
-	case http.MethodGet:
+	if r.Method != http.MethodDelete {
 		return d.get(w, r, id)
-	case http.MethodHead:
-		return d.head(w, r, id)
 	}
 	if err := d.uploads.Delete(r.Context(), id); err != nil {
 		return err

@@ -21,31 +21,18 @@ type put struct {
 	whole bool // there was no Content-Range
 	sized bool // the length of the body is known beforehand
 	says  *statement
+	empty bool // the body is empty, and the range is not
 }
-
-var errEncoded = errors.New("send the bytes as they are, without Content-Encoding")
 
 // readPut understands the headers of a PUT. Whatever contradicts itself is
 // refused here, before anything is stored or created.
 func (d *Door) readPut(r *http.Request, id string) (put, error) {
 	p := put{id: id, sized: r.ContentLength >= 0}
-	if e := r.Header.Get("Content-Encoding"); e != "" && e != "identity" {
-		return p, errEncoded
+	if err := checkCoding(r.Header); err != nil {
+		return p, err
 	}
-	values := r.Header.Values("Content-Range")
-	switch {
-	case len(values) > 1:
-		return p, fmt.Errorf("%w: more than one Content-Range", storage.ErrBadRequest)
-	case len(values) == 0:
-		p.whole = true
-		p.contentRange = contentRange{end: unknown, total: unknown}
-	case speaksTus(r) || r.Header.Get("Upload-Offset") != "":
-		return p, fmt.Errorf("%w: Content-Range together with headers of the tus protocol", storage.ErrBadRequest)
-	default:
-		var err error
-		if p.contentRange, err = parse(values[0]); err != nil {
-			return p, err
-		}
+	if err := p.readRange(r); err != nil {
+		return p, err
 	}
 	if err := p.fit(r.ContentLength); err != nil {
 		return p, err
@@ -56,19 +43,35 @@ func (d *Door) readPut(r *http.Request, id string) (put, error) {
 	return p, nil
 }
 
+// readRange reads the Content-Range, or finds that there is none and that nothing else
+// makes the body a part of a file.
+func (p *put) readRange(r *http.Request) (err error) {
+	values := r.Header.Values("Content-Range")
+	switch {
+	case len(values) > 1:
+		return fmt.Errorf("%w: more than one Content-Range", storage.ErrBadRequest)
+	case len(values) == 0:
+		p.whole = true
+		p.contentRange = contentRange{end: unknown, total: unknown}
+		return checkWhole(r)
+	case speaksTus(r) || r.Header.Get("Upload-Offset") != "":
+		return fmt.Errorf("%w: Content-Range together with headers of the tus protocol", storage.ErrBadRequest)
+	}
+	p.contentRange, err = parse(values[0])
+	return err
+}
+
 // fit holds the length of the body, unknown if it is chunked, against the range.
 func (p *put) fit(length int64) error {
-	mismatch := func(want int64) error {
-		return fmt.Errorf("%w: the body has %d bytes, the range %d", storage.ErrBadRequest, length, want)
-	}
 	switch {
 	case p.query && p.sized && length > 0:
-		return mismatch(0)
+		return mismatch(length, 0)
 	case p.query || !p.sized:
 		return nil
 	case p.end != unknown:
-		if length != p.end-p.start {
-			return mismatch(p.end - p.start)
+		p.empty = length == 0 && p.start < p.end
+		if length != p.end-p.start && !p.empty {
+			return mismatch(length, p.end-p.start)
 		}
 		return nil
 	case length > math.MaxInt64-p.start:
@@ -85,36 +88,86 @@ func (p *put) fit(length int64) error {
 	return nil
 }
 
+func mismatch(length, want int64) error {
+	return fmt.Errorf("%w: the body has %d bytes, the range %d", storage.ErrBadRequest, length, want)
+}
+
 // put does what a PUT asks for, and returns the upload as it is then.
 func (d *Door) put(r *http.Request, p put, body *hooks.Body) (storage.Upload, error) {
 	ctx := r.Context()
-	if p.query && p.total != 0 {
+	switch {
+	case p.query && p.total != 0:
 		return d.query(ctx, p)
+	case p.empty:
+		return d.replay(ctx, p)
+	case p.whole:
+		return d.putWhole(r, p, body)
 	}
-	if p.whole {
-		unlock, err := d.lock(ctx, p.id, body)
-		if err != nil {
-			return storage.Upload{}, err
-		}
-		defer unlock()
-	}
-	up, err := d.getOrCreate(ctx, p, r.Header)
+	up, err := d.open(ctx, p, r.Header)
 	if err != nil {
+		return up, err
+	}
+	switch {
+	case p.stored(up) && p.end == unknown:
+		return up, p.toEnd(up, body)
+	case p.query || p.stored(up):
+		body.Drain(r)
+		return up, nil
+	}
+	return d.write(ctx, p, body)
+}
+
+// toEnd reads a body that is the end of a finished upload, if it has the length for that,
+// which is not known beforehand.
+func (p put) toEnd(up storage.Upload, body io.Reader) error {
+	n, err := io.Copy(io.Discard, body)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%w: %w", storage.ErrBody, err)
+	case n != up.Size-p.start:
+		return fmt.Errorf("%w: the body has %d bytes, the rest of the upload %d", errLength, n, up.Size-p.start)
+	}
+	return nil
+}
+
+// open returns the upload that the PUT is for. It creates it if there is none, and
+// declares the size if the PUT is the first to name it.
+func (d *Door) open(ctx context.Context, p put, h http.Header) (storage.Upload, error) {
+	up, err := d.getOrCreate(ctx, p, h)
+	if err == nil {
+		up, err = d.declare(ctx, p, up)
+	}
+	return up, err
+}
+
+// declare returns the upload with the size that the PUT names, if it fits.
+func (d *Door) declare(ctx context.Context, p put, up storage.Upload) (storage.Upload, error) {
+	if err := p.agree(up); err != nil {
+		return up, err
+	}
+	if p.total == unknown || up.Size != storage.Unknown {
+		return up, nil
+	}
+	return d.uploads.Declare(ctx, p.id, p.total)
+}
+
+// replay answers a PUT with an empty body and a range that is there already: clients
+// are known that send a chunk again so, after its body was sent once.
+func (d *Door) replay(ctx context.Context, p put) (storage.Upload, error) {
+	up, err := d.uploads.Get(ctx, p.id)
+	switch {
+	case errors.Is(err, storage.ErrNotFound):
+		return up, mismatch(0, p.end-p.start)
+	case err != nil:
 		return up, err
 	}
 	if err := p.agree(up); err != nil {
 		return up, err
 	}
-	if p.total != unknown && up.Size == storage.Unknown {
-		if up, err = d.uploads.Declare(ctx, p.id, p.total); err != nil {
-			return up, err
-		}
+	if !p.stored(up) {
+		return up, mismatch(0, p.end-p.start)
 	}
-	if p.query || p.stored(up) {
-		body.Drain(r)
-		return up, nil
-	}
-	return d.write(ctx, p, body)
+	return d.declare(ctx, p, up)
 }
 
 // query answers "bytes */N" and "bytes */*": what is there? If no size has been
@@ -134,14 +187,6 @@ func (d *Door) query(ctx context.Context, p put) (storage.Upload, error) {
 	return up, p.agree(up)
 }
 
-// lock makes PUTs of whole files wait for each other: two different files at once
-// must not become one. A new one takes the place of one that still runs.
-func (d *Door) lock(ctx context.Context, id string, body *hooks.Body) (func(), error) {
-	ctx, cancel := context.WithTimeout(ctx, d.opts.LockTimeout)
-	defer cancel()
-	return d.uploads.Lock(ctx, id, func() { body.Cut(hooks.ErrReplaced) })
-}
-
 func (d *Door) getOrCreate(ctx context.Context, p put, h http.Header) (storage.Upload, error) {
 	up, err := d.uploads.GetOrCreate(ctx, storage.Record{ID: p.id, Size: p.total, Metadata: metadata(h)})
 	if err == nil {
@@ -152,9 +197,6 @@ func (d *Door) getOrCreate(ctx context.Context, p put, h http.Header) (storage.U
 
 // agree returns an error if the PUT contradicts what the upload is.
 func (p put) agree(up storage.Upload) error {
-	if p.whole && !(up.Received.Empty() && up.Size == 0 || !up.Finished && up.Received.Empty()) {
-		return errPartlyThere
-	}
 	if up.Size == storage.Unknown {
 		return nil
 	}
@@ -167,8 +209,6 @@ func (p put) agree(up storage.Upload) error {
 	return nil
 }
 
-var errPartlyThere = fmt.Errorf("%w: bytes of this upload are there already: send the rest with a Content-Range, or choose another URL", storage.ErrExists)
-
 // stored tells whether everything that the body can bring is there already.
 func (p put) stored(up storage.Upload) bool {
 	if p.end == unknown {
@@ -180,7 +220,7 @@ func (p put) stored(up storage.Upload) bool {
 // write stores the body. One whose length is known only at its end is kept aside
 // until that is seen to be right, if there is something to hold it against: what
 // a client sends by mistake must not stand where its next try belongs.
-func (d *Door) write(ctx context.Context, p put, body *hooks.Body) (storage.Upload, error) {
+func (d *Door) write(ctx context.Context, p put, body source) (storage.Upload, error) {
 	if !p.sized && p.end != unknown {
 		return d.writeSpooled(ctx, p, body)
 	}
@@ -193,12 +233,12 @@ func (d *Door) write(ctx context.Context, p put, body *hooks.Body) (storage.Uplo
 		return d.uploads.Declare(ctx, p.id, p.start+src.n)
 	}
 	if p.end == unknown && !up.Has(ranges.Range{Start: p.start, End: p.total}) {
-		return up, fmt.Errorf("%w: the body has %d bytes, the rest of the upload %d", storage.ErrBadRequest, src.n, p.total-p.start)
+		return up, fmt.Errorf("%w: the body has %d bytes, the rest of the upload %d", errLength, src.n, p.total-p.start)
 	}
 	return up, nil
 }
 
-func (d *Door) writeSpooled(ctx context.Context, p put, body *hooks.Body) (storage.Upload, error) {
+func (d *Door) writeSpooled(ctx context.Context, p put, body io.Reader) (storage.Upload, error) {
 	var spool hooks.Spool
 	defer spool.Close()
 	want := p.end - p.start
@@ -207,7 +247,7 @@ func (d *Door) writeSpooled(ctx context.Context, p put, body *hooks.Body) (stora
 		return storage.Upload{}, cut
 	}
 	if spool.Size() > want || cut == nil && spool.Size() < want {
-		return storage.Upload{}, fmt.Errorf("%w: the body has not the %d bytes of its range", storage.ErrBadRequest, want)
+		return storage.Upload{}, fmt.Errorf("%w: the body does not have the %d bytes of its range", errLength, want)
 	}
 	src, err := spool.Reader()
 	if err != nil {
@@ -220,9 +260,18 @@ func (d *Door) writeSpooled(ctx context.Context, p put, body *hooks.Body) (stora
 	return up, err
 }
 
+// errLength: a body whose length was not known beforehand is not as long as it has to be.
+var errLength = fmt.Errorf("%w: another length", storage.ErrBadRequest)
+
+// source is the body of a PUT.
+type source interface {
+	io.Reader
+	storage.Expecting
+}
+
 // counter counts what is read through it.
 type counter struct {
-	src *hooks.Body
+	src source
 	n   int64
 }
 

@@ -84,7 +84,7 @@ func (d *Door) Advertise(h http.Header) {
 	h.Set("Tus-Resumable", version)
 	h.Set("Tus-Version", version)
 	h.Set("Tus-Extension", extensions)
-	h.Set("Tus-Checksum-Algorithm", algorithmNames)
+	h.Set("Tus-Checksum-Algorithm", hooks.ChecksumAlgorithms)
 	if limit := d.uploads.MaxSize(); limit > 0 {
 		h.Set("Tus-Max-Size", strconv.FormatInt(limit, 10))
 	}
@@ -95,12 +95,15 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x.body = hooks.NewBody(w, r, d.opts.IdleTimeout, d.opts.Stopper)
 	defer x.body.Close()
 	var err error
-	if x.checksum, err = readChecksum(r); err == nil {
+	if err = x.body.CheckHeader(); err == nil {
 		err = d.check(r)
 	}
 	if err != nil {
 		x.refuse(err)
 		return
+	}
+	if limit := d.uploads.MaxSize(); limit > 0 {
+		x.body.LimitSpool(limit, storage.ErrTooLarge)
 	}
 	inner := r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x))
 	inner.Body = x.body

@@ -18,10 +18,9 @@ import (
 // gets, and travels in the context to what tusd calls.
 type exchange struct {
 	http.ResponseWriter
-	r        *http.Request
-	door     *Door
-	body     *hooks.Body
-	checksum *checksum // nil if the client gave none
+	r    *http.Request
+	door *Door
+	body *hooks.Body
 
 	upload   storage.Upload            // as last seen in this request
 	found    map[string]handler.Upload // a concatenation may name a part more than once
@@ -46,8 +45,12 @@ func (x *exchange) reads() bool {
 // anew only then, and give up on 410.
 func (x *exchange) resumes() bool { return x.reads() || x.r.Method == http.MethodPatch }
 
-// cut is why somebody ended the body before its client did, nil if nobody has.
+// cut is why somebody ended the body before its client did, or did not take it, nil if
+// nobody has.
 func (x *exchange) cut() error {
+	if err := x.body.Refused(); err != nil {
+		return err
+	}
 	err := x.body.Err()
 	for _, why := range []error{hooks.ErrIdle, hooks.ErrStopping, hooks.ErrReplaced, hooks.ErrTooMany} {
 		if errors.Is(err, why) {
@@ -80,6 +83,9 @@ func (x *exchange) WriteHeader(status int) {
 	}
 	if at := x.door.uploads.Expires(x.upload); x.upload.ID != "" && !at.IsZero() && status < 300 {
 		h.Set("Upload-Expires", at.UTC().Format(http.TimeFormat))
+	}
+	if x.reads() && status < 300 {
+		hooks.SetReprDigest(h, x.r, x.upload)
 	}
 	if status >= 400 {
 		x.body.DrainOrClose(x, x.r)
@@ -123,6 +129,8 @@ func (x *exchange) explain(err error) error {
 		return refused(x.r, refusal)
 	case errors.As(err, &e):
 		return e
+	case errors.Is(err, hooks.ErrChecksum):
+		return errChecksum
 	case errors.Is(err, storage.ErrNotFound), errors.Is(err, storage.ErrGone) && x.resumes():
 		return handler.ErrNotFound
 	case errors.Is(err, storage.ErrLocked):

@@ -10,7 +10,6 @@ import (
 
 	"github.com/tus/tusd/v2/pkg/handler"
 
-	"github.com/holdfast-upload/holdfast/hooks"
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
@@ -108,18 +107,11 @@ func (u *upload) WriteChunk(ctx context.Context, offset int64, src io.Reader) (i
 	return max(u.up.Offset()-offset, 0), x.explain(err)
 }
 
-// write stores what src yields. Of a body with a checksum nothing is stored before all of
-// it has come and was verified.
+// write stores what src yields.
 func (u *upload) write(ctx context.Context, offset int64, src io.Reader) error {
 	x := exchangeOf(ctx)
-	if x.checksum != nil {
-		var spool hooks.Spool
-		defer spool.Close()
-		checked, err := x.verified(&spool, src)
-		if err != nil || checked == nil {
-			return err
-		}
-		src = checked
+	if u.up.Size != storage.Unknown {
+		x.body.LimitSpool(u.up.Size-offset, storage.ErrTooLarge) // as tusd has it
 	}
 	up, err := u.uploads.Write(ctx, u.up.ID, offset, src)
 	u.see(x, up)

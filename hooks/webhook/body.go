@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"maps"
 	"net/http"
@@ -41,7 +42,7 @@ func (a *App) hook(typ tusd.HookType, up storage.Upload, r handler.HTTPRequest) 
 		info.MetaData = handler.MetaData{}
 	}
 	if a.opts.Storage != nil && typ != tusd.HookPreCreate {
-		info.Storage = a.opts.Storage(up)
+		info.Storage = withChecksums(up, a.opts.Storage(up))
 	}
 	text, err := json.Marshal(body{tusd.HookRequest{Type: typ, Event: handler.HookEvent{Upload: info, HTTPRequest: r}}, up.Owner})
 	if err != nil {
@@ -108,4 +109,15 @@ func size(r handler.HTTPRequest) int {
 		}
 	}
 	return n
+}
+
+// withChecksums adds the known checksums of a finished file to its location.
+func withChecksums(up storage.Upload, location map[string]string) map[string]string {
+	if up.CRC32C != nil {
+		location["CRC32C"] = up.CRC32C.String()
+	}
+	if sum := up.SHA256(); sum != nil {
+		location["SHA256"] = hex.EncodeToString(sum)
+	}
+	return location
 }

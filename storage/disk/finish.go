@@ -16,22 +16,25 @@ import (
 
 // Finish implements storage.Store. All bytes are durable already, since the
 // journal says that they are there; what remains is to give the file its name.
-func (s *Store) Finish(_ context.Context, up storage.Upload) error {
+func (s *Store) Finish(_ context.Context, up storage.Upload) (storage.Upload, error) {
 	guard := s.guard(up.ID)
 	guard.Lock()
 	defer guard.Unlock()
 	now, err := s.load(up.ID)
 	if err != nil {
-		return err
+		return up, err
 	}
 	if !now.Complete() {
-		return fmt.Errorf("finish %s: %w", up.ID, storage.ErrIncomplete)
+		return up, fmt.Errorf("finish %s: %w", up.ID, storage.ErrIncomplete)
 	}
 	if now.Finished {
-		return nil
+		return now, nil
 	}
 	s.stopWriting(up.ID)
-	return classify("finish", up.ID, s.nameFile(now))
+	if now.CRC32C == nil {
+		now.CRC32C = s.addChecksum(now)
+	}
+	return now, classify("finish", up.ID, s.nameFile(now))
 }
 
 // Retire implements storage.Store: it takes the journal to where those of finished

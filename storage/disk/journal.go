@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/crc32c"
 	"github.com/holdfast-upload/holdfast/storage/ranges"
 )
 
@@ -17,14 +18,19 @@ import (
 //
 //	record {"id":"abc","size":-1,…} 1a2b3c4d
 //	size 1073741824 5e6f7a8b
-//	range 0 52428800 9c0d1e2f
+//	range 0 52428800 7a6b5c4d 9c0d1e2f
+//	crc32c 1073741824 0a1b2c3d 4e5f6071
 //
 // The last word of a line is the CRC32C of what stands before it, in hexadecimal.
 // A line whose checksum is wrong was never acknowledged, and is passed over. The
-// offsets of a range are half-open.
+// offsets of a range are half-open; its CRC32C follows them, unless an older version has
+// written the line. That of the whole file, of the given size, is there only where it
+// does not follow from those of the ranges.
 type journal struct {
 	record storage.Record // Size as declared
 	ranges ranges.Set
+	sums   sums
+	whole  rangeSum // of the whole file, empty if no line says it
 	lines  int
 	length int64 // of the part that ends with a whole line
 	late   bool  // the size was declared late, so that bytes beyond it may have been written
@@ -62,20 +68,52 @@ func parseJournal(text []byte) (journal, bool) {
 				j.record.Size, j.late = n, true
 			}
 		case "range":
-			if r, ok := parseRange(string(value)); ok {
-				j.ranges.Add(r)
+			j.addRange(string(value))
+		case "crc32c":
+			end, sum, _ := strings.Cut(string(value), " ")
+			if r, ok := parseRange("0", end); ok {
+				j.whole.Range = r
+				j.whole.crc, _ = parseSum(sum)
 			}
 		}
 	}
 }
 
-func parseRange(text string) (ranges.Range, bool) {
-	start, end, _ := strings.Cut(text, " ")
-	var r ranges.Range
+// addRange reads the value of a range's line.
+func (j *journal) addRange(value string) {
+	start, rest, _ := strings.Cut(value, " ")
+	end, sum, _ := strings.Cut(rest, " ")
+	r, ok := parseRange(start, end)
+	if !ok {
+		return
+	}
+	j.ranges.Add(r)
+	if crc, ok := parseSum(sum); ok {
+		j.sums.add(r, crc)
+	}
+}
+
+func parseRange(start, end string) (r ranges.Range, ok bool) {
 	var errs [2]error
 	r.Start, errs[0] = strconv.ParseInt(start, 10, 64)
 	r.End, errs[1] = strconv.ParseInt(end, 10, 64)
 	return r, errs == [2]error{} && r.Valid()
+}
+
+func parseSum(text string) (crc32c.Sum, bool) {
+	sum, err := strconv.ParseUint(text, 16, 32)
+	return crc32c.Sum(sum), err == nil
+}
+
+// checksum is the checksum of the whole file, nil if it is not known.
+func (j journal) checksum() *crc32c.Sum {
+	if !j.whole.Empty() && j.whole.End == j.record.Size {
+		return &j.whole.crc
+	}
+	if sum, ok := j.sums.of(j.record.Size); ok {
+		return &sum
+	}
+	return nil
 }
 
 // checked returns a line without its checksum, and whether that is right.
@@ -102,9 +140,24 @@ func recordLine(rec storage.Record) ([]byte, error) {
 
 func sizeLine(size int64) []byte { return seal(fmt.Appendf(nil, "size %d", size)) }
 
-func rangeLines(set ranges.Set) []byte {
+func checksumLine(size int64, sum crc32c.Sum) []byte {
+	return seal(fmt.Appendf(nil, "crc32c %d %08x", size, uint32(sum)))
+}
+
+// rangeLines says that the ranges of a set are there.
+func rangeLines(set ranges.Set) []byte { return summedLines(set, nil) }
+
+// summedLines is rangeLines with the checksums of ranges, where these are known.
+func summedLines(set ranges.Set, known sums) []byte {
 	var out []byte
-	for _, r := range set.Ranges() {
+	unknown := set.Clone()
+	for _, r := range known {
+		if set.Contains(r.Range) {
+			out = append(out, seal(fmt.Appendf(nil, "range %d %d %08x", r.Start, r.End, uint32(r.crc)))...)
+			unknown.Remove(r.Range)
+		}
+	}
+	for _, r := range unknown.Ranges() {
 		out = append(out, seal(fmt.Appendf(nil, "range %d %d", r.Start, r.End))...)
 	}
 	return out
@@ -121,5 +174,9 @@ func (j journal) compact() ([]byte, error) {
 		rec.Size, size = storage.Unknown, sizeLine(j.record.Size)
 	}
 	text, err := recordLine(rec)
-	return slices.Concat(text, size, rangeLines(j.ranges)), err
+	var whole []byte
+	if !j.whole.Empty() {
+		whole = checksumLine(j.whole.End, j.whole.crc)
+	}
+	return slices.Concat(text, size, summedLines(j.ranges, j.sums), whole), err
 }

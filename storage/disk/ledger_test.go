@@ -215,13 +215,13 @@ func (l *ledger) Write(ctx context.Context, up storage.Upload, c storage.Chunk, 
 	})
 }
 
-func (l *ledger) Finish(ctx context.Context, up storage.Upload) error {
-	err := l.Store.Finish(ctx, up)
+func (l *ledger) Finish(ctx context.Context, up storage.Upload) (storage.Upload, error) {
+	done, err := l.Store.Finish(ctx, up)
 	if err == nil {
 		l.note(up.ID, func(a *account) { a.finished = true })
 	}
 	l.check()
-	return err
+	return done, err
 }
 
 func (l *ledger) Retire(ctx context.Context, up storage.Upload) error {

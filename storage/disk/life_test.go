@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/crc32c"
 	"github.com/holdfast-upload/holdfast/storage/ranges"
 	"github.com/holdfast-upload/holdfast/storage/storagetest"
 )
@@ -88,7 +89,10 @@ func onUpload(do func(storage.Store, context.Context, storage.Upload) error) fun
 	}
 }
 
-var finishIt = onUpload(storage.Store.Finish)
+var finishIt = onUpload(func(s storage.Store, ctx context.Context, up storage.Upload) error {
+	_, err := s.Finish(ctx, up)
+	return err
+})
 
 func wantFile(data []byte) step {
 	return step{"read", onUpload(func(s storage.Store, ctx context.Context, up storage.Upload) error {
@@ -99,6 +103,9 @@ func wantFile(data []byte) step {
 		got, err := io.ReadAll(file)
 		if err == nil && !bytes.Equal(got, data) {
 			err = errors.New("the file has other bytes")
+		}
+		if err == nil && up.CRC32C != nil && *up.CRC32C != crc32c.Of(data) {
+			err = errors.New("the checksum is that of other bytes")
 		}
 		return errors.Join(err, file.Close())
 	})}

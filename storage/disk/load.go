@@ -15,7 +15,11 @@ func (s *Store) Load(_ context.Context, id string) (storage.Upload, error) {
 	guard := s.guard(id)
 	guard.RLock()
 	defer guard.RUnlock()
-	return s.load(id)
+	up, err := s.load(id)
+	if !up.Finished {
+		up.CRC32C = nil
+	}
+	return up, err
 }
 
 func (s *Store) load(id string) (storage.Upload, error) {

@@ -75,7 +75,7 @@ func TestOfUploadsThatFinishAtOnceOneHasTheName(t *testing.T) {
 		var errs [8]error
 		var wg sync.WaitGroup
 		for i, up := range ups {
-			wg.Go(func() { errs[i] = p.store.Finish(p.ctx, up) })
+			wg.Go(func() { _, errs[i] = p.store.Finish(p.ctx, up) })
 		}
 		wg.Wait()
 		finished := 0

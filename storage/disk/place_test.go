@@ -89,7 +89,8 @@ func (p *place) load(id string) storage.Upload {
 
 func (p *place) finish(id string) error {
 	p.Helper()
-	return p.store.Finish(p.ctx, p.load(id))
+	_, err := p.store.Finish(p.ctx, p.load(id))
+	return err
 }
 
 func (p *place) delete(id string) {

@@ -24,7 +24,7 @@ func (s *Store) readJournal(id string) (up storage.Upload, live bool, err error)
 		if errors.Is(err, storage.ErrNotFound) {
 			continue
 		}
-		up := storage.Upload{Record: j.record, Received: j.ranges, Touched: info.ModTime()}
+		up := storage.Upload{Record: j.record, Received: j.ranges, Touched: info.ModTime(), CRC32C: j.checksum()}
 		return up.Clone(), path == s.livePath(id), err
 	}
 	return storage.Upload{}, false, s.notThere(storage.ErrNotFound)

@@ -1,9 +1,11 @@
 package disk
 
 import (
+	"bytes"
 	"errors"
 	"io/fs"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -31,7 +33,10 @@ type upload struct {
 	changed  sync.Cond  // something of what follows did
 	reserved ranges.Set // being written by somebody
 	written  ranges.Set // and not durable yet
+	unsaved  sums       // of what is written
 	durable  ranges.Set // written, synced, and in the journal
+	sums     sums       // of what is durable
+	whole    rangeSum   // see journal
 	failed   error      // why no more can be written, once it can't
 	pending  *time.Timer
 
@@ -52,6 +57,11 @@ func (s *Store) acquire(id string) (*upload, error) {
 	guard := s.guard(id)
 	guard.Lock()
 	defer guard.Unlock()
+	return s.acquireGuarded(id)
+}
+
+// acquireGuarded is acquire for a caller who holds the guard of the upload.
+func (s *Store) acquireGuarded(id string) (*upload, error) {
 	s.mu.Lock()
 	u, ok := s.open[id]
 	if ok {
@@ -75,6 +85,11 @@ func (s *Store) release(u *upload) {
 	guard := s.guard(u.id)
 	guard.Lock()
 	defer guard.Unlock()
+	s.releaseGuarded(u)
+}
+
+// releaseGuarded is release for a caller who holds the guard of the upload.
+func (s *Store) releaseGuarded(u *upload) {
 	s.mu.Lock()
 	u.users--
 	last := u.users == 0
@@ -112,7 +127,7 @@ func (s *Store) openUpload(id string) (*upload, error) {
 			return nil, classify("compact the journal of", id, err)
 		}
 	}
-	u := &upload{id: id, store: s, users: 1, record: j.record, logEnd: j.length, lines: j.lines, late: j.late, durable: j.ranges,
+	u := &upload{id: id, store: s, users: 1, record: j.record, logEnd: j.length, lines: j.lines, late: j.late, durable: j.ranges, sums: j.sums, whole: j.whole,
 		complete: storage.Upload{Record: j.record, Received: j.ranges}.Complete()}
 	u.changed.L = &u.mu
 	err = u.openFiles()
@@ -161,7 +176,7 @@ func (s *Store) rewrite(j journal) (journal, error) {
 	if err := s.syncDir(s.own("live")); err != nil {
 		return j, err
 	}
-	j.length, j.lines, j.doubtful = int64(len(text)), 1+j.ranges.Count(), false
+	j.length, j.lines, j.doubtful = int64(len(text)), bytes.Count(text, []byte("\n")), false
 	s.journals.put(j)
 	return j, nil
 }
@@ -187,14 +202,14 @@ func (u *upload) close() (journal, error) {
 	defer u.commitMu.Unlock()
 	err := u.failure()
 	u.fail(storage.ErrUnavailable)
-	return journal{record: u.record, ranges: u.durable, lines: u.lines, length: u.logEnd, late: u.late, doubtful: u.doubtful}, err
+	return journal{record: u.record, ranges: u.durable, sums: u.sums, whole: u.whole, lines: u.lines, length: u.logEnd, late: u.late, doubtful: u.doubtful}, err
 }
 
 // journal is what the journal says for good.
 func (u *upload) journal() journal {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return journal{record: u.record, ranges: u.durable.Clone(), late: u.late}
+	return journal{record: u.record, ranges: u.durable.Clone(), sums: slices.Clone(u.sums), whole: u.whole, late: u.late}
 }
 
 // fail makes all writing to the upload end with err.

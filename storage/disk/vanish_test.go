@@ -59,7 +59,7 @@ func (p *place) attempts(done storage.Upload) map[string]error {
 		c := storage.Chunk{Offset: 3, Length: 2, Body: bytes.NewReader([]byte("ht"))}
 		results["write "+id] = p.store.Write(p.ctx, up, c, func(storage.Piece) storage.Upload { return up })
 		results["declare "+id] = p.store.Declare(p.ctx, id, 5)
-		results["finish "+id] = p.store.Finish(p.ctx, up)
+		_, results["finish "+id] = p.store.Finish(p.ctx, up)
 		results["delete "+id] = p.store.Delete(p.ctx, id)
 	}
 	results["create"] = p.store.Create(p.ctx, storage.Record{ID: "new", Size: 5})

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/crc32c"
 	"github.com/holdfast-upload/holdfast/storage/ranges"
 )
 
@@ -84,11 +85,12 @@ func (u *upload) writeBlock(offset int64, p []byte) error {
 		return err
 	}
 	for i, r := range mine.Ranges() {
-		_, err := u.data.WriteAt(p[r.Start-offset:r.End-offset], r.Start)
-		u.settle(r, err == nil)
+		part := p[r.Start-offset : r.End-offset]
+		_, err := u.data.WriteAt(part, r.Start)
+		u.settle(r, crc32c.Of(part), err == nil)
 		if err != nil {
 			for _, rest := range mine.Ranges()[i+1:] {
-				u.settle(rest, false) // somebody else may write these
+				u.settle(rest, 0, false) // somebody else may write these
 			}
 			return classify("write", u.id, err)
 		}
@@ -125,12 +127,13 @@ func (u *upload) lacks(r ranges.Range) ranges.Set {
 
 // settle records how the writing of a reserved range ended. After a failure the
 // range is free again.
-func (u *upload) settle(r ranges.Range, ok bool) {
+func (u *upload) settle(r ranges.Range, sum crc32c.Sum, ok bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.reserved.Remove(r)
 	if ok {
 		u.written.Add(r)
+		u.unsaved.add(r, sum)
 		if u.pending == nil {
 			u.pending = time.AfterFunc(settleAfter, u.settlePending)
 		}
@@ -177,6 +180,8 @@ func (u *upload) commit() error {
 	defer u.commitMu.Unlock()
 	u.mu.Lock()
 	todo, err := u.written.Clone(), u.failed
+	known := u.unsaved
+	u.unsaved = nil
 	u.mu.Unlock()
 	if err != nil || todo.Empty() {
 		return err
@@ -188,10 +193,12 @@ func (u *upload) commit() error {
 		u.fail(err)
 		return err
 	}
-	if err := u.append(rangeLines(todo)); err != nil {
+	if err := u.append(summedLines(todo, known)); err != nil {
+		u.saveLater(known)
 		return err
 	}
 	u.mu.Lock()
+	u.sums.addAll(known)
 	for _, r := range todo.Ranges() {
 		u.durable.Add(r)
 		u.written.Remove(r)
@@ -204,6 +211,13 @@ func (u *upload) commit() error {
 		}
 	}
 	return nil
+}
+
+// saveLater takes back what a commit could not save.
+func (u *upload) saveLater(known sums) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.unsaved.addAll(known)
 }
 
 // append adds lines to the journal; the caller holds commitMu. After a failure

@@ -71,11 +71,11 @@ func (s *store) count(p storage.Piece) {
 }
 
 // Finish implements storage.Store.
-func (s *store) Finish(ctx context.Context, up storage.Upload) error {
+func (s *store) Finish(ctx context.Context, up storage.Upload) (storage.Upload, error) {
 	ctx, end := s.m.store.begin(ctx, "finish", up.ID)
-	err := s.Store.Finish(ctx, up)
+	done, err := s.Store.Finish(ctx, up)
 	end(err)
-	return err
+	return done, err
 }
 
 // Retire implements storage.Store.

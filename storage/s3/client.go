@@ -173,6 +173,7 @@ type header struct {
 	modified time.Time // by S3's clock
 	stored   time.Time // the same, by this process's
 	metadata map[string]string
+	sum      *checksum // nil if it is not known
 }
 
 // ahead is how far this process's clock is ahead of S3's, as an answer of S3 shows it. To
@@ -187,12 +188,23 @@ func (c *client) ahead(answer middleware.Metadata) time.Duration {
 }
 
 func (c *client) head(ctx context.Context, key string) (header, error) {
-	out, err := c.s3.HeadObject(ctx, &awss3.HeadObjectInput{Bucket: c.bucket, Key: &key})
+	in := &awss3.HeadObjectInput{Bucket: c.bucket, Key: &key}
+	if c.checksums {
+		in.ChecksumMode = types.ChecksumModeEnabled
+	}
+	out, err := c.s3.HeadObject(ctx, in)
 	if err != nil {
 		return header{}, meaning("head", key, err)
 	}
-	modified := aws.ToTime(out.LastModified)
-	return header{aws.ToInt64(out.ContentLength), modified, modified.Add(c.ahead(out.ResultMetadata)), out.Metadata}, nil
+	h := header{size: aws.ToInt64(out.ContentLength), modified: aws.ToTime(out.LastModified), metadata: out.Metadata}
+	h.stored = h.modified.Add(c.ahead(out.ResultMetadata))
+	for _, text := range []string{out.Metadata[sumName], aws.ToString(out.ChecksumCRC32C)} {
+		if sum, ok := parseChecksum(text); ok {
+			h.sum = &sum
+			break
+		}
+	}
+	return h, nil
 }
 
 // entry is an object in a listing.

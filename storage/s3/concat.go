@@ -43,6 +43,9 @@ func (s *Store) concat(ctx context.Context, up storage.Upload, files []storage.U
 		return false, err
 	}
 	o.unsummed = len(runs) > len(files) // some (versitygw 1.8) give a run the checksum of all its file
+	if sum := storage.JoinCRC32C(files); sum != nil {
+		o.metadata[sumName] = sum.String() // not all S3s, nor all copies, have one of the whole
+	}
 	uploadID, err := s.client.begin(ctx, o)
 	if err != nil {
 		return false, storage.Unavailable("begin", up.ID, err)

@@ -17,24 +17,23 @@ import (
 var finishPauses = []time.Duration{0, 100 * time.Millisecond, 500 * time.Millisecond, time.Second}
 
 // Finish implements storage.Store.
-func (s *Store) Finish(ctx context.Context, up storage.Upload) error {
+func (s *Store) Finish(ctx context.Context, up storage.Upload) (storage.Upload, error) {
 	now := s.active.join(up)
 	defer s.active.leave(now)
-	err := s.finish(ctx, up)
+	done, err := s.finish(ctx, up)
 	if now.isGone() {
 		l, _ := s.layoutOf(up)
-		return s.undo(ctx, "finish", up, l)
+		return done, s.undo(ctx, "finish", up, l)
 	}
-	return err
+	return done, err
 }
 
 // finish trusts what up knows of the parts until S3 says otherwise, and then asks S3 for
 // them.
-func (s *Store) finish(ctx context.Context, up storage.Upload) error {
-	var err error
+func (s *Store) finish(ctx context.Context, up storage.Upload) (done storage.Upload, err error) {
 	if !up.Finished {
-		if err = s.makeFile(ctx, up); err == nil {
-			return nil
+		if done, err = s.makeFile(ctx, up); err == nil {
+			return done, nil
 		}
 	}
 	l := s.prospect(up, storage.Chunk{}) // also what only this process knows of
@@ -48,19 +47,19 @@ func (s *Store) finish(ctx context.Context, up storage.Upload) error {
 			err = lookErr
 			continue
 		case lookErr != nil:
-			return lookErr
+			return up, lookErr
 		case now.Finished:
 			s.abortNeedless(ctx, up, l)
-			return nil
+			return now, nil
 		case s.partsVanished(up, now):
 			err = errLost
 			continue
 		}
-		if err = s.makeFile(ctx, now); err == nil || errors.Is(err, storage.ErrIncomplete) || errors.Is(err, storage.ErrKeyTaken) {
-			return err
+		if done, err = s.makeFile(ctx, now); err == nil || errors.Is(err, storage.ErrIncomplete) || errors.Is(err, storage.ErrKeyTaken) {
+			return done, err
 		}
 	}
-	return storage.Unavailable("finish", up.ID, err)
+	return up, storage.Unavailable("finish", up.ID, err)
 }
 
 // partsVanished tells whether S3 shows less of a multipart upload now than it has
@@ -80,18 +79,19 @@ func (s *Store) partsVanished(before, now storage.Upload) bool {
 	return false
 }
 
-func (s *Store) makeFile(ctx context.Context, up storage.Upload) error {
+// makeFile makes the file of a complete upload, and returns up with its checksum.
+func (s *Store) makeFile(ctx context.Context, up storage.Upload) (storage.Upload, error) {
 	if !up.Complete() {
-		return fmt.Errorf("finish %s: %w", up.ID, storage.ErrIncomplete)
+		return up, fmt.Errorf("finish %s: %w", up.ID, storage.ErrIncomplete)
 	}
-	if _, put := up.Pieces[fileName]; put {
-		return nil
+	if file, put := up.Pieces[fileName]; put {
+		return withFileSum(up, file), nil
 	}
 	l, decided := s.layoutOf(up)
 	if !decided {
 		var err error
 		if l, err = s.decide(ctx, up, choose(s.opts.cell, up.Size, storage.Unknown)); err != nil {
-			return err
+			return up, err
 		}
 	}
 	if s.single(l, up) {
@@ -102,13 +102,13 @@ func (s *Store) makeFile(ctx context.Context, up storage.Upload) error {
 		err = s.client.complete(ctx, s.fileKey(up.Record), l.UploadID, parts)
 	}
 	if err != nil && !errors.Is(err, errTaken) {
-		return err
+		return up, err
 	}
-	there := s.checkFile(ctx, up)
-	if there == nil && errors.Is(err, errTaken) {
+	done, notThere := s.checkFile(ctx, up)
+	if notThere == nil && errors.Is(err, errTaken) {
 		s.abortNeedless(ctx, up, l)
 	}
-	return there
+	return done, notThere
 }
 
 // abortNeedless aborts a multipart upload that may be there beside the whole file: one
@@ -122,27 +122,29 @@ func (s *Store) abortNeedless(ctx context.Context, up storage.Upload, l layout) 
 
 // makeSingle puts the file at once. A multipart upload can have been begun for it if its
 // size was not known to be 0 then.
-func (s *Store) makeSingle(ctx context.Context, up storage.Upload, l layout) error {
-	if _, err := s.fillCell(ctx, up, l, 1, ranges.Range{End: up.Size}); err != nil {
-		return err
+func (s *Store) makeSingle(ctx context.Context, up storage.Upload, l layout) (storage.Upload, error) {
+	file, err := s.fillCell(ctx, up, l, 1, ranges.Range{End: up.Size})
+	if err != nil {
+		return up, err
 	}
 	if l.UploadID != "" {
 		_ = s.client.abort(ctx, s.fileKey(up.Record), l.UploadID) // or else Clean does
 	}
-	return nil
+	return withFileSum(up, file), nil
 }
 
-// checkFile returns nil if the file is there with its size.
-func (s *Store) checkFile(ctx context.Context, up storage.Upload) error {
+// checkFile returns the upload as finished if the file is there with its size, and an
+// error otherwise.
+func (s *Store) checkFile(ctx context.Context, up storage.Upload) (storage.Upload, error) {
 	now, err := s.withFile(ctx, up)
 	if err != nil || now.Finished {
-		return err
+		return now, err
 	}
 	h, err := s.client.head(ctx, s.fileKey(up.Record))
 	if of, _ := identity(h.metadata[recordName]); err == nil && of != up.ID {
-		return fmt.Errorf("finish %s: %w", up.ID, storage.ErrKeyTaken)
+		return up, fmt.Errorf("finish %s: %w", up.ID, storage.ErrKeyTaken)
 	}
-	return storage.Unavailable("find the file of", up.ID, ifNil(err, errMissing))
+	return up, storage.Unavailable("find the file of", up.ID, ifNil(err, errMissing))
 }
 
 // allParts lists the parts of the file, and puts those that are still fragments.

@@ -92,6 +92,9 @@ func crcOf(b []byte) uint32 { return crc32.Checksum(b, castagnoli) }
 const (
 	// recordName is the name under which an object's metadata has its record.
 	recordName = "holdfast"
+	// sumName is the name under which an object's metadata has the CRC32C of the whole,
+	// where S3 itself would not say it.
+	sumName = "holdfast-crc32c"
 	// maxInMetadata is how long it may be there: S3 takes 2 KB of metadata in all.
 	maxInMetadata = 1800
 	// elsewhere stands in the metadata for a record that is too long for it; when

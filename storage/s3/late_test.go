@@ -175,7 +175,7 @@ func TestNothingIsAFileBeforeItIsFinishedIfItIsHeld(t *testing.T) {
 		if now, err := store.Load(t.Context(), rec.ID); err != nil || now.Finished || !now.Complete() {
 			t.Errorf("%d bytes: %v, finished %v, %v is there", size, err, now.Finished, now.Received)
 		}
-		if err := store.Finish(t.Context(), up); err != nil {
+		if _, err := store.Finish(t.Context(), up); err != nil {
 			t.Errorf("finish: %v", err)
 		}
 		wantContent(t, store, up, data)

@@ -331,6 +331,7 @@ func (s *Store) fromFile(ctx context.Context, id string, h header) (up storage.U
 func finished(up storage.Upload, h header) storage.Upload {
 	up.Finished, up.Size, up.Touched = true, h.size, h.modified
 	up.Received, up.Pieces = ranges.NewSet(ranges.Range{End: h.size}), nil
+	up.CRC32C = h.sum
 	if up.Partial { // it still has to expire
 		up.Touched = h.stored
 	}

@@ -132,7 +132,7 @@ func (c *client) complete(ctx context.Context, key, uploadID string, parts []par
 			list[i].ChecksumCRC32C = aws.String(p.sum.String())
 		}
 		summed = summed && p.summed
-		whole = whole.join(p.sum, p.size)
+		whole = whole.Join(p.sum, p.size)
 	}
 	if summed {
 		in.ChecksumCRC32C, in.ChecksumType = aws.String(whole.String()), types.ChecksumTypeFullObject

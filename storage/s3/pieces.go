@@ -17,7 +17,7 @@ import (
 //	"layout"   the layout, in JSON; covers no bytes
 //	"pN"       part N; its ETag and checksum
 //	"fA-B"     a fragment; what its key ends with follows
-//	"file"     the file, put at once or found
+//	"file"     the file, put at once or found; its checksum, if that is known
 const (
 	layoutName = "layout"
 	fileName   = "file"
@@ -55,9 +55,21 @@ func fragmentPiece(r ranges.Range, mark string) storage.Piece {
 	return storage.Piece{Range: r, Name: fmt.Sprintf("f%x-%x%s", r.Start, r.End, mark)}
 }
 
-// filePiece stands for a file that is there, whole.
-func filePiece(size int64) storage.Piece {
-	return storage.Piece{Range: ranges.Range{End: size}, Name: fileName}
+// filePiece stands for a file that is there, whole, with its checksum, if that is known.
+func filePiece(size int64, sum *checksum) storage.Piece {
+	p := storage.Piece{Range: ranges.Range{End: size}, Name: fileName}
+	if sum != nil {
+		p = withSum(p, *sum)
+	}
+	return p
+}
+
+// withFileSum returns up with the checksum of its file.
+func withFileSum(up storage.Upload, file storage.Piece) storage.Upload {
+	if sum, ok := pieceSum(file); ok {
+		up.CRC32C = &sum
+	}
+	return up
 }
 
 // fragments are the fragments of up that share bytes with r, the longest first:

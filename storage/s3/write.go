@@ -248,14 +248,18 @@ func (s *Store) putFile(ctx context.Context, up storage.Upload, b *buffer) (stor
 		return storage.Piece{}, err
 	}
 	o.body, o.size, o.sum, o.once = b.reader(), b.size, b.sum, true
+	if !s.client.checksums {
+		o.metadata[sumName] = b.sum.String()
+	}
 	err = s.client.put(ctx, o)
 	if errors.Is(err, errTaken) {
-		return filePiece(up.Size), s.checkFile(ctx, up)
+		there, err := s.checkFile(ctx, up)
+		return filePiece(up.Size, there.CRC32C), err
 	}
 	if err == nil {
 		s.noteFile(up.Record)
 	}
-	return withSum(filePiece(up.Size), b.sum), err
+	return filePiece(up.Size, &o.sum), err
 }
 
 func (w *writer) known() storage.Upload {
@@ -303,7 +307,7 @@ func (w *writer) meaning(ctx context.Context, err error) error {
 	up, lookErr := w.store.Load(ctx, w.id)
 	switch {
 	case lookErr == nil && up.Finished:
-		w.stored(filePiece(up.Size)) // an index that does not know would keep the upload from being over
+		w.stored(filePiece(up.Size, up.CRC32C)) // an index that does not know would keep the upload from being over
 		_, _ = io.Copy(io.Discard, w.src)
 		return nil
 	case errors.Is(lookErr, storage.ErrGone), errors.Is(lookErr, storage.ErrNotFound):

@@ -62,7 +62,7 @@ func unknownIsNotFound(f *fixture) {
 		}
 	}
 	check("at first")
-	if err := f.store.Finish(f.ctx, none); err == nil {
+	if _, err := f.store.Finish(f.ctx, none); err == nil {
 		f.Error("no upload was finished")
 	}
 	check("after finish")

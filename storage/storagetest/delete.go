@@ -90,7 +90,7 @@ func deletedStaysDeleted(f *fixture) {
 		check()
 		_ = f.store.Declare(f.ctx, up.ID, f.size)
 		check()
-		if err := f.store.Finish(f.ctx, up); err == nil {
+		if _, err := f.store.Finish(f.ctx, up); err == nil {
 			f.Errorf("%s: a deleted upload was finished", state)
 		}
 		check()
@@ -146,7 +146,7 @@ func deleteDuringFinish(f *fixture) {
 		up := f.inState("complete", data)
 		together(2, func(i int) error {
 			if i == 0 {
-				_ = f.store.Finish(f.ctx, up.Clone()) // it may come too late
+				_, _ = f.store.Finish(f.ctx, up.Clone()) // it may come too late
 			} else if err := f.store.Delete(f.ctx, up.ID); err != nil {
 				f.Errorf("delete during finish: %v", err)
 			}
@@ -216,7 +216,7 @@ func listCanBeWorkedOff(f *fixture) {
 		seen++
 		up, err := f.store.Load(f.ctx, id)
 		if err == nil && up.Complete() && !up.Finished {
-			err = f.store.Finish(f.ctx, up)
+			_, err = f.store.Finish(f.ctx, up)
 		}
 		if err = errors.Join(err, f.store.Delete(f.ctx, id)); err != nil {
 			f.Errorf("in the middle of the list: %v", err)

@@ -38,7 +38,7 @@ func finishIsRepeatable(f *fixture) {
 	}
 	finished := f.finish(up.ID, data)
 	for _, again := range []storage.Upload{complete, finished} {
-		if err := f.store.Finish(f.ctx, again); err != nil {
+		if _, err := f.store.Finish(f.ctx, again); err != nil {
 			f.Errorf("finish again: %v", err)
 		}
 		f.step()
@@ -51,7 +51,7 @@ func finishAtOnce(f *fixture) {
 	up := f.create(f.size)
 	f.putAll(up, data)
 	complete := f.load(up.ID)
-	errs := together(4, func(int) error { return f.store.Finish(f.ctx, complete.Clone()) })
+	errs := together(4, func(int) error { return f.finishOnly(f.store, complete.Clone()) })
 	if err := errors.Join(errs...); err != nil {
 		f.Errorf("finish at once: %v", err)
 	}
@@ -86,7 +86,7 @@ func writeDuringFinish(f *fixture) {
 	store, done, full := f.store, make(chan error, 1), f.load(up.ID)
 	go func() { done <- store.Write(f.ctx, full, chunk(0, src), rep.stored(full)) }()
 	<-src.Reached
-	if err := f.store.Finish(f.ctx, f.load(up.ID)); err != nil {
+	if _, err := f.store.Finish(f.ctx, f.load(up.ID)); err != nil {
 		f.Errorf("finish: %v", err)
 	}
 	src.Open()
@@ -107,7 +107,7 @@ func bytesBeyondTheEnd(f *fixture) {
 	store, done, half := f.store, make(chan error, 1), f.load(up.ID)
 	go func() { done <- store.Write(f.ctx, half, chunk(f.size/2, src), rep.stored(half)) }()
 	<-src.Reached
-	for _, err := range []error{store.Declare(f.ctx, up.ID, f.size/2), store.Finish(f.ctx, f.load(up.ID))} {
+	for _, err := range []error{store.Declare(f.ctx, up.ID, f.size/2), f.finishOnly(store, f.load(up.ID))} {
 		if err != nil {
 			f.Errorf("declare and finish: %v", err)
 		}
@@ -129,7 +129,7 @@ func emptyFile(f *fixture) {
 	declared := f.create(storage.Unknown)
 	f.declare(declared.ID, 0)
 	f.finish(declared.ID, nil)
-	if err := f.store.Finish(f.ctx, f.load(up.ID)); err != nil {
+	if _, err := f.store.Finish(f.ctx, f.load(up.ID)); err != nil {
 		f.Errorf("finish again: %v", err)
 	}
 	f.wantFile(up.ID, nil)
@@ -284,7 +284,7 @@ func lackingIsNotFinished(f *fixture) {
 		f.put(up, data, have)
 		claimed := f.load(up.ID)
 		claimed.Received.Add(ranges.Of(0, f.size))
-		if err := f.store.Finish(f.ctx, claimed); !errors.Is(err, storage.ErrIncomplete) {
+		if _, err := f.store.Finish(f.ctx, claimed); !errors.Is(err, storage.ErrIncomplete) {
 			f.Errorf("finish what has only %v: %v, want ErrIncomplete", have, err)
 		}
 		f.step()

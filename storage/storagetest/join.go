@@ -31,7 +31,7 @@ func (j Joiner) Concat(_ context.Context, up storage.Upload, files []storage.Upl
 		if int64(len(data)) != whole.Size {
 			return fmt.Errorf("join %s: %d of %d bytes: %w", up.ID, len(data), whole.Size, storage.ErrIncomplete)
 		}
-		whole.file, whole.Finished, whole.Owed = data, true, true
+		whole.finishWith(data)
 		whole.Received.Add(ranges.Of(0, whole.Size))
 		return nil
 	})
@@ -85,8 +85,10 @@ func (f *fixture) join(part map[int64]storage.Upload, sizes []int64, first int64
 			f.finish(up.ID, data)
 			return
 		}
-		if now := f.wantFile(up.ID, data); !now.Owed {
+		now := f.wantFile(up.ID, data)
+		if !now.Owed {
 			f.Errorf("join %v: it is not owed", sizes)
 		}
+		f.wantChecksum(now, data)
 	}
 }

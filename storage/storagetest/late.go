@@ -83,7 +83,7 @@ func (f *fixture) lateWriteChangesNothing(size int64, early, r ranges.Range) {
 	f.step()
 	f.putFrom(f.store, f.load(up.ID), ranges.Of(0, size), cut(data, ranges.Of(0, size)))
 	f.step()
-	if err := f.store.Finish(f.ctx, f.load(up.ID)); err != nil {
+	if _, err := f.store.Finish(f.ctx, f.load(up.ID)); err != nil {
 		f.Fatalf("finish: %v", err)
 	}
 	f.step()
@@ -126,7 +126,7 @@ func (f *fixture) lateWriteLeavesNothing(data []byte, r ranges.Range, state stri
 		f.putFrom(f.store, f.load(up.ID), ranges.Of(0, size), cut(data, ranges.Of(0, size)))
 	}
 	if state == "finished" || state == "retired" {
-		if err := f.store.Finish(f.ctx, f.load(up.ID)); err != nil {
+		if _, err := f.store.Finish(f.ctx, f.load(up.ID)); err != nil {
 			f.Fatalf("finish: %v", err)
 		}
 	}
@@ -151,7 +151,7 @@ func lateFinishAfterDelete(f *fixture) {
 		up := f.inState("complete", Content(uint64(i), f.size/8))
 		together(2, func(i int) error {
 			if i == 0 {
-				_ = f.store.Finish(f.ctx, up.Clone()) // it may come too late
+				_, _ = f.store.Finish(f.ctx, up.Clone()) // it may come too late
 			} else if err := f.store.Delete(f.ctx, up.ID); err != nil {
 				f.Errorf("delete during finish: %v", err)
 			}

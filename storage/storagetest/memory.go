@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/crc32c"
 	"github.com/holdfast-upload/holdfast/storage/ranges"
 )
 
@@ -177,24 +178,39 @@ func (up *memoryUpload) put(offset int64, data []byte) {
 }
 
 // Finish implements storage.Store.
-func (m *Memory) Finish(_ context.Context, up storage.Upload) error {
-	return m.do(Finish, up.ID, func() error {
+func (m *Memory) Finish(_ context.Context, up storage.Upload) (done storage.Upload, err error) {
+	err = m.do(Finish, up.ID, func() error {
 		up, err := m.find(up.ID)
-		if err != nil || up.Finished {
+		if err != nil {
 			return err
 		}
-		if !up.Complete() {
+		if !up.Finished && !up.Complete() {
 			return fmt.Errorf("finish %s: %w", up.ID, storage.ErrIncomplete)
 		}
-		up.file = make([]byte, up.Size)
-		for _, p := range up.pieces {
-			if p.offset < up.Size {
-				copy(up.file[p.offset:], p.data)
-			}
+		if !up.Finished {
+			up.finishWith(up.content())
 		}
-		up.Finished, up.Owed = true, true
+		done = up.Clone()
 		return nil
 	})
+	return done, err
+}
+
+// content is what a complete upload consists of.
+func (up *memoryUpload) content() []byte {
+	data := make([]byte, up.Size)
+	for _, p := range up.pieces {
+		if p.offset < up.Size {
+			copy(data[p.offset:], p.data)
+		}
+	}
+	return data
+}
+
+// finishWith makes data the file of the upload.
+func (up *memoryUpload) finishWith(data []byte) {
+	sum := crc32c.Of(data)
+	up.file, up.Finished, up.Owed, up.CRC32C = data, true, true, &sum
 }
 
 // Retire implements storage.Store.

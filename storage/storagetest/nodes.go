@@ -33,7 +33,7 @@ func nodesFillOneUpload(f *fixture) {
 		return nil
 	})
 	complete := f.load(up.ID)
-	errs := together(2, func(i int) error { return nodes[i].Finish(f.ctx, complete.Clone()) })
+	errs := together(2, func(i int) error { return f.finishOnly(nodes[i], complete.Clone()) })
 	if err := errors.Join(errs...); err != nil {
 		f.Errorf("finish on two nodes: %v", err)
 	}

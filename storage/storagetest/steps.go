@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/crc32c"
 	"github.com/holdfast-upload/holdfast/storage/ranges"
 )
 
@@ -148,11 +149,29 @@ func (f *fixture) finish(id string, data []byte) storage.Upload {
 	if !up.Finished && !up.Complete() {
 		f.Fatalf("not complete: %v of %d bytes", up.Received, up.Size)
 	}
-	if err := f.store.Finish(f.ctx, up); err != nil {
+	done, err := f.store.Finish(f.ctx, up)
+	if err != nil {
 		f.Fatalf("finish: %v", err)
 	}
+	f.wantChecksum(done, data)
 	f.step()
-	return f.wantFile(id, data)
+	now := f.wantFile(id, data)
+	f.wantChecksum(now, data)
+	return now
+}
+
+// finishOnly is Finish where what it returns does not matter.
+func (f *fixture) finishOnly(s storage.Store, up storage.Upload) error {
+	_, err := s.Finish(f.ctx, up)
+	return err
+}
+
+// wantChecksum checks that the checksum of the file is known, and is that of data.
+func (f *fixture) wantChecksum(up storage.Upload, data []byte) {
+	f.Helper()
+	if up.CRC32C == nil || *up.CRC32C != crc32c.Of(data) {
+		f.Errorf("the checksum is %v, want %v", up.CRC32C, crc32c.Of(data))
+	}
 }
 
 func (f *fixture) delete(id string) {
@@ -171,6 +190,9 @@ func (f *fixture) wantFile(id string, data []byte) storage.Upload {
 		f.Fatalf("finished %v, %d bytes; want a file of %d", up.Finished, up.Size, len(data))
 	}
 	f.wantRead(up, 0, data)
+	if up.CRC32C != nil {
+		f.wantChecksum(up, data)
+	}
 	return up
 }
 

@@ -75,7 +75,7 @@ type storeCase struct {
 }
 
 func storeCases() []storeCase {
-	return slices.Concat(createCases(), writeCases(), finishCases(), deleteCases(), lateCases())
+	return slices.Concat(createCases(), writeCases(), finishCases(), checksumCases(), deleteCases(), lateCases())
 }
 
 // fixture is a store under test, with steps that must succeed.

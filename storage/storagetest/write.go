@@ -160,7 +160,7 @@ func differentBytesAtOnce(f *fixture) {
 	f.step()
 	f.putFrom(f.store, f.load(up.ID), ranges.Of(0, f.size), bytes.NewReader(one)) // if both were refused
 	f.step()
-	if err := f.store.Finish(f.ctx, f.load(up.ID)); err != nil {
+	if _, err := f.store.Finish(f.ctx, f.load(up.ID)); err != nil {
 		f.Fatalf("finish: %v", err)
 	}
 	f.step()

@@ -1,0 +1,72 @@
+package contentrange
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/holdfast-upload/holdfast/hooks"
+	"github.com/holdfast-upload/holdfast/storage"
+)
+
+// checkCoding refuses a body that is not the bytes of the file themselves.
+func checkCoding(h http.Header) error {
+	if e := h.Get("Content-Encoding"); e != "" && e != "identity" {
+		return fmt.Errorf("%w: send the bytes as they are, without Content-Encoding", hooks.ErrMediaType)
+	}
+	typ, _, _ := strings.Cut(h.Get("Content-Type"), ";")
+	switch typ = strings.ToLower(strings.TrimSpace(typ)); typ {
+	case "multipart/form-data":
+		return fmt.Errorf("%w: %s wraps the file in a form: send its bytes alone as the body, "+
+			"as curl -T FILE, XMLHttpRequest.send(file) and fetch(url, {method: \"PUT\", body: file}) do", hooks.ErrMediaType, typ)
+	case "multipart/byteranges":
+		return fmt.Errorf("%w: %s holds several ranges: send each in a request of its own, with Content-Range", hooks.ErrMediaType, typ)
+	}
+	return nil
+}
+
+// dialects are the header fields by which a PUT without Content-Range says that its body
+// is a part of the file, in a protocol that is not spoken here. A test of nil is for a
+// field that says so whatever its value is.
+var dialects = []struct {
+	field, protocol string
+	marks           func(value string) bool
+}{
+	{"X-Content-Range", "the nginx upload module", nil},
+	{"Upload-Complete", "resumable uploads (IETF draft)", is("?0")},
+	{"Upload-Incomplete", "resumable uploads (IETF draft)", is("?1")},
+	{"Upload-Offset", "tus and of resumable uploads (IETF draft), which send it by PATCH", nil},
+	{"Tus-Resumable", "tus, which sends files by POST and PATCH", nil},
+	{"X-Goog-Upload-Command", "Google's uploads", nil},
+	{"X-Goog-Upload-Offset", "Google's uploads", nil},
+}
+
+// is matches a Boolean of RFC 8941, with or without parameters.
+func is(boolean string) func(string) bool {
+	return func(value string) bool {
+		value, _, _ = strings.Cut(value, ";")
+		return strings.TrimSpace(value) == boolean
+	}
+}
+
+// checkWhole refuses a PUT without Content-Range that does not bring the whole file: to
+// store its body as the file would be to lose the rest. iOS marks whole files with
+// "Upload-Complete: ?1" and their Upload-Length, which agree with what is done here.
+func checkWhole(r *http.Request) error {
+	for _, d := range dialects {
+		values := r.Header.Values(d.field)
+		if d.marks != nil && !slices.ContainsFunc(values, d.marks) || len(values) == 0 {
+			continue
+		}
+		return fmt.Errorf("%w: %s: %.100s is a header field of %s: leave it out to send a whole file, "+
+			"or send a part of one with Content-Range", storage.ErrBadRequest, d.field, values[0], d.protocol)
+	}
+	length, err := strconv.ParseInt(r.Header.Get("Upload-Length"), 10, 64)
+	if err == nil && r.ContentLength >= 0 && length != r.ContentLength {
+		return fmt.Errorf("%w: Upload-Length says %d bytes, and the body has %d: a part of a file needs a Content-Range",
+			storage.ErrBadRequest, length, r.ContentLength)
+	}
+	return nil
+}

@@ -1,0 +1,46 @@
+package hooks
+
+import "strings"
+
+// dictionary reads a structured field that is a dictionary (RFC 8941, section 3.2). The
+// values are left as they are, without parameters; of a key that is there more than once
+// the last counts. It returns false if value is no dictionary.
+func dictionary(value string) (members map[string]string, ok bool) {
+	members = map[string]string{}
+	if strings.Trim(value, " \t") == "" {
+		return members, true
+	}
+	for _, member := range splitUnquoted(value, ',') {
+		member = splitUnquoted(member, ';')[0]
+		key, text, valued := strings.Cut(strings.Trim(member, " \t"), "=")
+		if !isKey(key) || valued && text == "" {
+			return nil, false
+		}
+		members[key] = text
+	}
+	return members, true
+}
+
+// isKey reports whether s is the key of a dictionary.
+func isKey(s string) bool {
+	return s != "" && strings.IndexByte("0123456789_-.", s[0]) < 0 &&
+		strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789_-.*") == ""
+}
+
+// splitUnquoted splits s at a separator, but not within a string in quotes.
+func splitUnquoted(s string, separator byte) []string {
+	var parts []string
+	quoted, from := false, 0
+	for i := 0; i < len(s); i++ {
+		switch {
+		case quoted && s[i] == '\\':
+			i++
+		case s[i] == '"':
+			quoted = !quoted
+		case !quoted && s[i] == separator:
+			parts = append(parts, s[from:i])
+			from = i + 1
+		}
+	}
+	return append(parts, s[from:])
+}

@@ -1,0 +1,76 @@
+package storagetest
+
+import (
+	"math/rand/v2"
+
+	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/ranges"
+)
+
+func checksumCases() []storeCase {
+	return []storeCase{
+		{"the checksum of a file is known, in whatever order its bytes came", checksumOfAnyOrder},
+		{"the checksum of a file whose size was declared late is that of the file", checksumOfLateSize},
+		{"the record of a finished upload has the digest of its file", digestIsKept},
+	}
+}
+
+// checksumOfAnyOrder sends chunks in any order, some twice, some over others.
+func checksumOfAnyOrder(f *fixture) {
+	data := Content(3, f.size)
+	for _, retired := range []bool{false, true} {
+		up := f.create(f.size)
+		chunks := Chunks(f.size, f.size/6+1)
+		for _, r := range Chunks(f.size, f.size/4+1) {
+			chunks = append(chunks, r, r)
+		}
+		rand.Shuffle(len(chunks), func(i, j int) { chunks[i], chunks[j] = chunks[j], chunks[i] })
+		for _, r := range chunks {
+			f.put(up, data, r)
+		}
+		f.finish(up.ID, data)
+		if retired {
+			f.retire(up.ID)
+		}
+		f.put(up, Content(4, f.size), ranges.Of(f.size/3, f.size/3)) // too late
+		f.wantChecksum(f.load(up.ID), data)
+		again, err := f.store.Finish(f.ctx, up) // by somebody who has not heard of it
+		if err == nil {
+			f.wantChecksum(again, data)
+		}
+	}
+}
+
+func checksumOfLateSize(f *fixture) {
+	data := Content(3, f.size)
+	for _, size := range []int64{0, 1, f.size / 2, f.size} {
+		up := f.create(storage.Unknown)
+		f.put(up, data, ranges.Of(size/2, size-size/2))
+		f.put(up, data, ranges.Of(0, size/2))
+		f.declare(up.ID, size)
+		f.finish(up.ID, data[:size])
+	}
+}
+
+func digestIsKept(f *fixture) {
+	data := Content(3, f.size)
+	rec := storage.Record{ID: storage.NewID(), Size: f.size, Digest: &storage.Digest{SHA256: []byte("the one of the file")}}
+	rec.Digest.CRC32C = rec.Digest.CRC32C.Append(data)
+	up := f.createAs(rec)
+	f.putAll(up, data)
+	if now := f.load(up.ID); now.SHA256() != nil {
+		f.Error("the digest of a file is known before there is one")
+	}
+	f.finish(up.ID, data)
+	f.retire(up.ID)
+	if now := f.load(up.ID); string(now.SHA256()) != "the one of the file" {
+		f.Errorf("the digest of the file is %q", now.SHA256())
+	}
+	rec.ID, rec.Key, rec.Digest = storage.NewID(), "", &storage.Digest{SHA256: []byte("another one")}
+	other := f.createAs(rec)
+	f.putAll(other, data)
+	f.finish(other.ID, data)
+	if now := f.load(other.ID); now.SHA256() != nil {
+		f.Errorf("a file of other bytes has the digest %q", now.SHA256())
+	}
+}
