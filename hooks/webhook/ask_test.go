@@ -279,7 +279,7 @@ func TestTheBodyIsThatOfTusd(t *testing.T) {
 	var got, want any
 	if err := json.Unmarshal([]byte(`{"Type":"post-finish","Event":{
 		"Upload":{"ID":"a","Size":5,"SizeIsDeferred":false,"Offset":5,"MetaData":{"filename":"é.txt"},"IsPartial":false,"IsFinal":false,
-			"PartialUploads":null,"Storage":{"Type":"filestore","Path":"/data/a"}},
+			"PartialUploads":null,"Storage":{"Type":"filestore","Path":"/data/a","CRC32C":"0G6ckg=="}},
 		"HTTPRequest":{"Method":"POST","URI":"/files/?tenant=7&x=%20","RemoteAddr":"192.0.2.1:5000",
 			"Header":{"Host":["files.example"],"X-Tenant":["7"]}}}}`), &want); err != nil {
 		t.Fatal(err)
