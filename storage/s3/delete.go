@@ -201,8 +201,9 @@ func (s *Store) abort(ctx context.Context, rec storage.Record) error {
 	return err
 }
 
-// List implements storage.Store: it names the uploads of which there is anything
-// live but the mark that they are gone.
+// List implements storage.Store: it names the uploads of which there is a record, and those
+// of which there are fragments without one, which Load removes beside a finished file: a
+// process that has ended before it did may have left them.
 func (s *Store) List(ctx context.Context) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		for id, t := range s.live(ctx) {
@@ -210,7 +211,7 @@ func (s *Store) List(ctx context.Context) iter.Seq2[string, error] {
 				yield("", t.err)
 				return
 			}
-			if t.record && !yield(id, nil) {
+			if (t.record || len(t.fragments) > 0 && !t.gone) && !yield(id, nil) {
 				return
 			}
 		}
