@@ -76,7 +76,11 @@ func TestF01WhatHasAnotherLengthThanItsPlaceIsNotReceived(t *testing.T) {
 	n := startNode(t, opts)
 	c := begunOn(t, n)
 	c.send(ranges.Of(0, minPart))
-	d, err := n.store.loadLayout(t.Context(), c.id)
+	up, err := n.store.Load(t.Context(), c.id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := n.store.loadLayout(t.Context(), up.Record)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +94,7 @@ func TestF01WhatHasAnotherLengthThanItsPlaceIsNotReceived(t *testing.T) {
 	for r, size := range map[ranges.Range]int{
 		ranges.Of(minPart, 100): 99, ranges.Of(minPart+100, 100): 101, ranges.Of(minPart+200, 100): 0,
 	} {
-		o := small(n.store.fragmentKey(c.id, r), make([]byte, size))
+		o := small(n.store.fragmentKey(c.id, fragmentPiece(r, creationMark(up.Record))), make([]byte, size))
 		if err := n.store.client.put(t.Context(), o); err != nil {
 			t.Fatal(err)
 		}
