@@ -409,3 +409,24 @@ func TestAStateOfAnotherEpochIsNotBelieved(t *testing.T) {
 		}
 	}
 }
+
+// A node whose own reports are held up does not go by what it knew of the others before.
+func TestANodeThatHasNotAskedLatelyAsksBeforeItBelieves(t *testing.T) {
+	t.Parallel()
+	s := servers.Redis(t)
+	l := newLink(t, s.Addr)
+	memory := storagetest.NewMemory(100)
+	cut := newCore(t, memory, l.url())
+	n := newNode(t, Options{URL: s.URL("redis")}) // it reports by itself after an hour
+	n.nodes.mu.Lock()
+	n.nodes.valid = 3 * beat
+	n.nodes.mu.Unlock()
+	other := &core{node: n, memory: memory.Node()}
+	other.Uploads = storage.New(other.memory, n.locker, n.index, storage.Options{Log: slog.New(slog.DiscardHandler)})
+	other.mustCreate(t, "it")
+	cut.mustWrite(t, "it", 0, 100)
+	other.wantWarm(t, "it")
+	l.cut(false)
+	cut.mustWrite(t, "it", 100, 100)
+	other.wantAtLeast(t, "it", 200)
+}
