@@ -123,7 +123,7 @@ func TestWhatAProcessHasNotRemovedWhenItEndsIsRemovedByOthers(t *testing.T) {
 		func(p storage.Piece) storage.Upload { up.Add(p); return up.Clone() }); err != nil {
 		t.Fatal(err)
 	}
-	if err := last.store.Finish(t.Context(), up); err != nil {
+	if _, err := last.store.Finish(t.Context(), up); err != nil {
 		t.Fatal(err)
 	}
 	if err := last.store.Retire(t.Context(), up); err != nil {
