@@ -34,10 +34,10 @@ const Unknown int64 = -1
 
 // Record is what is written down when an upload is created.
 type Record struct {
-	ID       string            `json:"id"`
-	Size     int64             `json:"size"` // bytes, or Unknown
-	Metadata map[string]string `json:"metadata,omitempty"`
-	Created  time.Time         `json:"created"`
+	ID       string    `json:"id"`
+	Size     int64     `json:"size"` // bytes, or Unknown
+	Metadata Metadata  `json:"metadata,omitempty"`
+	Created  time.Time `json:"created"`
 
 	// Chosen tells that the client chose the ID, so that it may have been used before.
 	Chosen bool `json:"chosen,omitempty"`
