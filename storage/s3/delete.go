@@ -85,11 +85,27 @@ func (s *Store) removeAll(ctx context.Context, rec storage.Record, t traces) err
 	if err != nil {
 		return err
 	}
-	keys := slices.DeleteFunc(t.keys, func(key string) bool { return key == s.liveKey(rec.ID, "gone") })
-	if err := s.client.remove(ctx, append(keys, s.doneKey(rec.ID))...); err != nil || rec.Key == "" {
+	if err := s.removeKeys(ctx, rec.ID, t); err != nil || rec.Key == "" {
 		return err
 	}
 	return s.client.remove(ctx, s.claimKey(rec.Key, rec.ID))
+}
+
+// removeKeys removes the objects of a deleted upload, and first those that every reader
+// reads after it has listed all: one who finds them has overlooked none of the others.
+func (s *Store) removeKeys(ctx context.Context, id string, t traces) error {
+	first := []string{s.liveKey(id, "record"), s.liveKey(id, "layout"), s.doneKey(id)}
+	rest := s.needless.take(id)
+	for _, key := range t.keys {
+		if key != s.liveKey(id, "gone") && !slices.Contains(first, key) {
+			rest = append(rest, key)
+		}
+	}
+	slices.Sort(rest)
+	if err := s.client.remove(ctx, first...); err != nil {
+		return err
+	}
+	return s.client.remove(ctx, slices.Compact(rest)...)
 }
 
 // abortStrays aborts all multipart uploads that were to become the file of an upload

@@ -187,7 +187,12 @@ func (s *Store) Retire(ctx context.Context, up storage.Upload) error {
 	for _, f := range fragments(up, ranges.Range{End: up.Size}) {
 		keys = append(keys, s.fragmentKey(up.ID, f))
 	}
-	return s.client.remove(ctx, keys...)
+	late := s.needless.take(up.ID)
+	err = s.client.remove(ctx, append(keys, late...)...)
+	if err != nil {
+		s.needless.add(up.ID, late...)
+	}
+	return err
 }
 
 // Park implements storage.Store.

@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -19,48 +20,35 @@ type traces struct {
 	record, size, layout, gone, parked bool
 	fragments                          []ranges.Range
 	claims                             []claim
-	keys                               []string // sorted, without those of claims
+	keys                               []string // without those of claims
 	touched                            time.Time
 }
 
-// errChanging: the listings of an upload differ, for others are at it.
-var errChanging = errors.New("its objects change while they are listed")
+// errSlow: a listing took so long that what it does not show may be there.
+var errSlow = errors.New("listings take too long to be believed")
 
-// traces lists the objects of an upload. A fragment that is merged while several pages
-// are listed may be in none of them, and neither what it was merged into. So they are
-// listed again until all that was there before is there still.
+// traces lists the objects of an upload. The listing need not show one moment, but must
+// not take long: see remover.
 func (s *Store) traces(ctx context.Context, id string) (traces, error) {
-	var before traces
-	for look := range looks {
-		t, pages, err := s.listOnce(ctx, id)
-		if err != nil || pages == 1 || look > 0 && t.hasAllOf(before) {
+	for range looks {
+		began := s.opts.now()
+		t, err := s.listOnce(ctx, id)
+		if err != nil || s.opts.now().Sub(began) <= s.needless.longestListing() {
 			return t, err
 		}
-		before = t
 	}
-	return traces{}, storage.Unavailable("list", id, errChanging)
+	return traces{}, storage.Unavailable("list", id, errSlow)
 }
 
-func (s *Store) listOnce(ctx context.Context, id string) (t traces, pages int, err error) {
+func (s *Store) listOnce(ctx context.Context, id string) (t traces, err error) {
 	base := s.liveKey(id, "")
-	for page, err := range s.client.pages(ctx, base) {
+	for e, err := range s.client.list(ctx, base) {
 		if err != nil {
-			return t, pages, err
+			return t, err
 		}
-		pages++
-		for _, e := range page {
-			t.add(strings.TrimPrefix(e.key, base), e)
-		}
+		t.add(strings.TrimPrefix(e.key, base), e)
 	}
-	return t, pages, nil
-}
-
-// hasAllOf tells whether nothing that was listed before has vanished.
-func (t *traces) hasAllOf(before traces) bool {
-	return !slices.ContainsFunc(before.keys, func(key string) bool {
-		_, there := slices.BinarySearch(t.keys, key)
-		return !there
-	})
+	return t, nil
 }
 
 func (t *traces) add(name string, e entry) {
@@ -125,13 +113,42 @@ func (s *Store) look(ctx context.Context, id string) (storage.Upload, error) {
 		up.Parked = up.Owed && t.parked
 		return up, err
 	}
-	for _, r := range t.fragments {
+	for _, r := range longest(t.fragments) {
 		up.Add(fragmentPiece(r))
 	}
 	if t.layout {
-		return s.withParts(ctx, up, l)
+		up, err = s.withParts(ctx, up, l)
 	}
-	return up, nil
+	if err == nil && !up.Finished {
+		s.removeCovered(up, t)
+	}
+	return up, err
+}
+
+// longest are the fragments that do not lie in another one.
+func longest(fragments []ranges.Range) []ranges.Range {
+	slices.SortFunc(fragments, func(a, b ranges.Range) int {
+		return cmp.Or(cmp.Compare(a.Start, b.Start), cmp.Compare(b.End, a.End))
+	})
+	var out []ranges.Range
+	for _, r := range fragments {
+		if len(out) == 0 || r.End > out[len(out)-1].End {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// removeCovered has those fragments removed later that longer ones, or parts, have made
+// needless, and which a process that has ended may not have removed.
+func (s *Store) removeCovered(up storage.Upload, t traces) {
+	var covered []string
+	for _, r := range t.fragments {
+		if _, needed := up.Pieces[fragmentPiece(r).Name]; !needed {
+			covered = append(covered, s.fragmentKey(up.ID, r))
+		}
+	}
+	s.needless.add(up.ID, covered...)
 }
 
 // loadRecord reads the record, and the layout if there is one.

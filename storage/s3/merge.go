@@ -10,7 +10,9 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/ranges"
 )
 
-// maxFragments is how many fragments a cell may have before they are made one.
+// maxFragments is how many fragments a cell may have before they are made one. Those that
+// this makes needless stay for a while: so a cell has as many objects more as are stored of
+// it in that time. It bounds what a cell keeps, and what is read of it.
 const maxFragments = 32
 
 // putFragments stores those fresh bytes that nobody has stored yet. It tells
@@ -119,7 +121,7 @@ func (w *writer) coalesce(ctx context.Context, run ranges.Range, own ranges.Set,
 	defer b.release()
 	if w.store.putFragment(ctx, up.ID, run, b.section(run.Start, run)) == nil {
 		w.stored(fragmentPiece(run))
-		w.store.removeFragments(ctx, up, run, run)
+		w.store.removeFragments(up, run, run)
 	}
 }
 
@@ -174,14 +176,14 @@ func (s *Store) readFragment(ctx context.Context, up storage.Upload, r ranges.Ra
 	return nil
 }
 
-// removeFragments removes the fragments that lie in r, once that is stored as a
-// whole, but not the one of kept. Those that can't be removed now, Clean removes.
-func (s *Store) removeFragments(ctx context.Context, up storage.Upload, r, kept ranges.Range) {
+// removeFragments has the fragments removed later that lie in r, which is stored as a
+// whole, but not the one of kept.
+func (s *Store) removeFragments(up storage.Upload, r, kept ranges.Range) {
 	var keys []string
 	for _, f := range fragments(up, r) {
 		if f != kept && r.Start <= f.Start && f.End <= r.End {
 			keys = append(keys, s.fragmentKey(up.ID, f))
 		}
 	}
-	_ = s.client.remove(ctx, keys...)
+	s.needless.add(up.ID, keys...)
 }

@@ -57,6 +57,11 @@ func (n *node) hear(_ context.Context, e storage.Event) {
 	}
 }
 
+// flush removes what is needless, as if it had been for long.
+func (s *Store) flush(ctx context.Context) error {
+	return s.client.remove(ctx, s.needless.takeSince(time.Now().Add(time.Hour))...)
+}
+
 // sweepLater sweeps as if it were two days later.
 func (n *node) sweepLater(t *testing.T) {
 	t.Helper()

@@ -7,6 +7,11 @@
 // range, until the part is whole. Every object is written once, and the state of
 // an upload is which of them exist; there is nothing to read, change and write.
 //
+// No reader needs a listing to be a snapshot: an object is removed only when what makes it
+// needless has been stored for at least twice as long as any listing that is believed took.
+// Where a finished file or a deletion makes it needless, it goes at once, for there every
+// reader looks for what tells of that after it has listed the rest.
+//
 // A file that is no larger than a part is put at once.
 package s3
 
@@ -64,6 +69,8 @@ type Options struct {
 	longestPause time.Duration // between two tries of a request, at most
 	lostAfter    time.Duration // how long an upload is looked for before it is gone
 	claimLasts   time.Duration // how long a claim counts without an upload: longer than a creation or deletion takes
+	removeAfter  time.Duration // how long needless objects stay; a listing that takes longer than half of it is made again
+	now          func() time.Time
 }
 
 func (opts *Options) setDefaults() {
@@ -79,6 +86,12 @@ func (opts *Options) setDefaults() {
 	if opts.longestPause == 0 {
 		opts.longestPause = 3 * time.Second
 	}
+	if opts.removeAfter == 0 {
+		opts.removeAfter = removeAfter
+	}
+	if opts.now == nil {
+		opts.now = time.Now
+	}
 	if opts.lostAfter == 0 {
 		opts.lostAfter = 15 * time.Minute
 	}
@@ -86,10 +99,11 @@ func (opts *Options) setDefaults() {
 
 // Store is a storage.Store in a bucket. Create it with Open.
 type Store struct {
-	opts   Options
-	client *client
-	budget *budget
-	tails  *tails
+	opts     Options
+	client   *client
+	budget   *budget
+	tails    *tails
+	needless *remover
 
 	deciding singleflight.Group // layouts, by upload id
 	mu       sync.Mutex
@@ -119,6 +133,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 			class: types.StorageClass(opts.StorageClass), sse: types.ServerSideEncryption(opts.Encryption), sseKey: notEmpty(opts.EncryptionKey)},
 	}
 	b.reclaim = s.tails.dropOldest
+	s.needless = newRemover(s.client.remove, opts.now, opts.removeAfter)
 	return s, s.client.bucketIsThere(ctx, opts)
 }
 

@@ -203,7 +203,7 @@ func (w *writer) put(ctx context.Context, number int32, cell ranges.Range, b *bu
 	return nil
 }
 
-// putCell stores a whole cell, and removes the fragments that it makes needless.
+// putCell stores a whole cell, and has the fragments removed that it makes needless.
 func (w *writer) putCell(ctx context.Context, number int32, cell ranges.Range, b *buffer) error {
 	before := w.known()
 	piece, err := w.store.putCell(ctx, before, w.currentLayout(), number, cell, b)
@@ -211,7 +211,7 @@ func (w *writer) putCell(ctx context.Context, number int32, cell ranges.Range, b
 		return err
 	}
 	w.stored(piece)
-	w.store.removeFragments(ctx, before, cell, ranges.Range{})
+	w.store.removeFragments(before, cell, ranges.Range{})
 	return nil
 }
 

@@ -1,0 +1,88 @@
+package s3
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+)
+
+// fakeClock is a monotonic clock that stands still unless it is advanced.
+type fakeClock struct {
+	mu sync.Mutex
+	at time.Duration
+}
+
+func (c *fakeClock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return time.Unix(0, 0).Add(c.at)
+}
+
+func (c *fakeClock) advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at += d
+}
+
+func recordingRemover() (r *remover, clock *fakeClock, removed *[]string) {
+	clock, removed = &fakeClock{}, new([]string)
+	return newRemover(func(_ context.Context, keys ...string) error {
+		*removed = append(*removed, keys...)
+		return nil
+	}, clock.now, removeAfter), clock, removed
+}
+
+func TestF19NothingIsRemovedWhileAListingFromBeforeIsBelieved(t *testing.T) {
+	r, clock, removed := recordingRemover()
+	if r.after < 2*r.longestListing() {
+		t.Errorf("removed after %v, while listings may take %v", r.after, r.longestListing())
+	}
+	r.add("one", "a", "b")
+	clock.advance(time.Second)
+	r.add("two", "a", "c") // a is queued already
+	clock.advance(removeAfter - 3*time.Second)
+	for _, want := range [][]string{nil, {"a", "b"}, {"a", "b", "c"}, {"a", "b", "c"}} {
+		clock.advance(time.Second)
+		if err := r.removeDue(t.Context()); err != nil || !slices.Equal(*removed, want) {
+			t.Errorf("removed %v, %v; want %v", *removed, err, want)
+		}
+	}
+	if len(r.keys)+len(r.byUpload)+len(r.queue) > 0 {
+		t.Error("something is remembered of what is done")
+	}
+}
+
+func TestWhatIsTakenIsNotRemovedASecondTime(t *testing.T) {
+	r, clock, removed := recordingRemover()
+	r.add("one", "a")
+	r.add("two", "c")
+	r.add("one", "b")
+	if keys := r.take("one"); !slices.Equal(keys, []string{"a", "b"}) {
+		t.Errorf("took %v", keys)
+	}
+	r.add("one", "b")
+	clock.advance(removeAfter)
+	if err := r.removeDue(t.Context()); err != nil || !slices.Equal(*removed, []string{"c", "b"}) {
+		t.Errorf("removed %v, %v", *removed, err)
+	}
+	if len(r.keys)+len(r.byUpload)+len(r.queue) > 0 {
+		t.Error("something is remembered of what is done")
+	}
+}
+
+func TestARemoverRemembersABoundedNumberOfKeys(t *testing.T) {
+	r, clock, removed := recordingRemover()
+	for i := range maxNeedless + 10 {
+		r.add("one", fmt.Sprint(i))
+	}
+	clock.advance(removeAfter)
+	if err := r.removeDue(t.Context()); err != nil || len(*removed) != maxNeedless {
+		t.Errorf("removed %d keys, %v; want %d", len(*removed), err, maxNeedless)
+	}
+	if r.add("one", "again"); len(r.take("one")) != 1 {
+		t.Error("nothing is remembered after that")
+	}
+}
