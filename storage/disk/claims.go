@@ -70,7 +70,7 @@ func (s *Store) readClaims(ctx context.Context) error {
 		if errors.Is(err, storage.ErrNotFound) {
 			continue // half of a creation
 		}
-		gone, goneErr := exists(s.gonePath(id))
+		gone, goneErr := s.exists(s.gonePath(id))
 		if err := errors.Join(err, goneErr); err != nil {
 			return classify("read the claim of", id, err)
 		}

@@ -22,7 +22,9 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"io"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"sync"
@@ -42,8 +44,9 @@ type Options struct {
 // Store is a storage.Store in a directory. Create it with Open.
 type Store struct {
 	dir    string
+	fs     fileSystem
 	noSync bool
-	lock   *os.File
+	lock   io.Closer
 
 	guards [256]sync.RWMutex // by hash of the id: creation, finish and deletion are alone
 	seed   maphash.Seed
@@ -53,8 +56,7 @@ type Store struct {
 	mu   sync.Mutex
 	open map[string]*upload
 
-	link   func(old, name string) error // os.Link, but for tests
-	naming sync.Mutex                   // held while renameFile looks and renames
+	naming sync.Mutex // held while renameFile looks and renames
 }
 
 var (
@@ -65,23 +67,39 @@ var (
 
 // Open makes dir a store, or opens the one that it is. It fails if another
 // process uses it.
-func Open(dir string, opts Options) (*Store, error) {
-	s := &Store{dir: dir, noSync: opts.NoSync, seed: maphash.MakeSeed(), open: map[string]*upload{}, link: os.Link}
+func Open(dir string, opts Options) (*Store, error) { return open(osFileSystem{}, dir, opts) }
+
+func open(fsys fileSystem, dir string, opts Options) (*Store, error) {
+	s := &Store{dir: dir, fs: fsys, noSync: opts.NoSync, seed: maphash.MakeSeed(), open: map[string]*upload{}}
 	for _, sub := range []string{"live", "done", "gone"} {
-		if err := os.MkdirAll(s.own(sub), 0o750); err != nil {
+		if err := s.makeDir(s.own(sub)); err != nil {
 			return nil, fmt.Errorf("make the data directory: %w", err)
 		}
 	}
-	lock, err := os.OpenFile(s.own("lock"), os.O_CREATE|os.O_RDWR, 0o640)
+	var err error
+	s.lock, err = s.fs.Lock(s.own("lock"))
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return nil, fmt.Errorf("the data directory %s is in use by another process: %w", dir, err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("lock the data directory: %w", err)
 	}
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		lock.Close()
-		return nil, fmt.Errorf("the data directory %s is in use by another process: %w", dir, err)
-	}
-	s.lock = lock
 	return s, errors.Join(s.syncDir(dir), s.syncDir(s.own()))
+}
+
+// makeDir makes a directory, and those above it that are missing.
+func (s *Store) makeDir(path string) error {
+	info, err := s.fs.Stat(path)
+	if err == nil && !info.IsDir() {
+		return &fs.PathError{Op: "mkdir", Path: path, Err: syscall.ENOTDIR}
+	}
+	if err == nil || !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := s.makeDir(filepath.Join(path, "..")); err != nil {
+		return err
+	}
+	return s.fs.Mkdir(path)
 }
 
 // Close lets go of the directory. Writes in progress fail from then on.
@@ -96,12 +114,13 @@ func (s *Store) Close() error {
 
 // Check implements storage.Checker by making a file.
 func (s *Store) Check(context.Context) error {
-	probe, err := os.CreateTemp(s.own(), "probe")
+	path := s.own(fmt.Sprintf("probe%d", rand.Uint64()))
+	probe, err := s.fs.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY)
 	if err != nil {
 		return classify("check", s.dir, err)
 	}
-	_, err = probe.Write([]byte("x"))
-	return classify("check", s.dir, errors.Join(err, probe.Close(), os.Remove(probe.Name())))
+	_, err = probe.WriteAt([]byte("x"), 0)
+	return classify("check", s.dir, errors.Join(err, probe.Close(), s.fs.Remove(path)))
 }
 
 func (s *Store) own(sub ...string) string {
@@ -127,24 +146,28 @@ func (s *Store) guard(id string) *sync.RWMutex {
 }
 
 // sync makes what was written to f durable, size included.
-func (s *Store) sync(f *os.File) error {
+func (s *Store) sync(f writableFile) error {
 	if s.noSync {
 		return nil
 	}
-	return datasync(f)
+	return f.Sync()
 }
 
-// syncDir makes the names in a directory durable. It asks the disk to; whether
-// the disk obeys is beyond it.
+// syncDir makes the names in a directory durable.
 func (s *Store) syncDir(path string) error {
 	if s.noSync {
 		return nil
 	}
-	d, err := os.Open(path)
+	return s.fs.SyncDir(path)
+}
+
+func (s *Store) readFile(path string) ([]byte, error) {
+	f, err := s.fs.Open(path)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return errors.Join(d.Sync(), d.Close())
+	text, err := io.ReadAll(f)
+	return text, errors.Join(err, f.Close())
 }
 
 // classify wraps what the operating system said while op was done on an upload.
@@ -164,8 +187,8 @@ func classify(op, id string, err error) error {
 	}
 }
 
-func exists(path string) (bool, error) {
-	_, err := os.Lstat(path)
+func (s *Store) exists(path string) (bool, error) {
+	_, err := s.fs.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
@@ -179,10 +202,10 @@ func absent(err error) bool {
 }
 
 // removeAll removes the files that exist among paths.
-func removeAll(paths ...string) error {
+func (s *Store) removeAll(paths ...string) error {
 	var errs []error
 	for _, p := range paths {
-		if err := os.Remove(p); err != nil && !absent(err) {
+		if err := s.fs.Remove(p); err != nil && !absent(err) {
 			errs = append(errs, err)
 		}
 	}

@@ -43,13 +43,13 @@ func (s *Store) Retire(_ context.Context, up storage.Upload) error {
 	if up.Partial {
 		return nil
 	}
-	err := os.Rename(s.livePath(up.ID), s.donePath(up.ID))
+	err := s.fs.Rename(s.livePath(up.ID), s.donePath(up.ID))
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
 	}
 	if err == nil {
 		s.unclaim(up.Record)
-		err = removeAll(s.parkedPath(up.ID))
+		err = s.removeAll(s.parkedPath(up.ID))
 	}
 	return classify("retire", up.ID, err)
 }
@@ -59,7 +59,7 @@ func (s *Store) Park(_ context.Context, up storage.Upload) error {
 	guard := s.guard(up.ID)
 	guard.Lock()
 	defer guard.Unlock()
-	if owed, err := exists(s.livePath(up.ID)); err != nil || !owed {
+	if owed, err := s.exists(s.livePath(up.ID)); err != nil || !owed {
 		return classify("park", up.ID, err)
 	}
 	if err := s.writeFile(s.parkedPath(up.ID), nil); err != nil {
@@ -72,7 +72,7 @@ func (s *Store) Park(_ context.Context, up storage.Upload) error {
 // once the other is on the disk.
 func (s *Store) nameFile(up storage.Upload) error {
 	data, path := s.dataPath(up.ID), s.filePath(up.Record)
-	if err := trim(data, up.Size); err != nil {
+	if err := s.trim(data, up.Size); err != nil {
 		return err
 	}
 	if err := s.makeDirs(up.Record); err != nil {
@@ -85,26 +85,34 @@ func (s *Store) nameFile(up storage.Upload) error {
 }
 
 // trim cuts off bytes that were on their way while a smaller size was declared.
-func trim(data string, size int64) error {
-	info, err := os.Stat(data)
+func (s *Store) trim(data string, size int64) error {
+	info, err := s.fs.Stat(data)
 	switch {
 	case err != nil:
 		return err
 	case info.Size() > size:
-		return os.Truncate(data, size)
+		return s.cut(data, size)
 	case info.Size() < size:
 		return fmt.Errorf("the data file has %d bytes, the upload %d", info.Size(), size)
 	}
 	return nil
 }
 
+func (s *Store) cut(data string, size int64) error {
+	f, err := s.fs.OpenFile(data, os.O_WRONLY)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Truncate(size), f.Close())
+}
+
 // linkFile makes path another name of the data file, and never takes it from another
 // file.
 func (s *Store) linkFile(data, path string) error {
-	err := s.link(data, path)
+	err := s.fs.Link(data, path)
 	switch {
 	case errors.Is(err, fs.ErrExist):
-		return occupied(data, path)
+		return s.occupied(data, path)
 	case errors.Is(err, errors.ErrUnsupported), errors.Is(err, syscall.EPERM):
 		return s.renameFile(data, path)
 	}
@@ -116,28 +124,28 @@ func (s *Store) linkFile(data, path string) error {
 func (s *Store) renameFile(data, path string) error {
 	s.naming.Lock()
 	defer s.naming.Unlock()
-	there, err := exists(path)
+	there, err := s.exists(path)
 	switch {
 	case err != nil:
 		return err
 	case there:
-		return occupied(data, path)
+		return s.occupied(data, path)
 	}
-	return os.Rename(data, path)
+	return s.fs.Rename(data, path)
 }
 
 // occupied returns nil if path is a name of the data file already, and ErrKeyTaken if it
 // is one of another file. A directory that is in the way may go with what is in it.
-func occupied(data, path string) error {
-	own, err := os.Lstat(data)
+func (s *Store) occupied(data, path string) error {
+	own, err := s.fs.Lstat(data)
 	if err != nil {
 		return err
 	}
-	other, err := os.Lstat(path)
+	other, err := s.fs.Lstat(path)
 	switch {
 	case err != nil:
 		return err
-	case os.SameFile(own, other):
+	case s.fs.SameFile(own, other):
 		return nil
 	case other.IsDir():
 		return fmt.Errorf("%s: %w", path, syscall.EISDIR)
@@ -151,7 +159,7 @@ func (s *Store) removeData(up storage.Upload) error {
 	if err := s.syncDir(filepath.Dir(s.filePath(up.Record))); err != nil {
 		return err
 	}
-	return removeAll(s.dataPath(up.ID))
+	return s.removeAll(s.dataPath(up.ID))
 }
 
 // makeDirs makes the directories that a key asks for, and their names durable.
@@ -159,7 +167,7 @@ func (s *Store) makeDirs(rec storage.Record) error {
 	dir := s.dir
 	parents := strings.Split(rec.Key, "/")
 	for _, name := range parents[:len(parents)-1] {
-		err := os.Mkdir(filepath.Join(dir, name), 0o750)
+		err := s.fs.Mkdir(filepath.Join(dir, name))
 		if errors.Is(err, fs.ErrExist) {
 			err = nil
 		}
@@ -173,7 +181,7 @@ func (s *Store) makeDirs(rec storage.Record) error {
 
 // Open implements storage.Store.
 func (s *Store) Open(_ context.Context, up storage.Upload, offset int64) (io.ReadCloser, error) {
-	f, err := os.Open(s.filePath(up.Record))
+	f, err := s.fs.Open(s.filePath(up.Record))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("open %s: %w: its file is missing", up.ID, storage.ErrGone)
 	}

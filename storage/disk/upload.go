@@ -20,8 +20,8 @@ const settleAfter = time.Second
 type upload struct {
 	id    string
 	store *Store
-	data  *os.File
-	log   *os.File
+	data  writableFile
+	log   writableFile
 	users int // under store.mu
 
 	writing  sync.RWMutex // held for reading while a block is written
@@ -85,10 +85,10 @@ func (s *Store) release(u *upload) {
 }
 
 func (s *Store) openUpload(id string) (*upload, error) {
-	if gone, err := exists(s.gonePath(id)); err != nil || gone {
+	if gone, err := s.exists(s.gonePath(id)); err != nil || gone {
 		return nil, errors.Join(classify("open", id, err), ifTrue(gone, storage.ErrGone))
 	}
-	text, err := os.ReadFile(s.livePath(id))
+	text, err := s.readFile(s.livePath(id))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, errClosed
 	}
@@ -122,10 +122,10 @@ var errClosed = errors.New("the upload is not open")
 func (u *upload) openFiles() (err error) {
 	// The data file was made when the upload was created. If it is missing, to
 	// make another would be to forget what was acknowledged.
-	if u.data, err = os.OpenFile(u.store.dataPath(u.id), os.O_RDWR, 0); err != nil {
+	if u.data, err = u.store.fs.OpenFile(u.store.dataPath(u.id), os.O_RDWR); err != nil {
 		return err
 	}
-	if u.log, err = os.OpenFile(u.store.livePath(u.id), os.O_RDWR, 0); err != nil {
+	if u.log, err = u.store.fs.OpenFile(u.store.livePath(u.id), os.O_RDWR); err != nil {
 		return errors.Join(err, u.data.Close())
 	}
 	return nil
@@ -141,7 +141,7 @@ func (s *Store) rewrite(j journal) (journal, error) {
 	if err := s.writeFile(path+".new", text); err != nil {
 		return j, err
 	}
-	if err := os.Rename(path+".new", path); err != nil {
+	if err := s.fs.Rename(path+".new", path); err != nil {
 		return j, err
 	}
 	j.length = int64(len(text))
