@@ -97,6 +97,9 @@ func (u *Uploads) part(ctx context.Context, id string) (Upload, error) {
 	if err == nil && u.opts.Permit != nil {
 		err = u.opts.Permit(ctx, part)
 	}
+	if err == nil && part.FileMissing {
+		err = errFileMissing
+	}
 	if err != nil {
 		return Upload{}, err
 	}

@@ -69,7 +69,12 @@ func (u *Uploads) Abandon(ctx context.Context, id string) (Upload, error) {
 	return up, u.remove(ctx, up, Deleted)
 }
 
+// remove deletes the upload. If the app has still to hear that it was finished, it does
+// so first: from whoever Options.Deliver gives it to, or else here.
 func (u *Uploads) remove(ctx context.Context, up Upload, why EventType) error {
+	if up.Finished && up.owed() && u.opts.Deliver == nil {
+		u.tell(ctx, u.event(Finished, up).again())
+	}
 	if err := u.store.Delete(ctx, up.ID); err != nil {
 		return err
 	}

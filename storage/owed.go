@@ -8,7 +8,8 @@ import (
 )
 
 // Owed returns a finished upload of which the app has still to hear, as the store
-// has it now. It returns false if there is nothing to tell.
+// has it now. It returns false if there is nothing to tell. Of one that is Deleted the
+// app has to hear that it was finished, and then that it was deleted.
 //
 // Errors: ErrBadID and transient ones.
 func (u *Uploads) Owed(ctx context.Context, id string) (Upload, bool, error) {
@@ -16,6 +17,9 @@ func (u *Uploads) Owed(ctx context.Context, id string) (Upload, bool, error) {
 		return Upload{}, false, err
 	}
 	up, err := u.store.Load(ctx, id)
+	if errors.Is(err, ErrGone) && up.Deleted {
+		return up, up.owed(), nil
+	}
 	if errors.Is(err, ErrNotFound) || errors.Is(err, ErrGone) {
 		return Upload{}, false, nil
 	}

@@ -97,6 +97,7 @@ func (s *sweeper) sweep(ctx context.Context) error {
 	if c, ok := u.store.(Cleaner); ok {
 		s.errs = append(s.errs, c.Clean(ctx, now.Add(-max(keepGone, u.opts.ExpireAfter))))
 	}
+	s.errs = append(s.errs, u.forget(ctx, now))
 	return errors.Join(s.errs...)
 }
 
@@ -128,10 +129,15 @@ func (u *Uploads) sweepOne(ctx context.Context, id string) (Upload, error) {
 	switch {
 	case errors.Is(err, ErrNotFound):
 		return up, nil
+	case errors.Is(err, ErrGone) && up.owed():
+		u.tell(ctx, u.event(Finished, up).again())
+		return up, nil
 	case errors.Is(err, ErrGone):
 		return up, u.store.Delete(ctx, id) // half a delete: do the other half
 	case err != nil:
 		return up, err
+	case up.Finished && !up.Owed:
+		return up, u.store.Retire(ctx, up) // half a retirement: do the other half
 	case u.expired(up) && !up.unfinished():
 		return up, u.remove(ctx, up, Expired)
 	}

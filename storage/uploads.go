@@ -25,6 +25,9 @@ type Options struct {
 	// ExpireAfter is how long after its last byte an unfinished upload is kept; 0
 	// is for ever.
 	ExpireAfter time.Duration
+	// RememberFinished is how long after its event was delivered an upload is said to be
+	// complete whose file was moved or deleted; 0 is not at all.
+	RememberFinished time.Duration
 	// Notify is told of events, if set.
 	Notify Notify
 	// Progress is told, if set, of an unfinished upload each time that something of it
@@ -73,6 +76,8 @@ type Uploads struct {
 	active map[string]int       // writes in progress, by upload id
 	told   map[string]time.Time // when finished uploads were told of here, by id
 	forgot time.Time            // when told was last cleared of what is old
+
+	nextForget time.Time // when to have the store forget: see forget
 }
 
 // New returns the core over a store, which is the truth, a locker and an index.
@@ -83,8 +88,10 @@ func New(store Store, locker Locker, index Index, opts Options) *Uploads {
 	if opts.Log == nil {
 		opts.Log = slog.Default()
 	}
-	return &Uploads{store: store, locker: locker, index: index, opts: opts,
+	u := &Uploads{store: store, locker: locker, index: index, opts: opts,
 		active: map[string]int{}, told: map[string]time.Time{}}
+	u.forgetDue(opts.Now())
+	return u
 }
 
 // MaxSize is the largest size of an upload in bytes, 0 if there is no limit.
@@ -195,6 +202,9 @@ func (u *Uploads) load(ctx context.Context, id string) (Upload, error) {
 	}
 	if u.expired(up) && !up.unfinished() {
 		return Upload{}, fmt.Errorf("%w: it expired at %s", ErrGone, u.Expires(up).Format(time.RFC3339))
+	}
+	if err := u.remembered(up); err != nil {
+		return Upload{}, err
 	}
 	return up, nil
 }

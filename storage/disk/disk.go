@@ -12,7 +12,7 @@
 //	DIR/.holdfast/live/ID.log    the journal: record, declared size, ranges
 //	DIR/.holdfast/live/ID.data   the bytes of an unfinished upload
 //	DIR/.holdfast/live/ID.parked the mark of a finished one that is not told of any more
-//	DIR/.holdfast/done/ID.log    the journal of a finished one
+//	DIR/.holdfast/done/ID.log    the journal of a finished one, whose file may be missing
 //	DIR/.holdfast/gone/ID        the mark of a deleted one
 //	DIR/.holdfast/lock           held by the one process that uses DIR
 package disk
@@ -71,7 +71,7 @@ func Open(dir string, opts Options) (*Store, error) { return open(osFileSystem{}
 
 func open(fsys fileSystem, dir string, opts Options) (*Store, error) {
 	s := &Store{dir: dir, fs: fsys, noSync: opts.NoSync, seed: maphash.MakeSeed(), open: map[string]*upload{}}
-	for _, sub := range []string{"live", "done", "gone"} {
+	for _, sub := range []string{"live", "done", "gone", "names"} {
 		if err := s.makeDir(s.own(sub)); err != nil {
 			return nil, fmt.Errorf("make the data directory: %w", err)
 		}

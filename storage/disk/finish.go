@@ -35,7 +35,8 @@ func (s *Store) Finish(_ context.Context, up storage.Upload) error {
 }
 
 // Retire implements storage.Store: it takes the journal to where those of finished
-// uploads lie. A Partial one stays listed, for it still has to expire.
+// uploads lie. A Partial one stays listed, for it still has to expire. One that was
+// deleted meanwhile is removed.
 func (s *Store) Retire(_ context.Context, up storage.Upload) error {
 	guard := s.guard(up.ID)
 	guard.Lock()
@@ -43,7 +44,21 @@ func (s *Store) Retire(_ context.Context, up storage.Upload) error {
 	if up.Partial {
 		return nil
 	}
-	err := s.fs.Rename(s.livePath(up.ID), s.donePath(up.ID))
+	gone, err := s.exists(s.gonePath(up.ID))
+	switch {
+	case err == nil && gone:
+		err = s.removeUpload(up.ID, false)
+	case err == nil:
+		err = s.retire(up)
+	}
+	return classify("retire", up.ID, err)
+}
+
+func (s *Store) retire(up storage.Upload) error {
+	err := s.noteDelivered(up.ID)
+	if err == nil {
+		err = s.fs.Rename(s.livePath(up.ID), s.donePath(up.ID))
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
 	}
@@ -51,7 +66,7 @@ func (s *Store) Retire(_ context.Context, up storage.Upload) error {
 		s.unclaim(up.Record)
 		err = s.removeAll(s.parkedPath(up.ID))
 	}
-	return classify("retire", up.ID, err)
+	return err
 }
 
 // Park implements storage.Store.
@@ -76,6 +91,9 @@ func (s *Store) nameFile(up storage.Upload) error {
 		return err
 	}
 	if err := s.makeDirs(up.Record); err != nil {
+		return err
+	}
+	if err := s.takeName(up.Record); err != nil {
 		return err
 	}
 	if err := s.linkFile(data, path); err != nil {

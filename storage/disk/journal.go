@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"strconv"
+	"time"
 
 	"github.com/holdfast-upload/holdfast/storage"
 	"github.com/holdfast-upload/holdfast/storage/ranges"
@@ -17,6 +18,7 @@ import (
 //	size 1073741824 5e6f7a8b
 //	range 0 52428800 9c0d1e2f
 //
+// and one when the upload is retired: see doneLine.
 // The last word of a line is the CRC32C of what stands before it, in hexadecimal.
 // A line whose checksum is wrong was never acknowledged, and is passed over. The
 // offsets of a range are half-open.
@@ -25,6 +27,8 @@ type journal struct {
 	ranges ranges.Set
 	lines  int
 	length int64 // of the part that ends with a whole line
+
+	finished, delivered time.Time // zero unless it is retired
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -59,6 +63,8 @@ func parseJournal(text []byte) (journal, bool) {
 			if n, err := fmt.Sscanf(string(value), "%d %d", &r.Start, &r.End); n == 2 && err == nil && r.Valid() {
 				j.ranges.Add(r)
 			}
+		case "done":
+			j.parseDone(value)
 		}
 	}
 }
@@ -102,5 +108,9 @@ func (j journal) wordy() bool { return j.lines > 1000 && j.lines > 4*j.ranges.Co
 // compact is the shortest text that says what j does.
 func (j journal) compact() ([]byte, error) {
 	text, err := recordLine(j.record)
-	return append(text, rangeLines(j.ranges)...), err
+	text = append(text, rangeLines(j.ranges)...)
+	if !j.delivered.IsZero() {
+		text = append(text, doneLine(j.finished, j.delivered)...)
+	}
+	return text, err
 }

@@ -7,6 +7,7 @@ package storagetest
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"testing"
 
@@ -29,6 +30,10 @@ type Harness struct {
 	// Lose takes the finished file of an upload away behind the store's back, or
 	// the end of it. It is nil if the suite shall not try that.
 	Lose func(id string)
+
+	// Move takes the finished file of an upload away, as an app does that has acknowledged
+	// it. The store must be a storage.Cleaner.
+	Move func(up storage.Upload)
 
 	// Key chooses the key of an upload's file. It is nil if the suite shall leave
 	// that to the store.
@@ -70,7 +75,7 @@ type storeCase struct {
 }
 
 func storeCases() []storeCase {
-	return append(append(createCases(), writeCases()...), append(finishCases(), deleteCases()...)...)
+	return slices.Concat(createCases(), writeCases(), finishCases(), deleteCases(), rememberCases())
 }
 
 // fixture is a store under test, with steps that must succeed.
