@@ -149,12 +149,12 @@ func TestRequestsOfASmallFile(t *testing.T) {
 	for range 3 {
 		id := mustCreate(t, n, storage.Record{Size: 100 << 10})
 		mustWrite(t, n, id, ranges.Of(0, 100<<10))
-		wantRequests(t, n, "100 KiB", 4)
+		wantRequests(t, n, "100 KiB", 3)
 		wantFinished(t, n, id, 100<<10)
 		n.wire.reset()
 	}
 	id := mustCreate(t, n, storage.Record{})
-	wantRequests(t, n, "no bytes", 4)
+	wantRequests(t, n, "no bytes", 3)
 	wantFinished(t, n, id, 0)
 }
 

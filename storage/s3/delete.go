@@ -2,7 +2,6 @@ package s3
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"iter"
 	"slices"
@@ -34,17 +33,12 @@ func (s *Store) deleteOnce(ctx context.Context, id string) error {
 	if err != nil || !there {
 		return err
 	}
-	if !t.gone {
-		text, err := json.Marshal(storage.Record{ID: id, Key: rec.Key})
-		if err != nil {
-			return err
-		}
-		if err := s.client.put(ctx, small(s.liveKey(id, "gone"), text)); err != nil {
-			return err
-		}
+	mark, err := s.markGone(ctx, rec, t)
+	if err != nil {
+		return err
 	}
 	s.forget(id)
-	return s.removeAll(ctx, rec, t)
+	return s.removeAll(ctx, rec, t, mark.Owed != nil)
 }
 
 // recordFor is the record of an upload that is to be deleted, as far as anything still
@@ -71,10 +65,11 @@ func (s *Store) recordFor(ctx context.Context, id string, t traces) (rec storage
 	return rec, err == nil, err
 }
 
-// removeAll removes everything of a deleted upload but the mark that it is gone. Its file
+// removeAll removes everything of a deleted upload but the mark that it is gone, and the
+// record of one that is owed. Its file
 // goes first: then it does not matter that nothing tells of its key any more. The claim
 // of that key goes last.
-func (s *Store) removeAll(ctx context.Context, rec storage.Record, t traces) error {
+func (s *Store) removeAll(ctx context.Context, rec storage.Record, t traces, owed bool) error {
 	err := s.abort(ctx, rec, t)
 	if err == nil && rec.Key != "" {
 		err = s.abortStrays(ctx, rec)
@@ -85,7 +80,7 @@ func (s *Store) removeAll(ctx context.Context, rec storage.Record, t traces) err
 	if err != nil {
 		return err
 	}
-	if err := s.removeKeys(ctx, rec.ID, t); err != nil || rec.Key == "" {
+	if err := s.removeKeys(ctx, rec.ID, t, owed); err != nil || rec.Key == "" {
 		return err
 	}
 	return s.client.remove(ctx, s.claimKey(rec.Key, rec.ID))
@@ -93,11 +88,15 @@ func (s *Store) removeAll(ctx context.Context, rec storage.Record, t traces) err
 
 // removeKeys removes the objects of a deleted upload, and first those that every reader
 // reads after it has listed all: one who finds them has overlooked none of the others.
-func (s *Store) removeKeys(ctx context.Context, id string, t traces) error {
-	first := []string{s.liveKey(id, "record"), s.liveKey(id, "layout"), s.doneKey(id)}
-	rest := s.needless.take(id)
+func (s *Store) removeKeys(ctx context.Context, id string, t traces, owed bool) error {
+	record := s.liveKey(id, "record")
+	kept, first := []string{s.liveKey(id, "gone")}, []string{record, s.liveKey(id, "layout"), s.doneKey(id)}
+	rest := append(s.needless.take(id), s.retired.take(id)...)
+	if owed {
+		kept, first = append(kept, record), first[1:]
+	}
 	for _, key := range t.keys {
-		if key != s.liveKey(id, "gone") && !slices.Contains(first, key) {
+		if !slices.Contains(kept, key) && !slices.Contains(first, key) {
 			rest = append(rest, key)
 		}
 	}
@@ -167,7 +166,7 @@ func (s *Store) List(ctx context.Context) iter.Seq2[string, error] {
 				yield("", t.err)
 				return
 			}
-			if t.record && !yield(id, nil) {
+			if t.record && !s.retired.has(id) && !yield(id, nil) {
 				return
 			}
 		}
@@ -240,9 +239,12 @@ func (s *Store) Clean(ctx context.Context, before time.Time) error {
 
 func (s *Store) cleanOne(ctx context.Context, id string, t traces) error {
 	if t.gone {
+		if pending, err := s.eventPending(ctx, id, t); err != nil || pending {
+			return err
+		}
 		rec, _, err := s.recordFor(ctx, id, t)
 		if err == nil {
-			err = s.removeAll(ctx, rec, t)
+			err = s.removeAll(ctx, rec, t, false)
 		}
 		if err != nil {
 			return err

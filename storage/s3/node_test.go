@@ -59,7 +59,8 @@ func (n *node) hear(_ context.Context, e storage.Event) {
 
 // flush removes what is needless, as if it had been for long.
 func (s *Store) flush(ctx context.Context) error {
-	return s.client.remove(ctx, s.needless.takeSince(time.Now().Add(time.Hour))...)
+	later := time.Now().Add(time.Hour)
+	return s.client.remove(ctx, append(s.needless.takeSince(later), s.retired.takeSince(later)...)...)
 }
 
 // sweepLater sweeps as if it were two days later.

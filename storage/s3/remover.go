@@ -9,6 +9,10 @@ import (
 const (
 	// removeAfter is how long an object stays after it has become needless.
 	removeAfter = 30 * time.Second
+	// removeRetiredAfter is how long what a retired upload needs no more stays, so that one
+	// request removes it for many: no reader goes by it, but a sweep of another node looks
+	// at the upload.
+	removeRetiredAfter = 6 * time.Second
 	// maxNeedless is how many keys a process remembers that are to be removed: some ten
 	// megabytes of memory.
 	maxNeedless = 100_000
@@ -82,6 +86,13 @@ func (r *remover) take(id string) []string {
 	}
 	delete(r.byUpload, id)
 	return keys
+}
+
+// has reports whether anything of an upload is to be removed.
+func (r *remover) has(id string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.byUpload[id]) > 0
 }
 
 // drop forgets the keys of n, which stays in the queue.

@@ -104,6 +104,7 @@ type Store struct {
 	budget   *budget
 	tails    *tails
 	needless *remover
+	retired  *remover // what belongs to retired uploads
 
 	deciding singleflight.Group // layouts, by upload id
 	mu       sync.Mutex
@@ -134,6 +135,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	}
 	b.reclaim = s.tails.dropOldest
 	s.needless = newRemover(s.client.remove, opts.now, opts.removeAfter)
+	s.retired = newRemover(s.client.remove, opts.now, removeRetiredAfter)
 	return s, s.client.bucketIsThere(ctx, opts)
 }
 
@@ -150,6 +152,9 @@ func (s *Store) Memory() (used, limit, spilled int64) {
 
 // Open implements storage.Store.
 func (s *Store) Open(ctx context.Context, up storage.Upload, offset int64) (io.ReadCloser, error) {
+	if up.FileMissing {
+		return nil, fmt.Errorf("open %s: %w: its file is missing", up.ID, storage.ErrGone)
+	}
 	if up.Size != storage.Unknown && offset >= up.Size {
 		return http.NoBody, nil
 	}

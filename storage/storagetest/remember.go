@@ -61,9 +61,6 @@ func (f *fixture) wantRemembered(before storage.Upload) {
 	if age := time.Since(up.Delivered); age.Abs() > time.Minute {
 		f.Errorf("delivered %v ago", age)
 	}
-	if f.ids()[before.ID] {
-		f.Error("it is listed")
-	}
 	f.wantNoFile(up)
 }
 
@@ -96,9 +93,6 @@ func movedStaysFinished(f *fixture) {
 	}
 	f.step()
 	f.wantRemembered(up)
-	if err := f.store.Declare(f.ctx, up.ID, f.size+1); !errors.Is(err, storage.ErrSizeConflict) {
-		f.Errorf("declare another size: %v, want ErrSizeConflict", err)
-	}
 	if err := errors.Join(f.store.Retire(f.ctx, f.load(up.ID)), f.store.Park(f.ctx, f.load(up.ID))); err != nil {
 		f.Errorf("retire and park: %v", err)
 	}
@@ -135,7 +129,11 @@ func lateAfterMove(f *fixture) {
 	before := f.load(fresh.ID)
 	f.h.Move(before)
 	f.step()
-	for _, snapshot := range []storage.Upload{half, full, finished, before, f.load(fresh.ID)} {
+	snapshots := []storage.Upload{half, full, finished, before, f.load(fresh.ID)}
+	if f.killing {
+		snapshots = snapshots[3:] // the process that had the others is dead
+	}
+	for _, snapshot := range snapshots {
 		for _, r := range []ranges.Range{ranges.Of(f.size/3, f.size/3), ranges.Of(f.size-1, 1)} {
 			if err := f.store.Write(f.ctx, snapshot, chunk(r.Start, cut(data, r)), newReports(f).stored(snapshot)); err != nil {
 				f.Errorf("write %v late: %v", r, err)
@@ -167,17 +165,36 @@ func movedIsForgotten(f *fixture) {
 	f.cleanFinished(time.Now().Add(-time.Hour))
 	f.wantRemembered(up)
 	f.cleanFinished(time.Now().Add(time.Hour))
-	if now, err := f.store.Load(f.ctx, up.ID); f.h.Key == nil && !errors.Is(err, storage.ErrNotFound) || err == nil {
-		f.Errorf("load what is forgotten: %+v, %v", now, err)
-	}
 	for state, up := range there {
 		if now := f.load(up.ID); now.FileMissing || now.Finished != up.Finished && state != "with a key" || !up.Received.Minus(now.Received).Empty() {
 			f.Errorf("%s: %+v before, %+v after", state, up, now)
 		}
 	}
 	f.wantFile(keyed.ID, data)
-	if f.h.Key == nil {
-		f.createAs(storage.Record{ID: up.ID, Size: 10, Chosen: true})
+	f.wantForgotten(up)
+}
+
+// wantForgotten checks that the id of an upload is soon that of none. A store that finds
+// files with keys of their own by what it remembers may go on to remember them.
+func (f *fixture) wantForgotten(up storage.Upload) {
+	f.Helper()
+	rec, began := storage.Record{ID: up.ID, Size: 10, Chosen: true, Created: time.Now().UTC()}, time.Now()
+	for {
+		if now, err := f.store.Load(f.ctx, up.ID); err == nil && now.FileMissing && now.Key != "" {
+			return
+		}
+		err := f.store.Create(f.ctx, rec)
+		if err == nil {
+			break
+		}
+		if time.Since(began) > 30*time.Second {
+			f.Fatalf("create an id that is forgotten: %v", err)
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	f.step()
+	if now := f.load(up.ID); now.Finished || now.Size != 10 {
+		f.Errorf("created anew: %+v", now)
 	}
 }
 
@@ -266,7 +283,7 @@ func (f *fixture) owedDeleted(before storage.Upload) storage.Upload {
 
 func deletedWhileOwed(f *fixture) {
 	data := Content(1, f.size)
-	for _, rec := range []storage.Record{f.chosen(), {ID: storage.NewID(), Size: storage.Unknown}} {
+	for _, rec := range []storage.Record{f.chosen(), {ID: storage.NewID(), Size: storage.Unknown, Chosen: true}} {
 		up := f.createAs(rec)
 		if rec.Size == storage.Unknown {
 			f.declare(up.ID, f.size)
@@ -295,9 +312,6 @@ func (f *fixture) wantForgottenEvent(before storage.Upload) {
 	f.wantGone(before)
 	if up, _ := f.store.Load(f.ctx, before.ID); up.Owed || up.Deleted {
 		f.Errorf("still to be delivered: %+v", up)
-	}
-	if f.ids()[before.ID] {
-		f.Error("it is listed")
 	}
 }
 
