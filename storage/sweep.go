@@ -139,11 +139,21 @@ func (u *Uploads) sweepOne(ctx context.Context, id string) (Upload, error) {
 	case up.Finished && !up.Owed:
 		return up, u.store.Retire(ctx, up) // half a retirement: do the other half
 	case u.expired(up) && !up.unfinished():
-		return up, u.remove(ctx, up, Expired)
+		return u.expire(ctx, up)
 	}
 	settled, err := u.settle(ctx, up)
 	if err != nil && !Transient(err) && !errors.Is(err, ErrGone) && u.expired(up) {
-		return up, u.remove(ctx, up, Expired) // nothing will finish it
+		return u.expire(ctx, up) // nothing will finish it
 	}
 	return settled, err
+}
+
+// expire removes an upload that has expired, if the store says so a second time: what one
+// look does not find may be there.
+func (u *Uploads) expire(ctx context.Context, up Upload) (Upload, error) {
+	now, err := u.store.Load(ctx, up.ID)
+	if err != nil || !now.Created.Equal(up.Created) || now.Finished != up.Finished || now.Complete() != up.Complete() || !u.expired(now) {
+		return now, err
+	}
+	return now, u.remove(ctx, now, Expired)
 }

@@ -218,6 +218,10 @@ func TestRequestsOfASweepAreThoseOfWhatIsOwed(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantRequests(t, n, "a sweep after 40 uploads that the app has heard of", 3)
+	if err := n.store.flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	wantRequests(t, n, "what 40 uploads need no more", 1)
 
 	owing := startNode(t, opts)
 	owing.Uploads = storage.New(owing.store, new(storage.LocalLocker), new(storage.LocalIndex), storage.Options{
@@ -230,5 +234,5 @@ func TestRequestsOfASweepAreThoseOfWhatIsOwed(t *testing.T) {
 	if err := owing.Sweep(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	wantRequests(t, owing, "a sweep while 5 are owed", 3+5*3)
+	wantRequests(t, owing, "a sweep while 5 are owed", 3+5*4)
 }

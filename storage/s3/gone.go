@@ -10,7 +10,7 @@ import (
 
 // gone is the mark of a deleted upload.
 type gone struct {
-	storage.Record // no more than the id and the key of its file
+	storage.Record // no more than which creation it was, and the key of its file
 	// Owed is what the event of its finish tells, if that was to be delivered when the
 	// upload was deleted. It is, for as long as there is a record too.
 	Owed *done `json:"owed,omitempty"`
@@ -25,13 +25,16 @@ func (s *Store) markGone(ctx context.Context, rec storage.Record, t traces) (g g
 		}
 		return g, err
 	}
-	g.Record = storage.Record{ID: rec.ID, Key: rec.Key}
+	g.Record = storage.Record{ID: rec.ID, Key: rec.Key, Chosen: rec.Chosen, Created: rec.Created}
 	if t.record && !t.parked {
 		if g.Owed, err = s.owed(ctx, rec); err != nil {
 			return g, err
 		}
 	}
 	text, err := json.Marshal(g)
+	if err == nil {
+		err = s.recent(t)
+	}
 	if err != nil {
 		return g, err
 	}

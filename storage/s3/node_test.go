@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -24,9 +25,12 @@ type node struct {
 	store *Store
 	wire  *wire
 
-	mu   sync.Mutex
-	told map[string]int // how often an upload was told to be finished, by id
-	late time.Duration  // how far its clock is ahead
+	mu    sync.Mutex
+	told  map[string]int   // how often an upload was told to be finished, by id
+	late  time.Duration    // how far its clock is ahead
+	clock func() time.Time // its clock, if not the system's
+
+	received func(storage.Upload) // if set, called with what is acknowledged
 }
 
 // startNode starts a process that has neither cache nor memory of the bucket. When
@@ -37,16 +41,29 @@ func startNode(t *testing.T, opts Options) *node {
 	opts.Wrap = n.wire.wrap
 	n.store = mustOpen(t, opts)
 	n.wire.reset()
-	n.Uploads = storage.New(n.store, new(storage.LocalLocker), new(storage.LocalIndex), storage.Options{
-		ExpireAfter: time.Hour, Log: slog.New(slog.DiscardHandler), Now: n.now, Notify: n.hear,
-	})
+	n.Uploads = n.core(new(storage.LocalIndex))
 	return n
+}
+
+func (n *node) core(index storage.Index) *storage.Uploads {
+	return storage.New(n.store, new(storage.LocalLocker), index, storage.Options{
+		ExpireAfter: time.Hour, Log: slog.New(slog.DiscardHandler), Now: n.now, Notify: n.hear, Progress: n.progress,
+	})
 }
 
 func (n *node) now() time.Time {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if n.clock != nil {
+		return n.clock().Add(n.late)
+	}
 	return time.Now().Add(n.late)
+}
+
+func (n *node) progress(_ context.Context, up storage.Upload) {
+	if n.received != nil {
+		n.received(up)
+	}
 }
 
 func (n *node) hear(_ context.Context, e storage.Event) {
@@ -207,14 +224,20 @@ func (c *phone) read(n *node) error {
 	return errors.Join(storagetest.Same(file, c.data), file.Close())
 }
 
-// leftIn lists the keys of the objects in a bucket, and its multipart uploads.
+// leftIn lists the keys of the objects in a bucket, but for the marks that go by age, and
+// its multipart uploads.
 func leftIn(t *testing.T, s *Store) (keys, multiparts []string) {
 	t.Helper()
+	if err := s.flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	for e, err := range s.client.list(t.Context(), "") {
 		if err != nil {
 			t.Fatal(err)
 		}
-		keys = append(keys, e.key)
+		if e.size > 0 || !strings.HasPrefix(e.key, s.doneKey("")) {
+			keys = append(keys, e.key)
+		}
 	}
 	page, err := s.client.s3.ListMultipartUploads(t.Context(), &awss3.ListMultipartUploadsInput{Bucket: s.client.bucket})
 	if err != nil {

@@ -9,22 +9,28 @@ import (
 	"time"
 )
 
-// fakeClock is a monotonic clock that stands still unless it is advanced.
+// fakeClock is a clock that stands still unless it is advanced.
 type fakeClock struct {
 	mu sync.Mutex
-	at time.Duration
+	at time.Time
 }
 
 func (c *fakeClock) now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return time.Unix(0, 0).Add(c.at)
+	return c.at
 }
 
 func (c *fakeClock) advance(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.at += d
+	c.at = c.at.Add(d)
+}
+
+func (c *fakeClock) set(at time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at = at
 }
 
 func recordingRemover() (r *remover, clock *fakeClock, removed *[]string) {

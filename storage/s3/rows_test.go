@@ -104,7 +104,7 @@ func TestF04AVanishedMultipartUploadIsNotComplete(t *testing.T) {
 	n := startNode(t, opts)
 	c := begunOn(t, n)
 	c.send(ranges.Of(0, 2*minPart))
-	l, err := n.store.loadLayout(t.Context(), c.id)
+	l, err := n.store.loadLayout(t.Context(), storage.Record{ID: c.id})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,7 +21,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"slices"
 	"sync"
 	"time"
 
@@ -29,7 +28,6 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"github.com/holdfast-upload/holdfast/storage"
-	"github.com/holdfast-upload/holdfast/storage/ranges"
 )
 
 // Options say where the bucket is and how to use it.
@@ -109,6 +107,7 @@ type Store struct {
 	deciding singleflight.Group // layouts, by upload id
 	mu       sync.Mutex
 	layouts  map[string]decided
+	files    map[string]fileSeen
 	missing  map[string]time.Time // since when S3 shows only the record of an upload, or not all parts of a multipart upload; by their ids
 }
 
@@ -118,6 +117,8 @@ var (
 	_ storage.Checker  = (*Store)(nil)
 	_ storage.Concater = (*Store)(nil)
 	_ storage.Linker   = (*Store)(nil)
+
+	_ storage.ExactDeleter = (*Store)(nil)
 )
 
 // Open returns the store in a bucket, after it has seen that the bucket is there.
@@ -129,8 +130,8 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	}
 	b := newBudget(opts.Memory)
 	s := &Store{
-		opts: opts, budget: b, tails: newTails(), layouts: map[string]decided{}, missing: map[string]time.Time{},
-		client: &client{s3: sdk, bucket: &opts.Bucket, checksums: !opts.NoChecksums,
+		opts: opts, budget: b, tails: newTails(), layouts: map[string]decided{}, files: map[string]fileSeen{}, missing: map[string]time.Time{},
+		client: &client{s3: sdk, bucket: &opts.Bucket, checksums: !opts.NoChecksums, now: opts.now,
 			class: types.StorageClass(opts.StorageClass), sse: types.ServerSideEncryption(opts.Encryption), sseKey: notEmpty(opts.EncryptionKey)},
 	}
 	b.reclaim = s.tails.dropOldest
@@ -163,8 +164,4 @@ func (s *Store) Open(ctx context.Context, up storage.Upload, offset int64) (io.R
 		return nil, fmt.Errorf("open %s: %w: its file is missing", up.ID, storage.ErrGone)
 	}
 	return body, err
-}
-
-func sortByLength(rs []ranges.Range) {
-	slices.SortFunc(rs, func(a, b ranges.Range) int { return int(min(1, max(-1, b.Len()-a.Len()))) })
 }

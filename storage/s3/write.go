@@ -211,7 +211,7 @@ func (w *writer) putCell(ctx context.Context, number int32, cell ranges.Range, b
 		return err
 	}
 	w.stored(piece)
-	w.store.removeFragments(before, cell, ranges.Range{})
+	w.store.removeFragments(before, cell, storage.Piece{})
 	return nil
 }
 
@@ -237,6 +237,8 @@ func (s *Store) putFile(ctx context.Context, up storage.Upload, b *buffer) (stor
 	err = s.client.put(ctx, o)
 	if errors.Is(err, errTaken) {
 		err = s.checkFile(ctx, up)
+	} else if err == nil {
+		s.noteFile(up.Record)
 	}
 	return filePiece(up.Size), err
 }
