@@ -54,6 +54,12 @@ func (s *Store) look(ctx context.Context, id string) (storage.Upload, error) {
 	if err == nil && !up.Finished {
 		up, err = s.withPieces(ctx, up, t, l)
 	}
+	if err == nil && up.Finished { // needless, and for Retire to remove
+		up.Pieces = map[string]storage.Piece{}
+		for _, p := range t.pieces(up.Record) {
+			up.Pieces[p.Name] = p
+		}
+	}
 	up.Parked = up.Owed && t.parked
 	return up, err
 }
