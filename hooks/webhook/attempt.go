@@ -48,7 +48,11 @@ func (a *App) runOutbox(ctx, work context.Context) {
 func (a *App) handle(ctx context.Context, p *parcel) {
 	again, wait := a.try(ctx, p)
 	if !again {
-		a.outbox.done(p)
+		if n := a.outbox.done(p); n != nil {
+			a.enqueue(ctx, n)
+		} else if p.follows != nil {
+			a.enqueue(ctx, p.follows)
+		}
 		return
 	}
 	p.tried, p.fresh = true, nil
@@ -115,6 +119,7 @@ func (a *App) tryLocked(ctx context.Context, p *parcel, up storage.Upload) (agai
 		a.opts.Log.WarnContext(ctx, "the app heard of an upload, which could not be noted", "id", p.upload, "error", err)
 		return true, 0
 	}
+	p.follows = a.deletedOf(ctx, up)
 	a.opts.Log.InfoContext(ctx, "the app heard of a finished upload", "id", p.upload, "event", p.event)
 	return false, 0
 }

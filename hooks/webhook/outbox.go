@@ -32,7 +32,9 @@ type parcel struct {
 	kept          int             // bytes of maxKept that it takes
 	span          trace.Span      // of the request that finished it, nil if unknown
 
-	tried bool
+	then    *note // to be sent when this is done, nil if nothing is; guarded by outbox.mu
+	follows *note // the same, if the store says that it was deleted
+	tried   bool
 	// What the app has said, as long as the store could not be told.
 	heard, refused bool
 }
@@ -153,12 +155,13 @@ func (o *outbox) later(p *parcel, at time.Time) {
 	o.push(p)
 }
 
-// done is the end of a parcel.
-func (o *outbox) done(p *parcel) {
+// done is the end of a parcel. It returns what is to be sent after it, nil if nothing is.
+func (o *outbox) done(p *parcel) *note {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	delete(o.all, p.upload)
 	o.kept.give(p.kept)
+	return p.then
 }
 
 func (o *outbox) pending() int {

@@ -58,5 +58,11 @@ func (a *App) retryLocked(ctx context.Context, up storage.Upload) error {
 		}
 		return ErrRefused
 	}
-	return a.core.Told(ctx, up)
+	if err := a.core.Told(ctx, up); err != nil {
+		return err
+	}
+	if n := a.deletedOf(ctx, up); n != nil {
+		a.enqueue(ctx, n)
+	}
+	return nil
 }
