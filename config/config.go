@@ -79,6 +79,9 @@ type Config struct {
 	// ExpireAfter is how long after its last byte an unfinished upload is kept; 0
 	// is for ever.
 	ExpireAfter time.Duration `name:"expire-after" group:"Uploads:" default:"24h" placeholder:"TIME" help:"How long after its last byte an unfinished upload is kept. 0 keeps it for ever."`
+	// RememberFinished is how long an upload is said to be complete whose file the app has
+	// moved or deleted, after it has acknowledged it; 0 is not at all.
+	RememberFinished time.Duration `name:"remember-finished" group:"Uploads:" default:"168h" placeholder:"TIME" help:"How long after the app has acknowledged post-finish an upload is still said to be complete although its file was moved or deleted. 0 does not."`
 	// IdleTimeout is how long a client may send nothing while it should, or take
 	// nothing. The time that a whole request takes is not limited.
 	IdleTimeout time.Duration `name:"idle-timeout" group:"Uploads:" default:"60s" placeholder:"TIME" help:"A client from which no byte arrives for so long, or that takes none, is cut off. What came is kept; the time that a whole request takes is not limited."`

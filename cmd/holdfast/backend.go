@@ -59,7 +59,7 @@ func openS3(cfg config.Config, m *observed.Metrics) (backend, error) {
 		return backend{}, fmt.Errorf("open the store: %w", err)
 	}
 	m.Memory(store.Memory)
-	return alone("s3://"+cfg.S3Bucket+"/"+cfg.S3Prefix, store, func() error { return nil }), nil
+	return alone("s3://"+cfg.S3Bucket+"/"+cfg.S3Prefix, store, store.Close), nil
 }
 
 // alone is the backend of a node that shares its store with no other.

@@ -61,12 +61,13 @@ func Open(cfg config.Config, log *slog.Logger) (*Server, error) {
 // open puts the core, the hooks and the doors together, and listens.
 func (s *Server) open(name admit) (err error) {
 	opts := storage.Options{
-		MaxSize:     int64(s.cfg.MaxSize),
-		ExpireAfter: s.cfg.ExpireAfter,
-		Notify:      tellEach(tellEvents(s.log, s.metrics), s.access.limits.Notify),
-		Swept:       s.metrics.Swept,
-		Permit:      s.access.permit(),
-		Log:         s.log,
+		MaxSize:          int64(s.cfg.MaxSize),
+		ExpireAfter:      s.cfg.ExpireAfter,
+		RememberFinished: s.cfg.RememberFinished,
+		Notify:           tellEach(tellEvents(s.log, s.metrics), s.access.limits.Notify),
+		Swept:            s.metrics.Swept,
+		Permit:           s.access.permit(),
+		Log:              s.log,
 	}
 	if s.hooks, err = s.openHooks(); err != nil {
 		return err

@@ -108,6 +108,9 @@ func (r *remover) removeDue(ctx context.Context) error {
 	return r.remove(ctx, r.takeSince(r.now().Add(-r.after))...)
 }
 
+// takeAll takes the keys of all that is to be removed.
+func (r *remover) takeAll() []string { return r.takeSince(r.now()) }
+
 // takeSince takes the keys of what has been needless since the given time or longer.
 func (r *remover) takeSince(at time.Time) []string {
 	r.mu.Lock()

@@ -140,6 +140,16 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	return s, s.client.bucketIsThere(ctx, opts)
 }
 
+// Close removes what belongs to retired uploads at once: or else others have to find it.
+func (s *Store) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	return s.client.remove(ctx, s.retired.takeAll()...)
+}
+
+// closeTimeout is how long that may take.
+const closeTimeout = 5 * time.Second
+
 // Check implements storage.Checker.
 func (s *Store) Check(ctx context.Context) error {
 	return storage.Unavailable("find the bucket", s.opts.Bucket, s.client.headBucket(ctx))
