@@ -55,9 +55,8 @@ func (able) Concat(context.Context, storage.Upload, []storage.Upload) (bool, err
 }
 func (able) DeleteCreated(context.Context, storage.Upload) error { return errAble }
 func (able) Clean(context.Context, time.Time) error              { return errAble }
-
-func (able) CleanFinished(context.Context, time.Time) error { return errAble }
-func (able) Check(context.Context) error                    { return errAble }
+func (able) CleanFinished(context.Context, time.Time) error      { return errAble }
+func (able) Check(context.Context) error                         { return errAble }
 func (able) Link(context.Context, storage.Upload) (string, error) {
 	return "https://link", errAble
 }

@@ -129,8 +129,16 @@ func (c *client) putOnce(ctx context.Context, key string, text []byte) ([]byte, 
 	return text, err
 }
 
-// get returns a small object whole.
+// get returns a small object whole. What stalls is asked for a second time.
 func (c *client) get(ctx context.Context, key string) ([]byte, error) {
+	text, err := c.getOnce(ctx, key)
+	if isStalled(err) {
+		text, err = c.getOnce(ctx, key)
+	}
+	return text, err
+}
+
+func (c *client) getOnce(ctx context.Context, key string) ([]byte, error) {
 	body, err := c.open(ctx, key, 0, 0)
 	if err != nil {
 		return nil, err

@@ -69,6 +69,7 @@ type Options struct {
 	claimLasts   time.Duration // how long a claim counts without an upload: longer than a creation or deletion takes
 	removeAfter  time.Duration // how long needless objects stay; a listing that takes longer than half of it is made again
 	now          func() time.Time
+	patience     time.Duration // how long S3 may take to send the next bytes of an answer
 }
 
 func (opts *Options) setDefaults() {
@@ -86,6 +87,9 @@ func (opts *Options) setDefaults() {
 	}
 	if opts.removeAfter == 0 {
 		opts.removeAfter = removeAfter
+	}
+	if opts.patience == 0 {
+		opts.patience = patience
 	}
 	if opts.now == nil {
 		opts.now = time.Now
