@@ -3,8 +3,8 @@ package disk
 import (
 	"context"
 	"errors"
-	"io/fs"
 	"os"
+	"path/filepath"
 
 	"github.com/holdfast-upload/holdfast/storage"
 )
@@ -48,23 +48,27 @@ func (s *Store) create(rec storage.Record) error {
 	if err := s.syncDir(s.own("live")); err != nil {
 		return classify("create", rec.ID, errors.Join(err, s.removeAll(paths...)))
 	}
+	j, _ := parseJournal(line)
+	s.journals.put(j)
 	return nil
 }
 
 // unused returns nil if no upload has, or lately had, the id.
 func (s *Store) unused(id string) error {
+	if err := s.syncAgain(s.own("live"), s.own("done"), s.own("gone")); err != nil {
+		return classify("create", id, err)
+	}
 	if gone, err := s.exists(s.gonePath(id)); err != nil || gone {
 		return errors.Join(classify("create", id, err), ifTrue(gone, storage.ErrGone))
 	}
 	if done, err := s.exists(s.donePath(id)); err != nil || done {
 		return errors.Join(classify("create", id, err), ifTrue(done, storage.ErrExists))
 	}
-	text, err := s.readFile(s.livePath(id))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+	_, err := s.journalAt(id, s.livePath(id))
+	if errors.Is(err, storage.ErrNotFound) {
+		return s.notThere(nil)
 	}
-	_, created := parseJournal(text)
-	return errors.Join(classify("create", id, err), ifTrue(created, storage.ErrExists))
+	return errors.Join(err, ifTrue(err == nil, storage.ErrExists))
 }
 
 func ifTrue(b bool, err error) error {
@@ -78,6 +82,7 @@ func ifTrue(b bool, err error) error {
 func (s *Store) writeFile(path string, text []byte) error {
 	f, err := s.fs.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY)
 	if err != nil {
+		s.unsynced.set(filepath.Dir(path), true) // it may be there all the same
 		return err
 	}
 	if len(text) > 0 {

@@ -7,7 +7,6 @@ import (
 	"iter"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/holdfast-upload/holdfast/storage"
 )
@@ -47,13 +46,14 @@ func (s *Store) removeUpload(id string, owed bool) error {
 	}
 	known := err == nil
 	if owed {
-		if err := s.writeFile(s.movedPath(id), nil); err != nil {
+		if err := s.writeMoved(id); err != nil {
 			return err
 		}
 		s.unclaim(up.Record)
 		return s.removeAll(s.dataPath(id))
 	}
 	err = s.removeAll(s.livePath(id), s.donePath(id), s.parkedPath(id), s.dataPath(id))
+	s.journals.drop(id)
 	if known {
 		s.unclaim(up.Record)
 		err = errors.Join(err, s.leaveName(up.Record))
@@ -98,7 +98,7 @@ func (s *Store) anythingOf(id string) (bool, error) {
 			return there, err
 		}
 	}
-	return false, nil
+	return false, s.notThere(nil)
 }
 
 // List implements storage.Store: it names the uploads that have a live journal.
@@ -118,79 +118,4 @@ func (s *Store) List(ctx context.Context) iter.Seq2[string, error] {
 			}
 		}
 	}
-}
-
-// Clean implements storage.Cleaner.
-func (s *Store) Clean(_ context.Context, before time.Time) error {
-	var errs []error
-	for name, err := range s.fs.Names(s.own("gone")) {
-		if err == nil && s.older(s.gonePath(name), before) {
-			err = s.forget(name)
-		}
-		errs = append(errs, err)
-	}
-	for name, err := range s.fs.Names(s.own("live")) {
-		if err == nil {
-			err = s.removeOrphan(name, before)
-		}
-		errs = append(errs, err)
-	}
-	for name, err := range s.fs.Names(s.own()) {
-		if err == nil && strings.HasPrefix(name, "probe") && s.older(s.own(name), before) {
-			err = s.removeAll(s.own(name))
-		}
-		errs = append(errs, err)
-	}
-	return errors.Join(errs...)
-}
-
-// forget removes the mark of a deleted upload, after whatever the deletion left.
-func (s *Store) forget(id string) error {
-	guard := s.guard(id)
-	guard.Lock()
-	defer guard.Unlock()
-	if up, err := s.load(id); up.Owed && !up.Parked {
-		return nil // the event of its finish is still to be delivered
-	} else if err != nil && !errors.Is(err, storage.ErrGone) {
-		return err
-	}
-	if err := s.removeUpload(id, false); err != nil {
-		return err
-	}
-	return s.removeAll(s.gonePath(id))
-}
-
-// removeOrphan removes a data file or a mark without a journal, left by a creation or
-// a retirement that broke off, or a journal that was to replace another.
-func (s *Store) removeOrphan(name string, before time.Time) error {
-	id, suffix := ownerOf(name)
-	if suffix == "" {
-		return nil
-	}
-	guard := s.guard(id)
-	guard.Lock()
-	defer guard.Unlock()
-	path := s.own("live", name)
-	owned, err := s.exists(s.livePath(id))
-	if err != nil || !s.older(path, before) || owned && suffix != ".log.new" {
-		return err
-	}
-	return s.removeAll(path)
-}
-
-// ownerOf splits the name of a file that may be an orphan into the id of the upload that
-// it is for, which may end like a file's name itself, and the suffix that tells what it
-// is. That is "" for any other file.
-func ownerOf(name string) (id, suffix string) {
-	for _, suffix := range []string{".data", ".parked", ".log.new"} {
-		if id, ok := strings.CutSuffix(name, suffix); ok {
-			return id, suffix
-		}
-	}
-	return "", ""
-}
-
-func (s *Store) older(path string, than time.Time) bool {
-	info, err := s.fs.Lstat(path)
-	return err == nil && info.ModTime().Before(than)
 }

@@ -8,6 +8,12 @@
 // cut off is ignored. Finishing gives the data file its name, which it takes from no
 // other file: of uploads whose files are to have one name, the first to finish has it.
 //
+// Nothing is acknowledged that a power loss could take back, and nothing is read from a
+// journal or a directory that could: what a process that was killed, or a sync that has
+// failed, may have left unsynced is synced before it is believed. Of the file system it
+// asks that a sync does what it says, that changes to the names in one directory become
+// durable in their order, and, where a file can't have two names, that a rename is one step.
+//
 //	DIR/ID                    the finished file, or DIR/KEY if it has a key of its own
 //	DIR/.holdfast/live/ID.log    the journal: record, declared size, ranges
 //	DIR/.holdfast/live/ID.data   the bytes of an unfinished upload
@@ -47,16 +53,19 @@ type Store struct {
 	fs     fileSystem
 	noSync bool
 	lock   io.Closer
+	locked fs.FileInfo // the file that is locked
 
 	guards [256]sync.RWMutex // by hash of the id: creation, finish and deletion are alone
 	seed   maphash.Seed
 
 	claims claims
 
-	mu   sync.Mutex
-	open map[string]*upload
+	mu       sync.Mutex
+	open     map[string]*upload
+	journals journalCache
 
-	naming sync.Mutex // held while renameFile looks and renames
+	naming   sync.Mutex // held while renameFile looks and renames
+	unsynced unsynced
 }
 
 var (
@@ -68,39 +77,6 @@ var (
 // Open makes dir a store, or opens the one that it is. It fails if another
 // process uses it.
 func Open(dir string, opts Options) (*Store, error) { return open(osFileSystem{}, dir, opts) }
-
-func open(fsys fileSystem, dir string, opts Options) (*Store, error) {
-	s := &Store{dir: dir, fs: fsys, noSync: opts.NoSync, seed: maphash.MakeSeed(), open: map[string]*upload{}}
-	for _, sub := range []string{"live", "done", "gone", "names"} {
-		if err := s.makeDir(s.own(sub)); err != nil {
-			return nil, fmt.Errorf("make the data directory: %w", err)
-		}
-	}
-	var err error
-	s.lock, err = s.fs.Lock(s.own("lock"))
-	if errors.Is(err, syscall.EWOULDBLOCK) {
-		return nil, fmt.Errorf("the data directory %s is in use by another process: %w", dir, err)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("lock the data directory: %w", err)
-	}
-	return s, errors.Join(s.syncDir(dir), s.syncDir(s.own()))
-}
-
-// makeDir makes a directory, and those above it that are missing.
-func (s *Store) makeDir(path string) error {
-	info, err := s.fs.Stat(path)
-	if err == nil && !info.IsDir() {
-		return &fs.PathError{Op: "mkdir", Path: path, Err: syscall.ENOTDIR}
-	}
-	if err == nil || !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	if err := s.makeDir(filepath.Join(path, "..")); err != nil {
-		return err
-	}
-	return s.fs.Mkdir(path)
-}
 
 // Close lets go of the directory. Writes in progress fail from then on.
 func (s *Store) Close() error {
@@ -143,22 +119,6 @@ func (s *Store) parkedPath(id string) string { return s.own("live", id+".parked"
 
 func (s *Store) guard(id string) *sync.RWMutex {
 	return &s.guards[maphash.String(s.seed, id)%uint64(len(s.guards))]
-}
-
-// sync makes what was written to f durable, size included.
-func (s *Store) sync(f writableFile) error {
-	if s.noSync {
-		return nil
-	}
-	return f.Sync()
-}
-
-// syncDir makes the names in a directory durable.
-func (s *Store) syncDir(path string) error {
-	if s.noSync {
-		return nil
-	}
-	return s.fs.SyncDir(path)
 }
 
 func (s *Store) readFile(path string) ([]byte, error) {
@@ -206,6 +166,7 @@ func (s *Store) removeAll(paths ...string) error {
 	var errs []error
 	for _, p := range paths {
 		if err := s.fs.Remove(p); err != nil && !absent(err) {
+			s.unsynced.set(filepath.Dir(p), true) // it may be gone all the same
 			errs = append(errs, err)
 		}
 	}

@@ -47,7 +47,7 @@ func (s *Store) Retire(_ context.Context, up storage.Upload) error {
 	gone, err := s.exists(s.gonePath(up.ID))
 	switch {
 	case err == nil && gone:
-		err = s.removeUpload(up.ID, false)
+		err = errors.Join(s.removeUpload(up.ID, false), s.syncDir(s.own("live")))
 	case err == nil:
 		err = s.retire(up)
 	}
@@ -57,16 +57,40 @@ func (s *Store) Retire(_ context.Context, up storage.Upload) error {
 func (s *Store) retire(up storage.Upload) error {
 	err := s.noteDelivered(up.ID)
 	if err == nil {
-		err = s.fs.Rename(s.livePath(up.ID), s.donePath(up.ID))
+		err = s.retireJournal(s.livePath(up.ID), s.donePath(up.ID))
+		s.journals.drop(up.ID) // it says more now
 	}
 	if errors.Is(err, fs.ErrNotExist) {
-		err = nil
+		return s.notThere(nil) // it was retired before, or deleted
 	}
 	if err == nil {
 		s.unclaim(up.Record)
-		err = s.removeAll(s.parkedPath(up.ID))
+		err = errors.Join(s.removeAll(s.parkedPath(up.ID)), s.syncDir(s.own("live")))
 	}
 	return err
+}
+
+// retireJournal gives a journal another name. The first name goes only once the other is
+// on the disk.
+func (s *Store) retireJournal(live, done string) error {
+	err := s.fs.Link(live, done)
+	if noLinks(err) {
+		return errors.Join(s.fs.Rename(live, done), s.syncDir(s.own("done")))
+	}
+	if err != nil && !errors.Is(err, fs.ErrExist) { // of a retirement that was cut short
+		return err
+	}
+	if err := s.syncDir(s.own("done")); err != nil {
+		return err
+	}
+	return s.removeAll(live)
+}
+
+// noLinks reports whether err is why a file can't have two names here. There the store
+// relies on a rename between directories being one step, also over a power loss, as
+// file systems with a journal make it.
+func noLinks(err error) bool {
+	return errors.Is(err, errors.ErrUnsupported) || errors.Is(err, syscall.EPERM)
 }
 
 // Park implements storage.Store.
@@ -75,7 +99,7 @@ func (s *Store) Park(_ context.Context, up storage.Upload) error {
 	guard.Lock()
 	defer guard.Unlock()
 	if owed, err := s.exists(s.livePath(up.ID)); err != nil || !owed {
-		return classify("park", up.ID, err)
+		return errors.Join(classify("park", up.ID, err), s.notThere(nil))
 	}
 	if err := s.writeFile(s.parkedPath(up.ID), nil); err != nil {
 		return classify("park", up.ID, err)
@@ -87,7 +111,11 @@ func (s *Store) Park(_ context.Context, up storage.Upload) error {
 // once the other is on the disk.
 func (s *Store) nameFile(up storage.Upload) error {
 	data, path := s.dataPath(up.ID), s.filePath(up.Record)
-	if err := s.trim(data, up.Size); err != nil {
+	j, err := s.journalAt(up.ID, s.livePath(up.ID))
+	if err != nil {
+		return err
+	}
+	if err := s.trim(data, up.Size, j.late); err != nil {
 		return err
 	}
 	if err := s.makeDirs(up.Record); err != nil {
@@ -102,26 +130,30 @@ func (s *Store) nameFile(up storage.Upload) error {
 	return s.removeData(up)
 }
 
-// trim cuts off bytes that were on their way while a smaller size was declared.
-func (s *Store) trim(data string, size int64) error {
+// trim cuts off the bytes that were on their way while a smaller size was declared, for
+// good: a file of another size would not count as the upload's. That it is cut may be the
+// work of a process that was killed before it could sync.
+func (s *Store) trim(data string, size int64, late bool) error {
 	info, err := s.fs.Stat(data)
 	switch {
 	case err != nil:
 		return err
-	case info.Size() > size:
-		return s.cut(data, size)
 	case info.Size() < size:
 		return fmt.Errorf("the data file has %d bytes, the upload %d", info.Size(), size)
+	case info.Size() == size && !late:
+		return nil
 	}
-	return nil
-}
-
-func (s *Store) cut(data string, size int64) error {
 	f, err := s.fs.OpenFile(data, os.O_WRONLY)
 	if err != nil {
 		return err
 	}
-	return errors.Join(f.Truncate(size), f.Close())
+	if info.Size() > size {
+		err = f.Truncate(size)
+	}
+	if err == nil {
+		err = s.sync(f)
+	}
+	return errors.Join(err, f.Close())
 }
 
 // linkFile makes path another name of the data file, and never takes it from another
@@ -131,7 +163,7 @@ func (s *Store) linkFile(data, path string) error {
 	switch {
 	case errors.Is(err, fs.ErrExist):
 		return s.occupied(data, path)
-	case errors.Is(err, errors.ErrUnsupported), errors.Is(err, syscall.EPERM):
+	case noLinks(err):
 		return s.renameFile(data, path)
 	}
 	return err
@@ -149,7 +181,11 @@ func (s *Store) renameFile(data, path string) error {
 	case there:
 		return s.occupied(data, path)
 	}
-	return s.fs.Rename(data, path)
+	err = s.fs.Rename(data, path)
+	if err != nil {
+		s.unsynced.set(filepath.Dir(path), true) // it may have that name all the same
+	}
+	return err
 }
 
 // occupied returns nil if path is a name of the data file already, and ErrKeyTaken if it
@@ -201,7 +237,7 @@ func (s *Store) makeDirs(rec storage.Record) error {
 func (s *Store) Open(_ context.Context, up storage.Upload, offset int64) (io.ReadCloser, error) {
 	f, err := s.fs.Open(s.filePath(up.Record))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("open %s: %w: its file is missing", up.ID, storage.ErrGone)
+		return nil, s.notThere(fmt.Errorf("open %s: %w: its file is missing", up.ID, storage.ErrGone))
 	}
 	if err != nil {
 		return nil, classify("open", up.ID, err)

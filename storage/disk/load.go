@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
 
 	"github.com/holdfast-upload/holdfast/storage"
 )
@@ -18,6 +19,9 @@ func (s *Store) Load(_ context.Context, id string) (storage.Upload, error) {
 }
 
 func (s *Store) load(id string) (storage.Upload, error) {
+	if err := s.syncAgain(s.own("live"), s.own("done"), s.own("gone")); err != nil {
+		return storage.Upload{}, classify("load", id, err)
+	}
 	gone, err := s.exists(s.gonePath(id))
 	if err != nil {
 		return storage.Upload{}, classify("load", id, err)
@@ -46,39 +50,9 @@ func (s *Store) load(id string) (storage.Upload, error) {
 	}
 	if there, err := s.exists(s.dataPath(id)); err != nil || !there {
 		// Somebody took the file away; it can't be said to be complete any more.
-		return storage.Upload{}, errors.Join(classify("load", id, err), fmt.Errorf("%w: its file is missing", storage.ErrGone))
+		return storage.Upload{}, errors.Join(classify("load", id, err), s.notThere(fmt.Errorf("%w: its file is missing", storage.ErrGone)))
 	}
 	return up, nil
-}
-
-// readJournal returns what the journal of an upload says, and whether it lies
-// among those of uploads that are not over.
-func (s *Store) readJournal(id string) (up storage.Upload, live bool, err error) {
-	for _, path := range []string{s.livePath(id), s.donePath(id)} {
-		text, err := s.readFile(path)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return storage.Upload{}, false, classify("load", id, err)
-		}
-		info, err := s.fs.Stat(path)
-		if err != nil {
-			return storage.Upload{}, false, classify("load", id, err)
-		}
-		if j, created := parseJournal(text); created && j.record.ID == id {
-			up := storage.Upload{Record: j.record, Received: j.ranges, Touched: info.ModTime(), Delivered: j.delivered}
-			live := path == s.livePath(id)
-			switch {
-			case !j.delivered.IsZero():
-				up.Touched = j.finished
-			case !live:
-				up.Delivered = up.Touched // retired before journals said when
-			}
-			return up, live, nil
-		}
-	}
-	return storage.Upload{}, false, storage.ErrNotFound
 }
 
 // isFinished tells whether the file of a complete upload is there, whole. It ends what
@@ -90,6 +64,8 @@ func (s *Store) isFinished(up storage.Upload) (bool, error) {
 	}
 	if twice {
 		err = s.removeData(up)
+	} else {
+		err = s.syncAgain(filepath.Dir(s.filePath(up.Record)))
 	}
 	return err == nil, err
 }

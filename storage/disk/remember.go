@@ -40,13 +40,12 @@ func (j *journal) parseDone(value []byte) {
 // If a power loss takes that away, the event is delivered again.
 func (s *Store) noteDelivered(id string) error {
 	path := s.livePath(id)
-	text, err := s.readFile(path)
+	j, err := s.parseFile(id, path)
+	if errors.Is(err, storage.ErrNotFound) || err == nil && !j.delivered.IsZero() {
+		return nil
+	}
 	if err != nil {
 		return err
-	}
-	j, created := parseJournal(text)
-	if !created || !j.delivered.IsZero() {
-		return nil
 	}
 	info, err := s.fs.Stat(path)
 	if err != nil {
@@ -87,7 +86,7 @@ func (s *Store) takeName(rec storage.Record) error {
 	}
 	switch {
 	case rec.Key != "" && last != rec.ID:
-		err = s.writeFile(s.namePath(rec), []byte(rec.ID))
+		err = errors.Join(s.writeFile(s.namePath(rec), []byte(rec.ID)), s.syncDir(s.own("names")))
 	case rec.Key == "" && last != "":
 		err = s.removeAll(s.namePath(rec))
 	}
@@ -108,14 +107,19 @@ func (s *Store) markMoved(id string, rec storage.Record) error {
 	if id == rec.ID || storage.CheckID(id) != nil {
 		return nil
 	}
-	up, live, err := s.readJournal(id)
+	j, err := s.parseFile(id, s.donePath(id))
 	if errors.Is(err, storage.ErrNotFound) {
 		return nil
 	}
-	if err != nil || live || s.filePath(up.Record) != s.filePath(rec) {
+	if err != nil || s.filePath(j.record) != s.filePath(rec) {
 		return err
 	}
-	return s.writeFile(s.movedPath(id), nil)
+	return s.writeMoved(id)
+}
+
+// writeMoved marks an upload whose file has lost its name, for good.
+func (s *Store) writeMoved(id string) error {
+	return errors.Join(s.writeFile(s.movedPath(id), nil), s.syncDir(s.own("done")))
 }
 
 // leaveName removes what is known of the name of an upload's file.
@@ -159,5 +163,7 @@ func (s *Store) forgetFinished(id string, before time.Time) error {
 	case err != nil || !up.FileMissing || !up.Delivered.Before(before):
 		return err
 	}
-	return errors.Join(s.leaveName(up.Record), s.removeAll(s.donePath(id)))
+	s.journals.drop(id)
+	// If the journal came back, it would be in the way of the next upload of the id.
+	return errors.Join(s.leaveName(up.Record), s.removeAll(s.donePath(id)), s.syncDir(s.own("done")))
 }
