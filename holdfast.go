@@ -65,6 +65,10 @@ type Options struct {
 	// ExpireAfter is how long after its last byte an incomplete upload is kept, 24 h if
 	// 0; a negative one keeps it for ever.
 	ExpireAfter time.Duration
+	// RememberFinished is how long an upload stays complete for its client after its event
+	// was delivered, although its file was moved or deleted, 7 days if 0; a negative one
+	// forgets it at once.
+	RememberFinished time.Duration
 	// IdleTimeout is how long a client may send, or take, nothing, 60 s if 0. The
 	// duration of a whole request is not limited.
 	IdleTimeout time.Duration
@@ -110,6 +114,7 @@ func (o *Options) setDefaults() {
 	o.IdleTimeout = cmp.Or(o.IdleTimeout, time.Minute)
 	o.LockTimeout = cmp.Or(o.LockTimeout, 20*time.Second)
 	o.SweepInterval = cmp.Or(o.SweepInterval, time.Minute)
+	o.RememberFinished = max(0, cmp.Or(o.RememberFinished, 7*24*time.Hour))
 	o.ExpireAfter = max(0, cmp.Or(o.ExpireAfter, 24*time.Hour))
 	if o.Locker == nil {
 		o.Locker = &storage.LocalLocker{}

@@ -61,12 +61,13 @@ func (s *Server) open() error {
 		s.opts.Store, s.closeStore = store, store.Close
 	}
 	s.uploads = storage.New(s.opts.Store, s.opts.Locker, s.opts.Cache, storage.Options{
-		MaxSize:     s.opts.MaxSize,
-		ExpireAfter: s.opts.ExpireAfter,
-		Policy:      s.policy(),
-		Observer:    storage.Observers(storage.Observer{Event: s.logEvent}, s.opts.Observer, storage.Observer{Event: s.limits.OnEvent}),
-		Delivery:    s.opts.Delivery,
-		Log:         s.opts.Log,
+		MaxSize:          s.opts.MaxSize,
+		ExpireAfter:      s.opts.ExpireAfter,
+		RememberFinished: s.opts.RememberFinished,
+		Policy:           s.policy(),
+		Observer:         storage.Observers(storage.Observer{Event: s.logEvent}, s.opts.Observer, storage.Observer{Event: s.limits.OnEvent}),
+		Delivery:         s.opts.Delivery,
+		Log:              s.opts.Log,
 	})
 	handler, err := s.routes()
 	s.handler = handler

@@ -73,6 +73,9 @@ type Config struct {
 	// ExpireAfter is how long after its last byte an incomplete upload is kept; 0 is for
 	// ever.
 	ExpireAfter time.Duration `name:"expire-after" group:"Uploads:" default:"24h" placeholder:"TIME" help:"How long after its last byte an incomplete upload is kept. 0 keeps it for ever."`
+	// RememberFinished is how long a delivered upload stays complete after its file was
+	// moved or deleted; 0 is not at all.
+	RememberFinished time.Duration `name:"remember-finished" group:"Uploads:" default:"168h" placeholder:"TIME" help:"How long an upload stays complete for its client after the app has acknowledged post-finish, although its file was moved or deleted. 0 forgets it at once."`
 	// IdleTimeout is how long a client may send, or take, nothing. The duration of a whole
 	// request is not limited.
 	IdleTimeout time.Duration `name:"idle-timeout" group:"Uploads:" default:"60s" placeholder:"TIME" help:"A client that sends, or takes, no byte for this long is cut off. What has arrived is kept; the duration of a whole request is not limited."`

@@ -42,6 +42,7 @@ func (c *Config) validate(name func(flag string) string) error {
 	c.validateHooks(refuse)
 	c.validateAuth(refuse)
 	refuse("expire-after", checkDuration(c.ExpireAfter, 0))
+	refuse("remember-finished", checkDuration(c.RememberFinished, 0))
 	refuse("idle-timeout", checkDuration(c.IdleTimeout, 1))
 	refuse("lock-timeout", checkDuration(c.LockTimeout, 1))
 	refuse("sweep-interval", checkDuration(c.SweepInterval, 1))

@@ -97,6 +97,9 @@ func (u *Uploads) part(ctx context.Context, id string) (Upload, error) {
 	if err == nil && u.opts.Policy.Authorize != nil {
 		err = u.opts.Policy.Authorize(ctx, part)
 	}
+	if err == nil && part.FileMissing {
+		err = errFileMissing
+	}
 	if err != nil {
 		return Upload{}, err
 	}

@@ -39,6 +39,14 @@ type OriginCapturer interface {
 	Origin(ctx context.Context) (origin any, size int)
 }
 
+// DeletionNotifier is a Deliverer that also tells the app of deletions. For an upload that
+// is deleted while its delivery is pending the outbox calls Deleted once the delivery is
+// done, so that the app hears of both in their order. origin is that of the request that
+// deleted the upload, nil in another process.
+type DeletionNotifier interface {
+	Deleted(ctx context.Context, up Upload, origin any)
+}
+
 // ErrRejected means that the app will never acknowledge an event.
 var ErrRejected = errors.New("the app rejects the event for good")
 

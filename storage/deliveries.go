@@ -46,8 +46,13 @@ func (u *Uploads) DeliveryStats() DeliveryStats {
 	return u.outbox.stats()
 }
 
+// AwaitsDelivery reports whether the event of a finished upload is pending, and not
+// dead-lettered.
+func (u Upload) AwaitsDelivery() bool { return u.Finished && u.owed() && !u.Parked }
+
 // PendingDelivery returns a finished upload whose event has not been acknowledged, as
-// the store has it now, and false if there is none.
+// the store has it now, and false if there is none. The upload may be Deleted: then the
+// app is to be told that it was finished, and after that that it was deleted.
 //
 // Errors: ErrBadID and transient ones.
 func (u *Uploads) PendingDelivery(ctx context.Context, id string) (Upload, bool, error) {
@@ -55,6 +60,9 @@ func (u *Uploads) PendingDelivery(ctx context.Context, id string) (Upload, bool,
 		return Upload{}, false, err
 	}
 	up, err := u.store.Load(ctx, id)
+	if errors.Is(err, ErrGone) && up.Deleted {
+		return up, up.owed(), nil
+	}
 	if errors.Is(err, ErrNotFound) || errors.Is(err, ErrGone) {
 		return Upload{}, false, nil
 	}

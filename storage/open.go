@@ -29,8 +29,11 @@ func (u *Uploads) Open(ctx context.Context, up Upload) (*File, error) {
 }
 
 // Link returns a URL at which the file of a finished upload can be had for a while,
-// "" if it is to be had here only.
+// "" if it is to be had here only. It returns ErrGone if there is no file any more.
 func (u *Uploads) Link(ctx context.Context, up Upload) (string, error) {
+	if up.FileMissing {
+		return "", errFileMissing
+	}
 	l, ok := u.store.(Linker)
 	if !ok || !up.Finished {
 		return "", nil
@@ -42,6 +45,9 @@ func (u *Uploads) Link(ctx context.Context, up Upload) (string, error) {
 func (f *File) Read(p []byte) (int, error) {
 	if f.offset >= f.up.Size {
 		return 0, io.EOF
+	}
+	if f.up.FileMissing {
+		return 0, errFileMissing
 	}
 	if f.open == nil {
 		r, err := f.store.Open(f.ctx, f.up, f.offset)

@@ -44,17 +44,41 @@ func (o *outbox) enqueue(ctx context.Context, e Event) {
 	now := time.Now()
 	if e.Fresh {
 		d.at, d.span = now, trace.SpanFromContext(ctx)
-		var origin any
-		var size int
-		if c, ok := o.opts.Deliverer.(OriginCapturer); ok {
-			origin, size = c.Origin(ctx)
-		}
+		origin, size := o.origin(ctx)
 		o.queue.keep(d, e.Upload, origin, size)
 	} else {
 		d.at = o.schedule.afterOthers(d.event, d.occurredAt, now)
 	}
 	if !o.queue.add(d) {
 		o.deferred.Add(1)
+	}
+}
+
+func (o *outbox) origin(ctx context.Context) (origin any, size int) {
+	if c, ok := o.opts.Deliverer.(OriginCapturer); ok {
+		return c.Origin(ctx)
+	}
+	return nil, 0
+}
+
+// deleted takes charge of the deletion of an upload whose delivery is pending.
+func (o *outbox) deleted(ctx context.Context, up Upload) {
+	n, ok := o.opts.Deliverer.(DeletionNotifier)
+	if !ok {
+		return
+	}
+	d := &pendingDelivery{event: EventID(up.ID, Finished), upload: up.ID, occurredAt: up.Touched}
+	d.at = o.schedule.afterOthers(d.event, d.occurredAt, time.Now())
+	origin, size := o.origin(ctx)
+	if !o.queue.addDeleted(d, up, origin, size) {
+		n.Deleted(ctx, up, origin)
+	}
+}
+
+// notifyDeleted tells the app of the deletion of an upload whose delivery is done.
+func (o *outbox) notifyDeleted(ctx context.Context, up Upload, origin any) {
+	if n, ok := o.opts.Deliverer.(DeletionNotifier); ok {
+		n.Deleted(ctx, up, origin)
 	}
 }
 
@@ -85,7 +109,11 @@ func (o *outbox) run(ctx context.Context) {
 func (o *outbox) handle(ctx context.Context, d *pendingDelivery) {
 	again, wait := o.attempt(ctx, d)
 	if !again {
-		o.queue.done(d)
+		if up, origin := o.queue.done(d); up != nil {
+			o.notifyDeleted(ctx, *up, origin)
+		} else if d.deletedElsewhere != nil {
+			o.notifyDeleted(ctx, *d.deletedElsewhere, nil)
+		}
 		return
 	}
 	d.attempted, d.local = true, nil
@@ -159,6 +187,9 @@ func (o *outbox) attemptLocked(ctx context.Context, d *pendingDelivery, up Uploa
 	if err := o.core.markDelivered(ctx, up); err != nil {
 		o.log.WarnContext(ctx, "event delivered, but recording it failed; it may be delivered again", "id", d.upload, "error", err)
 		return true, 0
+	}
+	if up.Deleted {
+		d.deletedElsewhere = &up
 	}
 	o.log.InfoContext(ctx, "event delivered", "id", d.upload, "event", d.event)
 	return false, 0
@@ -246,7 +277,13 @@ func (o *outbox) redeliver(ctx context.Context, id string) error {
 		}
 		return ErrRejected
 	}
-	return o.core.markDelivered(ctx, up)
+	if err := o.core.markDelivered(ctx, up); err != nil {
+		return err
+	}
+	if up.Deleted {
+		o.notifyDeleted(ctx, up, nil)
+	}
+	return nil
 }
 
 func (o *outbox) stats() DeliveryStats {

@@ -29,6 +29,11 @@ type pendingDelivery struct {
 	size          int64      // bytes of maxOriginBytes that it takes
 	span          trace.Span // of the request that finished it, nil if unknown
 
+	deleted        *Upload // if it was deleted by this process meanwhile; guarded by the queue
+	deletionOrigin any     // of the request that deleted it; guarded by the queue
+
+	deletedElsewhere *Upload // the upload, if the store says that it was deleted
+
 	attempted bool
 	// acked and rejected are the app's answer until it is recorded in the store.
 	acked, rejected bool
@@ -126,12 +131,33 @@ func (q *deliveryQueue) retry(d *pendingDelivery, at time.Time) {
 	q.push(d)
 }
 
-// done drops a delivery that was taken.
-func (q *deliveryQueue) done(d *pendingDelivery) {
+// done drops a delivery that was taken. It returns the upload if this process has deleted
+// it meanwhile, with the origin of that request.
+func (q *deliveryQueue) done(d *pendingDelivery) (deleted *Upload, origin any) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	delete(q.all, d.upload)
 	q.memory.Release(d.size)
+	return d.deleted, d.deletionOrigin
+}
+
+// addDeleted has a delivery note that its upload was deleted, adding d if there is none
+// for the upload. It returns false if there is no room.
+func (q *deliveryQueue) addDeleted(d *pendingDelivery, up Upload, origin any, size int) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	there, ok := q.all[d.upload]
+	if !ok && len(q.all) >= maxPending || !q.memory.TryAcquire(int64(size)) {
+		return false
+	}
+	if !ok {
+		there = d
+		q.all[d.upload] = d
+		q.push(d)
+	}
+	there.size += int64(size)
+	there.deleted, there.deletionOrigin = &up, origin
+	return true
 }
 
 func (q *deliveryQueue) pending() int {

@@ -35,10 +35,10 @@ const Unknown int64 = -1
 
 // Record is what is written down when an upload is created.
 type Record struct {
-	ID       string            `json:"id"`
-	Size     int64             `json:"size"` // bytes, or Unknown
-	Metadata map[string]string `json:"metadata,omitempty"`
-	Created  time.Time         `json:"created"`
+	ID       string    `json:"id"`
+	Size     int64     `json:"size"` // bytes, or Unknown
+	Metadata Metadata  `json:"metadata,omitempty"`
+	Created  time.Time `json:"created"`
 
 	// Chosen tells that the client chose the ID, so that it may have been used before.
 	Chosen bool `json:"chosen,omitempty"`
@@ -83,6 +83,15 @@ type Upload struct {
 	// Parked tells that it is Owed, and that nobody goes on telling it by himself:
 	// see Store.Park.
 	Parked bool
+	// Delivered is when the event of a finished upload was noted to be delivered; stores may
+	// leave it out while its file is there.
+	Delivered time.Time
+	// FileMissing reports that the upload was finished and its event delivered, and that
+	// its file was moved or deleted since. It is complete all the same.
+	FileMissing bool
+	// Deleted reports that the upload was deleted while its event was to be delivered. It
+	// is returned with ErrGone, and Owed until that is done: see Store.Delete.
+	Deleted bool
 	// Touched is when something of the upload was last stored.
 	Touched time.Time
 }

@@ -25,7 +25,8 @@ type Store interface {
 
 	// Load returns what the store has of the upload, ErrNotFound or ErrGone. A
 	// range in Received is there for good. Finished is set only if the file exists
-	// with the upload's size.
+	// with the upload's size, or did when the upload was retired: then FileMissing
+	// is set too. With ErrGone the upload is returned if it is Deleted and Owed.
 	Load(ctx context.Context, id string) (Upload, error)
 
 	// Declare sets the size of an upload that was created with none. It returns
@@ -64,7 +65,8 @@ type Store interface {
 	Finish(ctx context.Context, up Upload) (Upload, error)
 
 	// Retire notes that the event of a finished upload was told: it is not Owed any
-	// more, and List need not name it.
+	// more, and List need not name it. From then on it is Finished without its file too,
+	// until CleanFinished. Retiring one that is Deleted ends its deletion.
 	Retire(ctx context.Context, up Upload) error
 
 	// Park notes that the event of a finished upload is not told any more unless
@@ -78,6 +80,8 @@ type Store interface {
 	// Delete removes the upload with all that belongs to it, finished or not, and
 	// keeps for a while the knowledge that it is gone. What lies where its file would
 	// be, but is not its file, stays. Deleting what does not exist is no error.
+	// Of an upload that is Owed, and not Parked, what its event tells is kept until it is
+	// retired: it is Deleted, and List names it.
 	Delete(ctx context.Context, id string) error
 
 	// List yields the ids of all uploads that may have to be finished, told of, or
@@ -106,6 +110,9 @@ type ExactDeleter interface {
 type Cleaner interface {
 	// Clean removes leftovers that came to be before the given time.
 	Clean(ctx context.Context, before time.Time) error
+	// CleanFinished forgets the uploads that were retired before the given time and whose
+	// file is missing. It may look at all that were ever retired.
+	CleanFinished(ctx context.Context, before time.Time) error
 }
 
 // Linker is a Store that can let a client fetch a file from where it lies.

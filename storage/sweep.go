@@ -130,6 +130,7 @@ func (s *sweeper) sweep(ctx context.Context) error {
 	if c, ok := u.store.(Cleaner); ok {
 		s.errs = append(s.errs, c.Clean(ctx, now.Add(-max(keepGone, u.opts.ExpireAfter))))
 	}
+	s.errs = append(s.errs, u.forget(ctx, now))
 	return errors.Join(s.errs...)
 }
 
@@ -162,10 +163,15 @@ func (u *Uploads) sweepOne(ctx context.Context, id string) (Upload, error) {
 	switch {
 	case errors.Is(err, ErrNotFound):
 		return up, nil
+	case errors.Is(err, ErrGone) && up.owed():
+		u.tell(ctx, u.event(Finished, up).again())
+		return up, nil
 	case errors.Is(err, ErrGone):
 		return up, u.halfDeleted(ctx, id)
 	case err != nil:
 		return up, err
+	case up.Finished && !up.Owed:
+		return up, u.store.Retire(ctx, up) // half a retirement: do the other half
 	case u.expired(up) && !up.unfinished():
 		return u.expire(ctx, up)
 	}

@@ -9,6 +9,9 @@ import (
 // who stores something that the deletion does not find sees afterwards that the index does
 // not know the upload any more, and looks whether it is gone.
 func (u *Uploads) remove(ctx context.Context, up Upload, why EventType) error {
+	if up.AwaitsDelivery() && u.enqueue == nil {
+		u.tell(ctx, u.event(Finished, up).again())
+	}
 	u.drop(ctx, up.ID)
 	err := u.deleteStored(ctx, up)
 	u.noteDeletion(up, why, err)
@@ -17,6 +20,9 @@ func (u *Uploads) remove(ctx context.Context, up Upload, why EventType) error {
 	}
 	u.drop(ctx, up.ID)
 	u.notify(ctx, u.event(why, up))
+	if up.AwaitsDelivery() && u.outbox != nil {
+		u.outbox.deleted(ctx, up)
+	}
 	return nil
 }
 

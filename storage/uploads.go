@@ -25,6 +25,9 @@ type Options struct {
 	// ExpireAfter is how long after its last byte an unfinished upload is kept; 0
 	// is for ever.
 	ExpireAfter time.Duration
+	// RememberFinished is how long an upload stays complete after its event was delivered,
+	// although its file was moved or deleted; 0 is not at all.
+	RememberFinished time.Duration
 	// Policy decides what may happen to uploads.
 	Policy Policy
 	// Observer is told what happens to uploads.
@@ -59,6 +62,8 @@ type Uploads struct {
 	told    map[string]time.Time // when finished uploads were told of here, by id
 	broken  map[string]deletion  // that failed half way, by id
 	forgot  time.Time            // when told was last cleared of what is old
+
+	nextForget time.Time // when to have the store forget: see forget
 }
 
 // New returns the core over a store, which is the truth, a locker and an index.
@@ -78,6 +83,7 @@ func New(store Store, locker Locker, index Index, opts Options) *Uploads {
 	if l, ok := locker.(FlushRelay); ok {
 		l.OnFlush(func(ctx context.Context, id string) { u.flushOwn(ctx, id) })
 	}
+	u.forgetDue(opts.Now())
 	return u
 }
 
@@ -189,6 +195,9 @@ func (u *Uploads) load(ctx context.Context, id string) (Upload, error) {
 	}
 	if u.expired(up) && !up.unfinished() {
 		return Upload{}, fmt.Errorf("%w: it expired at %s", ErrGone, u.Expires(up).Format(time.RFC3339))
+	}
+	if err := u.remembered(up); err != nil {
+		return Upload{}, err
 	}
 	return up, nil
 }

@@ -41,7 +41,7 @@ func (s *settings) open(cfg config.Config, log *slog.Logger) (err error) {
 	s.options = holdfast.Options{
 		BasePath: cfg.BasePath, TrustForwarded: cfg.TrustForwarded,
 		CORS:    hooks.CORS{Origins: cfg.CORSOrigins, Credentials: cfg.CORSCredentials},
-		MaxSize: int64(cfg.MaxSize), ExpireAfter: cmp.Or(cfg.ExpireAfter, -1),
+		MaxSize: int64(cfg.MaxSize), ExpireAfter: cmp.Or(cfg.ExpireAfter, -1), RememberFinished: cmp.Or(cfg.RememberFinished, -1),
 		IdleTimeout: cfg.IdleTimeout, LockTimeout: cfg.LockTimeout, SweepInterval: cfg.SweepInterval,
 		Limits:  limits.Options{UploadsPerMinute: cfg.LimitUploadsPerMinute, IncompleteUploads: cfg.LimitIncompleteUploads, BytesPerDay: int64(cfg.LimitBytesPerDay)},
 		Log:     log,

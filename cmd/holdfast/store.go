@@ -59,6 +59,7 @@ func (s *settings) openS3(cfg config.Config) error {
 		return err
 	}
 	s.metrics.Memory(store.Memory)
+	s.closers = append(s.closers, store.Close)
 	s.options.Store, s.location, s.storeName = store, store.Location, "s3://"+cfg.S3Bucket+"/"+cfg.S3Prefix
 	return nil
 }

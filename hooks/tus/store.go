@@ -25,7 +25,7 @@ var (
 
 // NewUpload implements handler.DataStore.
 func (s *store) NewUpload(ctx context.Context, info handler.FileInfo) (handler.Upload, error) {
-	rec := storage.Record{ID: info.ID, Size: info.Size, Metadata: info.MetaData, Partial: info.IsPartial, Parts: info.PartialUploads}
+	rec := storage.Record{ID: info.ID, Size: info.Size, Metadata: storage.Metadata(info.MetaData), Partial: info.IsPartial, Parts: info.PartialUploads}
 	if info.SizeIsDeferred {
 		rec.Size = storage.Unknown
 	}
@@ -88,7 +88,7 @@ func (u *upload) see(x *exchange, up storage.Upload) {
 // GetInfo implements handler.Upload.
 func (u *upload) GetInfo(ctx context.Context) (handler.FileInfo, error) {
 	info := handler.FileInfo{
-		ID: u.up.ID, Size: u.up.Size, Offset: u.up.Offset(), MetaData: maps.Clone(u.up.Metadata),
+		ID: u.up.ID, Size: u.up.Size, Offset: u.up.Offset(), MetaData: handler.MetaData(maps.Clone(u.up.Metadata)),
 		IsPartial: u.up.Partial, IsFinal: len(u.up.Parts) > 0, PartialUploads: u.up.Parts,
 	}
 	if u.up.Size == storage.Unknown {

@@ -3,7 +3,6 @@ package webhook
 import (
 	"context"
 	"fmt"
-	"maps"
 	"time"
 
 	"github.com/tus/tusd/v2/pkg/handler"
@@ -96,7 +95,7 @@ func (r reply) change(rec *storage.Record) error {
 		rec.ID = wish.ID
 	}
 	if wish.MetaData != nil {
-		rec.Metadata = maps.Clone(map[string]string(wish.MetaData))
+		rec.Metadata = changedMetadata(rec.Metadata, wish.MetaData)
 	}
 	for _, name := range []string{"Path", "Key"} {
 		if key := wish.Storage[name]; key != "" {

@@ -23,16 +23,18 @@ const ticket = "ticket"
 // secretHeaders are those that let their bearer do something, wherever they come in.
 var secretHeaders = []string{"Authorization", "Cookie", "Proxy-Authorization"}
 
-// body is that of a hook: tusd's, and, where uploads have owners, whose it is.
+// body is that of a hook: tusd's, and, where uploads have owners, whose it is, and the
+// metadata that are not text.
 type body struct {
 	tusd.HookRequest
-	Owner string `json:",omitempty"`
+	Owner          string            `json:",omitempty"`
+	MetaDataBase64 map[string][]byte `json:",omitempty"`
 }
 
 // hook is what the body of a hook says, in tusd's words.
 func (a *App) hook(typ tusd.HookType, up storage.Upload, r handler.HTTPRequest) []byte {
 	info := handler.FileInfo{
-		ID: up.ID, Size: up.Size, Offset: up.Offset(), MetaData: maps.Clone(up.Metadata),
+		ID: up.ID, Size: up.Size, Offset: up.Offset(), MetaData: handler.MetaData(maps.Clone(up.Metadata)),
 		IsPartial: up.Partial, IsFinal: len(up.Parts) > 0, PartialUploads: up.Parts,
 	}
 	if up.Size == storage.Unknown {
@@ -44,7 +46,8 @@ func (a *App) hook(typ tusd.HookType, up storage.Upload, r handler.HTTPRequest) 
 	if a.opts.Storage != nil && typ != tusd.HookPreCreate {
 		info.Storage = withChecksums(up, a.opts.Storage(up))
 	}
-	text, err := json.Marshal(body{tusd.HookRequest{Type: typ, Event: handler.HookEvent{Upload: info, HTTPRequest: r}}, up.Owner})
+	event := handler.HookEvent{Upload: info, HTTPRequest: r}
+	text, err := json.Marshal(body{tusd.HookRequest{Type: typ, Event: event}, up.Owner, binaryMetadata(up.Metadata)})
 	if err != nil {
 		panic(err) // there are only strings and numbers in it
 	}

@@ -36,3 +36,22 @@ func (a *App) Origin(ctx context.Context) (any, int) {
 	request := a.request(ctx)
 	return request, size(request)
 }
+
+// deliversFirst reports whether post-finish of a deleted upload is still to be delivered:
+// the outbox calls Deleted once it has been.
+func (a *App) deliversFirst(up storage.Upload) bool {
+	return a.url(tusd.HookPostFinish) != "" && up.AwaitsDelivery()
+}
+
+// Deleted implements storage.DeletionNotifier: it sends post-terminate.
+func (a *App) Deleted(ctx context.Context, up storage.Upload, origin any) {
+	url := a.url(tusd.HookPostTerminate)
+	if url == "" {
+		return
+	}
+	request, _ := origin.(handler.HTTPRequest)
+	a.enqueue(ctx, &note{event: tusd.HookPostTerminate, upload: up.ID, message: message{
+		id: storage.EventID(up.ID, storage.Deleted), url: url,
+		header: a.forward(request), body: a.hook(tusd.HookPostTerminate, up, request),
+	}})
+}

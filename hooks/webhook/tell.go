@@ -34,7 +34,9 @@ func (a *App) notify(ctx context.Context, e storage.Event) {
 	case storage.Created:
 		a.tell(ctx, tusd.HookPostCreate, e.ID, e.Upload)
 	case storage.Deleted, storage.Expired:
-		a.tell(ctx, tusd.HookPostTerminate, e.ID, e.Upload)
+		if !a.deliversFirst(e.Upload) {
+			a.tell(ctx, tusd.HookPostTerminate, e.ID, e.Upload)
+		}
 	}
 }
 
@@ -45,19 +47,30 @@ func (a *App) progress(ctx context.Context, up storage.Upload) {
 	}
 }
 
-// tell puts a note into the queue, or drops it if that is full.
+// tell sends a note, if its event is among those that are sent.
 func (a *App) tell(ctx context.Context, typ tusd.HookType, id string, up storage.Upload) {
+	if n := a.note(ctx, typ, id, up); n != nil {
+		a.enqueue(ctx, n)
+	}
+}
+
+// note is what the app hears of an event, nil if that is not among those that are sent.
+func (a *App) note(ctx context.Context, typ tusd.HookType, id string, up storage.Upload) *note {
 	url := a.url(typ)
 	if url == "" {
-		return
+		return nil
 	}
 	request := a.request(ctx)
-	n := note{event: typ, upload: up.ID, message: message{
+	return &note{event: typ, upload: up.ID, message: message{
 		id: id, url: url, header: a.forward(request), body: a.hook(typ, up, request),
 	}}
+}
+
+// enqueue puts a note into the queue, or drops it if that is full.
+func (a *App) enqueue(ctx context.Context, n *note) {
 	if a.noteSize.TryAcquire(int64(len(n.body))) {
 		select {
-		case a.notes <- n:
+		case a.notes <- *n:
 			return
 		default:
 			a.noteSize.Release(int64(len(n.body)))
@@ -65,7 +78,7 @@ func (a *App) tell(ctx context.Context, typ tusd.HookType, id string, up storage
 	}
 	a.counts.dropped.Add(1)
 	if a.warned.passes("", time.Now()) {
-		a.opts.Log.WarnContext(ctx, "the app takes no news: they are dropped", "event", typ, "id", up.ID, "dropped", a.counts.dropped.Load())
+		a.opts.Log.WarnContext(ctx, "the app takes no news: they are dropped", "event", n.event, "id", n.upload, "dropped", a.counts.dropped.Load())
 	}
 }
 

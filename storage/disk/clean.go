@@ -5,6 +5,8 @@ import (
 	"errors"
 	"strings"
 	"time"
+
+	"github.com/holdfast-upload/holdfast/storage"
 )
 
 // forgetAtOnce is how many deleted uploads are forgotten after one sync of the directories
@@ -48,8 +50,8 @@ func (s *Store) forget(ids []string) error {
 	var errs []error
 	var clean []string
 	for _, id := range ids {
-		err := s.removeRest(id)
-		if err == nil {
+		removed, err := s.removeRest(id)
+		if removed {
 			clean = append(clean, id)
 		}
 		errs = append(errs, err)
@@ -63,12 +65,21 @@ func (s *Store) forget(ids []string) error {
 	return errors.Join(errs...)
 }
 
-// removeRest removes what a deletion that broke off has left of an upload.
-func (s *Store) removeRest(id string) error {
+// removeRest removes what a deletion that broke off has left of an upload, unless the event
+// of its finish is still to be delivered, and reports whether it has.
+func (s *Store) removeRest(id string) (removed bool, err error) {
 	guard := s.guard(id)
 	guard.Lock()
 	defer guard.Unlock()
-	return s.removeUpload(id)
+	up, err := s.load(id)
+	switch {
+	case err != nil && !errors.Is(err, storage.ErrGone):
+		return false, err
+	case up.Owed && !up.Parked:
+		return false, nil
+	}
+	err = s.removeUpload(id, false)
+	return err == nil, err
 }
 
 // removeMark removes the mark of a deleted upload for good: if it came back, it would

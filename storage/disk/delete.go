@@ -21,10 +21,8 @@ func (s *Store) Delete(_ context.Context, id string) error {
 	if err != nil || !there {
 		return classify("delete", id, err)
 	}
-	if err := s.writeFile(s.gonePath(id), nil); err != nil {
-		return classify("delete", id, err)
-	}
-	if err := s.syncDir(s.own("gone")); err != nil {
+	owed, err := s.markGone(id)
+	if err != nil {
 		return classify("delete", id, err)
 	}
 	s.mu.Lock()
@@ -32,12 +30,13 @@ func (s *Store) Delete(_ context.Context, id string) error {
 		u.fail(storage.ErrGone)
 	}
 	s.mu.Unlock()
-	return classify("delete", id, s.removeUpload(id))
+	return classify("delete", id, s.removeUpload(id, owed))
 }
 
 // removeUpload removes all of an upload but the mark that it is gone: its file first,
-// of which only the journal knows the name, and the data file last: see removeFile.
-func (s *Store) removeUpload(id string) error {
+// of which only the journal knows the name, and the data file last: see removeFile. The
+// journal of one that is owed stays, and claims no file any more.
+func (s *Store) removeUpload(id string, owed bool) error {
 	up, _, err := s.readJournal(id)
 	if err == nil && up.Complete() {
 		err = s.removeFile(up)
@@ -46,10 +45,18 @@ func (s *Store) removeUpload(id string) error {
 		return err
 	}
 	known := err == nil
+	if owed {
+		if err := s.writeMoved(id); err != nil {
+			return err
+		}
+		s.unclaim(up.Record)
+		return s.removeAll(s.dataPath(id))
+	}
 	err = s.removeAll(s.livePath(id), s.donePath(id), s.parkedPath(id), s.dataPath(id))
 	s.journals.drop(id)
 	if known {
 		s.unclaim(up.Record)
+		err = errors.Join(err, s.leaveName(up.Record))
 	}
 	return err
 }

@@ -44,7 +44,7 @@ func (s *Store) takeOver() (err error) {
 }
 
 // ownDirs are the directories in DIR/.holdfast.
-var ownDirs = []string{"live", "done", "gone"}
+var ownDirs = []string{"live", "done", "gone", "names"}
 
 func (s *Store) makeOwnDirs() error {
 	var errs []error

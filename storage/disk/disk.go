@@ -18,7 +18,7 @@
 //	DIR/.holdfast/live/ID.log    the journal: record, declared size, ranges
 //	DIR/.holdfast/live/ID.data   the bytes of an unfinished upload
 //	DIR/.holdfast/live/ID.parked the mark of a finished one that is not told of any more
-//	DIR/.holdfast/done/ID.log    the journal of a finished one
+//	DIR/.holdfast/done/ID.log    the journal of a finished one, whose file may be missing
 //	DIR/.holdfast/gone/ID        the mark of a deleted one
 //	DIR/.holdfast/lock           held by the one process that uses DIR
 package disk

@@ -1,6 +1,7 @@
 package disk_test
 
 import (
+	"cmp"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -68,5 +69,11 @@ func harness(t *testing.T, key func(id string) string) storagetest.Harness {
 			t.Errorf("lose the file of %s: %v", id, err)
 		}
 	}
-	return storagetest.Harness{Open: open, Lose: lose}
+	move := func(up storage.Upload) {
+		path := filepath.Join(dir, cmp.Or(up.Key, up.ID))
+		if err := os.Rename(path, filepath.Join(t.TempDir(), "moved")); err != nil {
+			t.Errorf("move the file of %s: %v", up.ID, err)
+		}
+	}
+	return storagetest.Harness{Open: open, Lose: lose, Move: move}
 }

@@ -38,7 +38,8 @@ func (s *Store) Finish(_ context.Context, up storage.Upload) (storage.Upload, er
 }
 
 // Retire implements storage.Store: it takes the journal to where those of finished
-// uploads lie. A Partial one stays listed, for it still has to expire.
+// uploads lie. A Partial one stays listed, for it still has to expire. One that was
+// deleted meanwhile is removed.
 func (s *Store) Retire(_ context.Context, up storage.Upload) error {
 	guard := s.guard(up.ID)
 	guard.Lock()
@@ -46,7 +47,22 @@ func (s *Store) Retire(_ context.Context, up storage.Upload) error {
 	if up.Partial {
 		return nil
 	}
-	err := s.retireJournal(s.livePath(up.ID), s.donePath(up.ID))
+	gone, err := s.exists(s.gonePath(up.ID))
+	switch {
+	case err == nil && gone:
+		err = errors.Join(s.removeUpload(up.ID, false), s.syncDir(s.own("live")))
+	case err == nil:
+		err = s.retire(up)
+	}
+	return classify("retire", up.ID, err)
+}
+
+func (s *Store) retire(up storage.Upload) error {
+	err := s.noteDelivered(up.ID)
+	if err == nil {
+		err = s.retireJournal(s.livePath(up.ID), s.donePath(up.ID))
+		s.journals.drop(up.ID) // it says more now
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return s.notThere(nil) // it was retired before, or deleted
 	}
@@ -54,7 +70,7 @@ func (s *Store) Retire(_ context.Context, up storage.Upload) error {
 		s.unclaim(up.Record)
 		err = errors.Join(s.removeAll(s.parkedPath(up.ID)), s.syncDir(s.own("live")))
 	}
-	return classify("retire", up.ID, err)
+	return err
 }
 
 // retireJournal gives a journal another name. The first name goes only once the other is
@@ -106,6 +122,9 @@ func (s *Store) nameFile(up storage.Upload) error {
 		return err
 	}
 	if err := s.makeDirs(up.Record); err != nil {
+		return err
+	}
+	if err := s.takeName(up.Record); err != nil {
 		return err
 	}
 	if err := s.linkFile(data, path); err != nil {

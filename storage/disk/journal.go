@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/holdfast-upload/holdfast/storage"
 	"github.com/holdfast-upload/holdfast/storage/crc32c"
@@ -21,6 +22,7 @@ import (
 //	range 0 52428800 7a6b5c4d 9c0d1e2f
 //	crc32c 1073741824 0a1b2c3d 4e5f6071
 //
+// and one when the upload is retired: see doneLine.
 // The last word of a line is the CRC32C of what stands before it, in hexadecimal.
 // A line whose checksum is wrong was never acknowledged, and is passed over. The
 // offsets of a range are half-open; its CRC32C follows them, unless an older version has
@@ -38,6 +40,8 @@ type journal struct {
 	// doubtful is set if the file may say more than this, or may not be there after a
 	// power loss, because a sync failed: it is written anew before it is used.
 	doubtful bool
+
+	finished, delivered time.Time // zero unless it is retired
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -75,6 +79,8 @@ func parseJournal(text []byte) (journal, bool) {
 				j.whole.Range = r
 				j.whole.crc, _ = parseSum(sum)
 			}
+		case "done":
+			j.parseDone(value)
 		}
 	}
 }
@@ -174,9 +180,12 @@ func (j journal) compact() ([]byte, error) {
 		rec.Size, size = storage.Unknown, sizeLine(j.record.Size)
 	}
 	text, err := recordLine(rec)
-	var whole []byte
+	var whole, done []byte
 	if !j.whole.Empty() {
 		whole = checksumLine(j.whole.End, j.whole.crc)
 	}
-	return slices.Concat(text, size, summedLines(j.ranges, j.sums), whole), err
+	if !j.delivered.IsZero() {
+		done = doneLine(j.finished, j.delivered)
+	}
+	return slices.Concat(text, size, summedLines(j.ranges, j.sums), whole, done), err
 }

@@ -31,9 +31,9 @@ func (s *Store) load(id string) (storage.Upload, error) {
 		return storage.Upload{}, classify("load", id, err)
 	}
 	if gone {
-		return storage.Upload{}, storage.ErrGone
+		return s.loadDeleted(id)
 	}
-	up, live, err := s.readJournal(id)
+	up, _, err := s.readJournal(id)
 	if err != nil {
 		return storage.Upload{}, err
 	}
@@ -41,9 +41,13 @@ func (s *Store) load(id string) (storage.Upload, error) {
 		return up, nil
 	}
 	up.Finished, err = s.isFinished(up)
-	up.Owed = up.Finished && live
+	retired := !up.Delivered.IsZero()
+	up.Owed = up.Finished && !retired
 	if err == nil && up.Owed {
 		up.Parked, err = s.exists(s.parkedPath(id))
+	}
+	if err == nil && retired && !up.Finished {
+		up.Finished, up.FileMissing = true, true
 	}
 	if err != nil || up.Finished {
 		return up, classify("load", id, err)
@@ -74,6 +78,9 @@ func (s *Store) isFinished(up storage.Upload) (bool, error) {
 // is its own once the data file was given that, and has lost the name it had before. If
 // a crash came between, it has both, and so is there twice.
 func (s *Store) ownFile(up storage.Upload) (file fs.FileInfo, twice bool, err error) {
+	if moved, err := s.exists(s.movedPath(up.ID)); err != nil || moved {
+		return nil, false, err
+	}
 	file, err = s.fs.Stat(s.filePath(up.Record))
 	if absent(err) {
 		return nil, false, nil

@@ -48,5 +48,6 @@ func powerHarness(t *testing.T, links error) storagetest.Harness {
 			lost++
 			now.loseFile(id, lost%2 == 0)
 		},
+		Move: func(up storage.Upload) { now.loseFile(up.ID, false) },
 	}
 }

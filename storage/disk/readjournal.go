@@ -24,8 +24,14 @@ func (s *Store) readJournal(id string) (up storage.Upload, live bool, err error)
 		if errors.Is(err, storage.ErrNotFound) {
 			continue
 		}
-		up := storage.Upload{Record: j.record, Received: j.ranges, Touched: info.ModTime(), CRC32C: j.checksum()}
-		return up.Clone(), path == s.livePath(id), err
+		up, live := storage.Upload{Record: j.record, Received: j.ranges, Touched: info.ModTime(), Delivered: j.delivered, CRC32C: j.checksum()}, path == s.livePath(id)
+		switch {
+		case !j.delivered.IsZero():
+			up.Touched = j.finished
+		case !live: // the line that says when is not there, or was never written
+			up.Delivered = up.Touched
+		}
+		return up.Clone(), live, err
 	}
 	return storage.Upload{}, false, s.notThere(storage.ErrNotFound)
 }

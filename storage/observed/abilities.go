@@ -57,6 +57,18 @@ func (s *store) Clean(ctx context.Context, before time.Time) error {
 	return err
 }
 
+// CleanFinished implements storage.Cleaner.
+func (s *store) CleanFinished(ctx context.Context, before time.Time) error {
+	inner, ok := s.Store.(storage.Cleaner)
+	if !ok {
+		return nil
+	}
+	ctx, end := s.m.store.begin(ctx, "clean_finished", "")
+	err := inner.CleanFinished(ctx, before)
+	end(err)
+	return err
+}
+
 // Check implements storage.Checker.
 func (s *store) Check(ctx context.Context) error {
 	inner, ok := s.Store.(storage.Checker)

@@ -20,11 +20,15 @@ func TestObservedStoreKeepsThePromisesOfAStore(t *testing.T) {
 		return storagetest.Harness{
 			Open: func() storage.Store { memory = memory.Restart(); return m.Store(memory) },
 			Node: func() storage.Store { return m.Store(memory.Node()) },
+			Move: func(up storage.Upload) { memory.MoveFile(up.ID) },
 		}
 	})
 	storagetest.TestStore(t, func(*testing.T) storagetest.Harness {
 		memory := storagetest.NewMemory(100_000)
-		return storagetest.Harness{Open: func() storage.Store { memory = memory.Restart(); return m.Store(storagetest.Joiner{Memory: memory}) }}
+		return storagetest.Harness{
+			Open: func() storage.Store { memory = memory.Restart(); return m.Store(storagetest.Joiner{Memory: memory}) },
+			Move: func(up storage.Upload) { memory.MoveFile(up.ID) },
+		}
 	})
 }
 
@@ -51,6 +55,7 @@ func (able) Concat(context.Context, storage.Upload, []storage.Upload) (bool, err
 }
 func (able) DeleteCreated(context.Context, storage.Upload) error { return errAble }
 func (able) Clean(context.Context, time.Time) error              { return errAble }
+func (able) CleanFinished(context.Context, time.Time) error      { return errAble }
 func (able) Check(context.Context) error                         { return errAble }
 func (able) Link(context.Context, storage.Upload) (string, error) {
 	return "https://link", errAble
@@ -72,7 +77,7 @@ func TestObservedStoreIsAbleToDoWhatTheInnerOneIs(t *testing.T) {
 		}
 		for op, err := range map[string]error{
 			"concat": concatErr, "link": linkErr,
-			"clean": s.(storage.Cleaner).Clean(t.Context(), time.Now()),
+			"clean": s.(storage.Cleaner).Clean(t.Context(), time.Now()), "clean_finished": s.(storage.Cleaner).CleanFinished(t.Context(), time.Now()),
 			"check": s.(storage.Checker).Check(t.Context()),
 		} {
 			if !errors.Is(err, wantErr) {

@@ -70,7 +70,7 @@ func (s *Store) claimLive(ctx context.Context, rec storage.Record) error {
 	}
 	t, err := s.traces(ctx, claimed(rec.Key))
 	if err == nil && t.record && rec.Key != rec.ID {
-		err = storage.ErrKeyTaken
+		err = s.retiredOr(ctx, rec.Key, storage.ErrKeyTaken)
 	}
 	if err != nil {
 		return err
@@ -94,7 +94,9 @@ func (s *Store) uncontested(ctx context.Context, t traces, id string) error {
 		case err != nil:
 			return err
 		case of.record && !of.gone:
-			return storage.ErrKeyTaken
+			if err := s.retiredOr(ctx, c.id, storage.ErrKeyTaken); err != nil {
+				return err
+			}
 		case s.opts.now().Sub(c.at) < s.opts.claimLasts || s.opts.now().Sub(of.touched) < s.opts.claimLasts:
 			return storage.Unavailable("claim the key of", id, errClaimed)
 		}
@@ -103,6 +105,22 @@ func (s *Store) uncontested(ctx context.Context, t traces, id string) error {
 		}
 	}
 	return nil
+}
+
+// retiredOr returns nil if an upload with a record is retired, so that it claims no key any
+// more, and otherwise err.
+func (s *Store) retiredOr(ctx context.Context, id string, err error) error {
+	if s.retired.has(id) {
+		return nil
+	}
+	up, loadErr := s.Load(ctx, id)
+	switch {
+	case loadErr == nil && up.Finished && !up.Owed:
+		return nil
+	case storage.Transient(loadErr):
+		return loadErr
+	}
+	return err
 }
 
 // unclaim takes back the claim of an upload that was not created, though its request may

@@ -56,9 +56,12 @@ func (s *Store) cleanOne(ctx context.Context, id string, before time.Time) error
 		return err
 	}
 	if t.gone {
+		if pending, err := s.eventPending(ctx, id, t); err != nil || pending {
+			return err
+		}
 		rec, _, err := s.recordFor(ctx, id, t)
 		if err == nil {
-			err = s.removeAll(ctx, rec, t)
+			err = s.removeAll(ctx, rec, t, false)
 		}
 		if err != nil {
 			return err

@@ -45,17 +45,13 @@ func (s *Store) deleteOnce(ctx context.Context, id string, created *time.Time) e
 		return err
 	}
 	*created = rec.Created
-	if !t.gone {
-		if err := s.recent(t); err != nil {
-			return err
-		}
-		if err := s.markGone(ctx, rec); err != nil {
-			return err
-		}
+	mark, err := s.markGone(ctx, rec, t)
+	if err != nil {
+		return err
 	}
 	s.forget(id)
 	s.active.deleted(id)
-	if err = s.removeAll(ctx, rec, t); err == nil {
+	if err = s.removeAll(ctx, rec, t, mark.Owed != nil); err == nil {
 		s.deletions.note(id)
 	}
 	return err
@@ -85,10 +81,11 @@ func (s *Store) recordFor(ctx context.Context, id string, t traces) (rec storage
 	return rec, err == nil, err
 }
 
-// removeAll removes everything of a deleted upload but the mark that it is gone. Its file
+// removeAll removes everything of a deleted upload but the mark that it is gone, and the
+// record of one that is owed. Its file
 // goes first: then it does not matter that nothing tells of its key any more. The claim
 // of that key goes last.
-func (s *Store) removeAll(ctx context.Context, rec storage.Record, t traces) error {
+func (s *Store) removeAll(ctx context.Context, rec storage.Record, t traces, owed bool) error {
 	err := s.abort(ctx, rec)
 	if err == nil && rec.Key != "" {
 		err = s.abortStrays(ctx, rec)
@@ -99,7 +96,7 @@ func (s *Store) removeAll(ctx context.Context, rec storage.Record, t traces) err
 	if err != nil {
 		return err
 	}
-	if err := s.removeKeys(ctx, rec, t); err != nil || rec.Key == "" {
+	if err := s.removeKeys(ctx, rec, t, owed); err != nil || rec.Key == "" {
 		return err
 	}
 	return s.client.remove(ctx, s.claimKey(rec.Key, rec.ID))
@@ -107,12 +104,15 @@ func (s *Store) removeAll(ctx context.Context, rec storage.Record, t traces) err
 
 // removeKeys removes the objects of a deleted upload, and first those that every reader
 // reads after it has listed all: one who finds them has overlooked none of the others.
-func (s *Store) removeKeys(ctx context.Context, rec storage.Record, t traces) error {
-	id := rec.ID
-	first := []string{s.liveKey(id, "record"), s.layoutKey(rec), s.doneKey(id)}
-	rest := s.needless.take(id)
+func (s *Store) removeKeys(ctx context.Context, rec storage.Record, t traces, owed bool) error {
+	id, record := rec.ID, s.liveKey(rec.ID, "record")
+	kept, first := []string{s.liveKey(id, "gone")}, []string{record, s.layoutKey(rec), s.doneKey(id)}
+	rest := append(s.needless.take(id), s.retired.take(id)...)
+	if owed {
+		kept, first = append(kept, record), first[1:]
+	}
 	for _, key := range t.keys {
-		if key != s.liveKey(id, "gone") && !slices.Contains(first, key) {
+		if !slices.Contains(kept, key) && !slices.Contains(first, key) {
 			rest = append(rest, key)
 		}
 	}
@@ -211,7 +211,7 @@ func (s *Store) List(ctx context.Context) iter.Seq2[string, error] {
 				yield("", t.err)
 				return
 			}
-			if (t.record || len(t.fragments) > 0 && !t.gone) && !yield(id, nil) {
+			if (t.record || len(t.fragments) > 0 && !t.gone) && !s.retired.has(id) && !yield(id, nil) {
 				return
 			}
 		}

@@ -140,6 +140,9 @@ func (p plan) runWith(t *testing.T, opts Options, data []byte, f fault) {
 	if n.told[c.id] == 0 {
 		t.Error("the app was not told")
 	}
+	if err := n.store.flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	other.sweepLater(t)
 	c.wantFile(other)
 	want := []string{other.store.fileKey(storage.Record{ID: c.id, Key: p.rec.Key})}

@@ -2,10 +2,8 @@ package s3
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/holdfast-upload/holdfast/storage"
@@ -176,46 +174,35 @@ func (s *Store) fillCell(ctx context.Context, up storage.Upload, l layout, numbe
 	return s.putCell(ctx, up, l, number, cell, b)
 }
 
-// Retire implements storage.Store: it removes all that a finished upload needs no
-// more. The record of a Partial one stays, for that still has to expire.
+// Retire implements storage.Store: it notes that the event was delivered, and has all
+// removed soon that a finished upload needs no more. The record of a Partial one stays,
+// for that still has to expire.
 func (s *Store) Retire(ctx context.Context, up storage.Upload) error {
 	s.forget(up.ID)
 	if up.Partial {
 		return nil
 	}
-	kept, err := s.file(up.Record)
-	if err != nil {
-		return err
+	ours, err := s.hasID(ctx, up)
+	if err == nil && ours {
+		err = s.noteDelivered(ctx, up)
 	}
-	if up.Key != "" || strings.HasPrefix(kept.metadata[recordName], elsewhere) {
-		text, err := json.Marshal(up.Record)
-		if err != nil {
-			return err
-		}
-		if _, err := s.client.putOnce(ctx, s.doneKey(up.ID), text); err != nil {
-			return storage.Unavailable("finish", up.ID, err)
-		}
+	if err != nil {
+		return storage.Unavailable("retire", up.ID, err)
 	}
 	keys := []string{s.layoutKey(up.Record)}
 	for _, f := range fragments(up, ranges.Range{End: up.Size}) {
 		keys = append(keys, s.fragmentKey(up.ID, f))
 	}
-	ours, err := s.hasID(ctx, up)
-	if err != nil {
-		return err
+	if !ours {
+		s.needless.add(up.ID, keys...)
+		return nil
 	}
-	if ours {
-		keys = append(keys, s.liveKey(up.ID, "size"), s.liveKey(up.ID, "record"), s.liveKey(up.ID, "parked"))
-	}
-	if ours && up.Key != "" {
+	keys = append(keys, s.liveKey(up.ID, "size"), s.liveKey(up.ID, "record"), s.liveKey(up.ID, "parked"))
+	if up.Key != "" {
 		keys = append(keys, s.claimKey(up.Key, up.ID))
 	}
-	late := s.needless.take(up.ID)
-	err = s.client.remove(ctx, append(keys, late...)...)
-	if err != nil {
-		s.needless.add(up.ID, late...)
-	}
-	return err
+	s.retired.add(up.ID, append(keys, s.needless.take(up.ID)...)...)
+	return nil
 }
 
 // hasID reports whether the id is a finished upload's still, and not that of another which

@@ -32,10 +32,11 @@ import (
 //
 // Each is written once. Those of a finished upload are removed: what its record
 // said is in the metadata of the file, PREFIX followed by the upload's Key or else by
-// its id. Where it is too long for that, or the key is not the id, it is at
+// its id, and at
 //
 //	PREFIX.holdfast/done/ID
 //
+// which tells of the upload when its file is moved; see done.
 // Keys that are chosen are claimed; see claimKey.
 func (s *Store) liveKey(id, name string) string {
 	return s.opts.Prefix + ".holdfast/live/" + id + "/" + name

@@ -40,7 +40,10 @@ func TestTheAppHearsOfAnUploadWhoseRecordWasWrittenTwice(t *testing.T) {
 					t.Errorf("told %d times", n.told[c.id])
 				}
 				// Here the node that finished it dies before it tells, which is as if
-				// the record had come back.
+				// the record had come back, and nothing said that it was told.
+				if err := n.store.client.remove(t.Context(), n.store.doneKey(c.id)); err != nil {
+					t.Fatal(err)
+				}
 				if err := n.store.client.put(t.Context(), small(n.store.liveKey(c.id, "record"), text)); err != nil {
 					t.Fatal(err)
 				}
@@ -77,6 +80,9 @@ func TestALateFragmentIsRemovedByWhoeverFindsIt(t *testing.T) {
 		return known.Clone()
 	}); err != nil {
 		t.Errorf("write: %v", err)
+	}
+	if err := n.store.flush(t.Context()); err != nil {
+		t.Fatal(err)
 	}
 	if seen, err := n.store.traces(t.Context(), c.id); err != nil || len(seen.fragments) != 1 {
 		t.Fatalf("%d fragments came late, want 1; %v", len(seen.fragments), err)
@@ -142,6 +148,9 @@ func TestADeletionBesideTheLastWordLeavesNoFileBehind(t *testing.T) {
 		t.Fatalf("record %v, %v", before.record, err)
 	}
 	if _, err := n.Write(t.Context(), up.ID, 0, zeroes(1000)); err != nil {
+		t.Fatal(err)
+	}
+	if err := n.store.flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if rec, _, err := n.store.recordFor(t.Context(), up.ID, before); !errors.Is(err, errMissing) {

@@ -40,22 +40,37 @@ func (s *Store) look(ctx context.Context, id string) (storage.Upload, error) {
 	case err != nil:
 		return storage.Upload{}, err
 	case t.gone:
-		return storage.Upload{}, storage.ErrGone
-	case !t.record:
+		return s.loadGone(ctx, id, t)
+	case !t.record, s.retired.has(id):
 		return s.loadOver(ctx, id, t)
 	}
 	up, l, err := s.loadRecord(ctx, id, t)
 	if err == nil {
 		up, err = s.withFile(ctx, up)
 	}
-	if err != nil || up.Finished {
-		up.Parked = up.Owed && t.parked
-		return up, err
+	if err == nil && (up.Finished || l.UploadID == "") { // or else its parts tell that it is live
+		up, err = s.withDone(ctx, up)
 	}
+	if err == nil && !up.Finished {
+		up, err = s.withPieces(ctx, up, t, l)
+	}
+	if err == nil && up.Finished { // needless, and for Retire to remove
+		up.Pieces = map[string]storage.Piece{}
+		for _, p := range t.pieces(up.Record) {
+			up.Pieces[p.Name] = p
+		}
+	}
+	up.Parked = up.Owed && t.parked
+	return up, err
+}
+
+// withPieces adds what has been stored of an upload that is not finished.
+func (s *Store) withPieces(ctx context.Context, up storage.Upload, t traces, l layout) (storage.Upload, error) {
 	there := t.pieces(up.Record)
 	for _, p := range longest(there) {
 		up.Add(p)
 	}
+	var err error
 	if l.UploadID != "" {
 		up, err = s.withParts(ctx, up, l)
 	}
@@ -214,11 +229,7 @@ func (s *Store) withParts(ctx context.Context, up storage.Upload, l layout) (sto
 			continue
 		}
 		if errors.Is(err, errAnew) || errors.Is(err, errNoUpload) || errors.Is(err, errMissing) {
-			// It may have become the file just now.
-			if up, err = s.withFile(ctx, up); err == nil && !up.Finished {
-				err = s.lost(up.ID)
-			}
-			return up, err
+			return s.withoutParts(ctx, up)
 		}
 		if err != nil {
 			return storage.Upload{}, err
@@ -232,6 +243,18 @@ func (s *Store) withParts(ctx context.Context, up storage.Upload, l layout) (sto
 	}
 	s.seen(up.ID)
 	return up, nil
+}
+
+// withoutParts finds out what has become of an upload whose parts are not there.
+func (s *Store) withoutParts(ctx context.Context, up storage.Upload) (storage.Upload, error) {
+	up, err := s.withFile(ctx, up) // it may have become the file just now
+	if err == nil {
+		up, err = s.withDone(ctx, up)
+	}
+	if err == nil && !up.Finished {
+		err = s.lost(up.ID)
+	}
+	return up, err
 }
 
 // errLost: S3 shows neither all parts of an upload nor its file.
@@ -271,7 +294,7 @@ func (s *Store) seen(what string) {
 // a finished one came late, from a write that did not know, and are removed.
 func (s *Store) loadOver(ctx context.Context, id string, t traces) (storage.Upload, error) {
 	up, err := s.loadFile(ctx, id)
-	if err == nil {
+	if err == nil && !s.retired.has(id) { // or else they are about to be removed
 		var late []string
 		for _, p := range t.pieces(up.Record) {
 			late = append(late, s.fragmentKey(id, p))
@@ -293,28 +316,7 @@ func (s *Store) loadFile(ctx context.Context, id string) (storage.Upload, error)
 	if of, _ := identity(h.metadata[recordName]); of == id {
 		return s.fromFile(ctx, id, h)
 	}
-	return s.loadFileByKey(ctx, id)
-}
-
-// loadFileByKey finds an upload that has nothing but its file, which has a key of its
-// own, and what tells of that.
-func (s *Store) loadFileByKey(ctx context.Context, id string) (storage.Upload, error) {
-	var rec storage.Record
-	err := s.loadJSON(ctx, s.doneKey(id), &rec)
-	switch {
-	case errors.Is(err, errMissing):
-		return storage.Upload{}, storage.ErrNotFound
-	case err != nil:
-		return storage.Upload{}, err
-	}
-	h, err := s.client.head(ctx, s.fileKey(rec))
-	if err != nil && !errors.Is(err, errMissing) {
-		return storage.Upload{}, err
-	}
-	if of, _ := identity(h.metadata[recordName]); of != id {
-		return storage.Upload{}, fmt.Errorf("load %s: %w: its file is missing", id, storage.ErrGone)
-	}
-	return finished(storage.Upload{Record: rec}, h), nil
+	return s.fromDone(ctx, id)
 }
 
 // fromFile is the upload that a file tells of.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -75,7 +76,8 @@ func (n *node) hear(_ context.Context, e storage.Event) {
 
 // flush removes what is needless, as if it had been for long.
 func (s *Store) flush(ctx context.Context) error {
-	return s.client.remove(ctx, s.needless.takeSince(time.Now().Add(time.Hour))...)
+	later := time.Now().Add(time.Hour)
+	return s.client.remove(ctx, append(s.needless.takeSince(later), s.retired.takeSince(later)...)...)
 }
 
 // sweepLater sweeps as if it were two days later.
@@ -222,14 +224,20 @@ func (c *phone) read(n *node) error {
 	return errors.Join(storagetest.Same(file, c.data), file.Close())
 }
 
-// leftIn lists the keys of the objects in a bucket, and its multipart uploads.
+// leftIn lists the keys of the objects in a bucket, but for the marks that go by age, and
+// its multipart uploads.
 func leftIn(t *testing.T, s *Store) (keys, multiparts []string) {
 	t.Helper()
+	if err := s.flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	for e, err := range s.client.list(t.Context(), "") {
 		if err != nil {
 			t.Fatal(err)
 		}
-		keys = append(keys, e.key)
+		if e.size > 0 || !strings.HasPrefix(e.key, s.doneKey("")) {
+			keys = append(keys, e.key)
+		}
 	}
 	page, err := s.client.s3.ListMultipartUploads(t.Context(), &awss3.ListMultipartUploadsInput{Bucket: s.client.bucket})
 	if err != nil {

@@ -9,6 +9,10 @@ import (
 const (
 	// removeAfter is how long an object stays after it has become needless.
 	removeAfter = 30 * time.Second
+	// removeRetiredAfter is how long what a retired upload needs no more stays, so that one
+	// request removes it for many: no reader goes by it, but a sweep of another node looks
+	// at the upload.
+	removeRetiredAfter = 6 * time.Second
 	// maxNeedless is how many keys a process remembers that are to be removed: some ten
 	// megabytes of memory.
 	maxNeedless = 100_000
@@ -84,6 +88,13 @@ func (r *remover) take(id string) []string {
 	return keys
 }
 
+// has reports whether anything of an upload is to be removed.
+func (r *remover) has(id string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.byUpload[id]) > 0
+}
+
 // drop forgets the keys of n, which stays in the queue.
 func (r *remover) drop(n *needless) {
 	for _, key := range n.keys {
@@ -96,6 +107,9 @@ func (r *remover) drop(n *needless) {
 func (r *remover) removeDue(ctx context.Context) error {
 	return r.remove(ctx, r.takeSince(r.now().Add(-r.after))...)
 }
+
+// takeAll takes the keys of all that is to be removed.
+func (r *remover) takeAll() []string { return r.takeSince(r.now()) }
 
 // takeSince takes the keys of what has been needless since the given time or longer.
 func (r *remover) takeSince(at time.Time) []string {

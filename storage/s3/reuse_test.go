@@ -26,6 +26,9 @@ func usedUp(t *testing.T, opts Options, rec storage.Record) (*phone, storage.Upl
 	}
 	c.send(ranges.Range{Start: 100, End: rec.Size})
 	c.finish()
+	if err := n.store.flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	if err := n.store.client.remove(t.Context(), n.store.fileKey(rec), n.store.doneKey(rec.ID)); err != nil {
 		t.Fatal(err)
 	}
@@ -59,6 +62,9 @@ func TestWhatALateWriterLeavesIsNoPartOfTheNextUploadOfItsID(t *testing.T) {
 			c.send(ranges.Of(0, threeCells))
 			c.finish()
 			c.wantFile(startNode(t, opts))
+			if err := c.node.store.flush(t.Context()); err != nil {
+				t.Fatal(err)
+			}
 			startNode(t, opts).sweepLater(t)
 			wantOnly(t, c.node.store, "it")
 		})

@@ -54,6 +54,18 @@ func wantMemoryBack(t *testing.T, s *Store) {
 	}
 }
 
+// moveFile takes the file of an upload away, as the app does.
+func moveFile(t *testing.T, opts Options, up storage.Upload) {
+	t.Helper()
+	s := mustOpen(t, opts)
+	if _, err := s.client.head(t.Context(), s.fileKey(up.Record)); err != nil {
+		t.Errorf("there is no file of %s to move: %v", up.ID, err)
+	}
+	if err := s.client.remove(t.Context(), s.fileKey(up.Record)); err != nil {
+		t.Errorf("move the file of %s: %v", up.ID, err)
+	}
+}
+
 func TestS3KeepsThePromisesOfAStore(t *testing.T) {
 	useKeys(t)
 	endpoint := servers.S3(t).URL("http")
@@ -74,7 +86,7 @@ func TestS3KeepsThePromisesOfAStore(t *testing.T) {
 				opts.Hold = c.hold
 				open := func() storage.Store { return mustOpen(t, opts) }
 				left := func(id string) []string { return leftOf(t, open().(*Store), id) }
-				return storagetest.Harness{Open: open, Node: open, Size: c.size, Key: c.key, Left: left}
+				return storagetest.Harness{Open: open, Node: open, Size: c.size, Key: c.key, Left: left, Move: func(up storage.Upload) { moveFile(t, opts, up) }}
 			})
 		})
 	}

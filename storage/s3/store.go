@@ -106,6 +106,7 @@ type Store struct {
 	budget   *budget
 	tails    *tails
 	needless *remover
+	retired  *remover // what belongs to retired uploads
 	absent   absent
 	active   activities
 
@@ -144,8 +145,19 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	}
 	b.reclaim = s.tails.dropOldest
 	s.needless = newRemover(s.client.remove, opts.now, opts.removeAfter)
+	s.retired = newRemover(s.client.remove, opts.now, removeRetiredAfter)
 	return s, s.client.bucketIsThere(ctx, opts)
 }
+
+// Close removes what belongs to retired uploads at once: or else others have to find it.
+func (s *Store) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	return s.client.remove(ctx, s.retired.takeAll()...)
+}
+
+// closeTimeout is how long that may take.
+const closeTimeout = 5 * time.Second
 
 // Check implements storage.Checker.
 func (s *Store) Check(ctx context.Context) error {
@@ -160,6 +172,9 @@ func (s *Store) Memory() (used, limit, spilled int64) {
 
 // Open implements storage.Store.
 func (s *Store) Open(ctx context.Context, up storage.Upload, offset int64) (io.ReadCloser, error) {
+	if up.FileMissing {
+		return nil, fmt.Errorf("open %s: %w: its file is missing", up.ID, storage.ErrGone)
+	}
 	if up.Size != storage.Unknown && offset >= up.Size {
 		return http.NoBody, nil
 	}

@@ -2,27 +2,10 @@ package s3
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 
 	"github.com/holdfast-upload/holdfast/storage"
 )
-
-// markGone writes down that an upload is gone. Where that seems to have failed it looks
-// whether only the answer was lost: then the deletion goes on.
-func (s *Store) markGone(ctx context.Context, rec storage.Record) error {
-	text, err := json.Marshal(storage.Record{ID: rec.ID, Key: rec.Key, Chosen: rec.Chosen, Created: rec.Created})
-	if err != nil {
-		return err
-	}
-	err = s.client.put(ctx, small(s.liveKey(rec.ID, "gone"), text))
-	if err != nil {
-		if _, headErr := s.client.head(ctx, s.liveKey(rec.ID, "gone")); headErr == nil {
-			return nil
-		}
-	}
-	return err
-}
 
 // undo removes what was stored of an upload after its deletion had begun, also the
 // multipart upload of a layout that the deletion may not have found. It returns ErrGone.

@@ -40,7 +40,7 @@ func recordIsKept(f *fixture) {
 		{ID: storage.NewID(), Size: 7, Created: at, Parts: []string{"one", "two", "one"}},
 		{ID: strings.Repeat("i", storage.MaxIDLength), Size: 7, Created: at},
 		{ID: storage.NewID(), Size: 7, Created: at, Metadata: map[string]string{
-			"filename": "späť \"1\"\n/../é\x00.mp4", "empty": "", "": "no name", "long": strings.Repeat("x", 4000)}},
+			"latin1": "sp\xe4t", "not UTF-8 \xff": "\xfe\x00", "filename": "späť \"1\"\n/../é\x00.mp4", "empty": "", "": "no name", "long": strings.Repeat("x", 4000)}},
 	} {
 		up := f.createAs(rec)
 		if up.ID != rec.ID || up.Size != rec.Size || up.Partial != rec.Partial || up.Chosen != rec.Chosen || !up.Created.Equal(rec.Created) ||

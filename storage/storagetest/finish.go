@@ -302,7 +302,7 @@ func lostFileIsGone(f *fixture) {
 		return
 	}
 	data := Content(1, f.size)
-	for _, state := range []string{"finished", "retired", "partial finished"} {
+	for _, state := range []string{"finished", "partial finished"} {
 		up := f.inState(state, data)
 		f.h.Lose(up.ID)
 		f.step()

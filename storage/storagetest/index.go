@@ -56,7 +56,7 @@ func upload(size int64, received ...ranges.Range) storage.Upload {
 	now := time.Now().UTC()
 	up := storage.Upload{
 		Record: storage.Record{ID: storage.NewID(), Size: size, Created: now.Add(-time.Hour), Chosen: true,
-			Metadata: map[string]string{"filename": "ä\x00\n.mp4", "empty": ""}, Partial: true, Parts: []string{"a", "b"}},
+			Metadata: map[string]string{"filename": "ä\x00\n.mp4", "empty": "", "bytes": "\xff\xe4", "\xff": ""}, Partial: true, Parts: []string{"a", "b"}},
 		Touched: now.Add(-time.Minute),
 	}
 	up.Add(storage.Piece{Name: "layout", Tag: `a fact, {"not": "a range"}`})

@@ -49,6 +49,7 @@ type memoryUpload struct {
 	told   ranges.Set    // what some Write has reported
 	file   []byte
 	gone   time.Time // when it was deleted, zero if it was not
+	moved  bool      // its file was taken away
 }
 
 type memoryPiece struct {
@@ -84,7 +85,7 @@ func (m *Memory) Create(_ context.Context, rec storage.Record) error {
 			return storage.ErrExists
 		}
 		for _, other := range m.uploads {
-			if other.gone.IsZero() && fileName(other.Record) == fileName(rec) {
+			if other.gone.IsZero() && !other.moved && fileName(other.Record) == fileName(rec) {
 				return storage.ErrKeyTaken
 			}
 		}
@@ -100,8 +101,12 @@ func fileName(rec storage.Record) string { return cmp.Or(rec.Key, rec.ID) }
 func (m *Memory) Load(_ context.Context, id string) (loaded storage.Upload, err error) {
 	err = m.do(Load, id, func() error {
 		up, err := m.find(id)
-		if err == nil {
+		switch {
+		case err == nil && up.moved && up.Delivered.IsZero():
+			return storage.ErrGone
+		case err == nil || up != nil && up.Deleted:
 			loaded = up.Clone()
+			loaded.FileMissing = up.moved
 		}
 		return err
 	})
@@ -216,8 +221,15 @@ func (up *memoryUpload) finishWith(data []byte) {
 // Retire implements storage.Store.
 func (m *Memory) Retire(_ context.Context, up storage.Upload) error {
 	return m.do(Retire, up.ID, func() error {
-		if up, err := m.find(up.ID); err == nil && !up.Partial {
+		up, err := m.find(up.ID)
+		switch {
+		case err == nil && !up.Partial:
+			if up.Owed {
+				up.Delivered = time.Now().UTC()
+			}
 			up.Owed, up.Parked = false, false
+		case up != nil && up.Deleted:
+			*up = memoryUpload{gone: up.gone}
 		}
 		return nil
 	})
@@ -226,7 +238,7 @@ func (m *Memory) Retire(_ context.Context, up storage.Upload) error {
 // Park implements storage.Store.
 func (m *Memory) Park(_ context.Context, up storage.Upload) error {
 	return m.do(Park, up.ID, func() error {
-		if up, err := m.find(up.ID); err == nil && up.Owed {
+		if up, _ := m.find(up.ID); up != nil && up.Owed {
 			up.Parked = true
 		}
 		return nil
@@ -243,6 +255,9 @@ func (m *Memory) Open(_ context.Context, up storage.Upload, offset int64) (file 
 		if !up.Finished {
 			return errors.New("an upload was opened that is not finished")
 		}
+		if up.moved {
+			return storage.ErrGone
+		}
 		file = io.NopCloser(bytes.NewReader(up.file[offset:]))
 		return nil
 	})
@@ -252,7 +267,12 @@ func (m *Memory) Open(_ context.Context, up storage.Upload, offset int64) (file 
 // Delete implements storage.Store.
 func (m *Memory) Delete(_ context.Context, id string) error {
 	return m.do(Delete, id, func() error {
-		if up, err := m.find(id); err == nil {
+		up, err := m.find(id)
+		switch {
+		case err != nil:
+		case up.Owed && !up.Parked && !up.Partial:
+			up.gone, up.Deleted, up.file, up.pieces = time.Now(), true, nil, nil
+		default:
 			*up = memoryUpload{gone: time.Now()}
 		}
 		return nil
@@ -265,7 +285,7 @@ func (m *Memory) List(context.Context) iter.Seq2[string, error] {
 		var ids []string
 		err := m.do(List, "uploads", func() error {
 			for _, id := range slices.Sorted(maps.Keys(m.uploads)) {
-				if up, err := m.find(id); err == nil && (!up.Finished || up.Owed) {
+				if up, err := m.find(id); err == nil && (!up.Finished || up.Owed) || up.Deleted {
 					ids = append(ids, id)
 				}
 			}
@@ -286,10 +306,27 @@ func (m *Memory) List(context.Context) iter.Seq2[string, error] {
 func (m *Memory) Clean(_ context.Context, before time.Time) error {
 	return m.do(Clean, "uploads", func() error {
 		maps.DeleteFunc(m.uploads, func(_ string, up *memoryUpload) bool {
-			return !up.gone.IsZero() && up.gone.Before(before)
+			return !up.gone.IsZero() && up.gone.Before(before) && (!up.Deleted || up.Parked)
 		})
 		return nil
 	})
+}
+
+// CleanFinished implements storage.Cleaner.
+func (m *Memory) CleanFinished(_ context.Context, before time.Time) error {
+	return m.do(Clean, "finished uploads", func() error {
+		maps.DeleteFunc(m.uploads, func(_ string, up *memoryUpload) bool {
+			return up.moved && !up.Delivered.IsZero() && up.Delivered.Before(before)
+		})
+		return nil
+	})
+}
+
+// MoveFile takes the file of a finished upload away behind the store's back.
+func (m *Memory) MoveFile(id string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.uploads[id].moved, m.uploads[id].file = true, nil
 }
 
 // Check implements storage.Checker.
@@ -302,13 +339,14 @@ func (m *Memory) Check(context.Context) error {
 	return nil
 }
 
+// find returns an upload that is there, or ErrGone, with what is known of it.
 func (m *Memory) find(id string) (*memoryUpload, error) {
 	up, ok := m.uploads[id]
 	switch {
 	case !ok:
 		return nil, storage.ErrNotFound
 	case !up.gone.IsZero():
-		return nil, storage.ErrGone
+		return up, storage.ErrGone
 	}
 	return up, nil
 }

@@ -12,6 +12,7 @@ func TestMemoryKeepsThePromisesOfAStore(t *testing.T) {
 		return Harness{
 			Open: func() storage.Store { m = m.Restart(); return m },
 			Node: func() storage.Store { return m.Node() },
+			Move: func(up storage.Upload) { m.MoveFile(up.ID) },
 		}
 	})
 }
@@ -19,6 +20,6 @@ func TestMemoryKeepsThePromisesOfAStore(t *testing.T) {
 func TestJoinerKeepsThePromisesOfAStore(t *testing.T) {
 	TestStore(t, func(*testing.T) Harness {
 		m := NewMemory(100_000)
-		return Harness{Open: func() storage.Store { m = m.Restart(); return Joiner{m} }}
+		return Harness{Open: func() storage.Store { m = m.Restart(); return Joiner{m} }, Move: func(up storage.Upload) { m.MoveFile(up.ID) }}
 	})
 }

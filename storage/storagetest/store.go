@@ -31,6 +31,10 @@ type Harness struct {
 	// the end of it. It is nil if the suite shall not try that.
 	Lose func(id string)
 
+	// Move takes the finished file of an upload away, as an app does that has acknowledged
+	// it. The store must be a storage.Cleaner.
+	Move func(up storage.Upload)
+
 	// Key chooses the key of an upload's file. It is nil if the suite shall leave
 	// that to the store.
 	Key func(id string) string
@@ -75,7 +79,7 @@ type storeCase struct {
 }
 
 func storeCases() []storeCase {
-	return slices.Concat(createCases(), writeCases(), finishCases(), checksumCases(), deleteCases(), lateCases())
+	return slices.Concat(createCases(), writeCases(), finishCases(), checksumCases(), deleteCases(), lateCases(), rememberCases())
 }
 
 // fixture is a store under test, with steps that must succeed.

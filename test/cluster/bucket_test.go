@@ -46,7 +46,7 @@ func (c *cluster) inBucket() []string {
 const onlyFilesWithin = lockTTL + 15*time.Second
 
 // wantOnlyFiles demands that soon the bucket holds the files of these uploads and
-// nothing else but marks of deleted ones.
+// nothing else but marks of deleted ones, and of those that the app has heard of.
 func (c *cluster) wantOnlyFiles(uploads ...*upload) {
 	c.t.Helper()
 	for deadline := time.Now().Add(onlyFilesWithin); ; time.Sleep(200 * time.Millisecond) {
@@ -59,7 +59,7 @@ func (c *cluster) wantOnlyFiles(uploads ...*upload) {
 			switch {
 			case missing[key]:
 				delete(missing, key)
-			case !strings.HasSuffix(key, "/gone"):
+			case !strings.HasSuffix(key, "/gone") && !strings.HasPrefix(key, ".holdfast/done/"):
 				surplus = append(surplus, key)
 			}
 		}

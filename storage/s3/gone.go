@@ -1,0 +1,93 @@
+package s3
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+
+	"github.com/holdfast-upload/holdfast/storage"
+)
+
+// gone is the mark of a deleted upload.
+type gone struct {
+	storage.Record // no more than which creation it was, and the key of its file
+	// Owed is what the event of its finish tells, if that was to be delivered when the
+	// upload was deleted. It is, for as long as there is a record too.
+	Owed *done `json:"owed,omitempty"`
+}
+
+// markGone writes the mark that an upload is deleted, unless there is one, and returns it.
+func (s *Store) markGone(ctx context.Context, rec storage.Record, t traces) (g gone, err error) {
+	key := s.liveKey(rec.ID, "gone")
+	if t.gone {
+		if t.record {
+			err = s.loadJSON(ctx, key, &g)
+		}
+		return g, err
+	}
+	g.Record = storage.Record{ID: rec.ID, Key: rec.Key, Chosen: rec.Chosen, Created: rec.Created}
+	if t.record && !t.parked {
+		if g.Owed, err = s.owed(ctx, rec); err != nil {
+			return g, err
+		}
+	}
+	text, err := json.Marshal(g)
+	if err == nil {
+		err = s.recent(t)
+	}
+	if err != nil {
+		return g, err
+	}
+	err = s.client.put(ctx, small(key, text))
+	if err != nil {
+		if _, headErr := s.client.head(ctx, key); headErr == nil {
+			err = nil // only the answer was lost: the deletion goes on
+		}
+	}
+	return g, err
+}
+
+// owed returns what the event of an upload tells that is to be delivered, nil if none is.
+func (s *Store) owed(ctx context.Context, rec storage.Record) (*done, error) {
+	up, err := s.withFile(ctx, storage.Upload{Record: rec})
+	if err == nil && up.Finished {
+		up, err = s.withDone(ctx, up)
+	}
+	if err != nil || !up.Owed || up.Partial {
+		return nil, err
+	}
+	return &done{Record: up.Record, Finished: up.Touched}, nil
+}
+
+// loadGone returns ErrGone, and the upload if it was deleted while it was owed.
+func (s *Store) loadGone(ctx context.Context, id string, t traces) (storage.Upload, error) {
+	if !t.record || s.retired.has(id) {
+		return storage.Upload{}, storage.ErrGone
+	}
+	var g gone
+	if err := s.loadJSON(ctx, s.liveKey(id, "gone"), &g); err != nil {
+		return storage.Upload{}, err
+	}
+	if g.Owed == nil {
+		return storage.Upload{}, storage.ErrGone
+	}
+	up := g.Owed.remembered()
+	d, err := s.loadDone(ctx, id)
+	switch {
+	case err == nil && d.isOf(up):
+		return storage.Upload{}, storage.ErrGone
+	case err != nil && !errors.Is(err, errMissing):
+		return storage.Upload{}, err
+	}
+	up.FileMissing, up.Deleted, up.Owed, up.Parked = false, true, true, t.parked
+	return up, storage.ErrGone
+}
+
+// eventPending reports whether the event of a deleted upload has still to be delivered.
+func (s *Store) eventPending(ctx context.Context, id string, t traces) (bool, error) {
+	up, err := s.loadGone(ctx, id, t)
+	if errors.Is(err, storage.ErrGone) {
+		err = nil
+	}
+	return up.Owed && !up.Parked, err
+}
