@@ -62,7 +62,7 @@ func onBothStores(t *testing.T, more []string, test func(*testing.T, *Server, *A
 func acknowledged(t *testing.T, s *Server, app *App, id string) {
 	t.Helper()
 	within(t, 30*time.Second, "post-finish is acknowledged", func() bool {
-		return app.Took()[id+".finished"] > 0 && len(owed(t, s)) == 0
+		return app.Took()[id+".finished"] > 0 && len(deliveries(t, s)) == 0
 	})
 }
 
@@ -173,7 +173,7 @@ func TestF25OfAFileThatIsDeletedTooEarlyTheAppHearsInOrder(t *testing.T) {
 		if n := app.Took()[id+".finished"]; n == 0 {
 			t.Error("the app heard only of the deletion")
 		}
-		within(t, 30*time.Second, "nothing is owed", func() bool { return len(owed(t, s)) == 0 })
+		within(t, 30*time.Second, "nothing is owed", func() bool { return len(deliveries(t, s)) == 0 })
 		ask(t, "GET", s.URL(id), nil, nil, 410)
 	})
 }

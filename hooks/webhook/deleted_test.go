@@ -165,7 +165,7 @@ func TestAnEventOfADeletedFileIsToldByHandAndThenItsDeletion(t *testing.T) {
 		other := startNode(t, options(app, finishAndTerminate...), data.Node(), &storage.LocalLocker{})
 		back := time.Now()
 		app.change(always(200))
-		if err := other.app.Retry(t.Context(), "a"); err != nil {
+		if err := other.uploads.Redeliver(t.Context(), "a"); err != nil {
 			t.Errorf("retry: %v", err)
 		}
 		synctest.Wait()
