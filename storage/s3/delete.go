@@ -197,8 +197,9 @@ func (s *Store) abort(ctx context.Context, rec storage.Record) error {
 	return err
 }
 
-// List implements storage.Store: it names the uploads of which there is anything
-// live but the mark that they are gone.
+// List implements storage.Store: it names the uploads of which there is a record, and those
+// of which there are fragments without one, which Load removes beside a finished file: a
+// process that has ended before it did may have left them.
 func (s *Store) List(ctx context.Context) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		for id, t := range s.live(ctx) {
@@ -206,7 +207,8 @@ func (s *Store) List(ctx context.Context) iter.Seq2[string, error] {
 				yield("", t.err)
 				return
 			}
-			if t.record && !s.retired.has(id) && !yield(id, nil) {
+			listed := t.record || len(t.fragments) > 0 && !t.gone
+			if listed && !s.retired.has(id) && !yield(id, nil) {
 				return
 			}
 		}

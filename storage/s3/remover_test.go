@@ -7,6 +7,10 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/ranges"
+	"github.com/holdfast-upload/holdfast/storage/storagetest"
 )
 
 // fakeClock is a clock that stands still unless it is advanced.
@@ -91,4 +95,45 @@ func TestARemoverRemembersABoundedNumberOfKeys(t *testing.T) {
 	if r.add("one", "again"); len(r.take("one")) != 1 {
 		t.Error("nothing is remembered after that")
 	}
+}
+
+// A process ends before it has removed what is needless.
+func TestWhatAProcessHasNotRemovedWhenItEndsIsRemovedByOthers(t *testing.T) {
+	opts := bucket(t)
+	n := startNode(t, opts)
+	c := &phone{t: t, node: n, data: storagetest.Content(4, threeCells)}
+	c.create(storage.Record{Size: threeCells})
+	for at := int64(0); at < minPart; at += mib {
+		c.send(ranges.Of(at, mib))
+	}
+	killed, other := len(n.store.needless.keys), startNode(t, opts)
+	if _, err := other.Get(t.Context(), c.id); err != nil || killed == 0 {
+		t.Errorf("%d fragments are needless, %v", killed, err)
+	}
+	if found := len(other.store.needless.keys); found != killed {
+		t.Errorf("another process has found %d needless fragments, want %d", found, killed)
+	}
+	c.node = n
+	c.send(ranges.Of(minPart, threeCells-minPart-100))
+	n.store.needless.take(c.id) // it ends
+	last := startNode(t, opts)
+	up := mustLoad(t, last, c.id)
+	last.store.needless.take(c.id) // it knows only what an index does
+	if err := last.store.Write(t.Context(), up.Clone(), storage.Chunk{Offset: threeCells - 100, Length: 100, Body: body(c.data, ranges.Range{Start: threeCells - 100, End: threeCells})},
+		func(p storage.Piece) storage.Upload { up.Add(p); return up.Clone() }); err != nil {
+		t.Fatal(err)
+	}
+	if err := last.store.Finish(t.Context(), up); err != nil {
+		t.Fatal(err)
+	}
+	if err := last.store.Retire(t.Context(), up); err != nil {
+		t.Fatal(err)
+	}
+	if keys, _ := leftIn(t, last.store); len(keys) < 2 {
+		t.Errorf("nothing was left: %v", keys)
+	}
+	if err := startNode(t, opts).Sweep(t.Context()); err != nil {
+		t.Error(err)
+	}
+	wantOnly(t, last.store, c.id)
 }
