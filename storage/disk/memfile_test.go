@@ -104,7 +104,7 @@ func (f *memFile) Truncate(size int64) error {
 func (f *memFile) Sync() error {
 	n := f.node
 	return f.fs.changeOr("sync", f.path, func() error {
-		if n.now.equal(n.synced) {
+		if f.fs.idle = n.now.equal(n.synced); f.fs.idle {
 			return nil
 		}
 		synced := n.now.clone()

@@ -26,12 +26,13 @@ type memFS struct {
 	events []event // of directories that were not synced since
 	moment int
 	read   int64 // bytes read of files
+	idle   bool  // the sync under way has nothing to do
 
 	// ordered is set for a file system that makes all changes to names durable in the order
 	// in which they came, and a rename from one directory to another in one step.
 	ordered bool
 	// changed is called, if set, after each change and each sync.
-	changed func()
+	changed func(op string)
 	// fault is asked, if set, before each change and each sync; see verdict.
 	fault func(op, path string) verdict
 }
@@ -118,6 +119,7 @@ func (m *memFS) changeOr(op, path string, do func() error, failed func()) error 
 	}
 	err := v.err
 	m.mu.Lock()
+	m.idle = false
 	if v.err == nil || v.done {
 		if doErr := do(); doErr != nil {
 			err = doErr
@@ -125,9 +127,10 @@ func (m *memFS) changeOr(op, path string, do func() error, failed func()) error 
 	} else if v.drops {
 		failed()
 	}
+	idle := m.idle
 	m.mu.Unlock()
-	if m.changed != nil {
-		m.changed()
+	if m.changed != nil && !idle {
+		m.changed(op)
 	}
 	if err != nil {
 		return &fs.PathError{Op: op, Path: path, Err: err}
@@ -318,6 +321,7 @@ func (m *memFS) SyncDir(path string) error {
 		if n == nil {
 			return syscall.ENOENT
 		}
+		before := len(m.events)
 		n.syncedNames = maps.Clone(n.names)
 		m.events = slices.DeleteFunc(m.events, func(e event) bool {
 			if m.ordered {
@@ -325,6 +329,7 @@ func (m *memFS) SyncDir(path string) error {
 			}
 			return m.ordered || e.dir == n
 		})
+		m.idle = len(m.events) == before
 		return nil
 	})
 }
