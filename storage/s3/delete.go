@@ -211,7 +211,8 @@ func (s *Store) List(ctx context.Context) iter.Seq2[string, error] {
 				yield("", t.err)
 				return
 			}
-			if (t.record || len(t.fragments) > 0 && !t.gone) && !s.retired.has(id) && !yield(id, nil) {
+			listed := t.record || len(t.fragments) > 0 && !t.gone
+			if listed && !s.retired.has(id) && !yield(id, nil) {
 				return
 			}
 		}
