@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/holdfast-upload/holdfast/storage"
 	"github.com/holdfast-upload/holdfast/storage/ranges"
@@ -43,8 +44,15 @@ func TestRangeWhoseWritingFailedCanBeWrittenByTheNext(t *testing.T) {
 	if err := put(300, data[300:600]); !errors.Is(err, storage.ErrNoSpace) {
 		t.Errorf("a write that fails: %v, want ErrNoSpace", err)
 	}
-	if err := put(300, data[300:600]); err != nil { // would wait for ever for one that has failed
-		t.Errorf("the next write: %v", err)
+	next := make(chan error, 1)
+	go func() { next <- put(300, data[300:600]) }()
+	select {
+	case err := <-next:
+		if err != nil {
+			t.Errorf("the next write: %v", err)
+		}
+	case <-time.After(30 * time.Second):
+		t.Fatal("the next write waits for one that has failed")
 	}
 	gate.Open()
 	if err := <-done; err != nil {
