@@ -1,0 +1,51 @@
+package webhook
+
+import (
+	"net/http"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	tusd "github.com/tus/tusd/v2/pkg/hooks"
+
+	"github.com/holdfast-upload/holdfast/storage"
+)
+
+// An app that hangs is given up on after Options.Timeout, at each try of each event, and
+// tried again: it holds nothing up for longer.
+func TestAnAppThatHangsIsGivenUpOnAtEachTry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		tries := map[tusd.HookType]int{}
+		var timeout time.Duration
+		app := &theApp{}
+		app.answer = func(n int, r heard) (int, http.Header, string, error) {
+			began := time.Now()
+			status, header, body, err := hang(n, r)
+			mu.Lock()
+			defer mu.Unlock()
+			tries[r.hook.Type]++
+			if took := time.Since(began); took > timeout {
+				t.Errorf("%s: waited for %v, want at most %v", r.hook.Type, took, timeout)
+			}
+			return status, header, body, err
+		}
+		opts := options(app, tusd.HookPostCreate, tusd.HookPostFinish, tusd.HookPostTerminate)
+		timeout = opts.Timeout
+		n := startNode(t, opts, newMemory(), &storage.LocalLocker{})
+		n.upload("a")
+		time.Sleep(time.Hour)
+		if err := n.uploads.Delete(t.Context(), "a"); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(time.Hour)
+		mu.Lock()
+		defer mu.Unlock()
+		for _, typ := range []tusd.HookType{tusd.HookPostCreate, tusd.HookPostFinish, tusd.HookPostTerminate} {
+			if tries[typ] < 2 {
+				t.Errorf("%s was tried %d times", typ, tries[typ])
+			}
+		}
+	})
+}
