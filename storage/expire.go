@@ -70,10 +70,17 @@ func (u *Uploads) Abandon(ctx context.Context, id string) (Upload, error) {
 }
 
 func (u *Uploads) remove(ctx context.Context, up Upload, why EventType) error {
-	if err := u.store.Delete(ctx, up.ID); err != nil {
+	if err := u.deleteStored(ctx, up); err != nil {
 		return err
 	}
 	u.drop(ctx, up.ID)
 	u.notify(ctx, u.event(why, up))
 	return nil
+}
+
+func (u *Uploads) deleteStored(ctx context.Context, up Upload) error {
+	if d, ok := u.store.(ExactDeleter); ok {
+		return d.DeleteCreated(ctx, up)
+	}
+	return u.store.Delete(ctx, up.ID)
 }

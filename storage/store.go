@@ -87,6 +87,13 @@ type Concater interface {
 	Concat(ctx context.Context, up Upload, files []Upload) (bool, error)
 }
 
+// ExactDeleter is a Store in which an id may have become another upload's since the caller
+// has loaded it.
+type ExactDeleter interface {
+	// DeleteCreated is Delete, but of no upload that was created at another time than up.
+	DeleteCreated(ctx context.Context, up Upload) error
+}
+
 // Cleaner is a Store that has leftovers to remove which belong to no upload:
 // the marks of deleted ones, and what a crash left half made.
 type Cleaner interface {

@@ -18,6 +18,8 @@ const (
 	lookAgain = 10
 	// looksAtOnce is how many uploads are looked at side by side.
 	looksAtOnce = 16
+	// standstill is how long a sweep may get nowhere before another node may have a try.
+	standstill = time.Hour
 )
 
 // Sweep looks at every upload that is not over: it finishes those that are
@@ -33,7 +35,7 @@ func (u *Uploads) Sweep(ctx context.Context) error {
 func (u *Uploads) Run(ctx context.Context, interval time.Duration) {
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
-	s := &sweeper{uploads: u, patience: lookAgain * interval}
+	s := &sweeper{uploads: u, patience: lookAgain * interval, standstill: standstill}
 	for {
 		if err := s.sweepAlone(ctx, interval); err != nil && ctx.Err() == nil {
 			u.opts.Log.WarnContext(ctx, "a sweep was not complete", "error", err)
@@ -51,6 +53,9 @@ type sweeper struct {
 	uploads  *Uploads
 	patience time.Duration // 0 to look at every upload every time
 
+	standstill time.Duration // 0 for ever
+	watch      *time.Timer   // fires when the sweep has stood still for that long, nil if nothing does
+
 	mu   sync.Mutex
 	next map[string]time.Time
 	errs []error
@@ -64,12 +69,39 @@ func (s *sweeper) sweepAlone(ctx context.Context, wait time.Duration) error {
 		return nil // another node is at it
 	}
 	defer unlock()
+	ctx, end := s.watched(ctx, unlock)
+	defer end()
 	began := time.Now()
 	err = s.sweep(ctx)
 	if swept := s.uploads.opts.Swept; swept != nil && ctx.Err() == nil {
 		swept(time.Since(began), err)
 	}
 	return err
+}
+
+// watched is the context of a sweep. If the sweep stands still, it ends, and the lock is
+// given back: what keeps this node may not keep the others. This one goes on when it can.
+func (s *sweeper) watched(ctx context.Context, unlock func()) (context.Context, func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	if s.standstill == 0 {
+		return ctx, cancel
+	}
+	s.watch = time.AfterFunc(s.standstill, func() {
+		s.uploads.opts.Log.WarnContext(ctx, "a sweep stands still, and gives its lock back", "for", s.standstill)
+		cancel()
+		unlock()
+	})
+	return ctx, func() {
+		s.watch.Stop()
+		cancel()
+	}
+}
+
+// advance notes that the sweep does not stand still.
+func (s *sweeper) advance() {
+	if s.watch != nil && s.watch.Stop() {
+		s.watch.Reset(s.standstill)
+	}
 }
 
 func (s *sweeper) sweep(ctx context.Context) error {
@@ -83,6 +115,7 @@ func (s *sweeper) sweep(ctx context.Context) error {
 			s.note("", time.Time{}, fmt.Errorf("list uploads: %w", err))
 			break
 		}
+		s.advance()
 		if at := before[id]; now.Before(at) {
 			s.note(id, at, nil)
 			continue
@@ -105,6 +138,7 @@ func (s *sweeper) sweep(ctx context.Context) error {
 func (s *sweeper) note(id string, next time.Time, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.advance()
 	if err != nil {
 		s.errs = append(s.errs, err)
 	}
@@ -133,11 +167,21 @@ func (u *Uploads) sweepOne(ctx context.Context, id string) (Upload, error) {
 	case err != nil:
 		return up, err
 	case u.expired(up) && !up.unfinished():
-		return up, u.remove(ctx, up, Expired)
+		return u.expire(ctx, up)
 	}
 	settled, err := u.settle(ctx, up)
 	if err != nil && !Transient(err) && !errors.Is(err, ErrGone) && u.expired(up) {
-		return up, u.remove(ctx, up, Expired) // nothing will finish it
+		return u.expire(ctx, up) // nothing will finish it
 	}
 	return settled, err
+}
+
+// expire removes an upload that has expired, if the store says so a second time: what one
+// look does not find may be there.
+func (u *Uploads) expire(ctx context.Context, up Upload) (Upload, error) {
+	now, err := u.store.Load(ctx, up.ID)
+	if err != nil || !now.Created.Equal(up.Created) || now.Finished != up.Finished || now.Complete() != up.Complete() || !u.expired(now) {
+		return now, err
+	}
+	return now, u.remove(ctx, now, Expired)
 }

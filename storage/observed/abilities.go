@@ -15,7 +15,21 @@ var (
 	_ storage.Cleaner  = (*store)(nil)
 	_ storage.Checker  = (*store)(nil)
 	_ storage.Linker   = (*store)(nil)
+
+	_ storage.ExactDeleter = (*store)(nil)
 )
+
+// DeleteCreated implements storage.ExactDeleter.
+func (s *store) DeleteCreated(ctx context.Context, up storage.Upload) error {
+	inner, ok := s.Store.(storage.ExactDeleter)
+	if !ok {
+		return s.Delete(ctx, up.ID)
+	}
+	ctx, end := s.m.store.begin(ctx, "delete", up.ID)
+	err := inner.DeleteCreated(ctx, up)
+	end(err)
+	return err
+}
 
 // Concat implements storage.Concater.
 func (s *store) Concat(ctx context.Context, up storage.Upload, files []storage.Upload) (bool, error) {

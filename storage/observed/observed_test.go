@@ -49,8 +49,9 @@ var errAble = errors.New("asked for")
 func (able) Concat(context.Context, storage.Upload, []storage.Upload) (bool, error) {
 	return true, errAble
 }
-func (able) Clean(context.Context, time.Time) error { return errAble }
-func (able) Check(context.Context) error            { return errAble }
+func (able) DeleteCreated(context.Context, storage.Upload) error { return errAble }
+func (able) Clean(context.Context, time.Time) error              { return errAble }
+func (able) Check(context.Context) error                         { return errAble }
 func (able) Link(context.Context, storage.Upload) (string, error) {
 	return "https://link", errAble
 }

@@ -95,7 +95,7 @@ func (s *Store) uncontested(ctx context.Context, t traces, id string) error {
 			return err
 		case of.record && !of.gone:
 			return storage.ErrKeyTaken
-		case time.Since(c.at) < s.opts.claimLasts || time.Since(of.touched) < s.opts.claimLasts:
+		case s.opts.now().Sub(c.at) < s.opts.claimLasts || s.opts.now().Sub(of.touched) < s.opts.claimLasts:
 			return storage.Unavailable("claim the key of", id, errClaimed)
 		}
 		if err := s.client.remove(ctx, c.key); err != nil {

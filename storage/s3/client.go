@@ -8,14 +8,17 @@ import (
 	"io"
 	"iter"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/middleware"
 
 	"github.com/holdfast-upload/holdfast/storage"
 )
@@ -29,6 +32,7 @@ type client struct {
 	class     types.StorageClass
 	sse       types.ServerSideEncryption
 	sseKey    *string
+	now       func() time.Time
 	pageSize  *int32 // how many objects a page of a listing shows, nil for as many as S3 likes
 }
 
@@ -125,8 +129,16 @@ func (c *client) putOnce(ctx context.Context, key string, text []byte) ([]byte, 
 	return text, err
 }
 
-// get returns a small object whole.
+// get returns a small object whole. What stalls is asked for a second time.
 func (c *client) get(ctx context.Context, key string) ([]byte, error) {
+	text, err := c.getOnce(ctx, key)
+	if isStalled(err) {
+		text, err = c.getOnce(ctx, key)
+	}
+	return text, err
+}
+
+func (c *client) getOnce(ctx context.Context, key string) ([]byte, error) {
 	body, err := c.open(ctx, key, 0, 0)
 	if err != nil {
 		return nil, err
@@ -158,8 +170,20 @@ func (c *client) open(ctx context.Context, key string, offset, n int64) (io.Read
 // header is what S3 tells of an object.
 type header struct {
 	size     int64
-	modified time.Time
+	modified time.Time // by S3's clock
+	stored   time.Time // the same, by this process's
 	metadata map[string]string
+}
+
+// ahead is how far this process's clock is ahead of S3's, as an answer of S3 shows it. To
+// subtract the two without it would be to guess. Where it is added to what S3 says of a
+// time, the age of that is never more than by S3's clock.
+func (c *client) ahead(answer middleware.Metadata) time.Duration {
+	at, told := awsmiddleware.GetServerTime(answer) // in whole seconds
+	if !told {
+		return 0
+	}
+	return c.now().Sub(at)
 }
 
 func (c *client) head(ctx context.Context, key string) (header, error) {
@@ -167,14 +191,17 @@ func (c *client) head(ctx context.Context, key string) (header, error) {
 	if err != nil {
 		return header{}, meaning("head", key, err)
 	}
-	return header{aws.ToInt64(out.ContentLength), aws.ToTime(out.LastModified), out.Metadata}, nil
+	modified := aws.ToTime(out.LastModified)
+	return header{aws.ToInt64(out.ContentLength), modified, modified.Add(c.ahead(out.ResultMetadata)), out.Metadata}, nil
 }
 
 // entry is an object in a listing.
 type entry struct {
 	key      string
 	size     int64
-	modified time.Time
+	modified time.Time // by S3's clock
+	stored   time.Time // the same, by this process's
+	etag     string    // without quotes
 }
 
 // list yields the objects whose keys begin with prefix, in the order of their keys.
@@ -206,8 +233,10 @@ func (c *client) pages(ctx context.Context, prefix string) iter.Seq2[[]entry, er
 				return
 			}
 			entries := make([]entry, len(page.Contents))
+			ahead := c.ahead(page.ResultMetadata)
 			for i, o := range page.Contents {
-				entries[i] = entry{*o.Key, aws.ToInt64(o.Size), aws.ToTime(o.LastModified)}
+				modified := aws.ToTime(o.LastModified)
+				entries[i] = entry{*o.Key, aws.ToInt64(o.Size), modified, modified.Add(ahead), strings.Trim(aws.ToString(o.ETag), `"`)}
 			}
 			if !yield(entries, nil) {
 				return

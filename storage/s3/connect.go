@@ -41,9 +41,11 @@ func connect(ctx context.Context, opts Options) (*awss3.Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("set up S3: %w", err)
 	}
+	var sends http.RoundTripper = transport{cfg.HTTPClient}
 	if opts.Wrap != nil {
-		cfg.HTTPClient = sender{opts.Wrap(transport{cfg.HTTPClient})}
+		sends = opts.Wrap(sends)
 	}
+	cfg.HTTPClient = sender{stallGuard{sends, opts.patience}}
 	if opts.Region != "" {
 		cfg.Region = opts.Region
 	}
@@ -84,6 +86,8 @@ func (opts Options) retryer() aws.Retryer {
 		// Two conditional writes at once: neither may have happened.
 		o.Retryables = append(o.Retryables, retry.RetryableErrorCode{Codes: map[string]struct{}{
 			"ConditionalRequestConflict": {}, "OperationAborted": {},
+			// An S3 over a file system whose directory was just removed, as it had become empty.
+			"ExistingObjectIsDirectory": {},
 		}})
 	})
 }

@@ -43,9 +43,13 @@ func countingNode(t *testing.T) (*node, Options) {
 	return startNode(t, opts), opts
 }
 
-// wantRequests checks how many requests were made since it was last asked.
+// wantRequests checks how many requests were made since it was last asked, and those among
+// them that remove later what is needless.
 func wantRequests(t *testing.T, n *node, what string, most int) {
 	t.Helper()
+	if err := n.store.flush(t.Context()); err != nil {
+		t.Error(err)
+	}
 	calls := n.wire.calls()
 	got := n.wire.reset()
 	t.Logf("%s: %d requests, at most %d: %v", what, got, most, calls)

@@ -17,10 +17,13 @@ func (s *Store) Create(ctx context.Context, rec storage.Record) error {
 	if err := fits(rec.Size, maxSize); err != nil {
 		return err
 	}
+	var left []string
 	if rec.Chosen {
-		if err := s.unused(ctx, rec); err != nil {
+		t, err := s.unused(ctx, rec)
+		if err != nil {
 			return err
 		}
+		left = t.keys
 	}
 	if rec.Chosen || rec.Key != "" {
 		if err := s.claim(ctx, rec); err != nil {
@@ -38,30 +41,33 @@ func (s *Store) Create(ctx context.Context, rec storage.Record) error {
 	if !bytes.Equal(there, text) {
 		return storage.ErrExists
 	}
+	// What an earlier upload of the id has left belongs to nobody now, and has other names
+	// than what this one will have; its size would be in the way of another.
+	_ = s.client.remove(ctx, left...) // or else it is older than the record
 	return nil
 }
 
-// unused returns nil if no upload has, or lately had, the id, and none claims it as the
-// key of its file.
-func (s *Store) unused(ctx context.Context, rec storage.Record) error {
+// unused returns no error if no upload has, or lately had, the id, and none claims it as
+// the key of its file; and what is there all the same.
+func (s *Store) unused(ctx context.Context, rec storage.Record) (traces, error) {
 	t, err := s.traces(ctx, rec.ID)
 	switch {
 	case err != nil:
-		return err
+		return t, err
 	case t.gone:
-		return storage.ErrGone
+		return t, storage.ErrGone
 	case t.record:
-		return storage.ErrExists
+		return t, storage.ErrExists
 	}
 	if rec.Key == "" {
 		if err := s.uncontested(ctx, t, rec.ID); err != nil {
-			return err
+			return t, err
 		}
 	}
 	if _, err := s.client.head(ctx, s.doneKey(rec.ID)); !errors.Is(err, errMissing) {
-		return ifNil(err, storage.ErrExists)
+		return t, ifNil(err, storage.ErrExists)
 	}
-	return nil
+	return t, nil
 }
 
 // ifNil is then if err is nil.

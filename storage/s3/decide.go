@@ -93,7 +93,7 @@ func (s *Store) decideOnce(ctx context.Context, up storage.Upload, wish layout) 
 	if err != nil {
 		return layout{}, err
 	}
-	there, err := s.client.putOnce(ctx, s.liveKey(up.ID, "layout"), text)
+	there, err := s.client.putOnce(ctx, s.layoutKey(up.Record), text)
 	if err != nil {
 		// Whether it was written nobody knows, so the multipart upload must stay. If
 		// nothing ever speaks of it, Clean removes it.
@@ -151,5 +151,6 @@ func (s *Store) forgetBefore(at time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	maps.DeleteFunc(s.layouts, func(_ string, d decided) bool { return d.at.Before(at) })
+	maps.DeleteFunc(s.files, func(_ string, f fileSeen) bool { return f.at.Before(at) })
 	maps.DeleteFunc(s.missing, func(_ string, since time.Time) bool { return since.Before(at.Add(-s.opts.lostAfter)) })
 }

@@ -15,28 +15,43 @@ import (
 // Delete implements storage.Store. The mark that the upload is gone comes first,
 // so that half a deletion is as good as a whole one, and can be completed.
 func (s *Store) Delete(ctx context.Context, id string) error {
+	return s.deleteCreated(ctx, id, time.Time{})
+}
+
+// DeleteCreated implements storage.ExactDeleter.
+func (s *Store) DeleteCreated(ctx context.Context, up storage.Upload) error {
+	return s.deleteCreated(ctx, up.ID, up.Created)
+}
+
+// deleteCreated deletes the upload that was created at the given time, or whichever there
+// is if that is zero, and no other that gets its id meanwhile.
+func (s *Store) deleteCreated(ctx context.Context, id string, created time.Time) error {
 	for range looks {
-		if err := s.deleteOnce(ctx, id); !errors.Is(err, errMissing) {
+		if err := s.deleteOnce(ctx, id, &created); !errors.Is(err, errMissing) {
 			return err
 		}
 	}
 	return storage.Unavailable("delete", id, errMissing)
 }
 
-// deleteOnce is Delete, and errMissing if what tells of the file's key vanished on the
-// way: it is elsewhere then.
-func (s *Store) deleteOnce(ctx context.Context, id string) error {
+// deleteOnce is deleteCreated, and errMissing if what tells of the file's key vanished on
+// the way, for it is elsewhere then, or if the listing has become old. It sets created.
+func (s *Store) deleteOnce(ctx context.Context, id string, created *time.Time) error {
 	t, err := s.traces(ctx, id)
 	if err != nil {
 		return err
 	}
 	rec, there, err := s.recordFor(ctx, id, t)
-	if err != nil || !there {
+	if err != nil || !there || !created.IsZero() && !rec.Created.IsZero() && !rec.Created.Equal(*created) {
 		return err
 	}
+	*created = rec.Created
 	if !t.gone {
-		text, err := json.Marshal(storage.Record{ID: id, Key: rec.Key})
+		text, err := json.Marshal(storage.Record{ID: id, Key: rec.Key, Chosen: rec.Chosen, Created: rec.Created})
 		if err != nil {
+			return err
+		}
+		if err := s.recent(t); err != nil {
 			return err
 		}
 		if err := s.client.put(ctx, small(s.liveKey(id, "gone"), text)); err != nil {
@@ -75,7 +90,7 @@ func (s *Store) recordFor(ctx context.Context, id string, t traces) (rec storage
 // goes first: then it does not matter that nothing tells of its key any more. The claim
 // of that key goes last.
 func (s *Store) removeAll(ctx context.Context, rec storage.Record, t traces) error {
-	err := s.abort(ctx, rec, t)
+	err := s.abort(ctx, rec)
 	if err == nil && rec.Key != "" {
 		err = s.abortStrays(ctx, rec)
 	}
@@ -85,11 +100,31 @@ func (s *Store) removeAll(ctx context.Context, rec storage.Record, t traces) err
 	if err != nil {
 		return err
 	}
-	keys := slices.DeleteFunc(t.keys, func(key string) bool { return key == s.liveKey(rec.ID, "gone") })
-	if err := s.client.remove(ctx, append(keys, s.doneKey(rec.ID))...); err != nil || rec.Key == "" {
+	if err := s.removeKeys(ctx, rec, t); err != nil || rec.Key == "" {
 		return err
 	}
 	return s.client.remove(ctx, s.claimKey(rec.Key, rec.ID))
+}
+
+// removeKeys removes the objects of a deleted upload, and first those that every reader
+// reads after it has listed all: one who finds them has overlooked none of the others.
+func (s *Store) removeKeys(ctx context.Context, rec storage.Record, t traces) error {
+	id := rec.ID
+	first := []string{s.liveKey(id, "record"), s.layoutKey(rec), s.doneKey(id)}
+	rest := s.needless.take(id)
+	for _, key := range t.keys {
+		if key != s.liveKey(id, "gone") && !slices.Contains(first, key) {
+			rest = append(rest, key)
+		}
+	}
+	slices.Sort(rest)
+	if err := s.recent(t); err != nil {
+		return err
+	}
+	if err := s.client.remove(ctx, first...); err != nil {
+		return err
+	}
+	return s.client.remove(ctx, slices.Compact(rest)...)
 }
 
 // abortStrays aborts all multipart uploads that were to become the file of an upload
@@ -114,25 +149,50 @@ func (s *Store) abortStrays(ctx context.Context, rec storage.Record) error {
 	return nil
 }
 
-// removeFile removes the file of an upload. What lies under its key may be another's.
+// removeFile removes the file of an upload. What lies under its key may be another's, or
+// that of another upload which had its id.
 func (s *Store) removeFile(ctx context.Context, rec storage.Record) error {
 	key := s.fileKey(rec)
 	h, err := s.client.head(ctx, key)
 	if errors.Is(err, errMissing) {
 		return nil
 	}
-	if of, _ := identity(h.metadata[recordName]); err != nil || of != rec.ID {
+	of, created := identity(h.metadata[recordName])
+	if err != nil || of != rec.ID {
 		return err
+	}
+	if !rec.Created.IsZero() && created != createdAt(rec) {
+		// It is this upload's only if the record lies beside it: see twiceCreated.
+		if there, err := s.hasRecord(ctx, rec); err != nil || !there {
+			return err
+		}
 	}
 	return s.client.remove(ctx, key)
 }
 
-// abort removes the multipart upload that the layout speaks of.
-func (s *Store) abort(ctx context.Context, rec storage.Record, t traces) error {
-	if !t.layout {
-		return nil
+// hasRecord reports whether the record that is there is rec.
+func (s *Store) hasRecord(ctx context.Context, rec storage.Record) (bool, error) {
+	var now storage.Record
+	err := s.loadJSON(ctx, s.liveKey(rec.ID, "record"), &now)
+	if errors.Is(err, errMissing) {
+		return false, nil
 	}
-	d, err := s.loadLayout(ctx, rec.ID)
+	return err == nil && now.Created.Equal(rec.Created), err
+}
+
+// recent returns nil if a listing is so new that what it shows may be removed. A process
+// that was stopped meanwhile has to look again: the id may be another upload's by now.
+func (s *Store) recent(t traces) error {
+	if s.opts.now().Sub(t.began) > s.needless.after {
+		return errMissing
+	}
+	return nil
+}
+
+// abort removes the multipart upload that the layout speaks of, if there is one: a listing
+// need not show it.
+func (s *Store) abort(ctx context.Context, rec storage.Record) error {
+	d, err := s.loadLayout(ctx, rec)
 	if err == nil {
 		err = s.client.abort(ctx, s.fileKey(rec), d.UploadID)
 	}
@@ -142,8 +202,9 @@ func (s *Store) abort(ctx context.Context, rec storage.Record, t traces) error {
 	return err
 }
 
-// List implements storage.Store: it names the uploads of which there is anything
-// live but the mark that they are gone.
+// List implements storage.Store: it names the uploads of which there is a record, and those
+// of which there are fragments without one, which Load removes beside a finished file: a
+// process that has ended before it did may have left them.
 func (s *Store) List(ctx context.Context) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		for id, t := range s.live(ctx) {
@@ -151,7 +212,7 @@ func (s *Store) List(ctx context.Context) iter.Seq2[string, error] {
 				yield("", t.err)
 				return
 			}
-			if t.record && !yield(id, nil) {
+			if (t.record || len(t.fragments) > 0 && !t.gone) && !yield(id, nil) {
 				return
 			}
 		}
@@ -186,86 +247,4 @@ func (s *Store) live(ctx context.Context) iter.Seq2[string, tracesOrError] {
 			yield(id, t)
 		}
 	}
-}
-
-// Clean implements storage.Cleaner. It removes multipart uploads that no layout
-// speaks of, what a creation or deletion that broke off has left, claims of uploads that
-// are over, and at last the marks of deleted uploads, by which it knows what was theirs.
-func (s *Store) Clean(ctx context.Context, before time.Time) error {
-	s.forgetBefore(time.Now().Add(-time.Hour))
-	var errs []error
-	for m, err := range s.client.multiparts(ctx, s.opts.Prefix) {
-		if err != nil {
-			return err
-		}
-		if m.at.Before(before) {
-			errs = append(errs, s.cleanMultipart(ctx, m))
-		}
-	}
-	over := map[string][]string{} // old claims of uploads of which nothing has been seen
-	for id, t := range s.live(ctx) {
-		if t.err != nil {
-			return errors.Join(append(errs, t.err)...)
-		}
-		for _, c := range t.claims {
-			if c.at.Before(before) {
-				over[c.id] = append(over[c.id], c.key)
-			}
-		}
-		if t.gone || t.record {
-			delete(over, id)
-		}
-		if (t.gone || !t.record) && len(t.keys) > 0 && t.touched.Before(before) {
-			errs = append(errs, s.cleanOne(ctx, id, t.traces))
-		}
-	}
-	return errors.Join(append(errs, s.unclaimOver(ctx, over))...)
-}
-
-func (s *Store) cleanOne(ctx context.Context, id string, t traces) error {
-	if t.gone {
-		rec, _, err := s.recordFor(ctx, id, t)
-		if err == nil {
-			err = s.removeAll(ctx, rec, t)
-		}
-		if err != nil {
-			return err
-		}
-		return s.client.remove(ctx, s.liveKey(id, "gone"))
-	}
-	// What lies under the key of the file is a finished upload, or nobody's here.
-	if d, err := s.loadLayout(ctx, id); t.layout && err == nil {
-		if err := s.abort(ctx, d.Record, t); err != nil {
-			return err
-		}
-	}
-	return s.client.remove(ctx, t.keys...)
-}
-
-// cleanMultipart aborts a multipart upload that no layout speaks of. Others may
-// use the bucket too: one whose key no upload has, or had, is not ours to touch.
-func (s *Store) cleanMultipart(ctx context.Context, m begun) error {
-	ids, err := s.claimants(ctx, strings.TrimPrefix(m.key, s.opts.Prefix))
-	if err != nil {
-		return err
-	}
-	ours := false
-	for _, id := range ids {
-		d, err := s.loadLayout(ctx, id)
-		if err == nil && d.UploadID == m.uploadID {
-			return nil
-		}
-		if err != nil && !errors.Is(err, errMissing) {
-			return err
-		}
-		_, err = s.Load(ctx, id)
-		if err != nil && !errors.Is(err, storage.ErrGone) && !errors.Is(err, storage.ErrNotFound) {
-			return err
-		}
-		ours = ours || !errors.Is(err, storage.ErrNotFound)
-	}
-	if !ours {
-		return nil
-	}
-	return s.client.abort(ctx, m.key, m.uploadID)
 }

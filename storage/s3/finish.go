@@ -63,6 +63,7 @@ func (s *Store) partsVanished(before, now storage.Upload) bool {
 			return time.Since(s.missingSince(l.UploadID)) < s.opts.lostAfter
 		}
 	}
+	s.seen(l.UploadID)
 	return false
 }
 
@@ -180,15 +181,64 @@ func (s *Store) Retire(ctx context.Context, up storage.Upload) error {
 			return storage.Unavailable("finish", up.ID, err)
 		}
 	}
-	keys := []string{s.liveKey(up.ID, "layout"), s.liveKey(up.ID, "size"), s.liveKey(up.ID, "record"), s.liveKey(up.ID, "parked")}
-	if up.Key != "" {
-		keys = append(keys, s.claimKey(up.Key, up.ID))
-	}
+	keys := []string{s.layoutKey(up.Record)}
 	for _, f := range fragments(up, ranges.Range{End: up.Size}) {
 		keys = append(keys, s.fragmentKey(up.ID, f))
 	}
-	return s.client.remove(ctx, keys...)
+	ours, err := s.hasID(ctx, up)
+	if err != nil {
+		return err
+	}
+	if ours {
+		keys = append(keys, s.liveKey(up.ID, "size"), s.liveKey(up.ID, "record"), s.liveKey(up.ID, "parked"))
+	}
+	if ours && up.Key != "" {
+		keys = append(keys, s.claimKey(up.Key, up.ID))
+	}
+	late := s.needless.take(up.ID)
+	err = s.client.remove(ctx, append(keys, late...)...)
+	if err != nil {
+		s.needless.add(up.ID, late...)
+	}
+	return err
 }
+
+// hasID reports whether the id is a finished upload's still, and not that of another which
+// was created since. That costs a request unless its file was seen just now.
+func (s *Store) hasID(ctx context.Context, up storage.Upload) (bool, error) {
+	if !up.Chosen || s.sawFile(up.Record) {
+		return true, nil
+	}
+	h, err := s.client.head(ctx, s.fileKey(up.Record))
+	if err != nil && !errors.Is(err, errMissing) {
+		return false, err
+	}
+	if id, created := identity(h.metadata[recordName]); id == up.ID && created == createdAt(up.Record) {
+		return true, nil
+	}
+	return s.hasRecord(ctx, up.Record)
+}
+
+// sawFile reports whether this process has just now seen the file of an upload.
+func (s *Store) sawFile(rec storage.Record) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f, ok := s.files[rec.ID]
+	return ok && f.created.Equal(rec.Created) && s.opts.now().Sub(f.at) < s.needless.longestListing()
+}
+
+// noteFile notes that the file of an upload is there.
+func (s *Store) noteFile(rec storage.Record) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.files) >= maxRemembered {
+		clear(s.files)
+	}
+	s.files[rec.ID] = fileSeen{rec.Created, s.opts.now()}
+}
+
+// fileSeen is when the file of an upload was last seen.
+type fileSeen struct{ created, at time.Time }
 
 // Park implements storage.Store.
 func (s *Store) Park(ctx context.Context, up storage.Upload) error {

@@ -2,7 +2,9 @@ package s3
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"hash/crc32"
@@ -24,6 +26,10 @@ import (
 //	PREFIX.holdfast/live/ID/parked   the mark of a finished upload that is not told of any more
 //	PREFIX.holdfast/live/ID/gone     the mark of a deleted upload, with the key of its file
 //
+// An id that a client has chosen may be used again, once its upload is over. So that nothing
+// which a late writer leaves becomes part of the next upload, the names of its layout and of
+// its fragments end with a mark of its creation: layout-CREATION, f/A-B-CREATION.
+//
 // Each is written once. Those of a finished upload are removed: what its record
 // said is in the metadata of the file, PREFIX followed by the upload's Key or else by
 // its id. Where it is too long for that, or the key is not the id, it is at
@@ -44,8 +50,31 @@ func (s *Store) fileKey(rec storage.Record) string {
 	return s.opts.Prefix + rec.ID
 }
 
-func (s *Store) fragmentKey(id string, r ranges.Range) string {
-	return s.liveKey(id, fmt.Sprintf("f/%016x-%016x", r.Start, r.End))
+func (s *Store) layoutKey(rec storage.Record) string {
+	return s.liveKey(rec.ID, layoutName+creationMark(rec))
+}
+
+// creationMark tells the creations of an id apart, if there can be several.
+func creationMark(rec storage.Record) string {
+	if !rec.Chosen {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(createdAt(rec)))
+	return "-" + hex.EncodeToString(sum[:6])
+}
+
+// fragmentKey is the key of a fragment, as fragmentPiece names it.
+func (s *Store) fragmentKey(id string, p storage.Piece) string {
+	_, mark := splitMark(p.Name, 2)
+	return s.liveKey(id, fmt.Sprintf("f/%016x-%016x%s", p.Start, p.End, mark))
+}
+
+// splitMark cuts the mark of a creation off a name of so many words.
+func splitMark(name string, words int) (rest, mark string) {
+	if all := strings.Split(name, "-"); len(all) == words+1 {
+		mark = "-" + all[words]
+	}
+	return strings.TrimSuffix(name, mark), mark
 }
 
 // parseFragment reads the last element of a fragment's key.

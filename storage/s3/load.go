@@ -1,7 +1,10 @@
 package s3
 
 import (
+	"cmp"
 	"context"
+	"crypto/md5"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,82 +16,6 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 	"github.com/holdfast-upload/holdfast/storage/ranges"
 )
-
-// traces is what a listing shows of an unfinished upload.
-type traces struct {
-	record, size, layout, gone, parked bool
-	fragments                          []ranges.Range
-	claims                             []claim
-	keys                               []string // sorted, without those of claims
-	touched                            time.Time
-}
-
-// errChanging: the listings of an upload differ, for others are at it.
-var errChanging = errors.New("its objects change while they are listed")
-
-// traces lists the objects of an upload. A fragment that is merged while several pages
-// are listed may be in none of them, and neither what it was merged into. So they are
-// listed again until all that was there before is there still.
-func (s *Store) traces(ctx context.Context, id string) (traces, error) {
-	var before traces
-	for look := range looks {
-		t, pages, err := s.listOnce(ctx, id)
-		if err != nil || pages == 1 || look > 0 && t.hasAllOf(before) {
-			return t, err
-		}
-		before = t
-	}
-	return traces{}, storage.Unavailable("list", id, errChanging)
-}
-
-func (s *Store) listOnce(ctx context.Context, id string) (t traces, pages int, err error) {
-	base := s.liveKey(id, "")
-	for page, err := range s.client.pages(ctx, base) {
-		if err != nil {
-			return t, pages, err
-		}
-		pages++
-		for _, e := range page {
-			t.add(strings.TrimPrefix(e.key, base), e)
-		}
-	}
-	return t, pages, nil
-}
-
-// hasAllOf tells whether nothing that was listed before has vanished.
-func (t *traces) hasAllOf(before traces) bool {
-	return !slices.ContainsFunc(before.keys, func(key string) bool {
-		_, there := slices.BinarySearch(t.keys, key)
-		return !there
-	})
-}
-
-func (t *traces) add(name string, e entry) {
-	if id, ok := strings.CutPrefix(name, claimPrefix); ok {
-		t.claims = append(t.claims, claim{id, e.key, e.modified})
-		return
-	}
-	t.keys = append(t.keys, e.key)
-	if e.modified.After(t.touched) {
-		t.touched = e.modified
-	}
-	switch name {
-	case "record":
-		t.record = true
-	case "size":
-		t.size = true
-	case "layout":
-		t.layout = true
-	case "gone":
-		t.gone = true
-	case "parked":
-		t.parked = true
-	default:
-		if r, ok := parseFragment(name); ok && e.size == r.Len() {
-			t.fragments = append(t.fragments, r)
-		}
-	}
-}
 
 // looks is how often Load begins again when what it has just found is removed
 // before it is read.
@@ -125,29 +52,93 @@ func (s *Store) look(ctx context.Context, id string) (storage.Upload, error) {
 		up.Parked = up.Owed && t.parked
 		return up, err
 	}
-	for _, r := range t.fragments {
-		up.Add(fragmentPiece(r))
+	there := t.pieces(up.Record)
+	for _, p := range longest(there) {
+		up.Add(p)
 	}
-	if t.layout {
-		return s.withParts(ctx, up, l)
+	if l.UploadID != "" {
+		up, err = s.withParts(ctx, up, l)
 	}
-	return up, nil
+	if err == nil && !up.Finished {
+		s.removeCovered(up, there)
+	}
+	return up, err
+}
+
+// longest are the fragments that do not lie in another one.
+func longest(fragments []storage.Piece) []storage.Piece {
+	slices.SortFunc(fragments, func(a, b storage.Piece) int {
+		return cmp.Or(cmp.Compare(a.Start, b.Start), cmp.Compare(b.End, a.End))
+	})
+	var out []storage.Piece
+	for _, p := range fragments {
+		if len(out) == 0 || p.End > out[len(out)-1].End {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// removeCovered has those fragments removed later that longer ones, or parts, have made
+// needless, and which a process that has ended may not have removed.
+func (s *Store) removeCovered(up storage.Upload, there []storage.Piece) {
+	var covered []string
+	for _, p := range there {
+		if _, needed := up.Pieces[p.Name]; !needed {
+			covered = append(covered, s.fragmentKey(up.ID, p))
+		}
+	}
+	s.needless.add(up.ID, covered...)
 }
 
 // loadRecord reads the record, and the layout if there is one.
 func (s *Store) loadRecord(ctx context.Context, id string, t traces) (up storage.Upload, l layout, err error) {
 	up.Touched, up.Pieces = t.touched, map[string]storage.Piece{}
-	if t.layout {
-		var d decision
-		d, err = s.loadLayout(ctx, id)
-		up.Record, l = d.Record, d.layout
-	} else {
-		err = s.loadJSON(ctx, s.liveKey(id, "record"), &up.Record)
-	}
+	d, err := s.loadDecision(ctx, id, t)
+	up.Record, l = d.Record, d.layout
 	if err == nil && t.size {
-		up.Size, err = s.loadSize(ctx, id)
+		up.Size, err = s.loadSize(ctx, up.Record, t)
 	}
 	return up, l, err
+}
+
+// loadDecision returns the record, and the layout of its creation if there is one. Mostly
+// the layout tells of both.
+func (s *Store) loadDecision(ctx context.Context, id string, t traces) (d decision, err error) {
+	if len(t.layouts) == 1 {
+		d, err = s.loadLayoutAt(ctx, id, t.layouts[0].mark)
+		if err != nil || t.agrees(d) {
+			return d, err
+		}
+	}
+	var rec storage.Record
+	if err := s.loadJSON(ctx, s.liveKey(id, "record"), &rec); err != nil {
+		return d, err
+	}
+	for _, m := range t.layouts {
+		if !t.isOf(rec, m) {
+			continue
+		}
+		if len(t.layouts) > 1 {
+			d, err = s.loadLayoutAt(ctx, id, m.mark)
+		}
+		if err != nil || d.Record.Created.Equal(rec.Created) {
+			return d, err
+		}
+	}
+	return decision{Record: rec}, nil
+}
+
+// agrees reports whether the record that is listed is certain to be that of a layout: a
+// client has not chosen the id, or its ETag is the MD5 of the same text. (Where S3 encrypts
+// by keys of its own that is not so, and the record is read.)
+func (t *traces) agrees(d decision) bool {
+	if !d.Record.Chosen {
+		return true
+	}
+	text, err := json.Marshal(d.Record)
+	sum := md5.Sum(text)
+	return err == nil && t.recordTag == hex.EncodeToString(sum[:])
 }
 
 func (s *Store) loadJSON(ctx context.Context, key string, to any) error {
@@ -158,17 +149,26 @@ func (s *Store) loadJSON(ctx context.Context, key string, to any) error {
 	return storage.Unavailable("read", key, json.Unmarshal(text, to))
 }
 
-func (s *Store) loadLayout(ctx context.Context, id string) (d decision, err error) {
-	return d, s.loadJSON(ctx, s.liveKey(id, "layout"), &d)
+// loadLayout reads the layout of the creation of which rec is.
+func (s *Store) loadLayout(ctx context.Context, rec storage.Record) (decision, error) {
+	return s.loadLayoutAt(ctx, rec.ID, creationMark(rec))
 }
 
-func (s *Store) loadSize(ctx context.Context, id string) (int64, error) {
-	text, err := s.client.get(ctx, s.liveKey(id, "size"))
+func (s *Store) loadLayoutAt(ctx context.Context, id, mark string) (d decision, err error) {
+	return d, s.loadJSON(ctx, s.liveKey(id, layoutName+mark), &d)
+}
+
+// loadSize reads the size that was declared late, unless it is of an earlier creation.
+func (s *Store) loadSize(ctx context.Context, rec storage.Record, t traces) (int64, error) {
+	if rec.Size != storage.Unknown || rec.Chosen && t.isOlder(t.sized) {
+		return rec.Size, nil
+	}
+	text, err := s.client.get(ctx, s.liveKey(rec.ID, "size"))
 	if err != nil {
 		return 0, err
 	}
 	n, err := strconv.ParseInt(string(text), 10, 64)
-	return n, storage.Unavailable("read the size of", id, err)
+	return n, storage.Unavailable("read the size of", rec.ID, err)
 }
 
 // withFile returns the upload as finished if its file is there with its size, and
@@ -186,6 +186,7 @@ func (s *Store) withFile(ctx context.Context, up storage.Upload) (storage.Upload
 	case up.Size != storage.Unknown && up.Size != h.size:
 		return up, nil
 	default:
+		s.noteFile(up.Record)
 		up = finished(up, h)
 	}
 	s.seen(up.ID)
@@ -225,8 +226,8 @@ func (s *Store) withParts(ctx context.Context, up storage.Upload, l layout) (sto
 		if piece, ok := l.partPiece(p, up.Size); ok {
 			up.Add(piece)
 		}
-		if p.modified.After(up.Touched) {
-			up.Touched = p.modified
+		if p.stored.After(up.Touched) {
+			up.Touched = p.stored
 		}
 	}
 	s.seen(up.ID)
@@ -259,11 +260,11 @@ func (s *Store) missingSince(what string) time.Time {
 	return since
 }
 
-// seen notes that an upload is not lost.
-func (s *Store) seen(id string) {
+// seen notes that what may have been missing is there.
+func (s *Store) seen(what string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.missing, id)
+	delete(s.missing, what)
 }
 
 // loadOver finds an upload without a record: a finished one, or none. Fragments beside
@@ -272,8 +273,8 @@ func (s *Store) loadOver(ctx context.Context, id string, t traces) (storage.Uplo
 	up, err := s.loadFile(ctx, id)
 	if err == nil {
 		var late []string
-		for _, r := range t.fragments {
-			late = append(late, s.fragmentKey(id, r))
+		for _, p := range t.pieces(up.Record) {
+			late = append(late, s.fragmentKey(id, p))
 		}
 		_ = s.client.remove(ctx, late...) // or else the next Load does
 	}
@@ -327,5 +328,8 @@ func (s *Store) fromFile(ctx context.Context, id string, h header) (up storage.U
 func finished(up storage.Upload, h header) storage.Upload {
 	up.Finished, up.Size, up.Touched = true, h.size, h.modified
 	up.Received, up.Pieces = ranges.NewSet(ranges.Range{End: h.size}), nil
+	if up.Partial { // it still has to expire
+		up.Touched = h.stored
+	}
 	return up
 }

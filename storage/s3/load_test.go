@@ -1,8 +1,6 @@
 package s3
 
 import (
-	"errors"
-	"fmt"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -54,25 +52,26 @@ func TestFragmentsThatAreMergedBetweenTwoPagesOfAListingAreNotOverlooked(t *test
 	}
 }
 
-func TestAnUploadThatChangesWithEachPageOfAListingIsUnavailable(t *testing.T) {
+// What a listing shows that took long may be far apart.
+func TestAListingThatTakesTooLongIsMadeAgain(t *testing.T) {
 	opts := bucket(t)
 	c := inFragments(t, startNode(t, opts), 2)
-	other := startNode(t, opts)
-	other.store.client.pageSize = aws.Int32(2)
-	mark := func(n int) string { return c.node.store.liveKey(c.id, fmt.Sprintf("a%03d", n)) }
-	other.wire.before = func(op string, n int) {
-		if op == "list" {
-			err := c.node.store.client.put(t.Context(), small(mark(n), nil))
-			if err = errors.Join(err, c.node.store.client.remove(t.Context(), mark(n-1))); err != nil {
-				t.Error(err)
+	clock := &fakeClock{}
+	opts.now = clock.now
+	for slow, want := range map[int]bool{0: true, 4: true, 5: false} {
+		other := startNode(t, opts)
+		other.store.client.pageSize = aws.Int32(2)
+		other.wire.before = func(op string, n int) {
+			if op == "list" && n%2 == 0 && n <= 2*slow { // the second page of three objects
+				clock.advance(removeAfter/2 + 1)
 			}
 		}
-	}
-	if _, err := other.store.Load(t.Context(), c.id); !storage.Transient(err) {
-		t.Errorf("load: %v, want one that may pass", err)
-	}
-	other.wire.before = nil
-	if up, err := other.store.Load(t.Context(), c.id); err != nil || up.Offset() != 200 {
-		t.Errorf("load when it is quiet: offset %d, %v", up.Offset(), err)
+		up, err := other.store.Load(t.Context(), c.id)
+		if want && (err != nil || up.Offset() != 200) {
+			t.Errorf("after %d slow listings: offset %d, %v", slow, up.Offset(), err)
+		}
+		if !want && !storage.Transient(err) {
+			t.Errorf("after %d slow listings: %v, want an error that may pass", slow, err)
+		}
 	}
 }

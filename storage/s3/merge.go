@@ -10,7 +10,9 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/ranges"
 )
 
-// maxFragments is how many fragments a cell may have before they are made one.
+// maxFragments is how many fragments a cell may have before they are made one. Those that
+// this makes needless stay for a while: so a cell has as many objects more as are stored of
+// it in that time. It bounds what a cell keeps, and what is read of it.
 const maxFragments = 32
 
 // putFragments stores those fresh bytes that nobody has stored yet. It tells
@@ -18,10 +20,10 @@ const maxFragments = 32
 func (w *writer) putFragments(ctx context.Context, h held) (alone bool, err error) {
 	missing := w.known().Received.Missing(h.fresh)
 	for _, r := range missing.Ranges() {
-		if err := w.store.putFragment(ctx, w.id, r, h.section(h.all.Start, r)); err != nil {
+		if err := w.store.putFragment(ctx, w.id, w.fragment(r), h.section(h.all.Start, r)); err != nil {
 			return false, err
 		}
-		w.stored(fragmentPiece(r))
+		w.stored(w.fragment(r))
 	}
 	return missing.Contains(h.fresh), nil
 }
@@ -31,16 +33,21 @@ func (b *buffer) section(start int64, r ranges.Range) *io.SectionReader {
 	return io.NewSectionReader(b, r.Start-start, r.Len())
 }
 
+// fragment is the piece that a fragment makes of the upload.
+func (w *writer) fragment(r ranges.Range) storage.Piece {
+	return fragmentPiece(r, creationMark(w.known().Record))
+}
+
 // putFragment stores a fragment. One of the same range has the same bytes, unless
 // two writes at once contradict each other, and then either may stay. So it is
 // put without a condition: where that does not hold, some S3s answer before they
 // have read the bytes, which looks like a broken connection.
-func (s *Store) putFragment(ctx context.Context, id string, r ranges.Range, body *io.SectionReader) error {
+func (s *Store) putFragment(ctx context.Context, id string, p storage.Piece, body *io.SectionReader) error {
 	sum, err := sumAll(body)
 	if err != nil {
 		return noRoom(err)
 	}
-	return s.client.put(ctx, object{key: s.fragmentKey(id, r), body: body, size: r.Len(), sum: sum})
+	return s.client.put(ctx, object{key: s.fragmentKey(id, p), body: body, size: p.Len(), sum: sum})
 }
 
 // merge puts a cell of which a part is in h and the rest in fragments. If that
@@ -117,9 +124,10 @@ func (w *writer) coalesce(ctx context.Context, run ranges.Range, own ranges.Set,
 		return
 	}
 	defer b.release()
-	if w.store.putFragment(ctx, up.ID, run, b.section(run.Start, run)) == nil {
-		w.stored(fragmentPiece(run))
-		w.store.removeFragments(ctx, up, run, run)
+	one := w.fragment(run)
+	if w.store.putFragment(ctx, up.ID, one, b.section(run.Start, run)) == nil {
+		w.stored(one)
+		w.store.removeFragments(up, run, one)
 	}
 }
 
@@ -174,14 +182,14 @@ func (s *Store) readFragment(ctx context.Context, up storage.Upload, r ranges.Ra
 	return nil
 }
 
-// removeFragments removes the fragments that lie in r, once that is stored as a
-// whole, but not the one of kept. Those that can't be removed now, Clean removes.
-func (s *Store) removeFragments(ctx context.Context, up storage.Upload, r, kept ranges.Range) {
+// removeFragments has the fragments removed later that lie in r, which is stored as a
+// whole, but not the one of kept.
+func (s *Store) removeFragments(up storage.Upload, r ranges.Range, kept storage.Piece) {
 	var keys []string
 	for _, f := range fragments(up, r) {
-		if f != kept && r.Start <= f.Start && f.End <= r.End {
+		if f.Name != kept.Name && r.Start <= f.Start && f.End <= r.End {
 			keys = append(keys, s.fragmentKey(up.ID, f))
 		}
 	}
-	_ = s.client.remove(ctx, keys...)
+	s.needless.add(up.ID, keys...)
 }

@@ -17,12 +17,12 @@ import (
 
 // part is a stored part of a multipart upload.
 type part struct {
-	number   int32
-	size     int64
-	etag     string
-	sum      checksum
-	summed   bool // sum is known
-	modified time.Time
+	number int32
+	size   int64
+	etag   string
+	sum    checksum
+	summed bool      // sum is known
+	stored time.Time // by this process's clock
 }
 
 // tag is what the index remembers of a part.
@@ -103,8 +103,9 @@ func (c *client) parts(ctx context.Context, key, uploadID string) iter.Seq2[part
 			if page.ChecksumAlgorithm == noChecksums && !yield(part{}, errAnew) {
 				return
 			}
+			ahead := c.ahead(page.ResultMetadata)
 			for _, p := range page.Parts {
-				found := part{number: *p.PartNumber, size: aws.ToInt64(p.Size), etag: aws.ToString(p.ETag), modified: aws.ToTime(p.LastModified)}
+				found := part{number: *p.PartNumber, size: aws.ToInt64(p.Size), etag: aws.ToString(p.ETag), stored: aws.ToTime(p.LastModified).Add(ahead)}
 				found.sum, found.summed = parseChecksum(aws.ToString(p.ChecksumCRC32C))
 				if !yield(found, nil) {
 					return
@@ -159,7 +160,7 @@ func (c *client) abort(ctx context.Context, key, uploadID string) error {
 // begun is a multipart upload in a listing.
 type begun struct {
 	key, uploadID string
-	at            time.Time
+	at            time.Time // by this process's clock
 }
 
 // multiparts yields the multipart uploads whose keys begin with prefix.
@@ -172,8 +173,9 @@ func (c *client) multiparts(ctx context.Context, prefix string) iter.Seq2[begun,
 				yield(begun{}, meaning("list multipart uploads of", prefix, err))
 				return
 			}
+			ahead := c.ahead(page.ResultMetadata)
 			for _, u := range page.Uploads {
-				if !yield(begun{*u.Key, *u.UploadId, aws.ToTime(u.Initiated)}, nil) {
+				if !yield(begun{*u.Key, *u.UploadId, aws.ToTime(u.Initiated).Add(ahead)}, nil) {
 					return
 				}
 			}

@@ -24,9 +24,12 @@ type node struct {
 	store *Store
 	wire  *wire
 
-	mu   sync.Mutex
-	told map[string]int // how often an upload was told to be finished, by id
-	late time.Duration  // how far its clock is ahead
+	mu    sync.Mutex
+	told  map[string]int   // how often an upload was told to be finished, by id
+	late  time.Duration    // how far its clock is ahead
+	clock func() time.Time // its clock, if not the system's
+
+	received func(storage.Upload) // if set, called with what is acknowledged
 }
 
 // startNode starts a process that has neither cache nor memory of the bucket. When
@@ -37,16 +40,29 @@ func startNode(t *testing.T, opts Options) *node {
 	opts.Wrap = n.wire.wrap
 	n.store = mustOpen(t, opts)
 	n.wire.reset()
-	n.Uploads = storage.New(n.store, new(storage.LocalLocker), new(storage.LocalIndex), storage.Options{
-		ExpireAfter: time.Hour, Log: slog.New(slog.DiscardHandler), Now: n.now, Notify: n.hear,
-	})
+	n.Uploads = n.core(new(storage.LocalIndex))
 	return n
+}
+
+func (n *node) core(index storage.Index) *storage.Uploads {
+	return storage.New(n.store, new(storage.LocalLocker), index, storage.Options{
+		ExpireAfter: time.Hour, Log: slog.New(slog.DiscardHandler), Now: n.now, Notify: n.hear, Progress: n.progress,
+	})
 }
 
 func (n *node) now() time.Time {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if n.clock != nil {
+		return n.clock().Add(n.late)
+	}
 	return time.Now().Add(n.late)
+}
+
+func (n *node) progress(_ context.Context, up storage.Upload) {
+	if n.received != nil {
+		n.received(up)
+	}
 }
 
 func (n *node) hear(_ context.Context, e storage.Event) {
@@ -55,6 +71,11 @@ func (n *node) hear(_ context.Context, e storage.Event) {
 	if e.Type == storage.Finished {
 		n.told[e.Upload.ID]++
 	}
+}
+
+// flush removes what is needless, as if it had been for long.
+func (s *Store) flush(ctx context.Context) error {
+	return s.client.remove(ctx, s.needless.takeSince(time.Now().Add(time.Hour))...)
 }
 
 // sweepLater sweeps as if it were two days later.

@@ -1,8 +1,10 @@
 package s3
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/holdfast-upload/holdfast/storage"
@@ -14,7 +16,7 @@ import (
 //
 //	"layout"   the layout, in JSON; covers no bytes
 //	"pN"       part N; its ETag and checksum
-//	"fA-B"     a fragment
+//	"fA-B"     a fragment; what its key ends with follows
 //	"file"     the file, put at once or found
 const (
 	layoutName = "layout"
@@ -47,8 +49,10 @@ func (l layout) partPiece(p part, size int64) (storage.Piece, bool) {
 	return storage.Piece{Range: r, Name: partName(p.number), Tag: p.tag()}, ok && r.Len() == p.size
 }
 
-func fragmentPiece(r ranges.Range) storage.Piece {
-	return storage.Piece{Range: r, Name: fmt.Sprintf("f%x-%x", r.Start, r.End)}
+// fragmentPiece is the piece that a fragment makes of an upload, by the mark of whose
+// creation its key ends.
+func fragmentPiece(r ranges.Range, mark string) storage.Piece {
+	return storage.Piece{Range: r, Name: fmt.Sprintf("f%x-%x%s", r.Start, r.End, mark)}
 }
 
 // filePiece stands for a file that is there, whole.
@@ -58,14 +62,14 @@ func filePiece(size int64) storage.Piece {
 
 // fragments are the fragments of up that share bytes with r, the longest first:
 // a short one may have been merged into it since, and be gone.
-func fragments(up storage.Upload, r ranges.Range) []ranges.Range {
-	var out []ranges.Range
+func fragments(up storage.Upload, r ranges.Range) []storage.Piece {
+	var out []storage.Piece
 	for _, p := range up.Pieces {
 		if p.Name[0] == 'f' && p.Name != fileName && !p.Range.Intersect(r).Empty() {
-			out = append(out, p.Range)
+			out = append(out, p)
 		}
 	}
-	sortByLength(out)
+	slices.SortFunc(out, func(a, b storage.Piece) int { return cmp.Compare(b.Len(), a.Len()) })
 	return out
 }
 

@@ -7,6 +7,11 @@
 // range, until the part is whole. Every object is written once, and the state of
 // an upload is which of them exist; there is nothing to read, change and write.
 //
+// No reader needs a listing to be a snapshot: an object is removed only when what makes it
+// needless has been stored for at least twice as long as any listing that is believed took.
+// Where a finished file or a deletion makes it needless, it goes at once, for there every
+// reader looks for what tells of that after it has listed the rest.
+//
 // A file that is no larger than a part is put at once.
 package s3
 
@@ -16,7 +21,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"slices"
 	"sync"
 	"time"
 
@@ -24,7 +28,6 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"github.com/holdfast-upload/holdfast/storage"
-	"github.com/holdfast-upload/holdfast/storage/ranges"
 )
 
 // Options say where the bucket is and how to use it.
@@ -64,6 +67,9 @@ type Options struct {
 	longestPause time.Duration // between two tries of a request, at most
 	lostAfter    time.Duration // how long an upload is looked for before it is gone
 	claimLasts   time.Duration // how long a claim counts without an upload: longer than a creation or deletion takes
+	removeAfter  time.Duration // how long needless objects stay; a listing that takes longer than half of it is made again
+	now          func() time.Time
+	patience     time.Duration // how long S3 may take to send the next bytes of an answer
 }
 
 func (opts *Options) setDefaults() {
@@ -79,6 +85,15 @@ func (opts *Options) setDefaults() {
 	if opts.longestPause == 0 {
 		opts.longestPause = 3 * time.Second
 	}
+	if opts.removeAfter == 0 {
+		opts.removeAfter = removeAfter
+	}
+	if opts.patience == 0 {
+		opts.patience = patience
+	}
+	if opts.now == nil {
+		opts.now = time.Now
+	}
 	if opts.lostAfter == 0 {
 		opts.lostAfter = 15 * time.Minute
 	}
@@ -86,14 +101,16 @@ func (opts *Options) setDefaults() {
 
 // Store is a storage.Store in a bucket. Create it with Open.
 type Store struct {
-	opts   Options
-	client *client
-	budget *budget
-	tails  *tails
+	opts     Options
+	client   *client
+	budget   *budget
+	tails    *tails
+	needless *remover
 
 	deciding singleflight.Group // layouts, by upload id
 	mu       sync.Mutex
 	layouts  map[string]decided
+	files    map[string]fileSeen
 	missing  map[string]time.Time // since when S3 shows only the record of an upload, or not all parts of a multipart upload; by their ids
 }
 
@@ -103,6 +120,8 @@ var (
 	_ storage.Checker  = (*Store)(nil)
 	_ storage.Concater = (*Store)(nil)
 	_ storage.Linker   = (*Store)(nil)
+
+	_ storage.ExactDeleter = (*Store)(nil)
 )
 
 // Open returns the store in a bucket, after it has seen that the bucket is there.
@@ -114,11 +133,12 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	}
 	b := newBudget(opts.Memory)
 	s := &Store{
-		opts: opts, budget: b, tails: newTails(), layouts: map[string]decided{}, missing: map[string]time.Time{},
-		client: &client{s3: sdk, bucket: &opts.Bucket, checksums: !opts.NoChecksums,
+		opts: opts, budget: b, tails: newTails(), layouts: map[string]decided{}, files: map[string]fileSeen{}, missing: map[string]time.Time{},
+		client: &client{s3: sdk, bucket: &opts.Bucket, checksums: !opts.NoChecksums, now: opts.now,
 			class: types.StorageClass(opts.StorageClass), sse: types.ServerSideEncryption(opts.Encryption), sseKey: notEmpty(opts.EncryptionKey)},
 	}
 	b.reclaim = s.tails.dropOldest
+	s.needless = newRemover(s.client.remove, opts.now, opts.removeAfter)
 	return s, s.client.bucketIsThere(ctx, opts)
 }
 
@@ -143,8 +163,4 @@ func (s *Store) Open(ctx context.Context, up storage.Upload, offset int64) (io.R
 		return nil, fmt.Errorf("open %s: %w: its file is missing", up.ID, storage.ErrGone)
 	}
 	return body, err
-}
-
-func sortByLength(rs []ranges.Range) {
-	slices.SortFunc(rs, func(a, b ranges.Range) int { return int(min(1, max(-1, b.Len()-a.Len()))) })
 }

@@ -100,7 +100,8 @@ func kind(path string) string {
 	case strings.Contains(path, "/claim/"):
 		return "claim"
 	}
-	return path[strings.LastIndex(path, "/")+1:]
+	name, _ := splitMark(path[strings.LastIndex(path, "/")+1:], 1)
+	return name
 }
 
 // RoundTrip implements http.RoundTripper.

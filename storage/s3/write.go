@@ -203,7 +203,7 @@ func (w *writer) put(ctx context.Context, number int32, cell ranges.Range, b *bu
 	return nil
 }
 
-// putCell stores a whole cell, and removes the fragments that it makes needless.
+// putCell stores a whole cell, and has the fragments removed that it makes needless.
 func (w *writer) putCell(ctx context.Context, number int32, cell ranges.Range, b *buffer) error {
 	before := w.known()
 	piece, err := w.store.putCell(ctx, before, w.currentLayout(), number, cell, b)
@@ -211,7 +211,7 @@ func (w *writer) putCell(ctx context.Context, number int32, cell ranges.Range, b
 		return err
 	}
 	w.stored(piece)
-	w.store.removeFragments(ctx, before, cell, ranges.Range{})
+	w.store.removeFragments(before, cell, storage.Piece{})
 	return nil
 }
 
@@ -234,6 +234,8 @@ func (s *Store) putFile(ctx context.Context, up storage.Upload, b *buffer) (stor
 	err = s.client.put(ctx, o)
 	if errors.Is(err, errTaken) {
 		err = s.checkFile(ctx, up)
+	} else if err == nil {
+		s.noteFile(up.Record)
 	}
 	return filePiece(up.Size), err
 }

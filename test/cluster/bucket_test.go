@@ -42,8 +42,9 @@ func (c *cluster) inBucket() []string {
 }
 
 // onlyFilesWithin is how long it may take until nothing else is in the bucket: the node
-// that sweeps may have been killed with the lock in its hand.
-const onlyFilesWithin = lockTTL + 15*time.Second
+// that sweeps may have been killed with the lock in its hand, and a node removes what
+// another has made needless by a finish only after most of a minute.
+const onlyFilesWithin = lockTTL + time.Minute
 
 // wantOnlyFiles demands that soon the bucket holds the files of these uploads and
 // nothing else but marks of deleted ones.

@@ -1,0 +1,139 @@
+package s3
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/ranges"
+	"github.com/holdfast-upload/holdfast/storage/storagetest"
+)
+
+// fakeClock is a clock that stands still unless it is advanced.
+type fakeClock struct {
+	mu sync.Mutex
+	at time.Time
+}
+
+func (c *fakeClock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.at
+}
+
+func (c *fakeClock) advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at = c.at.Add(d)
+}
+
+func (c *fakeClock) set(at time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at = at
+}
+
+func recordingRemover() (r *remover, clock *fakeClock, removed *[]string) {
+	clock, removed = &fakeClock{}, new([]string)
+	return newRemover(func(_ context.Context, keys ...string) error {
+		*removed = append(*removed, keys...)
+		return nil
+	}, clock.now, removeAfter), clock, removed
+}
+
+func TestF19NothingIsRemovedWhileAListingFromBeforeIsBelieved(t *testing.T) {
+	r, clock, removed := recordingRemover()
+	if r.after < 2*r.longestListing() {
+		t.Errorf("removed after %v, while listings may take %v", r.after, r.longestListing())
+	}
+	r.add("one", "a", "b")
+	clock.advance(time.Second)
+	r.add("two", "a", "c") // a is queued already
+	clock.advance(removeAfter - 3*time.Second)
+	for _, want := range [][]string{nil, {"a", "b"}, {"a", "b", "c"}, {"a", "b", "c"}} {
+		clock.advance(time.Second)
+		if err := r.removeDue(t.Context()); err != nil || !slices.Equal(*removed, want) {
+			t.Errorf("removed %v, %v; want %v", *removed, err, want)
+		}
+	}
+	if len(r.keys)+len(r.byUpload)+len(r.queue) > 0 {
+		t.Error("something is remembered of what is done")
+	}
+}
+
+func TestWhatIsTakenIsNotRemovedASecondTime(t *testing.T) {
+	r, clock, removed := recordingRemover()
+	r.add("one", "a")
+	r.add("two", "c")
+	r.add("one", "b")
+	if keys := r.take("one"); !slices.Equal(keys, []string{"a", "b"}) {
+		t.Errorf("took %v", keys)
+	}
+	r.add("one", "b")
+	clock.advance(removeAfter)
+	if err := r.removeDue(t.Context()); err != nil || !slices.Equal(*removed, []string{"c", "b"}) {
+		t.Errorf("removed %v, %v", *removed, err)
+	}
+	if len(r.keys)+len(r.byUpload)+len(r.queue) > 0 {
+		t.Error("something is remembered of what is done")
+	}
+}
+
+func TestARemoverRemembersABoundedNumberOfKeys(t *testing.T) {
+	r, clock, removed := recordingRemover()
+	for i := range maxNeedless + 10 {
+		r.add("one", fmt.Sprint(i))
+	}
+	clock.advance(removeAfter)
+	if err := r.removeDue(t.Context()); err != nil || len(*removed) != maxNeedless {
+		t.Errorf("removed %d keys, %v; want %d", len(*removed), err, maxNeedless)
+	}
+	if r.add("one", "again"); len(r.take("one")) != 1 {
+		t.Error("nothing is remembered after that")
+	}
+}
+
+// A process ends before it has removed what is needless.
+func TestWhatAProcessHasNotRemovedWhenItEndsIsRemovedByOthers(t *testing.T) {
+	opts := bucket(t)
+	n := startNode(t, opts)
+	c := &phone{t: t, node: n, data: storagetest.Content(4, threeCells)}
+	c.create(storage.Record{Size: threeCells})
+	for at := int64(0); at < minPart; at += mib {
+		c.send(ranges.Of(at, mib))
+	}
+	killed, other := len(n.store.needless.keys), startNode(t, opts)
+	if _, err := other.Get(t.Context(), c.id); err != nil || killed == 0 {
+		t.Errorf("%d fragments are needless, %v", killed, err)
+	}
+	if found := len(other.store.needless.keys); found != killed {
+		t.Errorf("another process has found %d needless fragments, want %d", found, killed)
+	}
+	c.node = n
+	c.send(ranges.Of(minPart, threeCells-minPart-100))
+	n.store.needless.take(c.id) // it ends
+	last := startNode(t, opts)
+	up := mustLoad(t, last, c.id)
+	last.store.needless.take(c.id) // it knows only what an index does
+	if err := last.store.Write(t.Context(), up.Clone(), storage.Chunk{Offset: threeCells - 100, Length: 100, Body: body(c.data, ranges.Range{Start: threeCells - 100, End: threeCells})},
+		func(p storage.Piece) storage.Upload { up.Add(p); return up.Clone() }); err != nil {
+		t.Fatal(err)
+	}
+	if err := last.store.Finish(t.Context(), up); err != nil {
+		t.Fatal(err)
+	}
+	if err := last.store.Retire(t.Context(), up); err != nil {
+		t.Fatal(err)
+	}
+	if keys, _ := leftIn(t, last.store); len(keys) < 2 {
+		t.Errorf("nothing was left: %v", keys)
+	}
+	if err := startNode(t, opts).Sweep(t.Context()); err != nil {
+		t.Error(err)
+	}
+	wantOnly(t, last.store, c.id)
+}

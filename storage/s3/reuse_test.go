@@ -1,0 +1,171 @@
+package s3
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/ranges"
+	"github.com/holdfast-upload/holdfast/storage/storagetest"
+)
+
+// usedUp is a node on which an upload with an id of its client's choice has come and gone:
+// the app has moved its file. It returns the upload as it was before its last bytes.
+func usedUp(t *testing.T, opts Options, rec storage.Record) (*phone, storage.Upload) {
+	t.Helper()
+	n := startNode(t, opts)
+	c := &phone{t: t, node: n, data: storagetest.Content(1, rec.Size)}
+	c.create(rec)
+	c.send(ranges.Of(0, 100))
+	before, err := n.store.Load(t.Context(), c.id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.send(ranges.Range{Start: 100, End: rec.Size})
+	c.finish()
+	if err := n.store.client.remove(t.Context(), n.store.fileKey(rec), n.store.doneKey(rec.ID)); err != nil {
+		t.Fatal(err)
+	}
+	return c, before
+}
+
+// A process that was stopped writes on when all is over, and the id is another upload's.
+func TestWhatALateWriterLeavesIsNoPartOfTheNextUploadOfItsID(t *testing.T) {
+	rec := storage.Record{ID: "it", Size: threeCells, Owner: "one", Metadata: map[string]string{"filename": "old"}}
+	next := storage.Record{ID: "it", Size: threeCells, Owner: "two", Metadata: map[string]string{"filename": "new"}}
+	for _, when := range []string{"before the next is created", "after it"} {
+		t.Run(when, func(t *testing.T) {
+			opts := bucket(t)
+			old, before := usedUp(t, opts, rec)
+			c := &phone{t: t, node: startNode(t, opts), data: storagetest.Content(2, threeCells)}
+			if when == "after it" {
+				c.create(next)
+			}
+			late(t, old, before, ranges.Of(0, minPart+1000))
+			if when != "after it" {
+				c.create(next)
+			}
+			up, err := startNode(t, opts).store.Load(t.Context(), "it")
+			if err != nil || up.Owner != "two" || !up.Received.Empty() {
+				t.Errorf("the next one is %q's and has %v, %v", up.Owner, up.Received, err)
+			}
+			c.send(ranges.Of(50, minPart))
+			c.check(startNode(t, opts))
+			late(t, old, before, ranges.Of(0, 3000))
+			c.check(startNode(t, opts))
+			c.send(ranges.Of(0, threeCells))
+			c.finish()
+			c.wantFile(startNode(t, opts))
+			startNode(t, opts).sweepLater(t)
+			wantOnly(t, c.node.store, "it")
+		})
+	}
+}
+
+// late writes what an upload was to hold, on a node for which it is as it was before.
+func late(t *testing.T, c *phone, up storage.Upload, r ranges.Range) {
+	t.Helper()
+	n := c.node.store
+	n.forget(up.ID)
+	up = up.Clone()
+	chunk := storage.Chunk{Offset: r.Start, Length: r.Len(), Body: bytes.NewReader(c.data[r.Start:r.End])}
+	if err := n.Write(t.Context(), up, chunk, func(p storage.Piece) storage.Upload {
+		up.Add(p)
+		return up.Clone()
+	}); err != nil {
+		t.Errorf("write late: %v", err)
+	}
+}
+
+// A process that was stopped, and has lost its lock, goes on to remove what has become
+// something else.
+func TestWhatIsRemovedOfAnUploadIsNotThatOfTheNextOneOfItsID(t *testing.T) {
+	for _, size := range []int64{1000, twoCells} {
+		for _, key := range []string{"", "videos/it.mp4"} {
+			rec := storage.Record{ID: "it", Key: key, Size: size}
+			for name, remove := range map[string]func(*Store, storage.Upload) error{
+				"told":    func(s *Store, up storage.Upload) error { return s.Retire(context.Background(), up) },
+				"expired": func(s *Store, up storage.Upload) error { return s.DeleteCreated(context.Background(), up) },
+				"deleted, in the middle": func(s *Store, up storage.Upload) error {
+					return errors.Join(s.abort(context.Background(), up.Record), s.removeFile(context.Background(), up.Record))
+				},
+			} {
+				t.Run(name+" "+key, func(t *testing.T) {
+					opts := bucket(t)
+					_, before := usedUp(t, opts, rec)
+					c := &phone{t: t, node: startNode(t, opts), data: storagetest.Content(2, size)}
+					c.create(rec)
+					c.send(ranges.Of(0, size/2))
+					stale := startNode(t, opts).store
+					if err := remove(stale, before); err != nil {
+						t.Errorf("while it is unfinished: %v", err)
+					}
+					c.check(startNode(t, opts))
+					c.send(ranges.Of(0, size))
+					if err := remove(stale, before); err != nil {
+						t.Errorf("when it is finished: %v", err)
+					}
+					c.finish()
+					c.wantFile(startNode(t, opts))
+				})
+			}
+		}
+	}
+}
+
+// A deletion that was stopped after it had listed does not remove by that listing.
+func TestADeletionThatWasStoppedRemovesNothingOfTheNextUpload(t *testing.T) {
+	for _, op := range []string{"put gone", "delete"} {
+		opts := bucket(t)
+		clock := &fakeClock{at: time.Now()}
+		opts.now = clock.now
+		stopped := startNode(t, opts)
+		opts.now = nil
+		rec := storage.Record{ID: "it", Size: 1000}
+		c := &phone{t: t, node: startNode(t, opts), data: storagetest.Content(2, 1000)}
+		c.create(rec)
+		c.send(ranges.Of(0, 500))
+		stopped.wire.before = func(now string, n int) {
+			if now != map[string]string{"put gone": "get record", "delete": "head file"}[op] || n > 1 {
+				return
+			}
+			clock.advance(time.Hour) // and then it goes on
+			if err := errors.Join(c.node.store.Delete(t.Context(), "it"), c.node.store.Clean(t.Context(), time.Now().Add(time.Hour))); err != nil {
+				t.Error(err)
+			}
+			c.node, c.acked = startNode(t, opts), ranges.Set{}
+			c.create(rec)
+			c.send(ranges.Of(0, 700))
+		}
+		if err := stopped.store.DeleteCreated(t.Context(), mustLoad(t, c.node, "it")); err != nil {
+			t.Errorf("%s: %v", op, err)
+		}
+		c.check(startNode(t, opts))
+		c.send(ranges.Of(0, 1000))
+		c.finish()
+	}
+}
+
+func mustLoad(t *testing.T, n *node, id string) storage.Upload {
+	t.Helper()
+	up, err := n.store.Load(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return up
+}
+
+// What chooses the layout of an id that may have had several creations costs no request.
+func TestRequestsOfGetWhereTheIDWasChosen(t *testing.T) {
+	n, opts := countingNode(t)
+	id := mustCreate(t, n, storage.Record{ID: "chosen", Size: gibCount, Metadata: map[string]string{"a": "\x00<&>ä"}})
+	mustWrite(t, n, id, ranges.Of(0, chunkCount+1))
+	cold := startNode(t, opts)
+	if up, err := cold.Get(t.Context(), id); err != nil || up.Offset() != chunkCount+1 {
+		t.Errorf("offset %d, %v", up.Offset(), err)
+	}
+	wantRequests(t, cold, "get, cold", 4)
+}
