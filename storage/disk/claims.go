@@ -66,16 +66,16 @@ func (s *Store) readClaims(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		up, _, err := s.readJournal(id)
+		j, err := s.parseFile(id, s.livePath(id))
 		if errors.Is(err, storage.ErrNotFound) {
-			continue // half of a creation
+			continue // half of a creation, or over by now
 		}
-		gone, goneErr := exists(s.gonePath(id))
+		gone, goneErr := s.exists(s.gonePath(id))
 		if err := errors.Join(err, goneErr); err != nil {
 			return classify("read the claim of", id, err)
 		}
-		if !gone && named(up.Record) {
-			s.note(s.filePath(up.Record), id)
+		if !gone && named(j.record) {
+			s.note(s.filePath(j.record), id)
 		}
 	}
 	s.claims.known = true

@@ -3,8 +3,8 @@ package disk
 import (
 	"context"
 	"errors"
-	"io/fs"
 	"os"
+	"path/filepath"
 
 	"github.com/holdfast-upload/holdfast/storage"
 )
@@ -31,7 +31,7 @@ func (s *Store) Create(ctx context.Context, rec storage.Record) error {
 
 // create makes the journal, and an empty data file.
 func (s *Store) create(rec storage.Record) error {
-	if taken, err := exists(s.filePath(rec)); err != nil || taken {
+	if taken, err := s.exists(s.filePath(rec)); err != nil || taken {
 		return errors.Join(classify("create", rec.ID, err), ifTrue(taken, storage.ErrKeyTaken))
 	}
 	line, err := recordLine(rec)
@@ -42,29 +42,33 @@ func (s *Store) create(rec storage.Record) error {
 	paths := []string{s.dataPath(rec.ID), s.livePath(rec.ID)}
 	for i, text := range [][]byte{nil, line} {
 		if err := s.writeFile(paths[i], text); err != nil {
-			return classify("create", rec.ID, errors.Join(err, removeAll(paths...)))
+			return classify("create", rec.ID, errors.Join(err, s.removeAll(paths...)))
 		}
 	}
 	if err := s.syncDir(s.own("live")); err != nil {
-		return classify("create", rec.ID, errors.Join(err, removeAll(paths...)))
+		return classify("create", rec.ID, errors.Join(err, s.removeAll(paths...)))
 	}
+	j, _ := parseJournal(line)
+	s.journals.put(j)
 	return nil
 }
 
 // unused returns nil if no upload has, or lately had, the id.
 func (s *Store) unused(id string) error {
-	if gone, err := exists(s.gonePath(id)); err != nil || gone {
+	if err := s.syncAgain(s.own("live"), s.own("done"), s.own("gone")); err != nil {
+		return classify("create", id, err)
+	}
+	if gone, err := s.exists(s.gonePath(id)); err != nil || gone {
 		return errors.Join(classify("create", id, err), ifTrue(gone, storage.ErrGone))
 	}
-	if done, err := exists(s.donePath(id)); err != nil || done {
+	if done, err := s.exists(s.donePath(id)); err != nil || done {
 		return errors.Join(classify("create", id, err), ifTrue(done, storage.ErrExists))
 	}
-	text, err := os.ReadFile(s.livePath(id))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+	_, err := s.journalAt(id, s.livePath(id))
+	if errors.Is(err, storage.ErrNotFound) {
+		return s.notThere(nil)
 	}
-	_, created := parseJournal(text)
-	return errors.Join(classify("create", id, err), ifTrue(created, storage.ErrExists))
+	return errors.Join(err, ifTrue(err == nil, storage.ErrExists))
 }
 
 func ifTrue(b bool, err error) error {
@@ -76,12 +80,13 @@ func ifTrue(b bool, err error) error {
 
 // writeFile makes a file with the given text, durable but for its name.
 func (s *Store) writeFile(path string, text []byte) error {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o640)
+	f, err := s.fs.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY)
 	if err != nil {
+		s.unsynced.set(filepath.Dir(path), true) // it may be there all the same
 		return err
 	}
 	if len(text) > 0 {
-		if _, err = f.Write(text); err == nil {
+		if _, err = f.WriteAt(text, 0); err == nil {
 			err = s.sync(f)
 		}
 	}

@@ -26,7 +26,9 @@ func (s *Store) Declare(ctx context.Context, id string, size int64) error {
 		if err := u.append(sizeLine(size)); err != nil {
 			return err
 		}
-		u.record.Size = size
+		u.mu.Lock()
+		u.record.Size, u.late = size, true
+		u.mu.Unlock()
 	}
 	return sameSize(id, u.record.Size, size)
 }

@@ -3,15 +3,10 @@ package disk
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"io/fs"
 	"iter"
-	"os"
-	"path/filepath"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/holdfast-upload/holdfast/storage"
 )
@@ -51,7 +46,8 @@ func (s *Store) removeUpload(id string) error {
 		return err
 	}
 	known := err == nil
-	err = removeAll(s.livePath(id), s.donePath(id), s.parkedPath(id), s.dataPath(id))
+	err = s.removeAll(s.livePath(id), s.donePath(id), s.parkedPath(id), s.dataPath(id))
+	s.journals.drop(id)
 	if known {
 		s.unclaim(up.Record)
 	}
@@ -67,16 +63,16 @@ func (s *Store) removeFile(up storage.Upload) error {
 		return err
 	}
 	path := s.filePath(up.Record)
-	err = os.Rename(path, s.dataPath(up.ID))
+	err = s.fs.Rename(path, s.dataPath(up.ID))
 	if twice || errors.Is(err, syscall.EXDEV) {
-		err = os.Remove(path) // one name of two, or of a file that somebody moved elsewhere
+		err = s.fs.Remove(path) // one name of two, or of a file that somebody moved elsewhere
 	}
 	if err != nil {
 		return err
 	}
 	kept := s.dir
 	for dir := range s.above(path) {
-		if os.Remove(dir) != nil {
+		if s.fs.Remove(dir) != nil {
 			kept = dir
 			break
 		}
@@ -91,17 +87,17 @@ func (s *Store) removeFile(up storage.Upload) error {
 func (s *Store) anythingOf(id string) (bool, error) {
 	// A file that no journal speaks of is not ours to delete.
 	for _, path := range []string{s.dataPath(id), s.livePath(id), s.donePath(id), s.gonePath(id)} {
-		if there, err := exists(path); err != nil || there {
+		if there, err := s.exists(path); err != nil || there {
 			return there, err
 		}
 	}
-	return false, nil
+	return false, s.notThere(nil)
 }
 
 // List implements storage.Store: it names the uploads that have a live journal.
 func (s *Store) List(ctx context.Context) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
-		for name, err := range names(s.own("live")) {
+		for name, err := range s.fs.Names(s.own("live")) {
 			if err == nil {
 				err = ctx.Err()
 			}
@@ -111,102 +107,6 @@ func (s *Store) List(ctx context.Context) iter.Seq2[string, error] {
 				return
 			}
 			if isLog && !yield(id, nil) {
-				return
-			}
-		}
-	}
-}
-
-// Clean implements storage.Cleaner.
-func (s *Store) Clean(_ context.Context, before time.Time) error {
-	var errs []error
-	for name, err := range names(s.own("gone")) {
-		if err == nil && older(s.gonePath(name), before) {
-			err = s.forget(name)
-		}
-		errs = append(errs, err)
-	}
-	for name, err := range names(s.own("live")) {
-		if err == nil {
-			err = s.removeOrphan(name, before)
-		}
-		errs = append(errs, err)
-	}
-	for name, err := range names(s.own()) {
-		if err == nil && strings.HasPrefix(name, "probe") && older(s.own(name), before) {
-			err = removeAll(s.own(name))
-		}
-		errs = append(errs, err)
-	}
-	return errors.Join(errs...)
-}
-
-// forget removes the mark of a deleted upload, after whatever the deletion left.
-func (s *Store) forget(id string) error {
-	guard := s.guard(id)
-	guard.Lock()
-	defer guard.Unlock()
-	if err := s.removeUpload(id); err != nil {
-		return err
-	}
-	return removeAll(s.gonePath(id))
-}
-
-// removeOrphan removes a data file or a mark without a journal, left by a creation or
-// a retirement that broke off, or a journal that was to replace another.
-func (s *Store) removeOrphan(name string, before time.Time) error {
-	id, suffix := ownerOf(name)
-	if suffix == "" {
-		return nil
-	}
-	guard := s.guard(id)
-	guard.Lock()
-	defer guard.Unlock()
-	path := s.own("live", name)
-	owned, err := exists(s.livePath(id))
-	if err != nil || !older(path, before) || owned && suffix != ".log.new" {
-		return err
-	}
-	return removeAll(path)
-}
-
-// ownerOf splits the name of a file that may be an orphan into the id of the upload that
-// it is for, which may end like a file's name itself, and the suffix that tells what it
-// is. That is "" for any other file.
-func ownerOf(name string) (id, suffix string) {
-	for _, suffix := range []string{".data", ".parked", ".log.new"} {
-		if id, ok := strings.CutSuffix(name, suffix); ok {
-			return id, suffix
-		}
-	}
-	return "", ""
-}
-
-func older(path string, than time.Time) bool {
-	info, err := os.Lstat(path)
-	return err == nil && info.ModTime().Before(than)
-}
-
-// names yields what a directory holds, without reading all of it at once.
-func names(dir string) iter.Seq2[string, error] {
-	return func(yield func(string, error) bool) {
-		d, err := os.Open(filepath.Clean(dir))
-		if err != nil {
-			yield("", fmt.Errorf("list %s: %w", dir, err))
-			return
-		}
-		defer d.Close()
-		for {
-			entries, err := d.ReadDir(1000)
-			for _, e := range entries {
-				if !yield(e.Name(), nil) {
-					return
-				}
-			}
-			if err != nil {
-				if !errors.Is(err, io.EOF) && !errors.Is(err, fs.ErrNotExist) {
-					yield("", err)
-				}
 				return
 			}
 		}

@@ -8,6 +8,12 @@
 // cut off is ignored. Finishing gives the data file its name, which it takes from no
 // other file: of uploads whose files are to have one name, the first to finish has it.
 //
+// Nothing is acknowledged that a power loss could take back, and nothing is read from a
+// journal or a directory that could: what a process that was killed, or a sync that has
+// failed, may have left unsynced is synced before it is believed. Of the file system it
+// asks that a sync does what it says, that changes to the names in one directory become
+// durable in their order, and, where a file can't have two names, that a rename is one step.
+//
 //	DIR/ID                    the finished file, or DIR/KEY if it has a key of its own
 //	DIR/.holdfast/live/ID.log    the journal: record, declared size, ranges
 //	DIR/.holdfast/live/ID.data   the bytes of an unfinished upload
@@ -22,7 +28,9 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"io"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"sync"
@@ -42,19 +50,22 @@ type Options struct {
 // Store is a storage.Store in a directory. Create it with Open.
 type Store struct {
 	dir    string
+	fs     fileSystem
 	noSync bool
-	lock   *os.File
+	lock   io.Closer
+	locked fs.FileInfo // the file that is locked
 
 	guards [256]sync.RWMutex // by hash of the id: creation, finish and deletion are alone
 	seed   maphash.Seed
 
 	claims claims
 
-	mu   sync.Mutex
-	open map[string]*upload
+	mu       sync.Mutex
+	open     map[string]*upload
+	journals journalCache
 
-	link   func(old, name string) error // os.Link, but for tests
-	naming sync.Mutex                   // held while renameFile looks and renames
+	naming   sync.Mutex // held while renameFile looks and renames
+	unsynced unsynced
 }
 
 var (
@@ -65,24 +76,7 @@ var (
 
 // Open makes dir a store, or opens the one that it is. It fails if another
 // process uses it.
-func Open(dir string, opts Options) (*Store, error) {
-	s := &Store{dir: dir, noSync: opts.NoSync, seed: maphash.MakeSeed(), open: map[string]*upload{}, link: os.Link}
-	for _, sub := range []string{"live", "done", "gone"} {
-		if err := os.MkdirAll(s.own(sub), 0o750); err != nil {
-			return nil, fmt.Errorf("make the data directory: %w", err)
-		}
-	}
-	lock, err := os.OpenFile(s.own("lock"), os.O_CREATE|os.O_RDWR, 0o640)
-	if err != nil {
-		return nil, fmt.Errorf("lock the data directory: %w", err)
-	}
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		lock.Close()
-		return nil, fmt.Errorf("the data directory %s is in use by another process: %w", dir, err)
-	}
-	s.lock = lock
-	return s, errors.Join(s.syncDir(dir), s.syncDir(s.own()))
-}
+func Open(dir string, opts Options) (*Store, error) { return open(osFileSystem{}, dir, opts) }
 
 // Close lets go of the directory. Writes in progress fail from then on.
 func (s *Store) Close() error {
@@ -96,12 +90,13 @@ func (s *Store) Close() error {
 
 // Check implements storage.Checker by making a file.
 func (s *Store) Check(context.Context) error {
-	probe, err := os.CreateTemp(s.own(), "probe")
+	path := s.own(fmt.Sprintf("probe%d", rand.Uint64()))
+	probe, err := s.fs.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY)
 	if err != nil {
 		return classify("check", s.dir, err)
 	}
-	_, err = probe.Write([]byte("x"))
-	return classify("check", s.dir, errors.Join(err, probe.Close(), os.Remove(probe.Name())))
+	_, err = probe.WriteAt([]byte("x"), 0)
+	return classify("check", s.dir, errors.Join(err, probe.Close(), s.fs.Remove(path)))
 }
 
 func (s *Store) own(sub ...string) string {
@@ -126,25 +121,13 @@ func (s *Store) guard(id string) *sync.RWMutex {
 	return &s.guards[maphash.String(s.seed, id)%uint64(len(s.guards))]
 }
 
-// sync makes what was written to f durable, size included.
-func (s *Store) sync(f *os.File) error {
-	if s.noSync {
-		return nil
-	}
-	return datasync(f)
-}
-
-// syncDir makes the names in a directory durable. It asks the disk to; whether
-// the disk obeys is beyond it.
-func (s *Store) syncDir(path string) error {
-	if s.noSync {
-		return nil
-	}
-	d, err := os.Open(path)
+func (s *Store) readFile(path string) ([]byte, error) {
+	f, err := s.fs.Open(path)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return errors.Join(d.Sync(), d.Close())
+	text, err := io.ReadAll(f)
+	return text, errors.Join(err, f.Close())
 }
 
 // classify wraps what the operating system said while op was done on an upload.
@@ -164,8 +147,8 @@ func classify(op, id string, err error) error {
 	}
 }
 
-func exists(path string) (bool, error) {
-	_, err := os.Lstat(path)
+func (s *Store) exists(path string) (bool, error) {
+	_, err := s.fs.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
@@ -179,10 +162,11 @@ func absent(err error) bool {
 }
 
 // removeAll removes the files that exist among paths.
-func removeAll(paths ...string) error {
+func (s *Store) removeAll(paths ...string) error {
 	var errs []error
 	for _, p := range paths {
-		if err := os.Remove(p); err != nil && !absent(err) {
+		if err := s.fs.Remove(p); err != nil && !absent(err) {
+			s.unsynced.set(filepath.Dir(p), true) // it may be gone all the same
 			errs = append(errs, err)
 		}
 	}

@@ -43,15 +43,38 @@ func (s *Store) Retire(_ context.Context, up storage.Upload) error {
 	if up.Partial {
 		return nil
 	}
-	err := os.Rename(s.livePath(up.ID), s.donePath(up.ID))
+	err := s.retireJournal(s.livePath(up.ID), s.donePath(up.ID))
 	if errors.Is(err, fs.ErrNotExist) {
-		err = nil
+		return s.notThere(nil) // it was retired before, or deleted
 	}
 	if err == nil {
 		s.unclaim(up.Record)
-		err = removeAll(s.parkedPath(up.ID))
+		err = errors.Join(s.removeAll(s.parkedPath(up.ID)), s.syncDir(s.own("live")))
 	}
 	return classify("retire", up.ID, err)
+}
+
+// retireJournal gives a journal another name. The first name goes only once the other is
+// on the disk.
+func (s *Store) retireJournal(live, done string) error {
+	err := s.fs.Link(live, done)
+	if noLinks(err) {
+		return errors.Join(s.fs.Rename(live, done), s.syncDir(s.own("done")))
+	}
+	if err != nil && !errors.Is(err, fs.ErrExist) { // of a retirement that was cut short
+		return err
+	}
+	if err := s.syncDir(s.own("done")); err != nil {
+		return err
+	}
+	return s.removeAll(live)
+}
+
+// noLinks reports whether err is why a file can't have two names here. There the store
+// relies on a rename between directories being one step, also over a power loss, as
+// file systems with a journal make it.
+func noLinks(err error) bool {
+	return errors.Is(err, errors.ErrUnsupported) || errors.Is(err, syscall.EPERM)
 }
 
 // Park implements storage.Store.
@@ -59,8 +82,8 @@ func (s *Store) Park(_ context.Context, up storage.Upload) error {
 	guard := s.guard(up.ID)
 	guard.Lock()
 	defer guard.Unlock()
-	if owed, err := exists(s.livePath(up.ID)); err != nil || !owed {
-		return classify("park", up.ID, err)
+	if owed, err := s.exists(s.livePath(up.ID)); err != nil || !owed {
+		return errors.Join(classify("park", up.ID, err), s.notThere(nil))
 	}
 	if err := s.writeFile(s.parkedPath(up.ID), nil); err != nil {
 		return classify("park", up.ID, err)
@@ -72,7 +95,11 @@ func (s *Store) Park(_ context.Context, up storage.Upload) error {
 // once the other is on the disk.
 func (s *Store) nameFile(up storage.Upload) error {
 	data, path := s.dataPath(up.ID), s.filePath(up.Record)
-	if err := trim(data, up.Size); err != nil {
+	j, err := s.journalAt(up.ID, s.livePath(up.ID))
+	if err != nil {
+		return err
+	}
+	if err := s.trim(data, up.Size, j.late); err != nil {
 		return err
 	}
 	if err := s.makeDirs(up.Record); err != nil {
@@ -84,28 +111,40 @@ func (s *Store) nameFile(up storage.Upload) error {
 	return s.removeData(up)
 }
 
-// trim cuts off bytes that were on their way while a smaller size was declared.
-func trim(data string, size int64) error {
-	info, err := os.Stat(data)
+// trim cuts off the bytes that were on their way while a smaller size was declared, for
+// good: a file of another size would not count as the upload's. That it is cut may be the
+// work of a process that was killed before it could sync.
+func (s *Store) trim(data string, size int64, late bool) error {
+	info, err := s.fs.Stat(data)
 	switch {
 	case err != nil:
 		return err
-	case info.Size() > size:
-		return os.Truncate(data, size)
 	case info.Size() < size:
 		return fmt.Errorf("the data file has %d bytes, the upload %d", info.Size(), size)
+	case info.Size() == size && !late:
+		return nil
 	}
-	return nil
+	f, err := s.fs.OpenFile(data, os.O_WRONLY)
+	if err != nil {
+		return err
+	}
+	if info.Size() > size {
+		err = f.Truncate(size)
+	}
+	if err == nil {
+		err = s.sync(f)
+	}
+	return errors.Join(err, f.Close())
 }
 
 // linkFile makes path another name of the data file, and never takes it from another
 // file.
 func (s *Store) linkFile(data, path string) error {
-	err := s.link(data, path)
+	err := s.fs.Link(data, path)
 	switch {
 	case errors.Is(err, fs.ErrExist):
-		return occupied(data, path)
-	case errors.Is(err, errors.ErrUnsupported), errors.Is(err, syscall.EPERM):
+		return s.occupied(data, path)
+	case noLinks(err):
 		return s.renameFile(data, path)
 	}
 	return err
@@ -116,28 +155,32 @@ func (s *Store) linkFile(data, path string) error {
 func (s *Store) renameFile(data, path string) error {
 	s.naming.Lock()
 	defer s.naming.Unlock()
-	there, err := exists(path)
+	there, err := s.exists(path)
 	switch {
 	case err != nil:
 		return err
 	case there:
-		return occupied(data, path)
+		return s.occupied(data, path)
 	}
-	return os.Rename(data, path)
+	err = s.fs.Rename(data, path)
+	if err != nil {
+		s.unsynced.set(filepath.Dir(path), true) // it may have that name all the same
+	}
+	return err
 }
 
 // occupied returns nil if path is a name of the data file already, and ErrKeyTaken if it
 // is one of another file. A directory that is in the way may go with what is in it.
-func occupied(data, path string) error {
-	own, err := os.Lstat(data)
+func (s *Store) occupied(data, path string) error {
+	own, err := s.fs.Lstat(data)
 	if err != nil {
 		return err
 	}
-	other, err := os.Lstat(path)
+	other, err := s.fs.Lstat(path)
 	switch {
 	case err != nil:
 		return err
-	case os.SameFile(own, other):
+	case s.fs.SameFile(own, other):
 		return nil
 	case other.IsDir():
 		return fmt.Errorf("%s: %w", path, syscall.EISDIR)
@@ -151,7 +194,7 @@ func (s *Store) removeData(up storage.Upload) error {
 	if err := s.syncDir(filepath.Dir(s.filePath(up.Record))); err != nil {
 		return err
 	}
-	return removeAll(s.dataPath(up.ID))
+	return s.removeAll(s.dataPath(up.ID))
 }
 
 // makeDirs makes the directories that a key asks for, and their names durable.
@@ -159,7 +202,7 @@ func (s *Store) makeDirs(rec storage.Record) error {
 	dir := s.dir
 	parents := strings.Split(rec.Key, "/")
 	for _, name := range parents[:len(parents)-1] {
-		err := os.Mkdir(filepath.Join(dir, name), 0o750)
+		err := s.fs.Mkdir(filepath.Join(dir, name))
 		if errors.Is(err, fs.ErrExist) {
 			err = nil
 		}
@@ -173,9 +216,9 @@ func (s *Store) makeDirs(rec storage.Record) error {
 
 // Open implements storage.Store.
 func (s *Store) Open(_ context.Context, up storage.Upload, offset int64) (io.ReadCloser, error) {
-	f, err := os.Open(s.filePath(up.Record))
+	f, err := s.fs.Open(s.filePath(up.Record))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("open %s: %w: its file is missing", up.ID, storage.ErrGone)
+		return nil, s.notThere(fmt.Errorf("open %s: %w: its file is missing", up.ID, storage.ErrGone))
 	}
 	if err != nil {
 		return nil, classify("open", up.ID, err)

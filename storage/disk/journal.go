@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash/crc32"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/holdfast-upload/holdfast/storage"
 	"github.com/holdfast-upload/holdfast/storage/ranges"
@@ -25,12 +27,17 @@ type journal struct {
 	ranges ranges.Set
 	lines  int
 	length int64 // of the part that ends with a whole line
+	late   bool  // the size was declared late, so that bytes beyond it may have been written
+
+	// doubtful is set if the file may say more than this, or may not be there after a
+	// power loss, because a sync failed: it is written anew before it is used.
+	doubtful bool
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// parseJournal reads what a journal file holds. It returns false if no record
-// does: the upload was never created.
+// parseJournal reads what a journal file holds. It returns false if there is no record in
+// it: unless there is another line, the upload was never created.
 func parseJournal(text []byte) (journal, bool) {
 	var j journal
 	created := false
@@ -52,15 +59,23 @@ func parseJournal(text []byte) (journal, bool) {
 			created = json.Unmarshal(value, &j.record) == nil
 		case "size":
 			if n, err := strconv.ParseInt(string(value), 10, 64); err == nil {
-				j.record.Size = n
+				j.record.Size, j.late = n, true
 			}
 		case "range":
-			var r ranges.Range
-			if n, err := fmt.Sscanf(string(value), "%d %d", &r.Start, &r.End); n == 2 && err == nil && r.Valid() {
+			if r, ok := parseRange(string(value)); ok {
 				j.ranges.Add(r)
 			}
 		}
 	}
+}
+
+func parseRange(text string) (ranges.Range, bool) {
+	start, end, _ := strings.Cut(text, " ")
+	var r ranges.Range
+	var errs [2]error
+	r.Start, errs[0] = strconv.ParseInt(start, 10, 64)
+	r.End, errs[1] = strconv.ParseInt(end, 10, 64)
+	return r, errs == [2]error{} && r.Valid()
 }
 
 // checked returns a line without its checksum, and whether that is right.
@@ -101,6 +116,10 @@ func (j journal) wordy() bool { return j.lines > 1000 && j.lines > 4*j.ranges.Co
 
 // compact is the shortest text that says what j does.
 func (j journal) compact() ([]byte, error) {
-	text, err := recordLine(j.record)
-	return append(text, rangeLines(j.ranges)...), err
+	rec, size := j.record, []byte(nil)
+	if j.late {
+		rec.Size, size = storage.Unknown, sizeLine(j.record.Size)
+	}
+	text, err := recordLine(rec)
+	return slices.Concat(text, size, rangeLines(j.ranges)), err
 }

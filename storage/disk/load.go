@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
+	"path/filepath"
 
 	"github.com/holdfast-upload/holdfast/storage"
 )
@@ -19,7 +19,10 @@ func (s *Store) Load(_ context.Context, id string) (storage.Upload, error) {
 }
 
 func (s *Store) load(id string) (storage.Upload, error) {
-	gone, err := exists(s.gonePath(id))
+	if err := s.syncAgain(s.own("live"), s.own("done"), s.own("gone")); err != nil {
+		return storage.Upload{}, classify("load", id, err)
+	}
+	gone, err := s.exists(s.gonePath(id))
 	if err != nil {
 		return storage.Upload{}, classify("load", id, err)
 	}
@@ -36,39 +39,16 @@ func (s *Store) load(id string) (storage.Upload, error) {
 	up.Finished, err = s.isFinished(up)
 	up.Owed = up.Finished && live
 	if err == nil && up.Owed {
-		up.Parked, err = exists(s.parkedPath(id))
+		up.Parked, err = s.exists(s.parkedPath(id))
 	}
 	if err != nil || up.Finished {
 		return up, classify("load", id, err)
 	}
-	if there, err := exists(s.dataPath(id)); err != nil || !there {
+	if there, err := s.exists(s.dataPath(id)); err != nil || !there {
 		// Somebody took the file away; it can't be said to be complete any more.
-		return storage.Upload{}, errors.Join(classify("load", id, err), fmt.Errorf("%w: its file is missing", storage.ErrGone))
+		return storage.Upload{}, errors.Join(classify("load", id, err), s.notThere(fmt.Errorf("%w: its file is missing", storage.ErrGone)))
 	}
 	return up, nil
-}
-
-// readJournal returns what the journal of an upload says, and whether it lies
-// among those of uploads that are not over.
-func (s *Store) readJournal(id string) (up storage.Upload, live bool, err error) {
-	for _, path := range []string{s.livePath(id), s.donePath(id)} {
-		text, err := os.ReadFile(path)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return storage.Upload{}, false, classify("load", id, err)
-		}
-		info, err := os.Stat(path)
-		if err != nil {
-			return storage.Upload{}, false, classify("load", id, err)
-		}
-		if j, created := parseJournal(text); created && j.record.ID == id {
-			up := storage.Upload{Record: j.record, Received: j.ranges, Touched: info.ModTime()}
-			return up, path == s.livePath(id), nil
-		}
-	}
-	return storage.Upload{}, false, storage.ErrNotFound
 }
 
 // isFinished tells whether the file of a complete upload is there, whole. It ends what
@@ -80,6 +60,8 @@ func (s *Store) isFinished(up storage.Upload) (bool, error) {
 	}
 	if twice {
 		err = s.removeData(up)
+	} else {
+		err = s.syncAgain(filepath.Dir(s.filePath(up.Record)))
 	}
 	return err == nil, err
 }
@@ -88,18 +70,18 @@ func (s *Store) isFinished(up storage.Upload) (bool, error) {
 // is its own once the data file was given that, and has lost the name it had before. If
 // a crash came between, it has both, and so is there twice.
 func (s *Store) ownFile(up storage.Upload) (file fs.FileInfo, twice bool, err error) {
-	file, err = os.Stat(s.filePath(up.Record))
+	file, err = s.fs.Stat(s.filePath(up.Record))
 	if absent(err) {
 		return nil, false, nil
 	}
 	if err != nil || !file.Mode().IsRegular() {
 		return nil, false, err
 	}
-	data, err := os.Lstat(s.dataPath(up.ID))
+	data, err := s.fs.Lstat(s.dataPath(up.ID))
 	if absent(err) {
 		return file, false, nil
 	}
-	if err != nil || !os.SameFile(data, file) {
+	if err != nil || !s.fs.SameFile(data, file) {
 		return nil, false, err
 	}
 	return file, true, nil

@@ -1,6 +1,7 @@
 package disk
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -102,26 +103,37 @@ func (u *upload) claim(r ranges.Range) (ranges.Set, error) {
 	if u.failed != nil {
 		return ranges.Set{}, u.failed
 	}
-	mine := u.claimed.Missing(r)
+	mine := u.lacks(r)
 	if u.complete && !mine.Empty() {
 		return ranges.Set{}, errClosed
 	}
-	u.claimed.Add(r)
+	u.reserved.AddSet(mine)
 	return mine, nil
 }
 
-// settle records how the writing of a claimed range ended. After a failure the
+// lacks returns the part of r that is neither there nor being written. What it costs does
+// not depend on how much is there. The caller holds mu.
+func (u *upload) lacks(r ranges.Range) ranges.Set {
+	lacking := u.durable.Missing(r)
+	for _, other := range []ranges.Set{u.written.Within(r), u.reserved.Within(r)} {
+		for _, o := range other.Ranges() {
+			lacking.Remove(o)
+		}
+	}
+	return lacking
+}
+
+// settle records how the writing of a reserved range ended. After a failure the
 // range is free again.
 func (u *upload) settle(r ranges.Range, ok bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	u.reserved.Remove(r)
 	if ok {
-		u.settled.Add(r)
+		u.written.Add(r)
 		if u.pending == nil {
 			u.pending = time.AfterFunc(settleAfter, u.settlePending)
 		}
-	} else {
-		u.claimed.Remove(r)
 	}
 	u.changed.Broadcast()
 }
@@ -141,10 +153,10 @@ func (u *upload) await(r ranges.Range) error {
 			return err
 		}
 		u.mu.Lock()
-		for u.failed == nil && !u.durable.Contains(r) && !u.settled.Contains(r) && u.claimed.Contains(r) {
+		for u.failed == nil && u.lacks(r).Empty() && !u.reserved.Within(r).Empty() {
 			u.changed.Wait()
 		}
-		done, lost, err := u.durable.Contains(r), !u.claimed.Contains(r), u.failed
+		done, lost, err := u.durable.Contains(r), !u.lacks(r).Empty(), u.failed
 		u.mu.Unlock()
 		switch {
 		case done:
@@ -157,14 +169,14 @@ func (u *upload) await(r ranges.Range) error {
 	}
 }
 
-// commit makes everything that is settled durable: the bytes first, then the
+// commit makes everything that is written durable: the bytes first, then the
 // journal's word of them, then all that watch are told. One sync serves all who
 // write to the upload at the time.
 func (u *upload) commit() error {
 	u.commitMu.Lock()
 	defer u.commitMu.Unlock()
 	u.mu.Lock()
-	todo, err := u.settled.Minus(u.durable), u.failed
+	todo, err := u.written.Clone(), u.failed
 	u.mu.Unlock()
 	if err != nil || todo.Empty() {
 		return err
@@ -180,7 +192,10 @@ func (u *upload) commit() error {
 		return err
 	}
 	u.mu.Lock()
-	u.durable.AddSet(todo)
+	for _, r := range todo.Ranges() {
+		u.durable.Add(r)
+		u.written.Remove(r)
+	}
 	u.changed.Broadcast()
 	u.mu.Unlock()
 	if len(u.watchers) > 0 {
@@ -199,10 +214,12 @@ func (u *upload) append(lines []byte) error {
 	}
 	if err := u.store.sync(u.log); err != nil {
 		err = classify("sync the journal of", u.id, err)
+		u.doubtful = true
 		u.fail(err)
 		return err
 	}
 	u.logEnd += int64(len(lines))
+	u.lines += bytes.Count(lines, []byte("\n"))
 	return nil
 }
 

@@ -1,0 +1,124 @@
+package disk
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/ranges"
+)
+
+// account is what was acknowledged of an upload.
+type account struct {
+	rec      storage.Record // with the size that was declared
+	received ranges.Set
+	finished bool
+	retired  bool
+	parked   bool
+	gone     bool
+
+	creating, deleting, retiring, cleaning bool // has begun, and may have been done since
+	unsure                                 bool // a creation has failed, or was done
+	lost                                   bool // its file was taken away
+
+	noted int // the count of checks when it was last changed
+}
+
+func (a *account) clone() *account {
+	out := *a
+	out.received = a.received.Clone()
+	return &out
+}
+
+// sameAs reports whether both are of one creation, as far as is known.
+func (a *account) sameAs(before account) bool {
+	return before.unsure || a.rec.Created.Equal(before.rec.Created)
+}
+
+func (a *account) verify(before *memFS, after *Store, id string) error {
+	if a.lost || a.creating || a.unsure || a.rec.ID == "" && !a.gone {
+		return nil
+	}
+	up, err := after.Load(context.Background(), id)
+	switch {
+	case a.gone && (errors.Is(err, storage.ErrGone) || a.cleaning && errors.Is(err, storage.ErrNotFound)):
+		return nil
+	case a.gone:
+		return fmt.Errorf("it was deleted, and is loaded: %v", err)
+	case a.deleting && errors.Is(err, storage.ErrGone):
+		return nil
+	case err != nil:
+		return fmt.Errorf("it was there, and is loaded: %w", err)
+	case a.rec.Size != storage.Unknown && up.Size != a.rec.Size:
+		return fmt.Errorf("size %d was acknowledged, not %d", a.rec.Size, up.Size)
+	case a.finished && !up.Finished:
+		return errors.New("it was finished, and is not")
+	case a.finished && !a.retired && !a.retiring && !up.Owed:
+		return errors.New("it is not owed any more")
+	case a.retired && up.Owed:
+		return errors.New("it was retired, and is owed")
+	case a.parked && !a.retiring && !up.Parked:
+		return errors.New("it was parked, and is not")
+	}
+	return a.verifyBytes(before, after, up)
+}
+
+func (a *account) verifyBytes(before *memFS, after *Store, up storage.Upload) error {
+	want := a.received.Clone()
+	if up.Size != storage.Unknown {
+		want = want.Within(ranges.Of(0, up.Size)) // what came beyond is cut off
+	}
+	for _, r := range want.Ranges() {
+		if !up.Has(r) {
+			return fmt.Errorf("%v was acknowledged, %v is there", r, up.Received)
+		}
+	}
+	was, is := before.contentOf(after, up), after.memory().contentOf(after, up)
+	for _, r := range want.Ranges() {
+		if !is.same(was, r) {
+			return fmt.Errorf("the bytes of %v are not those that were acknowledged", r)
+		}
+	}
+	return nil
+}
+
+func (s *Store) memory() *memFS {
+	if l, ok := s.fs.(linkless); ok {
+		return l.fileSystem.(*memFS)
+	}
+	return s.fs.(*memFS)
+}
+
+// contentOf returns the bytes of an upload, wherever they lie.
+func (m *memFS) contentOf(s *Store, up storage.Upload) content {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, path := range []string{s.dataPath(up.ID), s.filePath(up.Record)} {
+		if _, _, n, err := m.find(path); err == nil && n != nil {
+			return n.now
+		}
+	}
+	return content{}
+}
+
+// same reports whether two files have the same bytes in r, and all of them.
+func (c content) same(o content, r ranges.Range) bool {
+	if r.End > c.size || r.End > o.size {
+		return r.Empty()
+	}
+	for at := r.Start; at < r.End; {
+		end := min(r.End, (at/blockLen+1)*blockLen)
+		if c.blocks[at/blockLen] != o.blocks[at/blockLen] {
+			a, b := make([]byte, end-at), make([]byte, end-at)
+			c.readAt(a, at)
+			o.readAt(b, at)
+			if !bytes.Equal(a, b) {
+				return false
+			}
+		}
+		at = end
+	}
+	return true
+}

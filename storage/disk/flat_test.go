@@ -1,0 +1,91 @@
+package disk
+
+import (
+	"bytes"
+	"context"
+	"testing"
+
+	"github.com/holdfast-upload/holdfast/storage"
+)
+
+// Work is counted: bytes that are read, and what is allocated.
+func TestF31ByteCostsTheSameHoweverManyPlacesAreWritten(t *testing.T) {
+	fsys := newMemFS("/srv")
+	store, err := openMem(fsys, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := context.Background()
+	rec := storage.Record{ID: lifeID, Size: 1 << 30}
+	if err := store.Create(ctx, rec); err != nil {
+		t.Fatal(err)
+	}
+	up := storage.Upload{Record: rec}
+	at := int64(0)
+	writeOne := func() {
+		at += 2
+		c := storage.Chunk{Offset: at, Length: 1, Body: bytes.NewReader([]byte("x"))}
+		if err := store.Write(ctx, up, c, func(storage.Piece) storage.Upload { return up }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cost := func() (read int64, allocated float64) {
+		before := fsys.read
+		allocated = testing.AllocsPerRun(50, writeOne)
+		return fsys.read - before, allocated
+	}
+	_, few := cost()
+	for range 3000 {
+		writeOne()
+	}
+	read, many := cost()
+	if read > 0 {
+		t.Errorf("51 writes read %d bytes of the journal", read)
+	}
+	if many > few+20 {
+		t.Errorf("a write allocates %v times at %d places, %v at the first", many, at/2, few)
+	}
+}
+
+func TestF31StateIsReadFromAJournalOnce(t *testing.T) {
+	fsys := newMemFS("/srv")
+	for _, step := range wholeLife()[:9] {
+		store, err := openMem(fsys, nil)
+		if err == nil {
+			err = step.do(store)
+		}
+		if err != nil {
+			t.Fatalf("%s: %v", step.name, err)
+		}
+		_, _ = store.Load(context.Background(), lifeID)
+		before := fsys.read
+		for range 3 {
+			if _, err := store.Load(context.Background(), lifeID); err != nil {
+				t.Errorf("load after %s: %v", step.name, err)
+			}
+		}
+		if read := fsys.read - before; read > 0 {
+			t.Errorf("after %s, what was loaded once is read again: %d bytes", step.name, read)
+		}
+		_ = store.Close()
+	}
+}
+
+// What is not remembered is read again.
+func TestJournalCacheIsBounded(t *testing.T) {
+	var c journalCache
+	const each = maxCachedJournals / 10
+	for _, id := range []string{"a", "b", "c", "d", "e", "f", "g", "h", "i", "j"} {
+		c.put(journal{record: storage.Record{ID: id}, length: each, doubtful: id == "b"})
+	}
+	_, _ = c.get("a")
+	c.put(journal{record: storage.Record{ID: "k"}, length: 2 * each})
+	for id, want := range map[string]bool{"a": true, "b": true, "c": false, "d": false, "e": true, "k": true} {
+		if _, ok := c.get(id); ok != want {
+			t.Errorf("%s is there: %v, want %v", id, ok, want)
+		}
+	}
+	if c.bytes != 10*each {
+		t.Errorf("it counts %d bytes, want %d", c.bytes, 10*each)
+	}
+}

@@ -1,0 +1,63 @@
+package disk
+
+import (
+	"container/list"
+	"sync"
+)
+
+// maxCachedJournals is how many bytes of journals a journalCache stands for at most. What
+// it takes in memory is less.
+const maxCachedJournals = 32 << 20
+
+// journalCache holds what the journals say that were used last, so that not every request
+// has to read one. Only this process writes to them. The ranges in it are not changed by
+// anyone.
+type journalCache struct {
+	mu    sync.Mutex
+	byID  map[string]*list.Element
+	order list.List // of journals, the one that was used last in front
+	bytes int64
+}
+
+func (c *journalCache) get(id string) (journal, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e, ok := c.byID[id]
+	if !ok {
+		return journal{}, false
+	}
+	c.order.MoveToFront(e)
+	return e.Value.(journal), true
+}
+
+func (c *journalCache) put(j journal) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.remove(j.record.ID)
+	if c.byID == nil {
+		c.byID = map[string]*list.Element{}
+	}
+	c.byID[j.record.ID] = c.order.PushFront(j)
+	c.bytes += j.length
+	for e := c.order.Back(); e != nil && c.bytes > maxCachedJournals; {
+		oldest := e.Value.(journal)
+		e = e.Prev()
+		if !oldest.doubtful {
+			c.remove(oldest.record.ID)
+		}
+	}
+}
+
+func (c *journalCache) drop(id string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.remove(id)
+}
+
+func (c *journalCache) remove(id string) {
+	if e, ok := c.byID[id]; ok {
+		c.bytes -= e.Value.(journal).length
+		c.order.Remove(e)
+		delete(c.byID, id)
+	}
+}

@@ -1,0 +1,305 @@
+package disk
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/holdfast-upload/holdfast/storage"
+)
+
+const memDir = "/srv/data"
+
+// ledger is a store that keeps account of what it has acknowledged, and compares that
+// with what a store finds after a power loss: after every acknowledgement and after every
+// change and sync of the file system below it.
+type ledger struct {
+	*Store
+	t    testing.TB
+	fs   *memFS
+	opts ledgerOptions
+
+	mu        sync.Mutex
+	acked     map[string]*account
+	rnd       *rand.Rand
+	count     int
+	unchecked int  // changes since the last check
+	wrong     bool // something was missing: what comes after it tells nothing more
+}
+
+type ledgerOptions struct {
+	links  error  // what the store meets when it makes a hard link, nil if that works
+	losses []loss // of which one is tried at each comparison
+	sparse bool   // not to compare after every change that is no sync
+	// from reports, if set, whether to compare already.
+	from func() bool
+}
+
+func openLedger(t testing.TB, fsys *memFS, opts ledgerOptions, acked map[string]*account, seed uint64) *ledger {
+	l, err := tryLedger(t, fsys, opts, seed)
+	if err != nil {
+		t.Fatalf("open: %v", err)
+	}
+	for id, a := range acked {
+		l.acked[id] = a.clone()
+	}
+	fsys.changed = nil
+	l.verify(fsys.clone(), l.Store, l.acked, "opened")
+	fsys.changed = l.checkAfter
+	return l
+}
+
+// tryLedger is a ledger of what will be acknowledged.
+func tryLedger(t testing.TB, fsys *memFS, opts ledgerOptions, seed uint64) (*ledger, error) {
+	l := &ledger{t: t, fs: fsys, opts: opts, acked: map[string]*account{}, rnd: rand.New(rand.NewPCG(seed, 1))}
+	var err error
+	if l.Store, err = openMem(fsys, opts.links); err != nil {
+		return nil, err
+	}
+	fsys.changed = l.checkAfter
+	return l, nil
+}
+
+func openMem(fsys *memFS, links error) (*Store, error) {
+	var below fileSystem = fsys
+	if links != nil {
+		fsys.ordered = true
+		below = linkless{fsys, links}
+	}
+	return open(below, memDir, Options{})
+}
+
+// of returns the account of an upload; the caller holds mu.
+func (l *ledger) of(id string) *account {
+	if l.acked[id] == nil {
+		l.acked[id] = &account{}
+	}
+	return l.acked[id]
+}
+
+// note changes the account of an upload.
+func (l *ledger) note(id string, change func(a *account)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	change(l.of(id))
+	l.of(id).noted = l.count
+}
+
+// accounts are those that changed lately, and some of the others. The caller holds mu.
+func (l *ledger) accounts() map[string]*account {
+	acked, others := map[string]*account{}, 0
+	for id, a := range l.acked {
+		if l.count-a.noted > 5 {
+			if others++; others > 2 {
+				continue
+			}
+		}
+		acked[id] = a.clone()
+	}
+	return acked
+}
+
+// checkAfter is check after a sync. After other changes, which make less of a difference,
+// it is one of a few times only.
+func (l *ledger) checkAfter(op string) {
+	l.mu.Lock()
+	l.unchecked++
+	skip := l.opts.sparse && !strings.HasPrefix(op, "sync") && l.rnd.IntN(4) > 0
+	l.mu.Unlock()
+	if !skip {
+		l.check()
+	}
+}
+
+// check loses the power of copies of the file system, and looks what is left there.
+func (l *ledger) check() {
+	l.mu.Lock()
+	if l.wrong || l.opts.from != nil && !l.opts.from() {
+		l.mu.Unlock()
+		return
+	}
+	l.unchecked = 0
+	acked, copied := l.accounts(), l.fs.clone()
+	l.count++
+	kind, seed := l.opts.losses[l.rnd.IntN(len(l.opts.losses))], l.rnd.Uint64()
+	l.mu.Unlock()
+	left := copied.clone()
+	left.lose(kind, rand.New(rand.NewPCG(seed, 2)))
+	store, err := openMem(left, l.opts.links)
+	if err != nil {
+		l.t.Errorf("open after a power loss: %v", err)
+		return
+	}
+	l.verify(copied, store, acked, fmt.Sprintf("%v, seed %d", kind, seed))
+}
+
+// verify compares what a store has with what was acknowledged, and its bytes with those
+// that were there before.
+func (l *ledger) verify(before *memFS, after *Store, acked map[string]*account, when string) {
+	for id, a := range acked {
+		if err := a.verify(before, after, id); err != nil {
+			l.t.Errorf("%s: %s: %v", when, id, err)
+			l.mu.Lock()
+			l.wrong = true
+			l.mu.Unlock()
+		}
+	}
+}
+
+func (l *ledger) Create(ctx context.Context, rec storage.Record) error {
+	var was account
+	l.note(rec.ID, func(a *account) { was = *a.clone(); a.creating = true })
+	err := l.Store.Create(ctx, rec)
+	l.note(rec.ID, func(a *account) {
+		if *a = was; err == nil {
+			*a = account{rec: rec}
+		} else if storage.Transient(err) {
+			a.unsure = true
+		}
+	})
+	l.check()
+	return err
+}
+
+// Load is an acknowledgement too.
+func (l *ledger) Load(ctx context.Context, id string) (storage.Upload, error) {
+	var before account
+	l.note(id, func(a *account) { before = *a.clone() })
+	up, err := l.Store.Load(ctx, id)
+	news := false // that other acknowledgements have not said
+	l.note(id, func(a *account) {
+		if err == nil && a.unsure && !a.creating {
+			*a = account{rec: up.Record}
+		}
+		if err != nil || a.rec.ID == "" || a.gone || a.deleting || a.creating || a.lost || !a.sameAs(before) {
+			return // it may have been loaded before that
+		}
+		was := a.clone()
+		a.received.AddSet(up.Received)
+		if up.Size != storage.Unknown {
+			a.rec.Size = up.Size
+		}
+		a.finished = a.finished || up.Finished
+		a.retired = a.retired || up.Finished && !up.Owed
+		a.parked = a.parked || up.Parked
+		news = !a.received.Equal(was.received) || a.finished != was.finished || a.retired != was.retired || a.parked != was.parked
+	})
+	l.mu.Lock()
+	news = news || l.unchecked > 0
+	l.mu.Unlock()
+	if news {
+		l.check()
+	}
+	return up, err
+}
+
+func (l *ledger) Declare(ctx context.Context, id string, size int64) error {
+	err := l.Store.Declare(ctx, id, size)
+	if err == nil {
+		l.note(id, func(a *account) { a.rec.Size = size })
+	}
+	l.check()
+	return err
+}
+
+func (l *ledger) Write(ctx context.Context, up storage.Upload, c storage.Chunk, stored func(storage.Piece) storage.Upload) error {
+	return l.Store.Write(ctx, up, c, func(p storage.Piece) storage.Upload {
+		l.note(up.ID, func(a *account) { a.received.Add(p.Range) })
+		l.check()
+		return stored(p)
+	})
+}
+
+func (l *ledger) Finish(ctx context.Context, up storage.Upload) error {
+	err := l.Store.Finish(ctx, up)
+	if err == nil {
+		l.note(up.ID, func(a *account) { a.finished = true })
+	}
+	l.check()
+	return err
+}
+
+func (l *ledger) Retire(ctx context.Context, up storage.Upload) error {
+	l.note(up.ID, func(a *account) { a.retiring = true })
+	err := l.Store.Retire(ctx, up)
+	if err == nil && !up.Partial {
+		l.note(up.ID, func(a *account) { a.retired = true })
+	}
+	l.check()
+	return err
+}
+
+func (l *ledger) Park(ctx context.Context, up storage.Upload) error {
+	err := l.Store.Park(ctx, up)
+	if err == nil {
+		l.note(up.ID, func(a *account) { a.parked = !a.retired })
+	}
+	l.check()
+	return err
+}
+
+func (l *ledger) Delete(ctx context.Context, id string) error {
+	l.note(id, func(a *account) { a.deleting = true })
+	err := l.Store.Delete(ctx, id)
+	if err == nil {
+		l.note(id, func(a *account) { a.gone = a.rec.ID != "" || a.gone })
+	}
+	l.check()
+	return err
+}
+
+func (l *ledger) Clean(ctx context.Context, before time.Time) error {
+	l.mu.Lock()
+	for _, a := range l.acked {
+		a.cleaning = true
+	}
+	l.mu.Unlock()
+	err := l.Store.Clean(ctx, before)
+	l.check()
+	return err
+}
+
+// next is the ledger of the process that comes after a power loss.
+func (l *ledger) next(kind loss) *ledger {
+	l.mu.Lock()
+	left, acked, seed := l.fs.clone(), maps.Clone(l.acked), l.rnd.Uint64()
+	for id, a := range acked {
+		acked[id] = a.clone()
+		acked[id].unsure = a.unsure || a.creating
+		acked[id].creating = false
+	}
+	l.mu.Unlock()
+	left.lose(kind, rand.New(rand.NewPCG(seed, 3)))
+	return openLedger(l.t, left, l.opts, acked, seed)
+}
+
+// loseFile takes away the file of an upload, or the end of it, for good.
+func (l *ledger) loseFile(id string, cut bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	a := l.of(id)
+	a.lost = true
+	l.fs.changed = nil
+	if err := l.fs.SyncDir(l.own("live")); err != nil {
+		l.t.Errorf("sync: %v", err)
+	}
+	l.fs.changed = l.checkAfter
+	l.fs.mu.Lock()
+	defer l.fs.mu.Unlock()
+	dir, name, n, err := l.fs.find(l.filePath(a.rec))
+	switch {
+	case err != nil || n == nil:
+		l.t.Errorf("lose the file of %s: %v", id, err)
+	case cut:
+		n.now.truncate(10)
+		n.synced = n.now.clone()
+	default:
+		delete(dir.names, name)
+		delete(dir.syncedNames, name)
+	}
+}

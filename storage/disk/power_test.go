@@ -1,0 +1,43 @@
+package disk
+
+import (
+	"testing"
+
+	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/storagetest"
+)
+
+// The suite of the stores, where the power goes after each step, and a copy of the disk
+// loses its power after each acknowledgement and each change.
+func TestDiskKeepsThePromisesOfAStoreOverPowerLosses(t *testing.T) {
+	key := func(id string) string { return "videos/" + id[:1] + "/" + id + " (1).mp4" }
+	for name, key := range map[string]func(string) string{"ids as names": nil, "keys of their own": key} {
+		t.Run(name, func(t *testing.T) {
+			storagetest.TestStore(t, func(t *testing.T) storagetest.Harness {
+				h := powerHarness(t)
+				h.Key = key
+				return h
+			})
+		})
+	}
+}
+
+func powerHarness(t *testing.T) storagetest.Harness {
+	opts := ledgerOptions{losses: []loss{nothingStays, someStays, someStays, allStays}, sparse: true}
+	var now *ledger
+	opened, lost := 0, 0
+	return storagetest.Harness{
+		Open: func() storage.Store {
+			if opened++; now == nil {
+				now = openLedger(t, newMemFS("/srv"), opts, nil, 1)
+			} else {
+				now = now.next(opts.losses[opened%len(opts.losses)])
+			}
+			return now
+		},
+		Lose: func(id string) {
+			lost++
+			now.loseFile(id, lost%2 == 0)
+		},
+	}
+}

@@ -1,0 +1,82 @@
+package disk
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/holdfast-upload/holdfast/storage"
+)
+
+// readJournal returns what the journal of an upload says, and whether it lies
+// among those of uploads that are not over. The caller holds the guard of the id.
+func (s *Store) readJournal(id string) (up storage.Upload, live bool, err error) {
+	for _, path := range []string{s.livePath(id), s.donePath(id)} {
+		info, err := s.fs.Stat(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return storage.Upload{}, false, classify("load", id, err)
+		}
+		j, err := s.journalAt(id, path)
+		if errors.Is(err, storage.ErrNotFound) {
+			continue
+		}
+		up := storage.Upload{Record: j.record, Received: j.ranges, Touched: info.ModTime()}
+		return up.Clone(), path == s.livePath(id), err
+	}
+	return storage.Upload{}, false, s.notThere(storage.ErrNotFound)
+}
+
+// journalAt returns what is durable of the journal that lies at path, and ErrNotFound if
+// the upload was never created. The caller holds the guard of the id, and does not change
+// the ranges.
+func (s *Store) journalAt(id, path string) (journal, error) {
+	s.mu.Lock()
+	u, isOpen := s.open[id]
+	s.mu.Unlock()
+	if isOpen {
+		return u.journal(), nil
+	}
+	if j, ok := s.journals.get(id); ok {
+		return j, nil
+	}
+	j, err := s.parseFile(id, path)
+	if err == nil {
+		// It may have been written by a process that was killed before it could sync.
+		err = classify("sync the journal of", id, s.syncFile(path))
+	}
+	if err == nil {
+		s.journals.put(j)
+	}
+	return j, err
+}
+
+// parseFile reads the journal that lies at path, of which some may not be durable yet.
+func (s *Store) parseFile(id, path string) (journal, error) {
+	text, err := s.readFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return journal{}, storage.ErrNotFound
+	}
+	if err != nil {
+		return journal{}, classify("load", id, err)
+	}
+	j, created := parseJournal(text)
+	switch {
+	case !created && j.lines > 0, created && j.record.ID != id:
+		return journal{}, storage.Unavailable("load", id, fmt.Errorf("the journal %s is damaged: it has no record of this upload", path))
+	case !created:
+		return journal{}, storage.ErrNotFound
+	}
+	return j, nil
+}
+
+func (s *Store) syncFile(path string) error {
+	f, err := s.fs.OpenFile(path, os.O_WRONLY)
+	if err != nil {
+		return err
+	}
+	return errors.Join(s.sync(f), f.Close())
+}

@@ -1,0 +1,70 @@
+package disk_test
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/disk"
+)
+
+// A client that is told that its upload is not there begins anew.
+func TestF36NothingIsDeniedNorNotedWhileTheDataDirectoryIsAway(t *testing.T) {
+	for name, replace := range map[string]func(dir string) error{
+		"away":                      func(string) error { return nil },
+		"empty":                     func(dir string) error { return os.Mkdir(dir, 0o750) },
+		"that of another store now": func(dir string) error { s, err := disk.Open(dir, disk.Options{}); return errors.Join(err, s.Close()) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newPlace(t)
+			p.dir = filepath.Join(p.dir, "data")
+			p.reopen()
+			data := []byte("right")
+			p.create(storage.Record{ID: "begun", Size: 5})
+			p.write("begun", 0, data[:3])
+			p.complete(storage.Record{ID: "done"}, data)
+			p.must("finish", p.finish("done"))
+			done := p.load("done")
+
+			p.must("take the directory away", os.Rename(p.dir, p.dir+".away"))
+			p.must("replace it", replace(p.dir))
+			for what, err := range p.attempts(done) {
+				if !storage.Transient(err) {
+					t.Errorf("%s: %v, want a transient error", what, err)
+				}
+			}
+			p.must("remove it", os.RemoveAll(p.dir))
+			p.must("bring it back", os.Rename(p.dir+".away", p.dir))
+			p.wantFile("done", data)
+			p.write("begun", 3, data[3:])
+			p.must("finish", p.finish("begun"))
+			p.wantFile("begun", data)
+			if _, err := p.store.Load(p.ctx, "none"); !errors.Is(err, storage.ErrNotFound) {
+				t.Errorf("load what never was: %v, want ErrNotFound", err)
+			}
+		})
+	}
+}
+
+// attempts are what comes of all that can be done, to uploads that the store has and one
+// that it has not.
+func (p *place) attempts(done storage.Upload) map[string]error {
+	results := map[string]error{}
+	for _, id := range []string{"begun", "done", "none"} {
+		up := storage.Upload{Record: storage.Record{ID: id, Size: 5}}
+		_, results["load "+id] = p.store.Load(p.ctx, id)
+		c := storage.Chunk{Offset: 3, Length: 2, Body: bytes.NewReader([]byte("ht"))}
+		results["write "+id] = p.store.Write(p.ctx, up, c, func(storage.Piece) storage.Upload { return up })
+		results["declare "+id] = p.store.Declare(p.ctx, id, 5)
+		results["finish "+id] = p.store.Finish(p.ctx, up)
+		results["delete "+id] = p.store.Delete(p.ctx, id)
+	}
+	results["create"] = p.store.Create(p.ctx, storage.Record{ID: "new", Size: 5})
+	_, results["open"] = p.store.Open(p.ctx, done, 0)
+	results["retire"] = p.store.Retire(p.ctx, done)
+	results["park"] = p.store.Park(p.ctx, done)
+	return results
+}
