@@ -8,8 +8,9 @@ import (
 )
 
 // createWithin is how long GetOrCreate waits for another node that looks for the same
-// upload, or creates it.
-const createWithin = 5 * time.Second
+// upload, or creates it: as long as a slow store may take. The lock of a node that was
+// killed lapses sooner.
+const createWithin = 30 * time.Second
 
 // GetOrCreate returns the upload of rec.ID, which it creates from rec if there is none.
 //
@@ -45,7 +46,7 @@ func (u *Uploads) GetOrCreate(ctx context.Context, rec Record) (Upload, error) {
 }
 
 // lockCreation keeps other nodes from looking for the upload until the function that it
-// returns is called. It only saves requests to the store, so it is not waited for long.
+// returns is called. It only saves requests to the store.
 func (u *Uploads) lockCreation(ctx context.Context, id string) (unlock func()) {
 	ctx, cancel := context.WithTimeout(ctx, createWithin)
 	defer cancel()

@@ -47,8 +47,8 @@ type Store interface {
 	// bytes that another process has stored, one or the other stays.
 	// What is written to an upload that was deleted meanwhile may be lost without an
 	// error; it does not bring the upload back, and if this Store deleted it, nothing of
-	// it is left. If another process did, who finds the upload to be gone deletes it
-	// again.
+	// it is left. If another process did, the caller completes the deletion when it finds
+	// the upload to be gone: see DeletionCompleter.
 	//
 	// If Write returns nil, every byte that the body yielded is stored and was
 	// reported, by this call or by another. A failing body is no failure of Write:
@@ -103,6 +103,14 @@ type Concater interface {
 type ExactDeleter interface {
 	// DeleteCreated is Delete, but of no upload that was created at another time than up.
 	DeleteCreated(ctx context.Context, up Upload) error
+}
+
+// DeletionCompleter is a Store whose data several processes share, so that one may store
+// something of an upload that another one deletes.
+type DeletionCompleter interface {
+	// CompleteDeletion removes all that there is of an upload if its deletion has begun,
+	// and reports whether it has.
+	CompleteDeletion(ctx context.Context, id string) (deleted bool, err error)
 }
 
 // Cleaner is a Store that has leftovers to remove which belong to no upload:

@@ -79,16 +79,19 @@ func (u *Uploads) halfDeleted(ctx context.Context, id string) error {
 	return u.store.Delete(ctx, id)
 }
 
-// undo removes what was stored of an upload that is gone: another request, on this node or
-// another one, has deleted it meanwhile and may not have found all of it. Of an upload that
-// is not gone it changes nothing.
+// undo removes what was stored of an upload that another request, on this node or another
+// one, has deleted meanwhile without finding all of it. Of any other upload it changes
+// nothing: that the store calls it gone may pass.
 func (u *Uploads) undo(ctx context.Context, id string) error {
-	_, err := u.store.Load(ctx, id)
-	if !errors.Is(err, ErrGone) {
+	c, ok := u.store.(DeletionCompleter)
+	if !ok {
 		return nil
 	}
-	u.drop(ctx, id)
-	return u.store.Delete(ctx, id)
+	deleted, err := c.CompleteDeletion(ctx, id)
+	if deleted {
+		u.drop(ctx, id)
+	}
+	return err
 }
 
 // stillThere returns ErrGone if the upload was deleted while its file was made, which is

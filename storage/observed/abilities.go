@@ -19,7 +19,21 @@ var (
 
 	_ storage.ExactDeleter = (*store)(nil)
 	_ storage.Flusher      = (*store)(nil)
+
+	_ storage.DeletionCompleter = (*store)(nil)
 )
+
+// CompleteDeletion implements storage.DeletionCompleter.
+func (s *store) CompleteDeletion(ctx context.Context, id string) (bool, error) {
+	inner, ok := s.Store.(storage.DeletionCompleter)
+	if !ok {
+		return false, nil
+	}
+	ctx, end := s.m.store.begin(ctx, "delete", id)
+	deleted, err := inner.CompleteDeletion(ctx, id)
+	end(err)
+	return deleted, err
+}
 
 // DeleteCreated implements storage.ExactDeleter.
 func (s *store) DeleteCreated(ctx context.Context, up storage.Upload) error {

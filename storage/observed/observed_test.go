@@ -54,9 +54,12 @@ func (able) Concat(context.Context, storage.Upload, []storage.Upload) (bool, err
 	return true, errAble
 }
 func (able) DeleteCreated(context.Context, storage.Upload) error { return errAble }
-func (able) Clean(context.Context, time.Time) error              { return errAble }
-func (able) CleanFinished(context.Context, time.Time) error      { return errAble }
-func (able) Check(context.Context) error                         { return errAble }
+func (able) CompleteDeletion(context.Context, string) (bool, error) {
+	return true, errAble
+}
+func (able) Clean(context.Context, time.Time) error         { return errAble }
+func (able) CleanFinished(context.Context, time.Time) error { return errAble }
+func (able) Check(context.Context) error                    { return errAble }
 func (able) Link(context.Context, storage.Upload) (string, error) {
 	return "https://link", errAble
 }
@@ -75,8 +78,12 @@ func TestObservedStoreIsAbleToDoWhatTheInnerOneIs(t *testing.T) {
 		if done != can || (link == "https://link") != can {
 			t.Errorf("able %v: Concat %v, Link %q", can, done, link)
 		}
+		deleted, deleteErr := s.(storage.DeletionCompleter).CompleteDeletion(t.Context(), "id")
+		if deleted != can {
+			t.Errorf("able %v: CompleteDeletion %v", can, deleted)
+		}
 		for op, err := range map[string]error{
-			"concat": concatErr, "link": linkErr,
+			"concat": concatErr, "link": linkErr, "delete": deleteErr,
 			"clean": s.(storage.Cleaner).Clean(t.Context(), time.Now()), "clean_finished": s.(storage.Cleaner).CleanFinished(t.Context(), time.Now()),
 			"check": s.(storage.Checker).Check(t.Context()),
 		} {

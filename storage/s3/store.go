@@ -128,6 +128,8 @@ var (
 	_ storage.Linker   = (*Store)(nil)
 
 	_ storage.ExactDeleter = (*Store)(nil)
+
+	_ storage.DeletionCompleter = (*Store)(nil)
 )
 
 // Open returns the store in a bucket, after it has seen that the bucket is there.

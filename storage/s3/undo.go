@@ -20,3 +20,12 @@ func (s *Store) undo(ctx context.Context, op string, up storage.Upload, l layout
 	}
 	return fmt.Errorf("%s %s: %w: it was deleted meanwhile", op, up.ID, storage.ErrGone)
 }
+
+// CompleteDeletion implements storage.DeletionCompleter.
+func (s *Store) CompleteDeletion(ctx context.Context, id string) (deleted bool, err error) {
+	t, err := s.traces(ctx, id)
+	if err != nil || !t.gone {
+		return false, err
+	}
+	return true, s.Delete(ctx, id)
+}
