@@ -35,8 +35,11 @@ func TestAnAppThatHangsIsGivenUpOnAtEachTry(t *testing.T) {
 		timeout = opts.Timeout
 		n := startNode(t, opts, newMemory(), &storage.LocalLocker{})
 		n.upload("a")
+		if _, err := n.uploads.Create(t.Context(), storage.Record{ID: "b", Size: 5}); err != nil {
+			t.Error(err)
+		}
 		time.Sleep(time.Hour)
-		if err := n.uploads.Delete(t.Context(), "a"); err != nil {
+		if err := n.uploads.Delete(t.Context(), "b"); err != nil {
 			t.Error(err)
 		}
 		time.Sleep(time.Hour)

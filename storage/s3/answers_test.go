@@ -107,6 +107,9 @@ func TestARequestThatFailsOnceIsTriedAgain(t *testing.T) {
 				t.Errorf("%s: write: %v", op, err)
 			}
 		}
+		if err := n.store.flush(t.Context()); err != nil {
+			t.Errorf("%s: remove what is needless: %v", op, err)
+		}
 		if failed != 1 {
 			t.Errorf("%s: it failed %d times", op, failed)
 		}
