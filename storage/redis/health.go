@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -28,10 +29,10 @@ type health struct {
 	lost  bool            // something was due that could not be kept
 }
 
-func (h *health) init() {
+func (h *health) init(opts Options) {
 	h.done, h.stop = context.WithCancel(context.Background())
 	h.due = map[string]call{}
-	h.every, h.doubt = time.Second, doubtFor
+	h.every, h.doubt = cmp.Or(opts.probeEvery, time.Second), cmp.Or(opts.doubtFor, doubtFor)
 }
 
 func (h *health) close() {
@@ -175,9 +176,19 @@ func (r *Redis) beat() {
 		case <-r.health.done.Done():
 			return
 		case <-tick.C:
-			_ = r.report(r.health.done) // a failure is noted
+			r.beatOnce()
 		}
 	}
+}
+
+// beatOnce does not report while Redis has been back for a moment only. It may go again
+// soon, and then the others are not to be waited for once more.
+func (r *Redis) beatOnce() {
+	if r.health.doubtful() {
+		_ = r.Check(r.health.done)
+	} else {
+		_ = r.report(r.health.done)
+	} // a failure is noted
 }
 
 var probeScript = newScript("probe", `return redis.call("SET", KEYS[1], "1", "PX", 1000)`)

@@ -39,6 +39,8 @@ type nodes struct {
 	version  int64     // of the list of others
 	remind   bool      // Redis has forgotten the nodes, and has to be told of the others
 	missing  int       // how many of the others are
+	since    time.Time // they are
+	logged   bool      // that was said
 	epoch    string
 }
 
@@ -50,7 +52,7 @@ const forgetAfter = 10 * time.Minute
 // Redis takes it counts for a ttl more; and the others may have asked just before that.
 func (n *nodes) init(every time.Duration) {
 	n.id = rand.Text()
-	n.ttl, n.valid, n.forget = 4*every, 3*every, forgetAfter
+	n.ttl, n.valid, n.forget = 6*every, 3*every, forgetAfter
 	n.alone = 2*n.ttl + n.valid + every
 }
 
@@ -207,13 +209,26 @@ func (r *Redis) learn(now reported, sent time.Time) bool {
 			n.others = append(n.others, text)
 		}
 	}
-	if missing := len(now.missing); missing > 0 && n.missing == 0 {
-		r.opts.Log.Warn("a node does not report to Redis any more: uploads are read from the store until it does", "missing", missing, "at most", n.forget)
-	} else if missing == 0 && n.missing > 0 {
-		r.opts.Log.Info("no node is missing in Redis any more")
-	}
+	r.logMissing(len(now.missing))
 	n.asked, n.counted, n.epoch, n.missing = sent, n.counted || inTime, now.epoch, len(now.missing)
 	return inTime
+}
+
+// logMissing says once that nodes are missing, if they stay so. The caller holds n.mu.
+func (r *Redis) logMissing(missing int) {
+	n := &r.nodes
+	switch {
+	case missing == 0 && n.logged:
+		r.opts.Log.Info("no node is missing in Redis any more")
+		fallthrough
+	case missing == 0:
+		n.since, n.logged = time.Time{}, false
+	case n.since.IsZero():
+		n.since = time.Now()
+	case !n.logged && time.Since(n.since) > n.ttl:
+		n.logged = true
+		r.opts.Log.Warn("a node does not report to Redis any more: uploads are read from the store until it does", "missing", missing, "at_most", n.forget)
+	}
 }
 
 // lookUp reports if that was long ago, so that what is known of the others counts.
@@ -222,7 +237,7 @@ func (r *Redis) lookUp(ctx context.Context) error {
 	n.mu.Lock()
 	current := time.Since(n.asked) < n.valid
 	n.mu.Unlock()
-	if current {
+	if current || r.health.doubtful() {
 		return nil
 	}
 	return r.report(ctx)

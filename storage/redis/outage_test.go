@@ -271,8 +271,8 @@ func TestAnIdleNodeNoticesThatRedisIsAway(t *testing.T) {
 func TestANodeThatMissedRedisComingBackHidesNothingFromTheOthers(t *testing.T) {
 	t.Parallel()
 	s := servers.Redis(t)
-	n, other := newNode(t, Options{URL: s.URL("redis")}), newNode(t, Options{URL: s.URL("redis")})
-	n.health.every = time.Hour // it does not look whether Redis is back
+	n := newNode(t, Options{URL: s.URL("redis"), probeEvery: time.Hour}) // it does not look whether Redis is back
+	other := newNode(t, Options{URL: s.URL("redis")})
 	s.Kill()
 	n.wantNothing(t, "it")
 	s.Start()

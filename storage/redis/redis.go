@@ -55,6 +55,9 @@ type Options struct {
 	timeout time.Duration
 	// beatEvery is how often a node reports to Redis; 0.5 s if 0.
 	beatEvery time.Duration
+	// probeEvery is about how often a Redis that is down is tried; 1 s if 0. doubtFor is for
+	// how long it is not believed when it is back; 3 s if 0.
+	probeEvery, doubtFor time.Duration
 }
 
 // Redis is the connection that a Locker and an Index share.
@@ -94,7 +97,7 @@ func Connect(opts Options) (*Redis, error) {
 		opts.Observe = func(ctx context.Context, _ string) (context.Context, func(error)) { return ctx, func(error) {} }
 	}
 	r := &Redis{client: client, opts: opts}
-	r.health.init()
+	r.health.init(opts)
 	r.nodes.init(opts.beatEvery)
 	_ = r.report(r.health.done) // before it serves anybody; a failure is noted
 	r.health.bg.Go(r.beat)

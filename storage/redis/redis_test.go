@@ -60,6 +60,10 @@ func newNode(t *testing.T, opts Options) *node {
 	if opts.beatEvery == 0 {
 		opts.beatEvery = time.Hour // what a test asks Redis, it alone asks
 	}
+	if opts.probeEvery == 0 {
+		opts.probeEvery = 100 * time.Millisecond
+	}
+	opts.doubtFor = 300 * time.Millisecond
 	opts.Prefix, opts.Log = "holdfast:", slog.New(slog.NewTextHandler(n.log, nil))
 	var err error
 	if n.Redis, err = Connect(opts); err != nil {
@@ -69,7 +73,6 @@ func newNode(t *testing.T, opts Options) *node {
 		n.nodes.alone = 0 // and nothing waits until others have noticed
 	}
 	n.client.AddHook(n.faults)
-	n.health.every, n.health.doubt = 100*time.Millisecond, 300*time.Millisecond
 	n.locker, n.index = NewLocker(n.Redis), NewIndex(n.Redis)
 	t.Cleanup(func() {
 		n.locker.Close()
