@@ -69,6 +69,7 @@ type Options struct {
 	claimLasts   time.Duration // how long a claim counts without an upload: longer than a creation or deletion takes
 	removeAfter  time.Duration // how long needless objects stay; a listing that takes longer than half of it is made again
 	now          func() time.Time
+	retiredAfter time.Duration // how long what a retired upload needs no more stays
 	patience     time.Duration // how long S3 may take to send the next bytes of an answer
 }
 
@@ -90,6 +91,9 @@ func (opts *Options) setDefaults() {
 	}
 	if opts.patience == 0 {
 		opts.patience = patience
+	}
+	if opts.retiredAfter == 0 {
+		opts.retiredAfter = removeRetiredAfter
 	}
 	if opts.now == nil {
 		opts.now = time.Now
@@ -147,7 +151,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	}
 	b.reclaim = s.tails.dropOldest
 	s.needless = newRemover(s.client.remove, opts.now, opts.removeAfter)
-	s.retired = newRemover(s.client.remove, opts.now, removeRetiredAfter)
+	s.retired = newRemover(s.client.remove, opts.now, opts.retiredAfter)
 	return s, s.client.bucketIsThere(ctx, opts)
 }
 

@@ -1,0 +1,126 @@
+package storage_test
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/storagetest"
+)
+
+// F23: the app moves the file; for so long the upload is complete, then gone, and at last
+// its id is free.
+func TestF23AMovedFileIsRememberedForAWhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		data := storagetest.Content(1, fileSize)
+		w := newWorld(t, storage.Options{RememberFinished: 7 * day})
+		w.create(storage.Record{ID: "it", Size: fileSize})
+		w.send("it", data, storagetest.Chunks(fileSize, fileSize)[0])
+		w.memory.MoveFile("it")
+		for range 7 {
+			w.restart()
+			w.wantComplete("it", data)
+			w.sweep()
+			time.Sleep(day - time.Hour)
+		}
+		w.wantComplete("it", data)
+		time.Sleep(7 * time.Hour)
+		if _, err := w.get("it"); !errors.Is(err, storage.ErrGone) {
+			t.Errorf("get after 7 days: %v, want ErrGone", err)
+		}
+		if _, err := w.uploads.Create(w.ctx, storage.Record{ID: "it", Size: 1}); !errors.Is(err, storage.ErrExists) {
+			t.Errorf("create before it is forgotten: %v, want ErrExists", err)
+		}
+		time.Sleep(day)
+		w.sweep()
+		if _, err := w.get("it"); !errors.Is(err, storage.ErrNotFound) {
+			t.Errorf("get after it was forgotten: %v, want ErrNotFound", err)
+		}
+		w.wantEvents("it", storage.Created, storage.Finished)
+	})
+}
+
+// wantComplete checks what callers get of an upload whose file is missing.
+func (w *world) wantComplete(id string, data []byte) {
+	w.Helper()
+	up, err := w.get(id)
+	if err != nil || !up.Finished || !up.FileMissing || up.Offset() != int64(len(data)) {
+		w.Errorf("get: %+v, %v", up, err)
+		return
+	}
+	up, err = w.core().Write(w.ctx, id, 5, bytes.NewReader(data[5:100]))
+	if err != nil || !up.Finished {
+		w.Errorf("write late: %v", err)
+	}
+	if _, err := w.core().Declare(w.ctx, id, up.Size); err != nil {
+		w.Errorf("declare the size that it has: %v", err)
+	}
+	if _, err := w.core().Declare(w.ctx, id, up.Size+1); !errors.Is(err, storage.ErrSizeConflict) {
+		w.Errorf("declare another size: %v", err)
+	}
+	file, err := w.core().Open(w.ctx, up)
+	if err != nil {
+		w.Fatalf("open: %v", err)
+	}
+	if _, err := io.ReadAll(file); !errors.Is(err, storage.ErrGone) || !strings.Contains(err.Error(), "moved or deleted") {
+		w.Errorf("read: %v, want ErrGone and why", err)
+	}
+	if _, err := w.core().Link(w.ctx, up); !errors.Is(err, storage.ErrGone) {
+		w.Errorf("link: %v, want ErrGone", err)
+	}
+}
+
+func TestF23AMovedFileIsNoPartOfAConcatenation(t *testing.T) {
+	w := newWorld(t, storage.Options{RememberFinished: time.Hour})
+	data := storagetest.Content(1, fileSize)
+	w.create(storage.Record{ID: "part", Size: fileSize})
+	w.send("part", data, storagetest.Chunks(fileSize, fileSize)[0])
+	w.memory.MoveFile("part")
+	w.create(storage.Record{ID: "joined", Size: fileSize, Parts: []string{"part"}})
+	if _, err := w.uploads.Concat(w.ctx, "joined"); !errors.Is(err, storage.ErrGone) {
+		t.Errorf("concatenate: %v, want ErrGone", err)
+	}
+}
+
+// What nobody delivers is told when it is deleted at the latest, and in its order.
+func TestADeletedUploadIsToldAsFinishedFirst(t *testing.T) {
+	w := newWorld(t, storage.Options{})
+	w.memory.Inject(failFirst(storagetest.Retire, storagetest.Fails))
+	w.create(storage.Record{ID: "it"})
+	w.restart()
+	w.delete("it")
+	w.wantGone("it")
+	w.sweep()
+	w.wantEvents("it", storage.Created, storage.Finished, storage.Finished, storage.Deleted)
+}
+
+// A deleted upload stays pending in the outbox until its event is delivered.
+func TestTheDeliveryOfADeletedUploadStaysPending(t *testing.T) {
+	var d enqueued
+	w := newDeliveryWorld(t, &d)
+	w.create(storage.Record{ID: "it"})
+	w.delete("it")
+	w.wantGone("it")
+	w.restart()
+	w.sweep()
+	if n := len(d.events); n != 2 || !d.events[1].Upload.Deleted || d.events[1].Fresh {
+		t.Fatalf("after a sweep: %+v", d.events)
+	}
+	up, owed, err := w.uploads.PendingDelivery(w.ctx, "it")
+	if err != nil || !owed || !up.Deleted || !up.Finished {
+		t.Errorf("owed %v, %+v, %v", owed, up, err)
+	}
+	if err := w.uploads.MarkDelivered(w.ctx, up); err != nil {
+		t.Error(err)
+	}
+	w.sweep()
+	if _, owed, err := w.uploads.PendingDelivery(w.ctx, "it"); err != nil || owed || len(d.events) != 2 {
+		t.Errorf("delivered: owed %v, %v, %d deliveries", owed, err, len(d.events))
+	}
+	w.wantGone("it")
+}

@@ -1,0 +1,103 @@
+package s3
+
+import (
+	"encoding/json"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/ranges"
+	"github.com/holdfast-upload/holdfast/storage/storagetest"
+)
+
+// retiredOn uploads a file on a node of its own and has the app hear of it. The node dies
+// before it has removed what is needless then.
+func retiredOn(t *testing.T, opts Options, rec storage.Record) (*phone, *node) {
+	t.Helper()
+	n := startNode(t, opts)
+	c := &phone{t: t, node: n, data: storagetest.Content(5, rec.Size)}
+	c.create(rec)
+	c.send(ranges.Of(0, rec.Size))
+	n.store.retired.takeSince(time.Now().Add(time.Hour))
+	return c, n
+}
+
+// F23: the record that is left beside the mark of a retirement makes nobody deliver the
+// event again, and goes with the next sweep.
+func TestF23ARetirementThatWasCutShortIsCompletedWithoutBeingToldAgain(t *testing.T) {
+	for _, size := range []int64{1000, threeCells} {
+		for _, moved := range []bool{false, true} {
+			opts := bucket(t)
+			c, _ := retiredOn(t, opts, storage.Record{Size: size})
+			other := startNode(t, opts)
+			if up, err := other.Get(t.Context(), c.id); err != nil || !up.Finished || up.Owed || up.Delivered.IsZero() {
+				t.Errorf("%d bytes: %+v, %v", size, up, err)
+			}
+			want := []string{c.id}
+			if moved {
+				moveFile(t, opts, storage.Upload{Record: storage.Record{ID: c.id}})
+				want = nil
+			}
+			if up, err := other.store.Load(t.Context(), c.id); err != nil || !up.Finished || up.Owed || up.FileMissing != moved || up.Size != size {
+				t.Errorf("%d bytes, moved %v: %+v, %v", size, moved, up, err)
+			}
+			if err := other.Sweep(t.Context()); err != nil {
+				t.Error(err)
+			}
+			wantOnly(t, other.store, want...)
+			if other.told[c.id] != 0 {
+				t.Errorf("%d bytes, moved %v: it was told again", size, moved)
+			}
+			if up, err := startNode(t, opts).store.Load(t.Context(), c.id); err != nil || up.FileMissing != moved || !up.Finished {
+				t.Errorf("%d bytes, moved %v, after the sweep: %+v, %v", size, moved, up, err)
+			}
+		}
+	}
+}
+
+// What versions wrote that did not remember: no mark, or one that only tells of the key.
+func TestF23UploadsThatWereRetiredWithoutAMarkAreWhatTheyWere(t *testing.T) {
+	for _, key := range []string{"", "videos/it.mp4"} {
+		opts := bucket(t)
+		c, n := retiredOn(t, opts, storage.Record{ID: "it", Key: key, Size: 1000})
+		up := mustLoad(t, n, "it")
+		if err := n.store.client.remove(t.Context(), n.store.liveKey("it", "record"), n.store.doneKey("it")); err != nil {
+			t.Fatal(err)
+		}
+		missing := storage.ErrNotFound
+		if key != "" {
+			up.Size = storage.Unknown // it was declared late
+			text, err := json.Marshal(up.Record)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := n.store.client.putOnce(t.Context(), n.store.doneKey("it"), text); err != nil {
+				t.Fatal(err)
+			}
+			missing = storage.ErrGone
+		}
+		c.wantFile(startNode(t, opts))
+		if err := n.store.CleanFinished(t.Context(), time.Now().Add(time.Hour)); err != nil {
+			t.Error(err)
+		}
+		c.wantFile(startNode(t, opts))
+		moveFile(t, opts, up)
+		if now, err := n.store.Load(t.Context(), "it"); !errors.Is(err, missing) {
+			t.Errorf("key %q: %+v, %v, want %v", key, now, err, missing)
+		}
+	}
+}
+
+// Marks are forgotten by age alone, a thousand by one request, and cost sweeps nothing.
+func TestForgettingMarksTakesOneRequestForAThousand(t *testing.T) {
+	n, _ := countingNode(t)
+	for range 20 {
+		mustWrite(t, n, mustCreate(t, n, storage.Record{Size: 10}), storagetest.Chunks(10, 10)[0])
+	}
+	n.wire.reset()
+	if err := n.store.CleanFinished(t.Context(), time.Now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	wantRequests(t, n, "forgetting 20 uploads", 2)
+}

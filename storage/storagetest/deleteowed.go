@@ -1,0 +1,127 @@
+package storagetest
+
+import (
+	"errors"
+	"time"
+
+	"github.com/holdfast-upload/holdfast/storage"
+)
+
+func deleteOwedCases() []storeCase {
+	return []storeCase{
+		{"an upload that is deleted while it is owed is owed until it is retired", deletedWhileOwed},
+		{"an upload that is deleted while it is parked is not owed", deletedWhileParked},
+		{"the key of an upload that is deleted while it is owed is free", keyOfDeletedWhileOwed},
+		{"an upload that is deleted while it is owed is retired by who does not know", retiredByStranger},
+	}
+}
+
+// owedDeleted checks that an upload was deleted while its event was to be delivered.
+func (f *fixture) owedDeleted(before storage.Upload) storage.Upload {
+	f.Helper()
+	f.wantGone(before)
+	up, err := f.store.Load(f.ctx, before.ID)
+	if !errors.Is(err, storage.ErrGone) || !up.Deleted || !up.Owed || up.Parked || !up.Finished || up.Size != before.Size || !sameRecord(up.Record, before.Record) {
+		f.Errorf("deleted while it was owed: %+v, %v, before it was %+v", up, err, before)
+	}
+	if !f.ids()[before.ID] {
+		f.Error("it is not listed")
+	}
+	return up
+}
+
+func deletedWhileOwed(f *fixture) {
+	data := Content(1, f.size)
+	for _, rec := range []storage.Record{f.chosen(), {ID: storage.NewID(), Size: storage.Unknown, Chosen: true}} {
+		up := f.createAs(rec)
+		if rec.Size == storage.Unknown {
+			f.declare(up.ID, f.size)
+		}
+		f.putAll(up, data)
+		finished := f.finish(up.ID, data)
+		for range 2 {
+			f.delete(up.ID)
+			f.owedDeleted(finished)
+		}
+		f.clean(f.cleaner(), time.Now().Add(time.Hour))
+		deleted := f.owedDeleted(finished)
+		for range 2 {
+			if err := f.store.Retire(f.ctx, deleted); err != nil {
+				f.Fatalf("retire: %v", err)
+			}
+			f.step()
+			f.wantForgottenEvent(finished)
+		}
+	}
+}
+
+// wantForgottenEvent checks that an upload is deleted, and no more.
+func (f *fixture) wantForgottenEvent(before storage.Upload) {
+	f.Helper()
+	f.wantGone(before)
+	if up, _ := f.store.Load(f.ctx, before.ID); up.Owed || up.Deleted {
+		f.Errorf("still to be delivered: %+v", up)
+	}
+}
+
+func deletedWhileParked(f *fixture) {
+	data := Content(1, f.size)
+	up := f.inState("finished", data)
+	if err := f.store.Park(f.ctx, up); err != nil {
+		f.Fatal(err)
+	}
+	f.step()
+	f.delete(up.ID)
+	f.wantForgottenEvent(up)
+
+	later := f.inState("finished", data)
+	f.delete(later.ID)
+	if err := f.store.Park(f.ctx, f.owedDeleted(later)); err != nil {
+		f.Fatal(err)
+	}
+	f.step()
+	if up, err := f.store.Load(f.ctx, later.ID); !errors.Is(err, storage.ErrGone) || !up.Parked || !up.Owed {
+		f.Errorf("parked after it was deleted: %+v, %v", up, err)
+	}
+	f.clean(f.cleaner(), time.Now().Add(time.Hour))
+	if up, err := f.store.Load(f.ctx, later.ID); !errors.Is(err, storage.ErrNotFound) {
+		f.Errorf("parked, and deleted long ago: %+v, %v, want ErrNotFound", up, err)
+	}
+}
+
+func keyOfDeletedWhileOwed(f *fixture) {
+	data := Content(1, f.size)
+	first := f.createAs(keyed("videos/one.mp4", f.size))
+	f.putAll(first, data)
+	first = f.finish(first.ID, data)
+	f.delete(first.ID)
+	next := f.createAs(keyed(first.Key, f.size))
+	f.putAll(next, Content(2, f.size))
+	f.finish(next.ID, Content(2, f.size))
+	up, _ := f.store.Load(f.ctx, first.ID)
+	if !up.Owed {
+		f.Error("the event of the first is lost")
+	}
+	if err := f.store.Retire(f.ctx, up); err != nil {
+		f.Fatal(err)
+	}
+	f.step()
+	f.delete(first.ID)
+	f.wantFile(next.ID, Content(2, f.size))
+}
+
+// Whoever delivers the event may have loaded the upload before it was deleted.
+func retiredByStranger(f *fixture) {
+	data := Content(1, f.size)
+	up := f.inState("finished", data)
+	f.delete(up.ID)
+	if err := f.store.Retire(f.ctx, up); err != nil {
+		f.Fatal(err)
+	}
+	f.step()
+	f.wantForgottenEvent(up)
+	f.clean(f.cleaner(), time.Now().Add(time.Hour))
+	if now, err := f.store.Load(f.ctx, up.ID); !errors.Is(err, storage.ErrNotFound) {
+		f.Errorf("long after its deletion: %+v, %v, want ErrNotFound", now, err)
+	}
+}
