@@ -52,8 +52,8 @@ func (s *Server) listDeliveries(w http.ResponseWriter, r *http.Request) {
 			out.write(errorLine{err.Error()})
 			continue
 		}
-		age := time.Since(up.Touched).Truncate(time.Second)
-		out.write(pendingLine{up.ID, up.Size, up.Touched.UTC(), age.String(), up.Parked})
+		age := time.Since(up.ModifiedAt).Truncate(time.Second)
+		out.write(pendingLine{up.ID, up.Size, up.ModifiedAt.UTC(), age.String(), up.DeadLettered})
 	}
 }
 

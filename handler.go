@@ -63,7 +63,7 @@ func (s *Server) routes() (http.Handler, error) {
 	routes := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case isProbe(r.URL.Path) && !probes(r.Method):
-			hooks.RefuseMethod(w, r, "OPTIONS, GET, HEAD")
+			hooks.RejectMethod(w, r, "OPTIONS, GET, HEAD")
 		case r.URL.Path == "/healthz":
 			fmt.Fprintln(w, "ok")
 		case r.URL.Path == "/readyz":
@@ -77,7 +77,7 @@ func (s *Server) routes() (http.Handler, error) {
 			http.Error(w, "Nothing is here. Uploads are below "+base+".", http.StatusNotFound)
 		}
 	})
-	return recoverPanics(s.opts.Log, hooks.Hurry(s.opts.IdleTimeout, hooks.Secure(s.opts.CORS, routes))), nil
+	return recoverPanics(s.opts.Log, hooks.LimitUnreadBody(s.opts.IdleTimeout, hooks.SecurityHeaders(s.opts.CORS, routes))), nil
 }
 
 // isProbe reports whether path is that of a probe, where no upload can be.
@@ -95,13 +95,13 @@ func (s *Server) protocols() (http.Handler, error) {
 		URLs:        s.opts.Limits.URLs,
 		IdleTimeout: s.opts.IdleTimeout,
 		LockTimeout: s.opts.LockTimeout,
-		Stopper:     s.shutdown,
+		Shutdown:    s.shutdown,
 		Log:         s.opts.Log,
-		Watch:       s.opts.Metrics,
+		Metrics:     s.opts.Metrics,
 		Tracer:      s.opts.Tracer,
 	}
 	if s.auth != nil {
-		opts.Ticketer = s.auth.Ticketer()
+		opts.TicketIssuer = s.auth.TicketIssuer()
 	}
 	tusHandler, err := tus.New(s.uploads, opts)
 	if err != nil {
@@ -112,14 +112,14 @@ func (s *Server) protocols() (http.Handler, error) {
 	if s.auth == nil {
 		return router, nil
 	}
-	return s.auth.Hide(router), nil
+	return s.auth.RedactTickets(router), nil
 }
 
 // guard puts a protocol behind authentication, and behind the limits of its principal.
-func (s *Server) guard(p hooks.Door) hooks.Door {
+func (s *Server) guard(p hooks.Protocol) hooks.Protocol {
 	p = s.limits.Door(p)
 	if s.auth != nil {
-		p = s.auth.Door(p)
+		p = s.auth.Middleware(p)
 	}
 	return p
 }
@@ -128,7 +128,7 @@ func (s *Server) guard(p hooks.Door) hooks.Door {
 // while the store does not answer.
 func (s *Server) Ready(ctx context.Context) error {
 	if s.draining.Load() {
-		return hooks.ErrStopping
+		return hooks.ErrShuttingDown
 	}
 	return s.uploads.Check(ctx)
 }
@@ -145,7 +145,7 @@ func (s *Server) Drain(ctx context.Context) {
 	}
 	time.AfterFunc(time.Until(deadline)/2, func() {
 		s.opts.Log.Info("shutdown: cutting off the uploads that still run")
-		s.shutdown.Stop()
+		s.shutdown.Begin()
 	})
 }
 
@@ -155,7 +155,7 @@ func (s *Server) serveReady(w http.ResponseWriter, r *http.Request) {
 	err := s.Ready(r.Context())
 	status, answer := http.StatusOK, map[string]any{"ready": err == nil}
 	switch {
-	case errors.Is(err, hooks.ErrStopping):
+	case errors.Is(err, hooks.ErrShuttingDown):
 		status, answer["reason"] = http.StatusServiceUnavailable, err.Error()
 	case err != nil:
 		s.opts.Log.WarnContext(r.Context(), "not ready", "error", err)

@@ -46,7 +46,7 @@ type Options struct {
 	// Locker and Cache are shared by the processes that share a Store; nil is for one
 	// process.
 	Locker storage.Locker
-	Cache  storage.Index
+	Cache  storage.Cache
 	// Degraded, if set, returns an error while the shared Locker and Cache do not work
 	// and the process goes on by itself; /readyz says so.
 	Degraded func(ctx context.Context) error
@@ -103,7 +103,7 @@ type Options struct {
 	// Log is slog.Default() if nil.
 	Log *slog.Logger
 	// Metrics, if set, measures each request; protocol is "" for one that matches none.
-	Metrics func(protocol string) hooks.Meter
+	Metrics func(protocol string) hooks.RequestMetrics
 	// Tracer, if set, begins a trace for each request.
 	Tracer trace.Tracer
 }
@@ -117,10 +117,10 @@ func (o *Options) setDefaults() {
 	o.RememberFinished = max(0, cmp.Or(o.RememberFinished, 7*24*time.Hour))
 	o.ExpireAfter = max(0, cmp.Or(o.ExpireAfter, 24*time.Hour))
 	if o.Locker == nil {
-		o.Locker = &storage.LocalLocker{}
+		o.Locker = &storage.MemoryLocker{}
 	}
 	if o.Cache == nil {
-		o.Cache = &storage.LocalIndex{}
+		o.Cache = &storage.MemoryCache{}
 	}
 	if o.Log == nil {
 		o.Log = slog.Default()

@@ -23,7 +23,7 @@ type Server struct {
 	uploads  *storage.Uploads
 	auth     *auth.Auth // nil if no credentials are asked for
 	limits   *limits.Limiter
-	shutdown *hooks.Stopper
+	shutdown *hooks.Shutdown
 	handler  http.Handler
 
 	draining   atomic.Bool // Shutdown has begun
@@ -38,8 +38,8 @@ func New(opts Options) (*Server, error) {
 	if !strings.HasPrefix(opts.BasePath, "/") || !strings.HasSuffix(opts.BasePath, "/") {
 		return nil, fmt.Errorf("base path %q does not begin and end with \"/\"", opts.BasePath)
 	}
-	s := &Server{opts: opts, shutdown: hooks.NewStopper(), limits: limits.New(opts.Limits), closeStore: func() error { return nil }}
-	if opts.Auth.On() {
+	s := &Server{opts: opts, shutdown: hooks.NewShutdown(), limits: limits.New(opts.Limits), closeStore: func() error { return nil }}
+	if opts.Auth.Next() {
 		var err error
 		if s.auth, err = auth.New(opts.Auth); err != nil {
 			return nil, err
@@ -79,9 +79,9 @@ func (s *Server) open() error {
 // count. Without credentials and limits there is no Authorize, which saves the core
 // loads of uploads.
 func (s *Server) policy() storage.Policy {
-	of := storage.Policy{BeforeCreate: auth.Admit}
+	of := storage.Policy{BeforeCreate: auth.BeforeCreate}
 	if s.auth != nil {
-		of.Authorize = auth.Permit
+		of.Authorize = auth.Authorize
 	}
 	key := storage.Policy{BeforeCreate: s.setKey}
 	counted := storage.Policy{BeforeCreate: s.limits.BeforeCreate, CreateFailed: s.limits.CreateFailed}
@@ -102,7 +102,7 @@ func (s *Server) setKey(_ context.Context, rec *storage.Record) error {
 
 // logEvent logs an event, and makes it known to the log line of its request.
 func (s *Server) logEvent(ctx context.Context, e storage.Event) {
-	hooks.SeenIn(ctx).Event(e)
+	hooks.RequestLogFrom(ctx).Event(e)
 	s.opts.Log.InfoContext(ctx, "upload "+string(e.Type), "id", e.Upload.ID, "event", e.ID, "size", e.Upload.Size)
 }
 

@@ -10,82 +10,82 @@ import (
 
 // Amendment is what the app wants to be different in the answer to a request that it
 // has agreed to. The zero value is nothing.
-type Amendment struct {
+type ResponseOverride struct {
 	Status int // 200 to 299; others mean the door's own
 	Header map[string]string
 	Body   string // instead of the door's, "" for that
 }
 
-type amenderKey struct{}
+type overrideKey struct{}
 
 // Amend has the answer to the request in whose course something happens be amended, if
 // that request sends something and succeeds. What is said later goes before.
-func Amend(ctx context.Context, a Amendment) {
-	w, ok := ctx.Value(amenderKey{}).(*amender)
+func OverrideResponse(ctx context.Context, a ResponseOverride) {
+	w, ok := ctx.Value(overrideKey{}).(*overrideWriter)
 	if !ok {
 		return
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if a.Status >= 200 && a.Status < 300 {
-		w.wish.Status = a.Status
+		w.override.Status = a.Status
 	}
 	if a.Body != "" {
-		w.wish.Body = a.Body
+		w.override.Body = a.Body
 	}
-	maps.Copy(w.wish.Header, clean(a.Header))
+	maps.Copy(w.override.Header, allowedHeaders(a.Header))
 }
 
 // amender amends an answer when its head is written.
-type amender struct {
+type overrideWriter struct {
 	http.ResponseWriter
-	answered bool
-	replaced bool // the body has been sent, the door's is dropped
+	wroteHeader bool
+	replaced    bool // the body has been sent, the door's is dropped
 
-	mu   sync.Mutex
-	wish Amendment
+	mu       sync.Mutex
+	override ResponseOverride
 }
 
 // amendable lets the answer to a request be amended.
-func amendable(ctx context.Context, w http.ResponseWriter, method string) (context.Context, http.ResponseWriter) {
+func withResponseOverride(ctx context.Context, w http.ResponseWriter, method string) (context.Context, http.ResponseWriter) {
 	switch method {
 	case http.MethodPost, http.MethodPut, http.MethodPatch:
-		a := &amender{ResponseWriter: w, wish: Amendment{Header: map[string]string{}}}
-		return context.WithValue(ctx, amenderKey{}, a), a
+		a := &overrideWriter{ResponseWriter: w, override: ResponseOverride{Header: map[string]string{}}}
+		return context.WithValue(ctx, overrideKey{}, a), a
 	}
 	return ctx, w
 }
 
-func (w *amender) WriteHeader(status int) {
-	if status < 200 || w.answered {
+func (w *overrideWriter) WriteHeader(status int) {
+	if status < 200 || w.wroteHeader {
 		w.ResponseWriter.WriteHeader(status)
 		return
 	}
-	w.answered = true
+	w.wroteHeader = true
 	if status >= 300 {
 		w.ResponseWriter.WriteHeader(status)
 		return
 	}
 	w.mu.Lock()
-	wish := w.wish
+	override := w.override
 	w.mu.Unlock()
-	for name, value := range wish.Header {
+	for name, value := range override.Header {
 		w.Header().Set(name, value)
 	}
-	if wish.Status != 0 {
-		status = wish.Status
+	if override.Status != 0 {
+		status = override.Status
 	}
-	if w.replaced = wish.Body != "" && status != http.StatusNoContent; w.replaced {
-		w.Header().Set("Content-Length", strconv.Itoa(len(wish.Body)))
+	if w.replaced = override.Body != "" && status != http.StatusNoContent; w.replaced {
+		w.Header().Set("Content-Length", strconv.Itoa(len(override.Body)))
 	}
 	w.ResponseWriter.WriteHeader(status)
 	if w.replaced {
-		_, _ = w.ResponseWriter.Write([]byte(wish.Body)) // a client that is gone asks again
+		_, _ = w.ResponseWriter.Write([]byte(override.Body)) // a client that is gone asks again
 	}
 }
 
-func (w *amender) Write(p []byte) (int, error) {
-	if !w.answered {
+func (w *overrideWriter) Write(p []byte) (int, error) {
+	if !w.wroteHeader {
 		w.WriteHeader(http.StatusOK)
 	}
 	if w.replaced {
@@ -95,4 +95,4 @@ func (w *amender) Write(p []byte) (int, error) {
 }
 
 // Unwrap lets http.ResponseController reach the connection.
-func (w *amender) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+func (w *overrideWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

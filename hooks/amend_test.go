@@ -12,15 +12,15 @@ import (
 type amending struct {
 	status int
 	body   string
-	wishes []Amendment
+	wishes []ResponseOverride
 }
 
-func (amending) Name() string              { return "amending" }
-func (amending) Claims(*http.Request) bool { return true }
-func (amending) Advertise(http.Header)     {}
+func (amending) Name() string                  { return "amending" }
+func (amending) Matches(*http.Request) bool    { return true }
+func (amending) AddOptionsHeaders(http.Header) {}
 func (d amending) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	for _, wish := range d.wishes {
-		Amend(r.Context(), wish)
+	for _, override := range d.wishes {
+		OverrideResponse(r.Context(), override)
 	}
 	if d.status != 0 {
 		w.WriteHeader(d.status)
@@ -29,8 +29,8 @@ func (d amending) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func TestOnlyAnAnswerOfSuccessToASenderIsAmended(t *testing.T) {
-	first := Amendment{Status: 202, Header: map[string]string{"X-A": "1", "X-B": "1"}, Body: "first"}
-	second := Amendment{Header: map[string]string{"X-B": "2", "Content-Length": "999"}}
+	first := ResponseOverride{Status: 202, Header: map[string]string{"X-A": "1", "X-B": "1"}, Body: "first"}
+	second := ResponseOverride{Header: map[string]string{"X-B": "2", "Content-Length": "999"}}
 	for name, c := range map[string]struct {
 		method string
 		door   amending
@@ -38,13 +38,13 @@ func TestOnlyAnAnswerOfSuccessToASenderIsAmended(t *testing.T) {
 		a, b   string
 		body   string
 	}{
-		"amended":             {"PATCH", amending{204, "", []Amendment{first}}, 202, "1", "1", "first"},
-		"the last word":       {"PUT", amending{201, "{}", []Amendment{first, second}}, 202, "1", "2", "first"},
-		"headers alone":       {"POST", amending{201, "{}", []Amendment{second}}, 201, "", "2", "{}"},
-		"no body where none":  {"PATCH", amending{204, "", []Amendment{{Body: "lost"}}}, 204, "", "", ""},
-		"no status of errors": {"PUT", amending{0, "own", []Amendment{{Status: 500}}}, 200, "", "", "own"},
-		"a failure":           {"PUT", amending{503, "later", []Amendment{first}}, 503, "", "", "later"},
-		"a reader":            {"GET", amending{200, "file", []Amendment{first}}, 200, "", "", "file"},
+		"amended":             {"PATCH", amending{204, "", []ResponseOverride{first}}, 202, "1", "1", "first"},
+		"the last word":       {"PUT", amending{201, "{}", []ResponseOverride{first, second}}, 202, "1", "2", "first"},
+		"headers alone":       {"POST", amending{201, "{}", []ResponseOverride{second}}, 201, "", "2", "{}"},
+		"no body where none":  {"PATCH", amending{204, "", []ResponseOverride{{Body: "lost"}}}, 204, "", "", ""},
+		"no status of errors": {"PUT", amending{0, "own", []ResponseOverride{{Status: 500}}}, 200, "", "", "own"},
+		"a failure":           {"PUT", amending{503, "later", []ResponseOverride{first}}, 503, "", "", "later"},
+		"a reader":            {"GET", amending{200, "file", []ResponseOverride{first}}, 200, "", "", "file"},
 	} {
 		router := Router(CORS{}, Options{Log: slog.New(slog.DiscardHandler)}, c.door)
 		rec := httptest.NewRecorder()

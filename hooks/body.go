@@ -12,56 +12,56 @@ import (
 
 var (
 	// ErrStopping: the server is shutting down and cut the body off.
-	ErrStopping = errors.New("the server is shutting down")
+	ErrShuttingDown = errors.New("the server is shutting down")
 	// ErrIdle: the client sent nothing for too long.
-	ErrIdle = errors.New("the client fell silent")
+	ErrIdleTimeout = errors.New("the client fell silent")
 	// ErrReplaced: the client's next request took this one's place.
-	ErrReplaced = errors.New("another request has taken over")
+	ErrSuperseded = errors.New("another request has taken over")
 )
 
 // Stopper cuts off all bodies that are being read when the server has to leave.
-type Stopper struct {
+type Shutdown struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 }
 
 // NewStopper returns a Stopper that has not stopped anything yet.
-func NewStopper() *Stopper {
+func NewShutdown() *Shutdown {
 	ctx, cancel := context.WithCancel(context.Background())
-	return &Stopper{ctx, cancel}
+	return &Shutdown{ctx, cancel}
 }
 
 // Stop makes every Body end with ErrStopping, now and from now on. What has
 // arrived is stored, and the client told to come back.
-func (s *Stopper) Stop() { s.cancel() }
+func (s *Shutdown) Begin() { s.cancel() }
 
 // Body reads the body of a request. It ends with ErrIdle once no byte has come
 // for the given time, however long the whole takes, and with ErrStopping once
 // the Stopper says so. It remembers the error that ended it.
 type Body struct {
-	src    io.ReadCloser
-	ctl    *http.ResponseController
-	idle   time.Duration
-	off    func() bool
-	length int64 // as announced, -1 if it was not
-	begun  bool  // somebody has read, and so let the client send
-	n      int64 // bytes read
+	src        io.ReadCloser
+	ctl        *http.ResponseController
+	idle       time.Duration
+	unregister func() bool
+	length     int64 // as announced, -1 if it was not
+	started    bool  // somebody has read, and so let the client send
+	n          int64 // bytes read
 
 	toVerify  *verification // nil if there is nothing to verify
 	malformed error         // see CheckHeader
 
-	mu    sync.Mutex
-	armed time.Time // when the deadline was last set
-	ended error
+	mu          sync.Mutex
+	deadlineSet time.Time // when the deadline was last set
+	err         error
 }
 
 // NewBody returns a reader of r's body. Close it when done.
-func NewBody(w http.ResponseWriter, r *http.Request, idle time.Duration, stopper *Stopper) *Body {
+func NewBody(w http.ResponseWriter, r *http.Request, idle time.Duration, stopper *Shutdown) *Body {
 	b := &Body{src: r.Body, length: r.ContentLength, ctl: http.NewResponseController(w), idle: idle}
 	if b.length == 0 {
-		b.ended = io.EOF // there is nothing that could be cut off
+		b.err = io.EOF // there is nothing that could be cut off
 	}
-	b.off = context.AfterFunc(stopper.ctx, func() { b.Cut(ErrStopping) })
+	b.unregister = context.AfterFunc(stopper.ctx, func() { b.Abort(ErrShuttingDown) })
 	if b.toVerify, b.malformed = newVerification(r); b.toVerify != nil {
 		*r = *r.WithContext(context.WithValue(r.Context(), bodyKey{}, b)) // for AdmitVerified
 	}
@@ -78,8 +78,8 @@ func (b *Body) Read(p []byte) (int, error) {
 }
 
 func (b *Body) read(p []byte) (int, error) {
-	b.begun = true
-	if err := b.arm(); err != nil {
+	b.started = true
+	if err := b.extendDeadline(); err != nil {
 		return 0, err
 	}
 	n, err := b.src.Read(p)
@@ -90,32 +90,32 @@ func (b *Body) read(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch {
-	case b.ended != nil:
+	case b.err != nil:
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		b.ended = ErrIdle
+		b.err = ErrIdleTimeout
 	default:
-		b.ended = err
+		b.err = err
 	}
 	if err == io.EOF {
 		// Storing the last bytes may take longer than a client may be silent.
 		_ = b.ctl.SetReadDeadline(time.Time{})
 	}
-	return n, b.ended
+	return n, b.err
 }
 
 // Expect implements storage.Expecting.
-func (b *Body) Expect() int64 { return b.length }
+func (b *Body) Length() int64 { return b.length }
 
 // Close lets go of the Stopper, and has a Cut that comes later change nothing: the
 // connection may serve the next request by then. It leaves the body itself to the server, which
 // knows whether the client has been allowed to send it: to close it here would be
 // to wait for bytes that may never come, with the answer not sent yet.
 func (b *Body) Close() error {
-	b.off()
+	b.unregister()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.ended == nil {
-		b.ended = errClosed
+	if b.err == nil {
+		b.err = errClosed
 	}
 	if b.toVerify != nil {
 		return b.toVerify.spool.Close()
@@ -127,37 +127,37 @@ func (b *Body) Close() error {
 func (b *Body) Err() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.ended
+	return b.err
 }
 
 // arm gives the next read its time. Setting a deadline has a price, so it is done
 // only when a tenth of the last one has passed.
-func (b *Body) arm() error {
+func (b *Body) extendDeadline() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.ended != nil {
-		return b.ended
+	if b.err != nil {
+		return b.err
 	}
 	now := time.Now()
-	if now.Sub(b.armed) > b.idle/10 {
-		b.armed = now
+	if now.Sub(b.deadlineSet) > b.idle/10 {
+		b.deadlineSet = now
 		_ = b.ctl.SetReadDeadline(now.Add(b.idle + b.idle/10))
 	}
 	return nil
 }
 
 // Cut makes the body end with err, unless it has ended already.
-func (b *Body) Cut(err error) {
+func (b *Body) Abort(err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.ended == nil {
-		b.ended = err
-		b.wake()
+	if b.err == nil {
+		b.err = err
+		b.interrupt()
 	}
 }
 
 // wake ends a read that waits, and every later one.
-func (b *Body) wake() { _ = b.ctl.SetReadDeadline(time.Unix(1, 0)) }
+func (b *Body) interrupt() { _ = b.ctl.SetReadDeadline(time.Unix(1, 0)) }
 
 var errClosed = errors.New("the body is closed")
 
@@ -176,12 +176,12 @@ func (b *Body) Drain(r *http.Request) bool {
 	if r.ContentLength == 0 {
 		return true
 	}
-	if !b.begun && r.Header.Get("Expect") != "" || r.ContentLength > DrainLimit {
+	if !b.started && r.Header.Get("Expect") != "" || r.ContentLength > DrainLimit {
 		return false
 	}
 	n, err := io.Copy(io.Discard, io.LimitReader(bodyReader{b}, DrainLimit+1))
-	if errors.Is(err, ErrIdle) || errors.Is(err, ErrStopping) || errors.Is(err, ErrReplaced) {
-		b.wake() // tusd sets a deadline even so, and net/http would wait until then
+	if errors.Is(err, ErrIdleTimeout) || errors.Is(err, ErrShuttingDown) || errors.Is(err, ErrSuperseded) {
+		b.interrupt() // tusd sets a deadline even so, and net/http would wait until then
 	}
 	return err == nil && n <= DrainLimit
 }

@@ -14,7 +14,7 @@ import (
 
 // serveBody starts a server whose handler reads each body as the test says, and
 // returns its address and what ended each body.
-func serveBody(t *testing.T, idle time.Duration, stopper *Stopper, started chan<- struct{}) (addr string, ended <-chan error) {
+func serveBody(t *testing.T, idle time.Duration, stopper *Shutdown, started chan<- struct{}) (addr string, ended <-chan error) {
 	t.Helper()
 	ends := make(chan error, 1)
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -53,7 +53,7 @@ func dial(t *testing.T, addr, head string) net.Conn {
 func TestSilentClientIsCutOffButASlowOneIsNot(t *testing.T) {
 	t.Parallel()
 	const idle = 4 * time.Second
-	addr, ended := serveBody(t, idle, NewStopper(), nil)
+	addr, ended := serveBody(t, idle, NewShutdown(), nil)
 	conn := dial(t, addr, "PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 12\r\n\r\n")
 	for range 8 { // longer than idle in all
 		time.Sleep(idle / 4)
@@ -66,18 +66,18 @@ func TestSilentClientIsCutOffButASlowOneIsNot(t *testing.T) {
 		t.Fatalf("a slow client was cut off: %v", err)
 	default:
 	}
-	if err := <-ended; !errors.Is(err, ErrIdle) {
+	if err := <-ended; !errors.Is(err, ErrIdleTimeout) {
 		t.Errorf("a silent client ended with %v, want ErrIdle", err)
 	}
 }
 
 func TestStopCutsABodyThatWaits(t *testing.T) {
-	stopper, started := NewStopper(), make(chan struct{}, 1)
+	stopper, started := NewShutdown(), make(chan struct{}, 1)
 	addr, ended := serveBody(t, time.Minute, stopper, started)
 	dial(t, addr, "PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 12\r\n\r\nabc")
 	<-started
-	stopper.Stop()
-	if err := <-ended; !errors.Is(err, ErrStopping) {
+	stopper.Begin()
+	if err := <-ended; !errors.Is(err, ErrShuttingDown) {
 		t.Errorf("the body ended with %v, want ErrStopping", err)
 	}
 }
@@ -100,7 +100,7 @@ func TestDrainReadsWithinItsBoundAndNotBeforePermission(t *testing.T) {
 		if c.expect != "" {
 			r.Header.Set("Expect", c.expect)
 		}
-		body := NewBody(httptest.NewRecorder(), r, time.Second, NewStopper())
+		body := NewBody(httptest.NewRecorder(), r, time.Second, NewShutdown())
 		if got := body.Drain(r); got != c.want || src.read != c.read {
 			t.Errorf("%s: %v after %d bytes, want %v after %d", c.name, got, src.read, c.want, c.read)
 		}
@@ -148,9 +148,9 @@ func TestSpoolReturnsWhatWasPutIn(t *testing.T) {
 func TestHurryLeavesABodyThatIsReadLaterItsTime(t *testing.T) {
 	const idle = 50 * time.Millisecond
 	for _, major := range []int{1, 2} {
-		srv := httptest.NewUnstartedServer(Hurry(idle, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		srv := httptest.NewUnstartedServer(LimitUnreadBody(idle, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			time.Sleep(4 * idle)
-			body := NewBody(w, r, time.Minute, NewStopper())
+			body := NewBody(w, r, time.Minute, NewShutdown())
 			defer body.Close()
 			if n, err := io.Copy(io.Discard, body); n != 8<<20 || err != nil || r.ProtoMajor != major {
 				t.Errorf("HTTP/%d: %d bytes, %v", r.ProtoMajor, n, err)

@@ -9,7 +9,7 @@ import (
 )
 
 // Caller is who makes a request, and what he may do. Whatever is zero is no limit.
-type Caller struct {
+type Principal struct {
 	// Subject is who he is: he owns the uploads that he makes, and reaches no others.
 	// "" is nobody in particular.
 	Subject string
@@ -20,11 +20,11 @@ type Caller struct {
 
 // Limits are those of one caller, beside those that hold for all.
 type Limits struct {
-	MaxSize      int64         // of an upload, in bytes
-	MaxLive      int           // uploads that are not finished yet, at a time
-	ContentTypes []string      // of files: "video/mp4", or "image/*"
-	ExpireAfter  time.Duration // how long an unfinished upload is kept after its last byte
-	IDPrefix     string        // with which the ids of uploads begin
+	MaxSize       int64         // of an upload, in bytes
+	MaxIncomplete int           // uploads that are not finished yet, at a time
+	ContentTypes  []string      // of files: "video/mp4", or "image/*"
+	ExpireAfter   time.Duration // how long an unfinished upload is kept after its last byte
+	IDPrefix      string        // with which the ids of uploads begin
 }
 
 // Grant is what a ticket grants: one upload.
@@ -32,32 +32,32 @@ type Grant struct {
 	Upload string // its id
 	Create bool   // also to make it, if it is not there
 	// NoFile refuses him the file of the finished upload.
-	NoFile bool
+	DenyDownload bool
 }
 
-type callerKey struct{}
+type principalKey struct{}
 
 // WithCaller notes who makes the request of ctx.
-func WithCaller(ctx context.Context, c Caller) context.Context {
-	return context.WithValue(ctx, callerKey{}, c)
+func WithPrincipal(ctx context.Context, c Principal) context.Context {
+	return context.WithValue(ctx, principalKey{}, c)
 }
 
 // CallerOf is who makes the request of ctx. It is not ok outside of requests, where
 // the server acts for itself, and where nobody is asked who he is.
-func CallerOf(ctx context.Context) (c Caller, ok bool) {
-	c, ok = ctx.Value(callerKey{}).(Caller)
+func PrincipalFrom(ctx context.Context) (c Principal, ok bool) {
+	c, ok = ctx.Value(principalKey{}).(Principal)
 	return c, ok
 }
 
 // Ticketer makes the URL query that grants an upload to whoever has it, such as
 // "?ticket=...", for the caller of the request; "" if he is to have none.
-type Ticketer func(r *http.Request, up storage.Upload) string
+type TicketIssuer func(r *http.Request, up storage.Upload) string
 
 // Ticketed is the URL of an upload with a ticket in it, if the caller is to have one.
-func (o Options) Ticketed(r *http.Request, up storage.Upload) string {
+func (o Options) TicketedURL(r *http.Request, up storage.Upload) string {
 	url := o.URLs.Upload(r, up.ID)
-	if o.Ticketer == nil {
+	if o.TicketIssuer == nil {
 		return url
 	}
-	return url + o.Ticketer(r, up)
+	return url + o.TicketIssuer(r, up)
 }

@@ -38,7 +38,7 @@ func TestNoDeadlineRunsOnceABodyHasEnded(t *testing.T) {
 		"byte by byte":           iotest.OneByteReader(strings.NewReader("hello")),
 	} {
 		w := &deadlines{ResponseRecorder: httptest.NewRecorder()}
-		body := NewBody(w, httptest.NewRequest("PUT", "/", src), time.Hour, NewStopper())
+		body := NewBody(w, httptest.NewRequest("PUT", "/", src), time.Hour, NewShutdown())
 		if _, err := io.ReadFull(body, make([]byte, 1)); err != nil {
 			t.Fatal(err)
 		}
@@ -51,7 +51,7 @@ func TestNoDeadlineRunsOnceABodyHasEnded(t *testing.T) {
 		if at := w.last(); !at.IsZero() || body.Err() != io.EOF {
 			t.Errorf("%s: the body has ended with %v, and a deadline is set to %v", name, body.Err(), at)
 		}
-		body.Cut(ErrReplaced) // nothing is left to be cut
+		body.Abort(ErrSuperseded) // nothing is left to be cut
 		if _, err := body.Read(make([]byte, 1)); err != io.EOF || !w.last().IsZero() {
 			t.Errorf("%s: cut after its end: %v, and a deadline is set to %v", name, err, w.last())
 		}
@@ -62,12 +62,12 @@ func TestNoDeadlineRunsOnceABodyHasEnded(t *testing.T) {
 // A body that was cut stays so, whatever else becomes of it, and says why.
 func TestABodyThatWasCutSaysWhy(t *testing.T) {
 	w := &deadlines{ResponseRecorder: httptest.NewRecorder()}
-	body := NewBody(w, httptest.NewRequest("PUT", "/", iotest.TimeoutReader(strings.NewReader("hello"))), time.Hour, NewStopper())
+	body := NewBody(w, httptest.NewRequest("PUT", "/", iotest.TimeoutReader(strings.NewReader("hello"))), time.Hour, NewShutdown())
 	defer body.Close()
-	for _, err := range []error{ErrReplaced, ErrStopping} {
-		body.Cut(err)
-		if _, got := body.Read(make([]byte, 1)); !errors.Is(got, ErrReplaced) || !errors.Is(body.Err(), ErrReplaced) {
-			t.Errorf("it ended with %v, want %v", got, ErrReplaced)
+	for _, err := range []error{ErrSuperseded, ErrShuttingDown} {
+		body.Abort(err)
+		if _, got := body.Read(make([]byte, 1)); !errors.Is(got, ErrSuperseded) || !errors.Is(body.Err(), ErrSuperseded) {
+			t.Errorf("it ended with %v, want %v", got, ErrSuperseded)
 		}
 	}
 	if at := w.last(); at.IsZero() || at.After(time.Now()) {

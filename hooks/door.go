@@ -17,13 +17,13 @@ import (
 )
 
 // Door serves one protocol.
-type Door interface {
+type Protocol interface {
 	// Name is what the door is called in logs and metrics: one word.
 	Name() string
 	// Claims tells whether the request speaks this door's protocol.
-	Claims(r *http.Request) bool
+	Matches(r *http.Request) bool
 	// Advertise sets the headers by which an OPTIONS answer tells of the protocol.
-	Advertise(h http.Header)
+	AddOptionsHeaders(h http.Header)
 
 	http.Handler
 }
@@ -35,12 +35,12 @@ type Options struct {
 	IdleTimeout time.Duration
 	// LockTimeout is how long a request waits for another of the same upload to end.
 	LockTimeout time.Duration
-	Stopper     *Stopper
+	Shutdown    *Shutdown
 	// Ticketer, if set, gives the URLs of uploads a ticket.
-	Ticketer Ticketer
-	Log      *slog.Logger
+	TicketIssuer TicketIssuer
+	Log          *slog.Logger
 	// Watch measures the requests at a door, "" for those at none, if set.
-	Watch func(door string) Meter
+	Metrics func(door string) RequestMetrics
 	// Tracer begins the trace of each request, if set.
 	Tracer trace.Tracer
 }
@@ -58,39 +58,39 @@ type CORS struct {
 // OPTIONS for all of them, and makes each request known. A request has the method that
 // it means by then, and no door sees one that is not known. What doors do in the course
 // of a request knows it by RequestOf, and may Amend its answer.
-func Router(c CORS, o Options, doors ...Door) http.Handler {
-	return meant(o.watched(doors, c.wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+func Router(c CORS, o Options, doors ...Protocol) http.Handler {
+	return methodOverride(o.accessLog(doors, c.wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodOptions {
-			advertise(w, doors)
+			writeOptions(w, doors)
 			return
 		}
-		if door := claimant(doors, r); door != nil {
-			ctx, w := amendable(WithRequest(r.Context(), r), w, r.Method)
+		if door := match(doors, r); door != nil {
+			ctx, w := withResponseOverride(WithRequest(r.Context(), r), w, r.Method)
 			*r = *r.WithContext(ctx) // a door's changes are seen by whoever logs r
 			door.ServeHTTP(w, r)
 			return
 		}
-		RefuseMethod(w, r, allowed)
+		RejectMethod(w, r, allowed)
 	}))))
 }
 
 // claimant is the door for a request, nil if there is none.
-func claimant(doors []Door, r *http.Request) Door {
-	if r.Method == http.MethodOptions || !known(r) {
+func match(doors []Protocol, r *http.Request) Protocol {
+	if r.Method == http.MethodOptions || !supportedMethod(r) {
 		return nil
 	}
 	for _, door := range doors {
-		if door.Claims(r) {
+		if door.Matches(r) {
 			return door
 		}
 	}
 	return nil
 }
 
-func advertise(w http.ResponseWriter, doors []Door) {
+func writeOptions(w http.ResponseWriter, doors []Protocol) {
 	w.Header().Set("Allow", allowed)
 	for _, door := range doors {
-		door.Advertise(w.Header())
+		door.AddOptionsHeaders(w.Header())
 	}
 	// Not 204: some browsers take only 200 for a preflight that succeeded.
 	w.WriteHeader(http.StatusOK)

@@ -14,7 +14,7 @@ import (
 // run scripts in the server's origin. Where the store wants it so, a GET is sent to
 // where the file lies. A caller whose ticket does not allow it is storage.ErrForbidden.
 func ServeFile(w http.ResponseWriter, r *http.Request, uploads *storage.Uploads, up storage.Upload, idle time.Duration) error {
-	if c, ok := CallerOf(r.Context()); ok && c.Grant != nil && c.Grant.NoFile {
+	if c, ok := PrincipalFrom(r.Context()); ok && c.Grant != nil && c.Grant.DenyDownload {
 		return fmt.Errorf("%w: the ticket does not allow to download the file", storage.ErrForbidden)
 	}
 	if r.Method == http.MethodGet {
@@ -39,7 +39,7 @@ func ServeFile(w http.ResponseWriter, r *http.Request, uploads *storage.Uploads,
 	h.Set("Content-Security-Policy", NoScripts)
 	SetReprDigest(h, r, up)
 	h.Set("ETag", fmt.Sprintf(`"%s-%x"`, up.ID, up.Created.UnixNano()))
-	http.ServeContent(&patientWriter{w, http.NewResponseController(w), idle}, r, "", up.Touched, file)
+	http.ServeContent(&deadlineWriter{w, http.NewResponseController(w), idle}, r, "", up.ModifiedAt, file)
 	return nil
 }
 
@@ -54,13 +54,13 @@ func redirect(w http.ResponseWriter, link string) {
 
 // patientWriter gives a client that takes a file its time, as long as it takes
 // something now and then.
-type patientWriter struct {
+type deadlineWriter struct {
 	http.ResponseWriter
 	ctl  *http.ResponseController
 	idle time.Duration
 }
 
-func (w *patientWriter) Write(p []byte) (int, error) {
+func (w *deadlineWriter) Write(p []byte) (int, error) {
 	if w.idle > 0 {
 		_ = w.ctl.SetWriteDeadline(time.Now().Add(w.idle))
 	}

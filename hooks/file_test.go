@@ -23,7 +23,7 @@ func (linked) Link(_ context.Context, up storage.Upload) (string, error) {
 }
 
 func TestADownloadIsSentToWhereTheFileLies(t *testing.T) {
-	uploads := storage.New(linked{storagetest.NewMemory(10)}, new(storage.LocalLocker), new(storage.LocalIndex), storage.Options{Log: slog.New(slog.DiscardHandler)})
+	uploads := storage.New(linked{storagetest.NewMemory(10)}, new(storage.MemoryLocker), new(storage.MemoryCache), storage.Options{Log: slog.New(slog.DiscardHandler)})
 	if _, err := uploads.Create(t.Context(), storage.Record{ID: "it", Size: 3}); err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +49,7 @@ func TestADownloadIsSentToWhereTheFileLies(t *testing.T) {
 func TestWhatMayPassIsNeverAConflict(t *testing.T) {
 	r := httptest.NewRequest(http.MethodHead, "/files/it", nil)
 	err := storage.Unavailable("finish", "it", storage.ErrIncomplete)
-	if p := hooks.Explain(r, slog.New(slog.DiscardHandler), err); p.Status != http.StatusServiceUnavailable || !p.Retry() {
+	if p := hooks.FromError(r, slog.New(slog.DiscardHandler), err); p.Status != http.StatusServiceUnavailable || !p.Retry() {
 		t.Errorf("%v: %+v", err, p)
 	}
 }
@@ -57,14 +57,14 @@ func TestWhatMayPassIsNeverAConflict(t *testing.T) {
 // A ticket that does not allow a download gets no file and no link to one, whatever leads
 // to it.
 func TestNoFileIsServedToATicketThatDoesNotAllowIt(t *testing.T) {
-	uploads := storage.New(linked{storagetest.NewMemory(10)}, new(storage.LocalLocker), new(storage.LocalIndex), storage.Options{Log: slog.New(slog.DiscardHandler)})
+	uploads := storage.New(linked{storagetest.NewMemory(10)}, new(storage.MemoryLocker), new(storage.MemoryCache), storage.Options{Log: slog.New(slog.DiscardHandler)})
 	up, err := uploads.Create(t.Context(), storage.Record{ID: "it", Size: 0})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, method := range []string{http.MethodGet, http.MethodHead} {
 		r := httptest.NewRequest(method, "/files/it", nil)
-		r = r.WithContext(hooks.WithCaller(r.Context(), hooks.Caller{Grant: &hooks.Grant{Upload: "it", NoFile: true}}))
+		r = r.WithContext(hooks.WithPrincipal(r.Context(), hooks.Principal{Grant: &hooks.Grant{Upload: "it", DenyDownload: true}}))
 		w := httptest.NewRecorder()
 		if err := hooks.ServeFile(w, r, uploads, up, time.Minute); !errors.Is(err, storage.ErrForbidden) || len(w.Header()) > 0 {
 			t.Errorf("%s: %v, %v", method, err, w.Header())

@@ -11,22 +11,22 @@ var (
 	// ErrUnauthenticated: nobody knows who makes the request.
 	ErrUnauthenticated = errors.New("this needs a token or a ticket")
 	// ErrTooMany: whoever asks has to wait; see Later.
-	ErrTooMany = errors.New("too much at once")
+	ErrRateLimited = errors.New("too much at once")
 )
 
 // Later is an error that passes: the same request may succeed after a while.
-type Later struct {
+type RetryAfterError struct {
 	Err   error
 	After time.Duration
 }
 
-func (l *Later) Error() string { return l.Err.Error() }
+func (l *RetryAfterError) Error() string { return l.Err.Error() }
 
-func (l *Later) Unwrap() error { return l.Err }
+func (l *RetryAfterError) Unwrap() error { return l.Err }
 
 // retryAfter is the value of a Retry-After header for err: whole seconds, rounded up.
 func retryAfter(err error) string {
-	var later *Later
+	var later *RetryAfterError
 	if !errors.As(err, &later) {
 		return RetryAfter
 	}

@@ -19,8 +19,8 @@ import (
 type testDoor func(w http.ResponseWriter, r *http.Request)
 
 func (testDoor) Name() string                                       { return "test" }
-func (testDoor) Claims(*http.Request) bool                          { return true }
-func (testDoor) Advertise(http.Header)                              {}
+func (testDoor) Matches(*http.Request) bool                         { return true }
+func (testDoor) AddOptionsHeaders(http.Header)                      {}
 func (d testDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) { d(w, r) }
 
 // testMeter is told of one request.
@@ -29,8 +29,8 @@ type testMeter struct {
 	method                         string
 }
 
-func (m *testMeter) Received(n int) { m.received += n }
-func (m *testMeter) Served(n int)   { m.served += n }
+func (m *testMeter) BytesIn(n int)  { m.received += n }
+func (m *testMeter) BytesOut(n int) { m.served += n }
 func (m *testMeter) End(method string, status int, _ time.Duration) {
 	m.ends++
 	m.method, m.status = method, status
@@ -44,7 +44,7 @@ func ask(t *testing.T, r *http.Request, door testDoor) (line map[string]any, m *
 	m = &testMeter{}
 	router := Router(CORS{}, Options{
 		URLs: URLs{BasePath: "/files/"}, Log: slog.New(slog.NewJSONHandler(&log, nil)),
-		Watch: func(string) Meter { return m },
+		Metrics: func(string) RequestMetrics { return m },
 	}, door)
 	func() {
 		defer func() { _ = recover() }() // the door may panic
@@ -86,10 +86,10 @@ func TestLineOfARequestSaysHowItEnded(t *testing.T) {
 		w.WriteHeader(status)
 	}
 	explain := func(w http.ResponseWriter, r *http.Request, err error) {
-		read(w, r, Explain(r, slog.New(slog.DiscardHandler), err).Status)
+		read(w, r, FromError(r, slog.New(slog.DiscardHandler), err).Status)
 	}
 	event := func(typ storage.EventType, fresh bool) storage.Event {
-		return storage.Event{Type: typ, Fresh: fresh, Upload: storage.Upload{Record: storage.Record{ID: "chosen"}}}
+		return storage.Event{Type: typ, Local: fresh, Upload: storage.Upload{Record: storage.Record{ID: "chosen"}}}
 	}
 	for _, c := range []struct {
 		name, outcome, why, id string
@@ -100,26 +100,26 @@ func TestLineOfARequestSaysHowItEnded(t *testing.T) {
 		{"says nothing", "answered", "", "it", 200, nil, func(http.ResponseWriter, *http.Request) {}},
 		{"stores", "stored", "", "it", 202, strings.NewReader("12345"), func(w http.ResponseWriter, r *http.Request) { read(w, r, 202) }},
 		{"creates and stores", "stored", "", "chosen", 202, strings.NewReader("12345"), func(w http.ResponseWriter, r *http.Request) {
-			SeenIn(r.Context()).Event(event(storage.Created, true))
+			RequestLogFrom(r.Context()).Event(event(storage.Created, true))
 			read(w, r, 202)
 		}},
 		{"creates", "created", "", "chosen", 201, nil, func(w http.ResponseWriter, r *http.Request) {
-			SeenIn(r.Context()).Event(event(storage.Created, true))
+			RequestLogFrom(r.Context()).Event(event(storage.Created, true))
 			w.WriteHeader(201)
 		}},
 		{"finishes", "finished", "", "chosen", 201, strings.NewReader("12345"), func(w http.ResponseWriter, r *http.Request) {
-			SeenIn(r.Context()).Event(event(storage.Created, true))
-			SeenIn(r.Context()).Event(event(storage.Finished, true))
+			RequestLogFrom(r.Context()).Event(event(storage.Created, true))
+			RequestLogFrom(r.Context()).Event(event(storage.Finished, true))
 			read(w, r, 201)
 		}},
 		{"tells again of a finish", "stored", "", "it", 201, strings.NewReader("12345"), func(w http.ResponseWriter, r *http.Request) {
-			SeenIn(r.Context()).Event(event(storage.Finished, false))
+			RequestLogFrom(r.Context()).Event(event(storage.Finished, false))
 			read(w, r, 201)
 		}},
 		{"refuses", "refused", "tooLarge", "it", 413, strings.NewReader("12345"), func(w http.ResponseWriter, r *http.Request) { explain(w, r, storage.ErrTooLarge) }},
 		{"refuses one that breaks off", "refused", "tooLarge", "it", 413, newBrokenBody(), func(w http.ResponseWriter, r *http.Request) { explain(w, r, storage.ErrTooLarge) }},
 		{"is locked", "locked", "locked", "it", 423, nil, func(w http.ResponseWriter, r *http.Request) { explain(w, r, storage.ErrLocked) }},
-		{"breaks off", "aborted", "bodyBrokeOff", "it", 503, newBrokenBody(), func(w http.ResponseWriter, r *http.Request) { explain(w, r, storage.ErrBody) }},
+		{"breaks off", "aborted", "bodyBrokeOff", "it", 503, newBrokenBody(), func(w http.ResponseWriter, r *http.Request) { explain(w, r, storage.ErrBodyAborted) }},
 		{"breaks off, answered by tusd", "aborted", "", "it", 400, newBrokenBody(), func(w http.ResponseWriter, r *http.Request) { read(w, r, 400) }},
 		{"fails", "failed", "internalError", "it", 500, strings.NewReader("12345"), func(w http.ResponseWriter, r *http.Request) { explain(w, r, errors.New("what?")) }},
 		{"panics", "failed", "", "it", 0, nil, func(http.ResponseWriter, *http.Request) { panic("out of luck") }},
@@ -147,12 +147,12 @@ func TestLineOfARequestHasWhatWasSeen(t *testing.T) {
 	r := httptest.NewRequest("GET", "/files/it", nil)
 	r.Header.Set("Content-Range", strings.Repeat("x", 1000))
 	line, m := ask(t, r, func(w http.ResponseWriter, r *http.Request) {
-		s := SeenIn(r.Context())
+		s := RequestLogFrom(r.Context())
 		s.Subject("user-7")
-		s.Waited(time.Second)
-		s.Waited(time.Second)
-		if s.Door() != "test" {
-			t.Errorf("the door is called %q", s.Door())
+		s.AddLockWait(time.Second)
+		s.AddLockWait(time.Second)
+		if s.Protocol() != "test" {
+			t.Errorf("the door is called %q", s.Protocol())
 		}
 		if err := http.NewResponseController(w).Flush(); err != nil {
 			t.Errorf("flush: %v", err)
@@ -169,10 +169,10 @@ func TestLineOfARequestHasWhatWasSeen(t *testing.T) {
 
 // What works for no request may say what it has seen; nobody hears.
 func TestSeenOutsideARequestIsLost(t *testing.T) {
-	s := SeenIn(t.Context())
+	s := RequestLogFrom(t.Context())
 	s.Subject("nobody")
-	s.Waited(time.Second)
-	if s.Door() != "" || s == SeenIn(t.Context()) {
+	s.AddLockWait(time.Second)
+	if s.Protocol() != "" || s == RequestLogFrom(t.Context()) {
 		t.Error("what was seen outside a request is kept")
 	}
 }

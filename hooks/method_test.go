@@ -14,7 +14,7 @@ type pickyDoor struct {
 	method string
 }
 
-func (d pickyDoor) Claims(r *http.Request) bool { return r.Method == d.method }
+func (d pickyDoor) Matches(r *http.Request) bool { return r.Method == d.method }
 
 func TestDoorIsChosenByTheMethodThatIsMeant(t *testing.T) {
 	for _, c := range []struct {
@@ -34,7 +34,7 @@ func TestDoorIsChosenByTheMethodThatIsMeant(t *testing.T) {
 		{"PROPFIND", "PATCH", "", 405},
 	} {
 		served := ""
-		var doors []Door
+		var doors []Protocol
 		for _, method := range []string{"HEAD", "GET", "POST", "PUT", "PATCH", "DELETE"} {
 			doors = append(doors, pickyDoor{func(_ http.ResponseWriter, r *http.Request) { served = r.Method }, method})
 		}

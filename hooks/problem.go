@@ -15,7 +15,7 @@ import (
 const RetryAfter = "2"
 
 // ErrNoAnswer: the app was asked, and did not give an answer that means anything.
-var ErrNoAnswer = errors.New("the app that has to agree does not answer")
+var ErrHookUnavailable = errors.New("the app that has to agree does not answer")
 
 // ErrMediaType: the body is not in a form that is taken here.
 var ErrMediaType = errors.New("unsupported media type")
@@ -47,8 +47,8 @@ var problems = []struct {
 	code   string
 }{
 	// What may pass first: its cause may be an error that comes further down.
-	{ErrNoAnswer, http.StatusServiceUnavailable, "appNotAvailable"},
-	{ErrTooMany, http.StatusTooManyRequests, "tooManyRequests"},
+	{ErrHookUnavailable, http.StatusServiceUnavailable, "appNotAvailable"},
+	{ErrRateLimited, http.StatusTooManyRequests, "tooManyRequests"},
 	{storage.ErrLocked, http.StatusLocked, "locked"},
 	{storage.ErrNoSpace, http.StatusInsufficientStorage, "insufficientStorage"},
 	{storage.ErrUnavailable, http.StatusServiceUnavailable, "serviceNotAvailable"},
@@ -56,9 +56,9 @@ var problems = []struct {
 	{storage.ErrBadID, http.StatusBadRequest, "invalidId"},
 	{storage.ErrBadRequest, http.StatusBadRequest, "invalidRequest"},
 	{ErrMediaType, http.StatusUnsupportedMediaType, "unsupportedMediaType"},
-	{storage.ErrSizeConflict, http.StatusBadRequest, "sizeConflict"},
-	{storage.ErrBeyondEnd, http.StatusBadRequest, "beyondEnd"},
-	{storage.ErrScattered, http.StatusBadRequest, "tooManyGaps"},
+	{storage.ErrSizeMismatch, http.StatusBadRequest, "sizeConflict"},
+	{storage.ErrOutOfRange, http.StatusBadRequest, "beyondEnd"},
+	{storage.ErrTooManyRanges, http.StatusBadRequest, "tooManyGaps"},
 	{storage.ErrNotFound, http.StatusNotFound, "itemNotFound"},
 	{storage.ErrExists, http.StatusConflict, "nameAlreadyExists"},
 	{storage.ErrKeyTaken, http.StatusConflict, "nameAlreadyExists"},
@@ -68,20 +68,20 @@ var problems = []struct {
 	{storage.ErrTooLarge, http.StatusRequestEntityTooLarge, "tooLarge"},
 	{ErrUnauthenticated, http.StatusUnauthorized, "unauthenticated"},
 	{storage.ErrForbidden, http.StatusForbidden, "accessDenied"},
-	{ErrStopping, http.StatusServiceUnavailable, "shuttingDown"},
-	{ErrIdle, http.StatusServiceUnavailable, "timeout"},
-	{ErrReplaced, http.StatusServiceUnavailable, codeReplaced},
-	{storage.ErrBody, http.StatusServiceUnavailable, "bodyBrokeOff"},
+	{ErrShuttingDown, http.StatusServiceUnavailable, "shuttingDown"},
+	{ErrIdleTimeout, http.StatusServiceUnavailable, "timeout"},
+	{ErrSuperseded, http.StatusServiceUnavailable, codeReplaced},
+	{storage.ErrBodyAborted, http.StatusServiceUnavailable, "bodyBrokeOff"},
 }
 
 // bodyEnds are the errors of a request whose body ended early. They are no failures of the
 // server, although what answers them is a 5xx: the line of the request says enough.
-var bodyEnds = []error{ErrStopping, ErrIdle, ErrReplaced, storage.ErrBody}
+var bodyEnds = []error{ErrShuttingDown, ErrIdleTimeout, ErrSuperseded, storage.ErrBodyAborted}
 
 // Explain finds what err means. An error that nobody foresaw is a 500 that says
 // nothing of its cause; Explain logs that, and the cause of every 5xx but those of
 // bodyEnds.
-func Explain(r *http.Request, log *slog.Logger, err error) Problem {
+func FromError(r *http.Request, log *slog.Logger, err error) Problem {
 	var cause error
 	found := Problem{http.StatusInternalServerError, "internalError", "something went wrong in the server", retryAfter(err)}
 	for _, p := range problems {
@@ -94,7 +94,7 @@ func Explain(r *http.Request, log *slog.Logger, err error) Problem {
 		}
 		break
 	}
-	SeenIn(r.Context()).failed(found.Code)
+	RequestLogFrom(r.Context()).setErrorCode(found.Code)
 	if found.Status >= 500 && !slices.Contains(bodyEnds, cause) {
 		log.ErrorContext(r.Context(), "request failed", "method", r.Method, "path", r.URL.Path, "status", found.Status, "error", err)
 	}

@@ -65,7 +65,7 @@ func TestEveryAnswerIsSecuredFromBrowsers(t *testing.T) {
 	handler := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
 	for origins, embedding := range map[string]string{"": "same-site", "*": "cross-origin", "https://app.example": "same-site"} {
 		w := httptest.NewRecorder()
-		Secure(CORS{Origins: []string{origins}}, handler).ServeHTTP(w, httptest.NewRequest("GET", "/files/it", nil))
+		SecurityHeaders(CORS{Origins: []string{origins}}, handler).ServeHTTP(w, httptest.NewRequest("GET", "/files/it", nil))
 		for name, want := range map[string]string{
 			"X-Content-Type-Options": "nosniff", "Content-Security-Policy": NoScripts, "Referrer-Policy": "no-referrer",
 			"Cross-Origin-Resource-Policy": embedding, "Strict-Transport-Security": "", "Connection": "",
@@ -78,7 +78,7 @@ func TestEveryAnswerIsSecuredFromBrowsers(t *testing.T) {
 	r := httptest.NewRequest("PUT", "https://up.example/files/it", strings.NewReader("x"))
 	r.TransferEncoding = []string{"chunked"}
 	w := httptest.NewRecorder()
-	Secure(CORS{}, handler).ServeHTTP(w, r)
+	SecurityHeaders(CORS{}, handler).ServeHTTP(w, r)
 	if h := w.Header(); h.Get("Connection") != "close" || !strings.HasPrefix(h.Get("Strict-Transport-Security"), "max-age=") {
 		t.Errorf("a chunked body by HTTPS: %v", h)
 	}
@@ -88,20 +88,20 @@ func TestEveryAnswerIsSecuredFromBrowsers(t *testing.T) {
 func TestAFailureSaysNothingOfItsCause(t *testing.T) {
 	const inside = "dial tcp 10.0.0.7:9000: connection refused"
 	for err, want := range map[error]int{
-		storage.Unavailable("load", "it", errors.New(inside)): 503,
-		fmt.Errorf("%w: %s", storage.ErrLocked, inside):       423,
-		fmt.Errorf("%w: %s", storage.ErrNoSpace, inside):      507,
-		fmt.Errorf("%w: %w", ErrNoAnswer, errors.New(inside)): 503,
+		storage.Unavailable("load", "it", errors.New(inside)):        503,
+		fmt.Errorf("%w: %s", storage.ErrLocked, inside):              423,
+		fmt.Errorf("%w: %s", storage.ErrNoSpace, inside):             507,
+		fmt.Errorf("%w: %w", ErrHookUnavailable, errors.New(inside)): 503,
 		errors.New(inside): 500,
-		fmt.Errorf("%w: %w", storage.ErrBody, errors.New(inside)):      503,
-		fmt.Errorf("%w: %w: %s", storage.ErrGone, ErrIdle, "a moment"): 410,
+		fmt.Errorf("%w: %w", storage.ErrBodyAborted, errors.New(inside)):      503,
+		fmt.Errorf("%w: %w: %s", storage.ErrGone, ErrIdleTimeout, "a moment"): 410,
 	} {
 		var log bytes.Buffer
-		p := Explain(httptest.NewRequest("PUT", "/files/it", nil), slog.New(slog.NewTextHandler(&log, nil)), err)
+		p := FromError(httptest.NewRequest("PUT", "/files/it", nil), slog.New(slog.NewTextHandler(&log, nil)), err)
 		if p.Status != want || strings.Contains(p.Message+p.Code, "10.0.0.7") {
 			t.Errorf("%v: %+v, want %d", err, p, want)
 		}
-		if broke := errors.Is(err, storage.ErrBody); strings.Contains(log.String(), "10.0.0.7") != (want >= 500 && !broke) {
+		if broke := errors.Is(err, storage.ErrBodyAborted); strings.Contains(log.String(), "10.0.0.7") != (want >= 500 && !broke) {
 			t.Errorf("%v: the log has %q", err, log.String())
 		}
 	}
@@ -112,7 +112,7 @@ func TestRetryAfterIsRoundedUp(t *testing.T) {
 	for after, want := range map[time.Duration]string{
 		0: "1", time.Millisecond: "1", time.Second: "1", 1001 * time.Millisecond: "2", 90 * time.Second: "90",
 	} {
-		if got := retryAfter(fmt.Errorf("wrapped: %w", &Later{Err: ErrTooMany, After: after})); got != want {
+		if got := retryAfter(fmt.Errorf("wrapped: %w", &RetryAfterError{Err: ErrRateLimited, After: after})); got != want {
 			t.Errorf("after %v: %q, want %q", after, got, want)
 		}
 	}
@@ -134,7 +134,7 @@ func TestARefusedBodyIsLeftWhereItIs(t *testing.T) {
 		w := &deadlines{ResponseRecorder: httptest.NewRecorder()}
 		r := httptest.NewRequest("PUT", "/files/it", strings.NewReader("hello"))
 		r.ProtoMajor, r.ContentLength = c.major, c.length
-		LeaveBody(w, r)
+		RejectBody(w, r)
 		past := !w.last().IsZero() && w.last().Before(time.Now())
 		if closes := w.Header().Get("Connection") == "close"; closes != c.closes || past != c.closes {
 			t.Errorf("%s: the connection ends %v, a read ends at once %v; want %v", name, closes, past, c.closes)
@@ -154,7 +154,7 @@ func TestABodyThatNobodyReadsHasADeadline(t *testing.T) {
 		w := &deadlines{ResponseRecorder: httptest.NewRecorder()}
 		r := httptest.NewRequest("PUT", "/files/it", strings.NewReader("hello"))
 		r.ProtoMajor, r.ContentLength = c.major, c.length
-		Hurry(time.Hour, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})).ServeHTTP(w, r)
+		LimitUnreadBody(time.Hour, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})).ServeHTTP(w, r)
 		if got := time.Until(w.last()) > time.Hour/2; got != c.want {
 			t.Errorf("%s: deadlines %v, want one %v", name, w.set, c.want)
 		}

@@ -10,28 +10,28 @@ import (
 
 // Refusal is an error whose answer somebody else has decided on: the app, in answer to
 // a hook. The doors give it to the client as it is; see Answer.
-type Refusal struct {
+type Rejection struct {
 	Status int // 400 to 599
 	Header map[string]string
 	Body   string
 }
 
-func (r *Refusal) Error() string { return "the app refuses it: " + r.Body }
+func (r *Rejection) Error() string { return "the app refuses it: " + r.Body }
 
 // Answer is what to send to the client whose request ctx belongs to: a status that is an error's, 400 if none was
 // chosen, and no header that is malformed or the server's own business, such as
 // Content-Length.
-func (r *Refusal) Answer(ctx context.Context) (status int, header map[string]string, body string) {
-	SeenIn(ctx).failed("refusedByApp")
+func (r *Rejection) Response(ctx context.Context) (status int, header map[string]string, body string) {
+	RequestLogFrom(ctx).setErrorCode("refusedByApp")
 	status = r.Status
 	if status < 400 || status > 599 {
 		status = http.StatusBadRequest
 	}
-	return status, clean(r.Header), r.Body
+	return status, allowedHeaders(r.Header), r.Body
 }
 
 // clean is what the app may say in the head of an answer.
-func clean(header map[string]string) map[string]string {
+func allowedHeaders(header map[string]string) map[string]string {
 	out := map[string]string{}
 	for name, value := range header {
 		name = textproto.CanonicalMIMEHeaderKey(name)

@@ -11,7 +11,7 @@ const NoScripts = "default-src 'none'; frame-ancestors 'none'; sandbox"
 
 // Secure sets the headers that keep browsers from making more of an answer than it is.
 // Overwrite none of them.
-func Secure(c CORS, next http.Handler) http.Handler {
+func SecurityHeaders(c CORS, next http.Handler) http.Handler {
 	embedding := "same-site"
 	if slices.Contains(c.Origins, "*") {
 		embedding = "cross-origin"

@@ -24,7 +24,7 @@ func (o Options) startSpan(r *http.Request, door, id string) (context.Context, t
 		ctx = propagation.TraceContext{}.Extract(ctx, propagation.HeaderCarrier(r.Header))
 	}
 	method := r.Method
-	if !known(r) {
+	if !supportedMethod(r) {
 		method = "_OTHER" // as the conventions have it: clients may invent some
 	}
 	name := strings.TrimSpace(method + " " + door)

@@ -26,7 +26,7 @@ const (
 // send such a body: in HTTP/1, net/http reads some of it before it answers, for which it
 // would wait without end. A Body gives its request more time as bytes come. After an
 // answer that ends the connection, see LeaveBody, the client gets some time to take it.
-func Hurry(idle time.Duration, next http.Handler) http.Handler {
+func LimitUnreadBody(idle time.Duration, next http.Handler) http.Handler {
 	return limitUnread(idle, lingerTime, next)
 }
 
@@ -78,14 +78,14 @@ func lingerFor(d time.Duration, w http.ResponseWriter, body io.Reader) {
 // connection ends after the answer, as by LeaveBody.
 func (b *Body) DrainOrClose(w http.ResponseWriter, r *http.Request) {
 	if !b.drainRest(r) {
-		LeaveBody(w, r)
+		RejectBody(w, r)
 	}
 }
 
 // drainRest reads a short rest of the body, and reports whether the body has ended
 // properly.
 func (b *Body) drainRest(r *http.Request) bool {
-	waits := !b.begun && r.Header.Get("Expect") != ""
+	waits := !b.started && r.Header.Get("Expect") != ""
 	if err := b.Err(); err != nil || waits || b.length < 0 || b.length-b.n > restBytes {
 		return err == io.EOF
 	}
@@ -98,7 +98,7 @@ func (b *Body) drainRest(r *http.Request) bool {
 // read before, and the connection ends after it. A client that waits for leave to send
 // (Expect: 100-continue) is not given it. Call it before the answer, and give that a
 // Content-Length, or its end comes only when the connection has ended; see Hurry.
-func LeaveBody(w http.ResponseWriter, r *http.Request) {
+func RejectBody(w http.ResponseWriter, r *http.Request) {
 	if r.ProtoMajor == 1 && r.ContentLength != 0 { // in HTTP/2 just the one stream ends
 		w.Header().Set("Connection", "close")
 		_ = http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0)) // or net/http reads some of it

@@ -19,7 +19,7 @@ func serveRefusals(t *testing.T, linger time.Duration) (addr string, read *atomi
 	t.Helper()
 	read = new(atomic.Int64)
 	refuse := limitUnread(time.Minute, linger, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body := NewBody(w, r, time.Minute, NewStopper())
+		body := NewBody(w, r, time.Minute, NewShutdown())
 		defer body.Close()
 		_, _ = body.Read(make([]byte, 1))
 		body.DrainOrClose(w, r)
@@ -137,11 +137,11 @@ func TestNothingIsCutOffAfterTheBodyHasEnded(t *testing.T) {
 	for _, length := range []int{0, 3} {
 		deadlines := &deadlineRecorder{ResponseRecorder: httptest.NewRecorder()}
 		r := httptest.NewRequest("PUT", "/", strings.NewReader(strings.Repeat("x", length)))
-		body := NewBody(deadlines, r, time.Minute, NewStopper())
+		body := NewBody(deadlines, r, time.Minute, NewShutdown())
 		if length > 0 {
 			body.Close()
 		}
-		body.Cut(ErrReplaced)
+		body.Abort(ErrSuperseded)
 		if deadlines.set > 0 {
 			t.Errorf("a body of %d bytes: the connection was cut off", length)
 		}

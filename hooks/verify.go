@@ -218,14 +218,14 @@ func AdmitVerified(ctx context.Context, rec *storage.Record) error {
 		return nil
 	}
 	if rec.Size != storage.Unknown {
-		b.LimitSpool(rec.Size, storage.ErrBeyondEnd)
+		b.LimitSpool(rec.Size, storage.ErrOutOfRange)
 	}
 	if rec.MaxSize > 0 {
 		b.LimitSpool(rec.MaxSize, storage.ErrTooLarge)
 	}
 	err := b.verify()
 	if err != nil && err == b.Err() {
-		return fmt.Errorf("%w: %w", storage.ErrBody, err)
+		return fmt.Errorf("%w: %w", storage.ErrBodyAborted, err)
 	}
 	rec.Digest = b.toVerify.found
 	return err

@@ -10,26 +10,26 @@ import (
 )
 
 // noIndex is an index that cannot be reached.
-type noIndex struct{}
+type noCache struct{}
 
-func (noIndex) Get(context.Context, string) (storage.Upload, error) {
+func (noCache) Get(context.Context, string) (storage.Upload, error) {
 	return storage.Upload{}, storage.ErrUnavailable
 }
-func (noIndex) Begin(context.Context, string) (string, error) { return "", storage.ErrUnavailable }
-func (noIndex) Put(context.Context, string, storage.Upload) (storage.Upload, error) {
+func (noCache) Generation(context.Context, string) (string, error) { return "", storage.ErrUnavailable }
+func (noCache) Store(context.Context, string, storage.Upload) (storage.Upload, error) {
 	return storage.Upload{}, storage.ErrUnavailable
 }
-func (noIndex) Add(context.Context, string, storage.Piece) (storage.Upload, error) {
+func (noCache) Append(context.Context, string, storage.Extent) (storage.Upload, error) {
 	return storage.Upload{}, storage.ErrUnavailable
 }
-func (noIndex) Drop(context.Context, string) error { return storage.ErrUnavailable }
+func (noCache) Invalidate(context.Context, string) error { return storage.ErrUnavailable }
 
 // Two nodes that write at the same time, with nothing between them but the store:
 // the one that ends last finds that the upload is complete, and says so.
 func TestLastWriteFinishesTheUploadWithoutAnIndex(t *testing.T) {
 	w := newWorld(t, storage.Options{})
-	a := storage.New(w.memory, new(storage.LocalLocker), noIndex{}, storage.Options{Log: quiet})
-	b := storage.New(w.memory.Node(), new(storage.LocalLocker), noIndex{}, storage.Options{Log: quiet})
+	a := storage.New(w.memory, new(storage.MemoryLocker), noCache{}, storage.Options{Log: quiet})
+	b := storage.New(w.memory.Node(), new(storage.MemoryLocker), noCache{}, storage.Options{Log: quiet})
 	data := storagetest.Content(1, fileSize)
 	half := int64(fileSize / 2)
 	if _, err := a.Create(w.ctx, storage.Record{ID: "it", Size: fileSize}); err != nil {

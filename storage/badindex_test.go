@@ -14,34 +14,34 @@ import (
 )
 
 // badIndex is an index that forgets everything, or fails, at random.
-type badIndex struct {
+type unreliableCache struct {
 	mu    sync.Mutex
 	rnd   *rand.Rand
-	inner *storage.LocalIndex
+	inner *storage.MemoryCache
 
 	forgets float64 // how likely it forgets everything before a call
 	fails   float64 // how likely a call fails, before or after doing what it was asked
 }
 
-var errIndex = errors.New("the index is not there")
+var errCache = errors.New("the index is not there")
 
-func newBadIndex(seed uint64, forgets, fails float64) *badIndex {
-	return &badIndex{rnd: rand.New(rand.NewPCG(seed, 0)), inner: new(storage.LocalIndex), forgets: forgets, fails: fails}
+func newUnreliableCache(seed uint64, forgets, fails float64) *unreliableCache {
+	return &unreliableCache{rnd: rand.New(rand.NewPCG(seed, 0)), inner: new(storage.MemoryCache), forgets: forgets, fails: fails}
 }
 
 // heal makes it a good index that knows nothing.
-func (x *badIndex) heal() {
+func (x *unreliableCache) heal() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.inner, x.forgets, x.fails = new(storage.LocalIndex), 0, 0
+	x.inner, x.forgets, x.fails = new(storage.MemoryCache), 0, 0
 }
 
 // call runs one call of the index that it has now.
-func (x *badIndex) call(run func(*storage.LocalIndex) (storage.Upload, error)) (storage.Upload, error) {
+func (x *unreliableCache) call(run func(*storage.MemoryCache) (storage.Upload, error)) (storage.Upload, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.rnd.Float64() < x.forgets {
-		x.inner = new(storage.LocalIndex)
+		x.inner = new(storage.MemoryCache)
 	}
 	if x.rnd.Float64() >= x.fails {
 		return run(x.inner)
@@ -49,66 +49,66 @@ func (x *badIndex) call(run func(*storage.LocalIndex) (storage.Upload, error)) (
 	if x.rnd.IntN(2) == 0 {
 		_, _ = run(x.inner)
 	}
-	return storage.Upload{}, errIndex
+	return storage.Upload{}, errCache
 }
 
-func (x *badIndex) Get(ctx context.Context, id string) (storage.Upload, error) {
-	return x.call(func(i *storage.LocalIndex) (storage.Upload, error) { return i.Get(ctx, id) })
+func (x *unreliableCache) Get(ctx context.Context, id string) (storage.Upload, error) {
+	return x.call(func(i *storage.MemoryCache) (storage.Upload, error) { return i.Get(ctx, id) })
 }
 
-func (x *badIndex) Begin(ctx context.Context, id string) (begun string, err error) {
-	_, err = x.call(func(i *storage.LocalIndex) (storage.Upload, error) {
-		begun, err = i.Begin(ctx, id)
-		begun = fmt.Sprintf("%p %s", i, begun)
+func (x *unreliableCache) Generation(ctx context.Context, id string) (generation string, err error) {
+	_, err = x.call(func(i *storage.MemoryCache) (storage.Upload, error) {
+		generation, err = i.Generation(ctx, id)
+		generation = fmt.Sprintf("%p %s", i, generation)
 		return storage.Upload{}, err
 	})
-	return begun, err
+	return generation, err
 }
 
-func (x *badIndex) Put(ctx context.Context, begun string, up storage.Upload) (storage.Upload, error) {
-	return x.call(func(i *storage.LocalIndex) (storage.Upload, error) {
-		of, begun, _ := strings.Cut(begun, " ")
+func (x *unreliableCache) Store(ctx context.Context, generation string, up storage.Upload) (storage.Upload, error) {
+	return x.call(func(i *storage.MemoryCache) (storage.Upload, error) {
+		of, generation, _ := strings.Cut(generation, " ")
 		if of != fmt.Sprintf("%p", i) {
-			return storage.Upload{}, errIndex // it has forgotten what has happened since
+			return storage.Upload{}, errCache // it has forgotten what has happened since
 		}
-		return i.Put(ctx, begun, up)
+		return i.Store(ctx, generation, up)
 	})
 }
 
-func (x *badIndex) Add(ctx context.Context, id string, p storage.Piece) (storage.Upload, error) {
-	return x.call(func(i *storage.LocalIndex) (storage.Upload, error) { return i.Add(ctx, id, p) })
+func (x *unreliableCache) Append(ctx context.Context, id string, p storage.Extent) (storage.Upload, error) {
+	return x.call(func(i *storage.MemoryCache) (storage.Upload, error) { return i.Append(ctx, id, p) })
 }
 
-func (x *badIndex) Drop(ctx context.Context, id string) error {
-	_, err := x.call(func(i *storage.LocalIndex) (storage.Upload, error) { return storage.Upload{}, i.Drop(ctx, id) })
+func (x *unreliableCache) Invalidate(ctx context.Context, id string) error {
+	_, err := x.call(func(i *storage.MemoryCache) (storage.Upload, error) { return storage.Upload{}, i.Invalidate(ctx, id) })
 	return err
 }
 
 // deafIndex is an index that, once it is deaf, is told nothing any more.
-type deafIndex struct {
-	storage.LocalIndex
+type deafCache struct {
+	storage.MemoryCache
 	deaf bool
 }
 
-func (x *deafIndex) Put(ctx context.Context, begun string, up storage.Upload) (storage.Upload, error) {
+func (x *deafCache) Store(ctx context.Context, generation string, up storage.Upload) (storage.Upload, error) {
 	if x.deaf {
-		return storage.Upload{}, errIndex
+		return storage.Upload{}, errCache
 	}
-	return x.LocalIndex.Put(ctx, begun, up)
+	return x.MemoryCache.Store(ctx, generation, up)
 }
 
-func (x *deafIndex) Add(ctx context.Context, id string, p storage.Piece) (storage.Upload, error) {
+func (x *deafCache) Append(ctx context.Context, id string, p storage.Extent) (storage.Upload, error) {
 	if x.deaf {
-		return storage.Upload{}, errIndex
+		return storage.Upload{}, errCache
 	}
-	return x.LocalIndex.Add(ctx, id, p)
+	return x.MemoryCache.Append(ctx, id, p)
 }
 
-func (x *deafIndex) Drop(ctx context.Context, id string) error {
+func (x *deafCache) Invalidate(ctx context.Context, id string) error {
 	if x.deaf {
-		return errIndex
+		return errCache
 	}
-	return x.LocalIndex.Drop(ctx, id)
+	return x.MemoryCache.Invalidate(ctx, id)
 }
 
 // runOver runs every script over bad indexes and a store that now and then fails.
@@ -117,8 +117,8 @@ func runOver(t *testing.T, forgets, fails float64) {
 	for _, s := range scripts {
 		for seed := range uint64(40) {
 			t.Run(fmt.Sprintf("%s, seed %d", s.name, seed), func(t *testing.T) {
-				index := newBadIndex(seed, forgets, fails)
-				w := newWorldWith(t, storage.Options{}, func() storage.Index { return index })
+				index := newUnreliableCache(seed, forgets, fails)
+				w := newWorldWith(t, storage.Options{}, func() storage.Cache { return index })
 				// An index that misses what was stored, because it failed to take it, is a
 				// step behind the store until it is told the next time.
 				w.mayGoBack = fails > 0 && fails < 1

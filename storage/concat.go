@@ -13,11 +13,11 @@ import (
 // Errors: those of Get, ErrIncomplete if a part is not finished, ErrSizeConflict
 // if the parts do not add up to the size of the upload.
 func (u *Uploads) Concat(ctx context.Context, id string) (Upload, error) {
-	up, err := u.permitted(ctx, id)
+	up, err := u.authorized(ctx, id)
 	if err != nil {
 		return Upload{}, err
 	}
-	return u.settle(ctx, up)
+	return u.finalize(ctx, up)
 }
 
 // concatenate makes the file of an upload out of those of its parts: at once, if
@@ -28,7 +28,7 @@ func (u *Uploads) concatenate(ctx context.Context, up Upload) (Upload, error) {
 	if err != nil {
 		return up, err
 	}
-	if err := u.accepted(ctx, up); err != nil {
+	if err := u.runBeforeFinish(ctx, up); err != nil {
 		return up, err
 	}
 	if c, ok := u.store.(Concater); ok {
@@ -64,7 +64,7 @@ func (u *Uploads) parts(ctx context.Context, up Upload) ([]Upload, error) {
 		rest -= part.Size
 	}
 	if rest != 0 {
-		return nil, fmt.Errorf("concatenate %s: %w: its parts do not have its %d bytes", up.ID, ErrSizeConflict, up.Size)
+		return nil, fmt.Errorf("concatenate %s: %w: its parts do not have its %d bytes", up.ID, ErrSizeMismatch, up.Size)
 	}
 	return parts, nil
 }
@@ -103,7 +103,7 @@ func (u *Uploads) part(ctx context.Context, id string) (Upload, error) {
 	if err != nil {
 		return Upload{}, err
 	}
-	if part, err = u.settle(ctx, part); err == nil && !part.Finished {
+	if part, err = u.finalize(ctx, part); err == nil && !part.Finished {
 		err = ErrIncomplete
 	}
 	return part, err
@@ -118,9 +118,9 @@ func (u *Uploads) copyPart(ctx context.Context, up Upload, offset int64, part Up
 		return err
 	}
 	defer file.Close()
-	in := &body{src: file, left: part.Size, over: ErrBeyondEnd}
+	in := &body{src: file, left: part.Size, overflowErr: ErrOutOfRange}
 	copied := up.Clone()
-	err = u.store.Write(ctx, up, Chunk{Offset: offset, Length: part.Size, Body: in}, func(p Piece) Upload {
+	err = u.store.Write(ctx, up, Chunk{Offset: offset, Length: part.Size, Body: in}, func(p Extent) Upload {
 		copied.Add(p)
 		return copied.Clone()
 	})

@@ -145,7 +145,7 @@ func TestConcatOfPartsThatDoNotAddUpFails(t *testing.T) {
 		w.create(storage.Record{ID: "part", Size: 10, Partial: true})
 		w.resume("part", data)
 		w.create(storage.Record{ID: "it", Size: size, Parts: []string{"part", "part"}})
-		if _, err := w.uploads.Concat(w.ctx, "it"); size > 0 && !errors.Is(err, storage.ErrSizeConflict) {
+		if _, err := w.uploads.Concat(w.ctx, "it"); size > 0 && !errors.Is(err, storage.ErrSizeMismatch) {
 			t.Errorf("20 bytes into one of %d: %v, want ErrSizeConflict", size, err)
 		}
 		if up, err := w.memory.Load(w.ctx, "it"); err != nil || up.Received.End() > max(size, 0) || size != 0 && up.Finished {
@@ -171,8 +171,8 @@ func TestConcatFinishesItsParts(t *testing.T) {
 
 func TestConcatDoesNotTrustAnIndexThatMissedAFinish(t *testing.T) {
 	data := storagetest.Content(1, fileSize)
-	index := new(deafIndex)
-	w := newWorldWith(t, storage.Options{}, func() storage.Index { return index })
+	index := new(deafCache)
+	w := newWorldWith(t, storage.Options{}, func() storage.Cache { return index })
 	w.create(storage.Record{ID: "part", Size: fileSize, Partial: true})
 	w.create(storage.Record{ID: "it", Size: fileSize, Parts: []string{"part"}})
 	index.deaf = true

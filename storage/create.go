@@ -18,46 +18,46 @@ import (
 func (u *Uploads) Create(ctx context.Context, rec Record) (_ Upload, err error) {
 	ctx, end := spans.Start(ctx, "create", rec.ID)
 	defer func() { end(err) }()
-	if rec, err = u.admitted(ctx, rec); err != nil {
+	if rec, err = u.runBeforeCreate(ctx, rec); err != nil {
 		return Upload{}, err
 	}
 	ctx = spans.Of(ctx, rec.ID)
-	up, err := u.writeDown(ctx, rec)
+	up, err := u.createRecord(ctx, rec)
 	if err != nil {
-		u.withdraw(ctx, rec)
+		u.createFailed(ctx, rec)
 		return Upload{}, err
 	}
 	u.notify(ctx, u.event(Created, up))
 	if len(rec.Parts) > 0 || !up.Complete() {
 		return up, nil
 	}
-	return u.settle(ctx, up)
+	return u.finalize(ctx, up)
 }
 
-func (u *Uploads) writeDown(ctx context.Context, rec Record) (Upload, error) {
-	begun, beginErr := u.index.Begin(ctx, rec.ID)
+func (u *Uploads) createRecord(ctx context.Context, rec Record) (Upload, error) {
+	generation, beginErr := u.cache.Generation(ctx, rec.ID)
 	rec.Created = u.opts.Now().UTC()
 	if err := u.store.Create(ctx, rec); err != nil {
 		return Upload{}, err
 	}
-	up := Upload{Record: rec, Touched: rec.Created}
+	up := Upload{Record: rec, ModifiedAt: rec.Created}
 	if beginErr == nil {
-		if known, err := u.index.Put(ctx, begun, up); err == nil {
+		if known, err := u.cache.Store(ctx, generation, up); err == nil {
 			up = known
 		}
 	}
 	return up, nil
 }
 
-func (u *Uploads) withdraw(ctx context.Context, rec Record) {
+func (u *Uploads) createFailed(ctx context.Context, rec Record) {
 	if u.opts.Policy.CreateFailed != nil {
 		u.opts.Policy.CreateFailed(context.WithoutCancel(ctx), rec)
 	}
 }
 
 // admitted is the record of an upload that may be created.
-func (u *Uploads) admitted(ctx context.Context, rec Record) (Record, error) {
-	if rec.Chosen = rec.ID != ""; !rec.Chosen {
+func (u *Uploads) runBeforeCreate(ctx context.Context, rec Record) (Record, error) {
+	if rec.ClientChosenID = rec.ID != ""; !rec.ClientChosenID {
 		rec.ID = NewID()
 	}
 	if err := u.checkRecord(rec); err != nil {
@@ -71,9 +71,9 @@ func (u *Uploads) admitted(ctx context.Context, rec Record) (Record, error) {
 	if err := u.opts.Policy.BeforeCreate(ctx, &rec); err != nil {
 		return rec, err
 	}
-	rec.Chosen = rec.Chosen || rec.ID != made
+	rec.ClientChosenID = rec.ClientChosenID || rec.ID != made
 	if err := u.checkRecord(rec); err != nil {
-		u.withdraw(ctx, rec)
+		u.createFailed(ctx, rec)
 		return rec, err
 	}
 	return rec, nil

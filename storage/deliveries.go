@@ -48,7 +48,7 @@ func (u *Uploads) DeliveryStats() DeliveryStats {
 
 // AwaitsDelivery reports whether the event of a finished upload is pending, and not
 // dead-lettered.
-func (u Upload) AwaitsDelivery() bool { return u.Finished && u.owed() && !u.Parked }
+func (u Upload) AwaitsDelivery() bool { return u.Finished && u.deliveryPending() && !u.DeadLettered }
 
 // PendingDelivery returns a finished upload whose event has not been acknowledged, as
 // the store has it now, and false if there is none. The upload may be Deleted: then the
@@ -61,12 +61,12 @@ func (u *Uploads) PendingDelivery(ctx context.Context, id string) (Upload, bool,
 	}
 	up, err := u.store.Load(ctx, id)
 	if errors.Is(err, ErrGone) && up.Deleted {
-		return up, up.owed(), nil
+		return up, up.deliveryPending(), nil
 	}
 	if errors.Is(err, ErrNotFound) || errors.Is(err, ErrGone) {
 		return Upload{}, false, nil
 	}
-	return up, err == nil && up.Finished && up.owed(), err
+	return up, err == nil && up.Finished && up.deliveryPending(), err
 }
 
 // PendingDeliveries yields the uploads whose events have not been acknowledged,
@@ -89,7 +89,7 @@ func (u *Uploads) PendingDeliveries(ctx context.Context) iter.Seq2[Upload, error
 
 // markDelivered records that the app has acknowledged the event of a finished upload.
 func (u *Uploads) markDelivered(ctx context.Context, up Upload) error {
-	if err := u.store.Retire(ctx, up); err != nil {
+	if err := u.store.MarkDelivered(ctx, up); err != nil {
 		return fmt.Errorf("record the delivery of %s: %w", up.ID, err)
 	}
 	return nil

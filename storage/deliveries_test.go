@@ -20,7 +20,7 @@ func (q *enqueued) want(t *testing.T, after string, n int, local bool) {
 	if len(q.events) != n {
 		t.Fatalf("after %s: %d events, want %d", after, len(q.events), n)
 	}
-	if e := q.events[n-1]; e.ID != "it.finished" || e.Fresh != local || !e.Upload.Finished || !e.Upload.Owed {
+	if e := q.events[n-1]; e.ID != "it.finished" || e.Local != local || !e.Upload.Finished || !e.Upload.DeliveryPending {
 		t.Errorf("after %s: %+v", after, e)
 	}
 }
@@ -50,8 +50,8 @@ func TestADeliveryStaysPendingUntilItIsMarkedDelivered(t *testing.T) {
 	q.want(t, "a sweep", 3, false)
 
 	up, pending, err := w.uploads.PendingDelivery(w.ctx, "it")
-	if err != nil || !pending || up.Parked {
-		t.Errorf("pending %v, dead-lettered %v, %v", pending, up.Parked, err)
+	if err != nil || !pending || up.DeadLettered {
+		t.Errorf("pending %v, dead-lettered %v, %v", pending, up.DeadLettered, err)
 	}
 	if err := w.uploads.MarkDelivered(w.ctx, up); err != nil {
 		t.Errorf("mark delivered: %v", err)
@@ -88,8 +88,8 @@ func TestADeadLetteredDeliveryIsPendingAndNotEnqueued(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
-		if up.Parked != (up.ID == "dead") {
-			t.Errorf("%s: dead-lettered %v", up.ID, up.Parked)
+		if up.DeadLettered != (up.ID == "dead") {
+			t.Errorf("%s: dead-lettered %v", up.ID, up.DeadLettered)
 		}
 		pending = append(pending, up.ID)
 	}

@@ -26,9 +26,9 @@ var (
 
 	// ErrSizeConflict: the upload has another size than the one named now, or
 	// holds bytes beyond it.
-	ErrSizeConflict = errors.New("the size differs from the one declared before")
+	ErrSizeMismatch = errors.New("the size differs from the one declared before")
 	// ErrBeyondEnd: bytes were offered past the size of the upload.
-	ErrBeyondEnd = errors.New("bytes beyond the end of the upload")
+	ErrOutOfRange = errors.New("bytes beyond the end of the upload")
 	// ErrContentConflict: other bytes were stored of the same range, by a write at the same
 	// time.
 	ErrContentConflict = errors.New("another request has sent other bytes for the same range")
@@ -37,10 +37,10 @@ var (
 	// ErrIncomplete: the upload still lacks bytes.
 	ErrIncomplete = errors.New("the upload is not complete")
 	// ErrScattered: the upload would fall into more than MaxRanges ranges.
-	ErrScattered = errors.New("too many gaps between the received ranges")
+	ErrTooManyRanges = errors.New("too many gaps between the received ranges")
 
 	// ErrBody: the client's bytes ended before they should have. What came is kept.
-	ErrBody = errors.New("the request body broke off")
+	ErrBodyAborted = errors.New("the request body broke off")
 	// ErrLocked: somebody else holds the upload's lock and did not let go in time.
 	ErrLocked = errors.New("the upload is in use by another request")
 	// ErrNoSpace: the store is full. What was not reported as stored is not there.

@@ -25,12 +25,12 @@ type Event struct {
 	Upload Upload
 	Time   time.Time
 	// Fresh tells that it has happened just now, and in this process.
-	Fresh bool
+	Local bool
 }
 
 // again is the same event, told by somebody who did not see it happen.
-func (e Event) again() Event {
-	e.Fresh = false
+func (e Event) replayed() Event {
+	e.Local = false
 	return e
 }
 
@@ -41,7 +41,7 @@ func (u *Uploads) notify(ctx context.Context, e Event) {
 }
 
 func (u *Uploads) event(typ EventType, up Upload) Event {
-	return Event{ID: EventID(up.ID, typ), Type: typ, Upload: up, Time: u.opts.Now(), Fresh: true}
+	return Event{ID: EventID(up.ID, typ), Type: typ, Upload: up, Time: u.opts.Now(), Local: true}
 }
 
 // EventID is the ID of an upload's event of this type.

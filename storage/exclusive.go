@@ -24,7 +24,7 @@ func (u *Uploads) exclusive(id string) Exclusive {
 		if err != nil {
 			release = func() {}
 		}
-		known, err := u.index.Get(ctx, id)
+		known, err := u.cache.Get(ctx, id)
 		return known, err == nil, release
 	}
 }

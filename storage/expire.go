@@ -7,7 +7,7 @@ import (
 )
 
 // keepGone is how long it is remembered at least that an upload was deleted.
-const keepGone = 24 * time.Hour
+const tombstoneTTL = 24 * time.Hour
 
 // Expires is when the upload goes if nothing is added to it: Options.ExpireAfter
 // after its last byte, or after its own ExpireAfter. It is zero for one that stays.
@@ -19,7 +19,7 @@ func (u *Uploads) Expires(up Upload) time.Time {
 	if after <= 0 || up.Finished && !up.Partial {
 		return time.Time{}
 	}
-	return up.Touched.Add(after)
+	return up.ModifiedAt.Add(after)
 }
 
 // lifetime is how long the upload is kept after its last byte, 0 for ever.
@@ -36,7 +36,7 @@ func (u *Uploads) expired(up Upload) bool {
 }
 
 // unfinished tells whether all that the upload lacks is to be finished.
-func (u Upload) unfinished() bool { return u.Complete() && !u.Finished }
+func (u Upload) awaitsFinish() bool { return u.Complete() && !u.Finished }
 
 // Delete removes the upload, finished or not, with all that belongs to it. A
 // write in progress ends with ErrGone. A deletion that failed half way is completed by the
@@ -44,7 +44,7 @@ func (u Upload) unfinished() bool { return u.Complete() && !u.Finished }
 //
 // Errors: those of Get.
 func (u *Uploads) Delete(ctx context.Context, id string) error {
-	up, err := u.permitted(ctx, id)
+	up, err := u.authorized(ctx, id)
 	if errors.Is(err, ErrGone) {
 		return u.completeDeletion(ctx, id, err)
 	}
@@ -55,7 +55,7 @@ func (u *Uploads) Delete(ctx context.Context, id string) error {
 }
 
 // Discard is Delete at the wish of the server's owner: Policy.Authorize is not asked.
-func (u *Uploads) Discard(ctx context.Context, id string) error {
+func (u *Uploads) DeleteAsAdmin(ctx context.Context, id string) error {
 	up, err := u.load(ctx, id)
 	if err != nil {
 		return err
@@ -65,7 +65,7 @@ func (u *Uploads) Discard(ctx context.Context, id string) error {
 
 // Abandon deletes an upload of which its client has not heard. One that somebody has
 // finished, so that the app may have heard of it, stays, and is returned as it is.
-func (u *Uploads) Abandon(ctx context.Context, id string) (Upload, error) {
+func (u *Uploads) DeleteIfUnfinished(ctx context.Context, id string) (Upload, error) {
 	ctx = context.WithoutCancel(ctx)
 	up, err := u.store.Load(ctx, id)
 	if err != nil || up.Finished {

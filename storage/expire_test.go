@@ -105,7 +105,7 @@ func (w *world) wantRefused(id string) {
 	w.Helper()
 	_, get := w.uploads.Get(w.ctx, id)
 	_, write := w.uploads.Write(w.ctx, id, 0, strings.NewReader("x"))
-	_, declare := w.uploads.Declare(w.ctx, id, fileSize)
+	_, declare := w.uploads.SetSize(w.ctx, id, fileSize)
 	_, concat := w.uploads.Concat(w.ctx, id)
 	remove := w.uploads.Delete(w.ctx, id)
 	for what, err := range map[string]error{"get": get, "write": write, "declare": declare, "concat": concat, "delete": remove} {
@@ -196,7 +196,7 @@ type writeCounter struct {
 	lengths []int64
 }
 
-func (s *writeCounter) Write(ctx context.Context, up storage.Upload, c storage.Chunk, stored func(storage.Piece) storage.Upload) error {
+func (s *writeCounter) Write(ctx context.Context, up storage.Upload, c storage.Chunk, stored func(storage.Extent) storage.Upload) error {
 	s.lengths = append(s.lengths, c.Length)
 	return s.Store.Write(ctx, up, c, stored)
 }
@@ -305,7 +305,7 @@ func TestF16UploadThatIsDeletedWhileASweepFinishesItDoesNotExpireToo(t *testing.
 			if time.Since(up.Created) <= day {
 				return storage.Unavailable("ask", up.ID, errRefused)
 			}
-			return errors.Join(w.uploads.Discard(ctx, up.ID), storage.ErrGone)
+			return errors.Join(w.uploads.DeleteAsAdmin(ctx, up.ID), storage.ErrGone)
 		}}})
 		w.create(storage.Record{ID: "it", Size: 1})
 		_, _ = w.uploads.Write(w.ctx, "it", 0, strings.NewReader("x"))
@@ -346,8 +346,8 @@ func TestF16WithoutALimitNothingExpires(t *testing.T) {
 // the last bytes.
 func TestF16IndexThatMissedBytesExpiresNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		index := new(deafIndex)
-		w := newWorldWith(t, storage.Options{ExpireAfter: day}, func() storage.Index { return index })
+		index := new(deafCache)
+		w := newWorldWith(t, storage.Options{ExpireAfter: day}, func() storage.Cache { return index })
 		w.create(storage.Record{ID: "it", Size: fileSize})
 		time.Sleep(day - time.Second)
 		index.deaf = true
@@ -452,7 +452,7 @@ func TestRunSweepsUntilItsContextEnds(t *testing.T) {
 		data := storagetest.Content(1, fileSize)
 		ctx, cancel := context.WithCancel(w.ctx)
 		ended := make(chan struct{})
-		w.uploads = storage.New(w.memory, new(storage.LocalLocker), new(storage.LocalIndex), w.opts)
+		w.uploads = storage.New(w.memory, new(storage.MemoryLocker), new(storage.MemoryCache), w.opts)
 		go func() {
 			defer close(ended)
 			w.uploads.Run(ctx, time.Hour)
@@ -473,8 +473,8 @@ func TestRunSweepsUntilItsContextEnds(t *testing.T) {
 // Of the nodes that share a store, one sweeps at a time.
 func TestRunLeavesTheSweepToTheNodeThatHasTheLock(t *testing.T) {
 	expiring(t, func(w *world) {
-		locker := new(storage.LocalLocker)
-		w.uploads = storage.New(w.memory, locker, new(storage.LocalIndex), w.opts)
+		locker := new(storage.MemoryLocker)
+		w.uploads = storage.New(w.memory, locker, new(storage.MemoryCache), w.opts)
 		unlock, err := locker.Lock(w.ctx, ".sweep", func() {})
 		if err != nil {
 			w.Fatal(err)

@@ -17,7 +17,9 @@ func (u *Uploads) MarkDelivered(ctx context.Context, up Upload) error {
 }
 
 // DeadLetter records the end of all attempts as the outbox does.
-func (u *Uploads) DeadLetter(ctx context.Context, up Upload) error { return u.store.Park(ctx, up) }
+func (u *Uploads) DeadLetter(ctx context.Context, up Upload) error {
+	return u.store.DeadLetter(ctx, up)
+}
 
 // ScheduledAt is when attempt n of an event is made by default.
 func ScheduledAt(event string, occurred time.Time, n int64) time.Time {

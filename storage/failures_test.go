@@ -27,7 +27,7 @@ var rescuers = map[string]func(w *world, data []byte) error{
 		_, err := w.core().Write(w.ctx, "it", fileSize, strings.NewReader(""))
 		return err
 	},
-	"the size again":    func(w *world, _ []byte) error { _, err := w.core().Declare(w.ctx, "it", fileSize); return err },
+	"the size again":    func(w *world, _ []byte) error { _, err := w.core().SetSize(w.ctx, "it", fileSize); return err },
 	"the sweeper":       func(w *world, _ []byte) error { return w.core().Sweep(w.ctx) },
 	"the sweeper twice": func(w *world, _ []byte) error { return errors.Join(w.core().Sweep(w.ctx), w.core().Sweep(w.ctx)) },
 }
@@ -38,8 +38,8 @@ func TestF05FinishFailsOnceAndWhoeverComesNextFinishes(t *testing.T) {
 		for name, rescue := range rescuers {
 			for _, forgets := range []bool{false, true} {
 				t.Run(fmt.Sprintf("%v, %s, index lost %v", outcome, name, forgets), func(t *testing.T) {
-					index := newBadIndex(1, 0, 0)
-					w := newWorldWith(t, storage.Options{}, func() storage.Index { return index })
+					index := newUnreliableCache(1, 0, 0)
+					w := newWorldWith(t, storage.Options{}, func() storage.Cache { return index })
 					w.create(storage.Record{ID: "it", Size: fileSize})
 					w.memory.Inject(failFirst(storagetest.Finish, outcome))
 					if up, err := w.uploads.Write(w.ctx, "it", 0, bytes.NewReader(data)); !storage.Transient(err) || up.Finished {
@@ -103,7 +103,7 @@ func TestF05FinishThatWasNotToldIsToldAfterACrash(t *testing.T) {
 			up, err := w.memory.Load(w.ctx, "it")
 			if err == nil {
 				all := storage.Chunk{Length: fileSize, Body: bytes.NewReader(data)}
-				err = w.memory.Write(w.ctx, up, all, func(storage.Piece) storage.Upload { return up })
+				err = w.memory.Write(w.ctx, up, all, func(storage.Extent) storage.Upload { return up })
 			}
 			if err == nil {
 				up.Received = ranges.NewSet(ranges.Of(0, fileSize))
@@ -118,8 +118,8 @@ func TestF05FinishThatWasNotToldIsToldAfterACrash(t *testing.T) {
 			}
 			w.wantEvents("it", storage.Created, storage.Finished)
 			w.wantFile("it", data)
-			if now, err := w.memory.Load(w.ctx, "it"); err != nil || now.Owed {
-				t.Errorf("still owed: %v, %v", now.Owed, err)
+			if now, err := w.memory.Load(w.ctx, "it"); err != nil || now.DeliveryPending {
+				t.Errorf("still owed: %v, %v", now.DeliveryPending, err)
 			}
 		})
 	}
@@ -144,12 +144,12 @@ func TestF05FinishThatCannotBeNotedIsToldOnce(t *testing.T) {
 		}
 	}
 	w.memory.Inject(nil)
-	if up, err := w.memory.Load(w.ctx, "it"); err != nil || !up.Owed {
-		t.Errorf("while it can't be noted: owed %v, %v", up.Owed, err)
+	if up, err := w.memory.Load(w.ctx, "it"); err != nil || !up.DeliveryPending {
+		t.Errorf("while it can't be noted: owed %v, %v", up.DeliveryPending, err)
 	}
 	w.sweep()
-	if up, err := w.memory.Load(w.ctx, "it"); err != nil || up.Owed {
-		t.Errorf("after a sweep that could note it: owed %v, %v", up.Owed, err)
+	if up, err := w.memory.Load(w.ctx, "it"); err != nil || up.DeliveryPending {
+		t.Errorf("after a sweep that could note it: owed %v, %v", up.DeliveryPending, err)
 	}
 	w.wantEvents("it", storage.Created, storage.Finished)
 }
@@ -157,11 +157,11 @@ func TestF05FinishThatCannotBeNotedIsToldOnce(t *testing.T) {
 // An index that claims more than the store has finishes nothing.
 func TestF05WhatOnlyTheIndexHasIsNotFinished(t *testing.T) {
 	data := storagetest.Content(1, fileSize)
-	index := new(storage.LocalIndex)
-	w := newWorldWith(t, storage.Options{}, func() storage.Index { return index })
+	index := new(storage.MemoryCache)
+	w := newWorldWith(t, storage.Options{}, func() storage.Cache { return index })
 	w.create(storage.Record{ID: "it", Size: fileSize})
 	w.send("it", data, ranges.Of(0, 5000))
-	if _, err := index.Add(w.ctx, "it", storage.Piece{Range: ranges.Of(0, fileSize)}); err != nil {
+	if _, err := index.Append(w.ctx, "it", storage.Extent{Range: ranges.Of(0, fileSize)}); err != nil {
 		t.Fatalf("add: %v", err)
 	}
 	if up, err := w.uploads.Get(w.ctx, "it"); !storage.Transient(err) || up.Finished {
@@ -397,9 +397,9 @@ func TestF15SourceThatIsLongerThanTheUploadIsCut(t *testing.T) {
 		finished bool
 		want     error
 	}{
-		{"of known size", fileSize, 0, 0, true, storage.ErrBeyondEnd},
-		{"of known size, in its middle", fileSize, 0, 700, false, storage.ErrBeyondEnd},
-		{"of known size, at its end", fileSize, 0, fileSize, false, storage.ErrBeyondEnd},
+		{"of known size", fileSize, 0, 0, true, storage.ErrOutOfRange},
+		{"of known size, in its middle", fileSize, 0, 700, false, storage.ErrOutOfRange},
+		{"of known size, at its end", fileSize, 0, fileSize, false, storage.ErrOutOfRange},
 		{"of unknown size", storage.Unknown, fileSize, 0, false, storage.ErrTooLarge},
 		{"of unknown size, at the limit", storage.Unknown, fileSize, fileSize, false, storage.ErrTooLarge},
 	} {
@@ -427,7 +427,7 @@ func TestF15SourceThatBreaksOffIsKeptAndResumed(t *testing.T) {
 	for offset := int64(0); offset < fileSize; {
 		n := min(1234, fileSize-offset)
 		up, err := w.uploads.Write(w.ctx, "it", offset, brokenOff(data[offset:offset+n]))
-		if !errors.Is(err, storage.ErrBody) || !errors.Is(err, io.ErrUnexpectedEOF) || storage.Transient(err) {
+		if !errors.Is(err, storage.ErrBodyAborted) || !errors.Is(err, io.ErrUnexpectedEOF) || storage.Transient(err) {
 			t.Errorf("write of a body that breaks off: %v, want ErrBody with its cause", err)
 		}
 		if up.Offset() != offset+n {

@@ -14,11 +14,11 @@ import (
 func TestOnlyALoadThatBeginsAfterARequestAnswersIt(t *testing.T) {
 	var g flights
 	var now, runs atomic.Int64
-	release, begun := make(chan struct{}), make(chan struct{}, 100)
+	release, generation := make(chan struct{}), make(chan struct{}, 100)
 	run := func(context.Context) (Upload, error) {
 		runs.Add(1)
 		at := now.Load()
-		begun <- struct{}{}
+		generation <- struct{}{}
 		<-release
 		return Upload{Record: Record{Size: at}}, nil
 	}
@@ -31,7 +31,7 @@ func TestOnlyALoadThatBeginsAfterARequestAnswersIt(t *testing.T) {
 		})
 	}
 	ask(0)
-	<-begun
+	<-generation
 	now.Store(1)
 	for range 20 {
 		ask(1)
@@ -66,11 +66,11 @@ func TestALoadThatOthersWaitForDoesNotEndWithItsRequest(t *testing.T) {
 	if err != nil {
 		t.Errorf("the load was canceled with its request: %v", err)
 	}
-	release, begun := make(chan struct{}), make(chan struct{})
+	release, generation := make(chan struct{}), make(chan struct{})
 	go func() {
-		_, _ = g.do(t.Context(), "id", func(context.Context) (Upload, error) { close(begun); <-release; return Upload{}, nil })
+		_, _ = g.do(t.Context(), "id", func(context.Context) (Upload, error) { close(generation); <-release; return Upload{}, nil })
 	}()
-	<-begun
+	<-generation
 	waiting := make(chan error)
 	go func() { // leads the next run
 		_, err := g.do(t.Context(), "id", func(context.Context) (Upload, error) { return Upload{}, ErrGone })

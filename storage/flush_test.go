@@ -25,7 +25,7 @@ func (f *flushing) Flush(context.Context, string) error {
 // Readers that poll cost the store a flush each second, and nothing if nobody writes.
 func TestF20PollersSeldomFlush(t *testing.T) {
 	store := &flushing{Memory: storagetest.NewMemory(piece)}
-	uploads := storage.New(store, new(storage.LocalLocker), new(storage.LocalIndex), storage.Options{Log: quiet})
+	uploads := storage.New(store, new(storage.MemoryLocker), new(storage.MemoryCache), storage.Options{Log: quiet})
 	if _, err := uploads.Create(t.Context(), storage.Record{ID: "it", Size: fileSize}); err != nil {
 		t.Fatal(err)
 	}

@@ -24,7 +24,7 @@ func (u *Uploads) GetOrCreate(ctx context.Context, rec Record) (Upload, error) {
 	if err := CheckID(rec.ID); err != nil {
 		return Upload{}, err
 	}
-	if up, err := u.index.Get(ctx, rec.ID); err != nil || u.expired(up) {
+	if up, err := u.cache.Get(ctx, rec.ID); err != nil || u.expired(up) {
 		leave, err := u.first.enter(ctx, rec.ID)
 		if err != nil {
 			return Upload{}, err

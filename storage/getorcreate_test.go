@@ -17,7 +17,7 @@ func TestRequestsAtOnceCreateANewUploadOnce(t *testing.T) {
 	var asked, loads atomic.Int64
 	memory := storagetest.NewMemory(piece)
 	w := newWorld(t, storage.Options{Policy: storage.Policy{BeforeCreate: func(context.Context, *storage.Record) error { asked.Add(1); return nil }}})
-	w.uploads = storage.New(countedLoads{memory, &loads}, new(storage.LocalLocker), new(storage.LocalIndex), w.opts)
+	w.uploads = storage.New(countedLoads{memory, &loads}, new(storage.MemoryLocker), new(storage.MemoryCache), w.opts)
 	var asking sync.WaitGroup
 	for range 30 {
 		asking.Go(func() {
@@ -47,7 +47,7 @@ func TestARefusedCreationRefusesNoOtherRequest(t *testing.T) {
 		<-release
 		return refused
 	}}})
-	w.uploads = storage.New(w.memory, new(storage.LocalLocker), new(storage.LocalIndex), w.opts)
+	w.uploads = storage.New(w.memory, new(storage.MemoryLocker), new(storage.MemoryCache), w.opts)
 	first := make(chan error)
 	go func() {
 		_, err := w.uploads.GetOrCreate(w.ctx, storage.Record{ID: "new", Size: fileSize})

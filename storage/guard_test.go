@@ -47,18 +47,18 @@ func TestTheServersOwnerMayRemoveWhatIsSomebodyElses(t *testing.T) {
 	if _, err := u.Create(as("ann"), storage.Record{ID: "live", Size: fileSize}); err != nil {
 		t.Fatalf("create: %v", err)
 	}
-	if err := u.Discard(context.Background(), "live"); err != nil {
+	if err := u.DeleteAsAdmin(context.Background(), "live"); err != nil {
 		t.Errorf("discard: %v", err)
 	}
 	for name, err := range map[string]error{
 		"get":           func() error { _, err := u.Get(as("ann"), "live"); return err }(),
-		"discard again": u.Discard(context.Background(), "live"),
+		"discard again": u.DeleteAsAdmin(context.Background(), "live"),
 	} {
 		if !errors.Is(err, storage.ErrGone) {
 			t.Errorf("%s: %v, want ErrGone", name, err)
 		}
 	}
-	if err := u.Discard(context.Background(), "never"); !errors.Is(err, storage.ErrNotFound) {
+	if err := u.DeleteAsAdmin(context.Background(), "never"); !errors.Is(err, storage.ErrNotFound) {
 		t.Errorf("discard what never was: %v, want ErrNotFound", err)
 	}
 }
@@ -79,7 +79,7 @@ func TestNobodyElseGetsToAnUpload(t *testing.T) {
 	}
 	for name, try := range map[string]func(ctx context.Context) error{
 		"get":     func(ctx context.Context) error { _, err := u.Get(ctx, "live"); return err },
-		"declare": func(ctx context.Context) error { _, err := u.Declare(ctx, "live", fileSize); return err },
+		"declare": func(ctx context.Context) error { _, err := u.SetSize(ctx, "live", fileSize); return err },
 		"write":   func(ctx context.Context) error { _, err := u.Write(ctx, "live", 0, unread{t}); return err },
 		"lock": func(ctx context.Context) error {
 			_, err := u.Lock(ctx, "live", func() { t.Error("the holder is told to let go") })
@@ -189,7 +189,7 @@ func TestAdmitMayChangeTheRecordButNotBreakIt(t *testing.T) {
 		rec.ID, rec.Key, rec.Metadata["filename"] = "chosen", "videos/chosen.mp4", "b"
 	}
 	up, err := w.uploads.Create(w.ctx, given)
-	if err != nil || up.ID != "chosen" || !up.Chosen || up.Key != "videos/chosen.mp4" || up.Metadata["filename"] != "b" {
+	if err != nil || up.ID != "chosen" || !up.ClientChosenID || up.Key != "videos/chosen.mp4" || up.Metadata["filename"] != "b" {
 		t.Errorf("create: %v, %+v", err, up.Record)
 	}
 	if given.Metadata["filename"] != "a" {
@@ -225,7 +225,7 @@ func TestAnUploadHasLimitsOfItsOwn(t *testing.T) {
 	if !errors.Is(err, storage.ErrTooLarge) || up.Offset() != 50 {
 		t.Errorf("write of 60 bytes: %v, offset %d; want ErrTooLarge, 50", err, up.Offset())
 	}
-	if _, err := w.uploads.Declare(w.ctx, "it", 60); !errors.Is(err, storage.ErrTooLarge) {
+	if _, err := w.uploads.SetSize(w.ctx, "it", 60); !errors.Is(err, storage.ErrTooLarge) {
 		t.Errorf("declare 60 bytes: %v, want ErrTooLarge", err)
 	}
 	now = time.Now().Add(2 * time.Minute)

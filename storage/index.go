@@ -8,25 +8,25 @@ import "context"
 //
 // Get and Add return ErrNotFound for an upload that the index does not know. Any
 // other error counts as not knowing.
-type Index interface {
+type Cache interface {
 	// Get returns what is known of the upload.
 	Get(ctx context.Context, id string) (Upload, error)
 
 	// Begin returns what Put asks for. It is to be called before the store is asked
 	// for the upload: what happens to the upload from then on, the index notices.
-	Begin(ctx context.Context, id string) (begun string, err error)
+	Generation(ctx context.Context, id string) (begun string, err error)
 
 	// Put makes the upload known as it was loaded from the store since Begin, and
 	// returns what is known now: pieces that were added meanwhile are kept. If the
 	// index has forgotten something of the upload since Begin, it may be pieces that
 	// were not loaded; then Put fails and changes nothing.
-	Put(ctx context.Context, begun string, up Upload) (Upload, error)
+	Store(ctx context.Context, begun string, up Upload) (Upload, error)
 
 	// Add adds a stored piece, as Upload.Add does, in one atomic step, and returns
 	// what is known after it, so that whoever adds the last one sees that it is.
-	Add(ctx context.Context, id string, p Piece) (Upload, error)
+	Append(ctx context.Context, id string, p Extent) (Upload, error)
 
 	// Drop forgets an upload that is over, finished or deleted, and for a while
 	// takes no Put of it, which could only be out of date.
-	Drop(ctx context.Context, id string) error
+	Invalidate(ctx context.Context, id string) error
 }

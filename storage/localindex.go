@@ -9,31 +9,31 @@ import (
 
 // localIndexSize is how many uploads a LocalIndex knows at most. One that is
 // forgotten is loaded from the store when it is next asked for.
-const localIndexSize = 100_000
+const memoryCacheSize = 100_000
 
 // refusePut is for how long a LocalIndex takes no Put of a dropped upload, and
 // remembers what it has forgotten: longer than a request that loaded an upload before
 // can take to say so. What took longer is refused.
-const refusePut = time.Minute
+const generationTTL = time.Minute
 
 // LocalIndex is an Index for one process. The zero value is ready to use.
-type LocalIndex struct {
+type MemoryCache struct {
 	mu      sync.Mutex
 	uploads map[string]Upload
-	forgot  map[string]forgotten
+	evicted map[string]evicted
 	swept   time.Time // when forgot was last cleared of what is old
 }
 
 // forgotten is what remains of an upload that the index knew.
-type forgotten struct {
-	at   time.Time
-	over bool
+type evicted struct {
+	at    time.Time
+	final bool
 }
 
-var _ Index = (*LocalIndex)(nil)
+var _ Cache = (*MemoryCache)(nil)
 
 // Get implements Index.
-func (x *LocalIndex) Get(_ context.Context, id string) (Upload, error) {
+func (x *MemoryCache) Get(_ context.Context, id string) (Upload, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	up, ok := x.uploads[id]
@@ -47,21 +47,21 @@ func (x *LocalIndex) Get(_ context.Context, id string) (Upload, error) {
 var epoch = time.Now()
 
 // Begin implements Index.
-func (x *LocalIndex) Begin(context.Context, string) (string, error) {
+func (x *MemoryCache) Generation(context.Context, string) (string, error) {
 	return strconv.FormatInt(int64(time.Since(epoch)), 10), nil
 }
 
 // Put implements Index.
-func (x *LocalIndex) Put(_ context.Context, begun string, up Upload) (Upload, error) {
-	since, err := strconv.ParseInt(begun, 10, 64)
+func (x *MemoryCache) Store(_ context.Context, generation string, up Upload) (Upload, error) {
+	since, err := strconv.ParseInt(generation, 10, 64)
 	if err != nil {
 		return Upload{}, err
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	began := epoch.Add(time.Duration(since))
-	f, lost := x.forgot[up.ID]
-	if lost && (f.over && time.Since(f.at) < refusePut || !began.After(f.at)) || time.Since(began) >= refusePut {
+	f, lost := x.evicted[up.ID]
+	if lost && (f.final && time.Since(f.at) < generationTTL || !began.After(f.at)) || time.Since(began) >= generationTTL {
 		return Upload{}, ErrGone
 	}
 	up = up.Clone()
@@ -74,7 +74,7 @@ func (x *LocalIndex) Put(_ context.Context, begun string, up Upload) (Upload, er
 }
 
 // Add implements Index.
-func (x *LocalIndex) Add(_ context.Context, id string, p Piece) (Upload, error) {
+func (x *MemoryCache) Append(_ context.Context, id string, p Extent) (Upload, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	up, ok := x.uploads[id]
@@ -82,44 +82,44 @@ func (x *LocalIndex) Add(_ context.Context, id string, p Piece) (Upload, error) 
 		return Upload{}, ErrNotFound
 	}
 	up.Add(p)
-	up.Touched = time.Now()
+	up.ModifiedAt = time.Now()
 	x.uploads[id] = up
 	return up.Clone(), nil
 }
 
 // Drop implements Index.
-func (x *LocalIndex) Drop(_ context.Context, id string) error {
+func (x *MemoryCache) Invalidate(_ context.Context, id string) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.forget(id, true)
+	x.evict(id, true)
 	return nil
 }
 
 // makeRoom forgets uploads, whichever come first: it costs a Load, no more.
-func (x *LocalIndex) makeRoom() {
+func (x *MemoryCache) makeRoom() {
 	if x.uploads == nil {
 		x.uploads = map[string]Upload{}
 	}
 	for id := range x.uploads {
-		if len(x.uploads) < localIndexSize {
+		if len(x.uploads) < memoryCacheSize {
 			return
 		}
-		x.forget(id, false)
+		x.evict(id, false)
 	}
 }
 
-func (x *LocalIndex) forget(id string, over bool) {
+func (x *MemoryCache) evict(id string, over bool) {
 	delete(x.uploads, id)
-	if x.forgot == nil {
-		x.forgot = map[string]forgotten{}
+	if x.evicted == nil {
+		x.evicted = map[string]evicted{}
 	}
 	now := time.Now()
-	x.forgot[id] = forgotten{now, over || x.forgot[id].over}
-	if now.Sub(x.swept) > refusePut {
+	x.evicted[id] = evicted{now, over || x.evicted[id].final}
+	if now.Sub(x.swept) > generationTTL {
 		x.swept = now
-		for id, f := range x.forgot {
-			if now.Sub(f.at) >= refusePut {
-				delete(x.forgot, id)
+		for id, f := range x.evicted {
+			if now.Sub(f.at) >= generationTTL {
+				delete(x.evicted, id)
 			}
 		}
 	}

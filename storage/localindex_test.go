@@ -11,33 +11,33 @@ import (
 )
 
 func TestLocalIndexKeepsThePromisesOfAnIndex(t *testing.T) {
-	index := new(storage.LocalIndex)
-	storagetest.TestIndex(t, func() storage.Index { return index })
+	index := new(storage.MemoryCache)
+	storagetest.TestIndex(t, func() storage.Cache { return index })
 }
 
 // put puts what is loaded now.
-func put(t *testing.T, x storage.Index, up storage.Upload) (storage.Upload, error) {
+func put(t *testing.T, x storage.Cache, up storage.Upload) (storage.Upload, error) {
 	t.Helper()
-	begun, err := x.Begin(t.Context(), up.ID)
+	generation, err := x.Generation(t.Context(), up.ID)
 	if err != nil {
 		t.Fatalf("begin: %v", err)
 	}
-	return x.Put(t.Context(), begun, up)
+	return x.Store(t.Context(), generation, up)
 }
 
 // What a request has loaded before the index forgot the upload may lack what was
 // added in between.
 func TestLocalIndexTakesNoPutThatBeganBeforeItForgot(t *testing.T) {
-	index := new(storage.LocalIndex)
+	index := new(storage.MemoryCache)
 	up := storage.Upload{Record: storage.Record{ID: "it", Size: 100}}
-	begun, err := index.Begin(t.Context(), "it")
+	generation, err := index.Generation(t.Context(), "it")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := put(t, index, up); err != nil {
 		t.Fatalf("put: %v", err)
 	}
-	if _, err := index.Add(t.Context(), "it", storage.Piece{Range: ranges.Of(0, 50)}); err != nil {
+	if _, err := index.Append(t.Context(), "it", storage.Extent{Range: ranges.Of(0, 50)}); err != nil {
 		t.Fatalf("add: %v", err)
 	}
 	for range 100_000 { // so that there is no room
@@ -53,7 +53,7 @@ func TestLocalIndexTakesNoPutThatBeganBeforeItForgot(t *testing.T) {
 			t.Fatalf("after %d more puts it is still known: %v", i, err)
 		}
 	}
-	if known, err := index.Put(t.Context(), begun, up); err == nil {
+	if known, err := index.Store(t.Context(), generation, up); err == nil {
 		t.Errorf("an old put was taken: %v is known", known.Received)
 	}
 	if _, err := put(t, index, up); err != nil {
@@ -63,7 +63,7 @@ func TestLocalIndexTakesNoPutThatBeganBeforeItForgot(t *testing.T) {
 
 func TestLocalIndexForgetsRatherThanGrow(t *testing.T) {
 	const most = 100_000
-	index := new(storage.LocalIndex)
+	index := new(storage.MemoryCache)
 	ids := make([]string, most+50)
 	for i := range ids {
 		ids[i] = storage.NewID()
@@ -84,10 +84,10 @@ func TestLocalIndexForgetsRatherThanGrow(t *testing.T) {
 
 func TestLocalIndexTakesADroppedUploadAgainAfterAWhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		index := new(storage.LocalIndex)
+		index := new(storage.MemoryCache)
 		up := storage.Upload{Record: storage.Record{ID: "it"}}
 		for range 3 {
-			if err := index.Drop(t.Context(), "it"); err != nil {
+			if err := index.Invalidate(t.Context(), "it"); err != nil {
 				t.Errorf("drop: %v", err)
 			}
 			time.Sleep(10 * time.Second)

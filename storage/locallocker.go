@@ -7,21 +7,21 @@ import (
 
 // LocalLocker is a Locker for the requests of one process. The zero value is
 // ready to use.
-type LocalLocker struct {
+type MemoryLocker struct {
 	mu    sync.Mutex
 	locks map[string]*localLock
 }
 
 type localLock struct {
-	held  chan struct{} // holds a token while the lock is held
-	users int           // the holder and the waiters
-	letGo func()        // of the holder, nil while there is none
+	held        chan struct{} // holds a token while the lock is held
+	users       int           // the holder and the waiters
+	onContended func()        // of the holder, nil while there is none
 }
 
-var _ Locker = (*LocalLocker)(nil)
+var _ Locker = (*MemoryLocker)(nil)
 
 // Lock implements Locker.
-func (l *LocalLocker) Lock(ctx context.Context, id string, letGo func()) (func(), error) {
+func (l *MemoryLocker) Lock(ctx context.Context, id string, onContended func()) (func(), error) {
 	lock := l.enter(id)
 	select {
 	case lock.held <- struct{}{}:
@@ -33,25 +33,25 @@ func (l *LocalLocker) Lock(ctx context.Context, id string, letGo func()) (func()
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	lock.letGo = letGo
+	lock.onContended = onContended
 	if lock.users > 1 {
-		go letGo() // others waited beside this caller, and still do
+		go onContended() // others waited beside this caller, and still do
 	}
 	return sync.OnceFunc(func() { l.unlock(id, lock) }), nil
 }
 
 // unlock releases the lock and no longer counts its holder, in one step: the next holder
 // must not take the one before it for a waiter.
-func (l *LocalLocker) unlock(id string, lock *localLock) {
+func (l *MemoryLocker) unlock(id string, lock *localLock) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	lock.letGo = nil
+	lock.onContended = nil
 	l.leave(id, lock)
 	<-lock.held // never blocks: the holder's token is in it
 }
 
 // enter finds the lock of id, and asks its holder to let go.
-func (l *LocalLocker) enter(id string) *localLock {
+func (l *MemoryLocker) enter(id string) *localLock {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.locks == nil {
@@ -63,14 +63,14 @@ func (l *LocalLocker) enter(id string) *localLock {
 		l.locks[id] = lock
 	}
 	lock.users++
-	if lock.letGo != nil {
-		go lock.letGo()
+	if lock.onContended != nil {
+		go lock.onContended()
 	}
 	return lock
 }
 
 // leave no longer counts a holder or waiter. The caller holds mu.
-func (l *LocalLocker) leave(id string, lock *localLock) {
+func (l *MemoryLocker) leave(id string, lock *localLock) {
 	if lock.users--; lock.users == 0 {
 		delete(l.locks, id)
 	}

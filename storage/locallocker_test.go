@@ -11,7 +11,7 @@ import (
 )
 
 func TestLocalLockerKeepsThePromisesOfALocker(t *testing.T) {
-	locker := new(storage.LocalLocker)
+	locker := new(storage.MemoryLocker)
 	storagetest.TestLocker(t, func() storage.Locker { return locker })
 }
 
@@ -19,7 +19,7 @@ func TestLocalLockerKeepsThePromisesOfALocker(t *testing.T) {
 // that a goroutine is often held up between two steps of the locker.
 func TestF24NoHolderIsAskedForTheOneBeforeIt(t *testing.T) {
 	const rounds, busy = 2000, 4
-	locker := new(storage.LocalLocker)
+	locker := new(storage.MemoryLocker)
 	var over atomic.Bool
 	var others sync.WaitGroup
 	for i := range busy {

@@ -11,5 +11,5 @@ type Locker interface {
 	// While others wait, a holder is asked to let go: letGo is called, from a
 	// goroutine of the locker's and perhaps more than once. The holder should then
 	// end what it does and unlock. If ctx is done first, Lock returns ErrLocked.
-	Lock(ctx context.Context, id string, letGo func()) (unlock func(), err error)
+	Lock(ctx context.Context, id string, onContended func()) (unlock func(), err error)
 }

@@ -40,7 +40,7 @@ func FuzzF27ARecordKeepsTheBytesOfMetadata(f *testing.F) {
 // read, and read by a server of before.
 func TestARecordOfTextHasItsMetadataInAnObject(t *testing.T) {
 	const text = `{"id":"it","size":3,"metadata":{"empty":"","filename":"sp\u00e4t \"1\".mp4"},"created":"2026-03-01T12:30:15Z","chosen":true}`
-	want := storage.Record{ID: "it", Size: 3, Created: time.Date(2026, 3, 1, 12, 30, 15, 0, time.UTC), Chosen: true,
+	want := storage.Record{ID: "it", Size: 3, Created: time.Date(2026, 3, 1, 12, 30, 15, 0, time.UTC), ClientChosenID: true,
 		Metadata: storage.Metadata{"filename": "spät \"1\".mp4", "empty": ""}}
 	var read storage.Record
 	if err := json.Unmarshal([]byte(text), &read); err != nil || !maps.Equal(read.Metadata, want.Metadata) {

@@ -24,15 +24,15 @@ func TestF06TheEventStaysPendingUntilTheAppHasBeenNotified(t *testing.T) {
 			return
 		}
 		ids = append(ids, e.ID)
-		if up, err := memory.Load(ctx, e.Upload.ID); err != nil || !up.Finished || !up.Owed {
-			t.Errorf("while the app is notified: finished %v, pending %v, %v", up.Finished, up.Owed, err)
+		if up, err := memory.Load(ctx, e.Upload.ID); err != nil || !up.Finished || !up.DeliveryPending {
+			t.Errorf("while the app is notified: finished %v, pending %v, %v", up.Finished, up.DeliveryPending, err)
 		}
 		if len(ids) == 1 {
 			memory = memory.Restart() // it is killed here
 		}
 	}
 	start := func() *storage.Uploads {
-		return storage.New(memory, new(storage.LocalLocker), new(storage.LocalIndex), storage.Options{Observer: storage.Observer{Event: notify}, Log: quiet})
+		return storage.New(memory, new(storage.MemoryLocker), new(storage.MemoryCache), storage.Options{Observer: storage.Observer{Event: notify}, Log: quiet})
 	}
 	u := start()
 	if _, err := u.Create(t.Context(), storage.Record{ID: "it", Size: fileSize}); err != nil {
@@ -45,8 +45,8 @@ func TestF06TheEventStaysPendingUntilTheAppHasBeenNotified(t *testing.T) {
 	if len(ids) != 2 || ids[0] != ids[1] {
 		t.Errorf("the app was notified with the ids %q, want the same one twice", ids)
 	}
-	if up, err := memory.Load(t.Context(), "it"); err != nil || up.Owed {
-		t.Errorf("after that: pending %v, %v", up.Owed, err)
+	if up, err := memory.Load(t.Context(), "it"); err != nil || up.DeliveryPending {
+		t.Errorf("after that: pending %v, %v", up.DeliveryPending, err)
 	}
 }
 
@@ -55,7 +55,7 @@ func TestProgressIsReportedOnceTheStoreHasTheBytes(t *testing.T) {
 	data := storagetest.Content(1, fileSize)
 	memory := storagetest.NewMemory(piece)
 	reports := 0
-	u := storage.New(memory, new(storage.LocalLocker), new(storage.LocalIndex), storage.Options{Log: quiet,
+	u := storage.New(memory, new(storage.MemoryLocker), new(storage.MemoryCache), storage.Options{Log: quiet,
 		Observer: storage.Observer{Progress: func(ctx context.Context, up storage.Upload) {
 			reports++
 			if now, err := memory.Load(ctx, up.ID); err != nil || now.Offset() < up.Offset() {
@@ -75,7 +75,7 @@ func TestProgressIsReportedOnceTheStoreHasTheBytes(t *testing.T) {
 func TestEventsAreToldOnceTheStoreHasWhatTheySay(t *testing.T) {
 	memory := storagetest.NewMemory(piece)
 	told := map[storage.EventType]bool{}
-	u := storage.New(memory, new(storage.LocalLocker), new(storage.LocalIndex), storage.Options{Log: quiet,
+	u := storage.New(memory, new(storage.MemoryLocker), new(storage.MemoryCache), storage.Options{Log: quiet,
 		Observer: storage.Observer{Event: func(ctx context.Context, e storage.Event) {
 			told[e.Type] = true
 			up, err := memory.Load(ctx, e.Upload.ID)

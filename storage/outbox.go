@@ -40,9 +40,9 @@ func newOutbox(core *Uploads, opts DeliveryOptions, log *slog.Logger) *outbox {
 // enqueue takes charge of the event of an upload whose delivery is pending. The same
 // event may be enqueued again, by any process. It does not block.
 func (o *outbox) enqueue(ctx context.Context, e Event) {
-	d := &pendingDelivery{event: e.ID, upload: e.Upload.ID, occurredAt: e.Upload.Touched}
+	d := &pendingDelivery{event: e.ID, upload: e.Upload.ID, occurredAt: e.Upload.ModifiedAt}
 	now := time.Now()
-	if e.Fresh {
+	if e.Local {
 		d.at, d.span = now, trace.SpanFromContext(ctx)
 		origin, size := o.origin(ctx)
 		o.queue.keep(d, e.Upload, origin, size)
@@ -67,7 +67,7 @@ func (o *outbox) deleted(ctx context.Context, up Upload) {
 	if !ok {
 		return
 	}
-	d := &pendingDelivery{event: EventID(up.ID, Finished), upload: up.ID, occurredAt: up.Touched}
+	d := &pendingDelivery{event: EventID(up.ID, Finished), upload: up.ID, occurredAt: up.ModifiedAt}
 	d.at = o.schedule.afterOthers(d.event, d.occurredAt, time.Now())
 	origin, size := o.origin(ctx)
 	if !o.queue.addDeleted(d, up, origin, size) {
@@ -158,7 +158,7 @@ func (o *outbox) attempt(ctx context.Context, d *pendingDelivery) (again bool, w
 	case err != nil:
 		o.log.WarnContext(ctx, "cannot load delivery state", "id", d.upload, "error", err)
 		return true, 0
-	case !pending || up.Parked:
+	case !pending || up.DeadLettered:
 		return false, 0
 	}
 	return o.attemptLocked(ctx, d, up)
@@ -169,8 +169,8 @@ func (o *outbox) load(ctx context.Context, d *pendingDelivery) (Upload, bool, er
 		return *d.local, true, nil
 	}
 	up, pending, err := o.core.PendingDelivery(ctx, d.upload)
-	if err == nil && pending && !up.Touched.IsZero() {
-		d.occurredAt = up.Touched // as all nodes see it
+	if err == nil && pending && !up.ModifiedAt.IsZero() {
+		d.occurredAt = up.ModifiedAt // as all nodes see it
 	}
 	return up, pending, err
 }
@@ -241,7 +241,7 @@ func (o *outbox) retryOrGiveUp(ctx context.Context, d *pendingDelivery, up Uploa
 // deadLetter ends the attempts until someone asks for one, and reports whether that is
 // recorded.
 func (o *outbox) deadLetter(ctx context.Context, d *pendingDelivery, up Upload, reason error) bool {
-	if err := o.core.store.Park(ctx, up); err != nil {
+	if err := o.core.store.DeadLetter(ctx, up); err != nil {
 		o.log.WarnContext(ctx, "cannot record a dead-lettered delivery", "id", d.upload, "error", err)
 		return false
 	}
@@ -266,13 +266,13 @@ func (o *outbox) redeliver(ctx context.Context, id string) error {
 	case !pending:
 		return ErrNotPending
 	}
-	d := &pendingDelivery{event: EventID(up.ID, Finished), upload: up.ID, occurredAt: up.Touched}
+	d := &pendingDelivery{event: EventID(up.ID, Finished), upload: up.ID, occurredAt: up.ModifiedAt}
 	if _, err := o.deliver(ctx, d, up); err != nil {
 		o.failed.Add(1)
 		return err
 	}
 	if d.rejected {
-		if !up.Parked {
+		if !up.DeadLettered {
 			o.deadLetter(ctx, d, up, ErrRejected)
 		}
 		return ErrRejected

@@ -29,7 +29,7 @@ func (a *attempts) Deliver(_ context.Context, d storage.Delivery) error {
 
 // startOutbox returns a process that delivers, and what ends it.
 func startOutbox(t *testing.T, store storage.Store, d storage.Deliverer) (*storage.Uploads, func()) {
-	u := storage.New(store, &storage.LocalLocker{}, &storage.LocalIndex{}, storage.Options{Log: quiet, Delivery: storage.DeliveryOptions{Deliverer: d}})
+	u := storage.New(store, &storage.MemoryLocker{}, &storage.MemoryCache{}, storage.Options{Log: quiet, Delivery: storage.DeliveryOptions{Deliverer: d}})
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() { defer close(ended); u.RunDeliveries(ctx) }()
@@ -41,16 +41,16 @@ func startOutbox(t *testing.T, store storage.Store, d storage.Deliverer) (*stora
 func TestAttemptsFollowTheClockOfTheStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		memory := storagetest.NewMemory(1 << 20)
-		up, err := storage.New(memory, &storage.LocalLocker{}, &storage.LocalIndex{}, storage.Options{Log: quiet, Delivery: storagetest.NoDelivery}).
+		up, err := storage.New(memory, &storage.MemoryLocker{}, &storage.MemoryCache{}, storage.Options{Log: quiet, Delivery: storagetest.NoDelivery}).
 			Create(t.Context(), storage.Record{ID: "a", Size: 0})
 		if err != nil {
 			t.Fatal(err)
 		}
-		occurred := up.Touched
-		up.Touched = occurred.Add(2 * time.Second)
+		occurred := up.ModifiedAt
+		up.ModifiedAt = occurred.Add(2 * time.Second)
 		a := &attempts{err: errors.New("down")}
 		u, stop := startOutbox(t, memory, a)
-		u.Enqueue(t.Context(), storage.Event{ID: "a.finished", Upload: up, Fresh: true})
+		u.Enqueue(t.Context(), storage.Event{ID: "a.finished", Upload: up, Local: true})
 		time.Sleep(time.Hour)
 		stop()
 		if len(a.at) < 8 {

@@ -59,7 +59,7 @@ func newDeliveryQueue() *deliveryQueue {
 // keep stores with the delivery what a later attempt would have to load, or could not
 // know, if there is room for it.
 func (q *deliveryQueue) keep(d *pendingDelivery, up Upload, origin any, size int) {
-	n := int64(size + 512 + 128*(len(up.Pieces)+up.Received.Count()))
+	n := int64(size + 512 + 128*(len(up.Extents)+up.Received.Count()))
 	for name, value := range up.Metadata {
 		n += int64(len(name) + len(value))
 	}

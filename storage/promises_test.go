@@ -84,12 +84,12 @@ func TestAnAbandonedUploadThatIsFinishedStays(t *testing.T) {
 		w.create(storage.Record{ID: id, Size: fileSize})
 	}
 	w.resume("finished", data)
-	if up, err := w.uploads.Abandon(w.ctx, "finished"); err != nil || !up.Finished {
+	if up, err := w.uploads.DeleteIfUnfinished(w.ctx, "finished"); err != nil || !up.Finished {
 		t.Errorf("abandon: finished %v, %v", up.Finished, err)
 	}
 	w.wantFile("finished", data)
 	w.wantEvents("finished", storage.Created, storage.Finished)
-	if up, err := w.uploads.Abandon(w.ctx, "unfinished"); err != nil || up.Finished {
+	if up, err := w.uploads.DeleteIfUnfinished(w.ctx, "unfinished"); err != nil || up.Finished {
 		t.Errorf("abandon: finished %v, %v", up.Finished, err)
 	}
 	w.wantGone("unfinished")
@@ -98,18 +98,18 @@ func TestAnAbandonedUploadThatIsFinishedStays(t *testing.T) {
 
 // A load that took longer than an index remembers what it has forgotten is not taken.
 func TestLocalIndexTakesNoPutThatBeganLongAgo(t *testing.T) {
-	var index storage.LocalIndex
+	var index storage.MemoryCache
 	up := storage.Upload{Record: storage.Record{ID: "it", Size: 10}}
-	begun, err := index.Begin(t.Context(), "it")
+	generation, err := index.Generation(t.Context(), "it")
 	if err != nil {
 		t.Fatal(err)
 	}
-	at, err := strconv.ParseInt(begun, 10, 64)
+	at, err := strconv.ParseInt(generation, 10, 64)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for ago, want := range map[time.Duration]error{0: nil, 2 * time.Minute: storage.ErrGone} {
-		if _, err := index.Put(t.Context(), strconv.FormatInt(at-int64(ago), 10), up); !errors.Is(err, want) {
+		if _, err := index.Store(t.Context(), strconv.FormatInt(at-int64(ago), 10), up); !errors.Is(err, want) {
 			t.Errorf("put what was begun to be loaded %v ago: %v, want %v", ago, err, want)
 		}
 	}
@@ -132,7 +132,7 @@ func TestADeletionIsRememberedForADayAndAsLongAsUploadsAreKept(t *testing.T) {
 	now := time.Now()
 	for after, want := range map[time.Duration]time.Duration{0: 24 * time.Hour, time.Hour: 24 * time.Hour, 72 * time.Hour: 72 * time.Hour} {
 		store := &cleaned{Memory: storagetest.NewMemory(piece)}
-		u := storage.New(store, nil, new(storage.LocalIndex), storage.Options{ExpireAfter: after, Log: quiet, Now: func() time.Time { return now }})
+		u := storage.New(store, nil, new(storage.MemoryCache), storage.Options{ExpireAfter: after, Log: quiet, Now: func() time.Time { return now }})
 		if err := u.Sweep(t.Context()); err != nil {
 			t.Errorf("sweep: %v", err)
 		}
@@ -153,7 +153,7 @@ func TestTheNextSweepTriesAgainWhatMayPass(t *testing.T) {
 	w.memory.Inject(failFirst(storagetest.Finish, storagetest.Fails))
 	finished := make(chan struct{})
 	var once sync.Once
-	sweeper := storage.New(w.memory, new(storage.LocalLocker), new(storage.LocalIndex), storage.Options{
+	sweeper := storage.New(w.memory, new(storage.MemoryLocker), new(storage.MemoryCache), storage.Options{
 		Log: quiet, Now: func() time.Time { return now },
 		Observer: storage.Observer{Event: func(_ context.Context, e storage.Event) { once.Do(func() { close(finished) }) }},
 	})
@@ -187,7 +187,7 @@ func TestAnUploadsOwnLimitDoesNotRaiseThatOfAll(t *testing.T) {
 		if up, err := w.uploads.Write(w.ctx, "it", 0, bytes.NewReader(make([]byte, 200))); !errors.Is(err, storage.ErrTooLarge) || up.Offset() != limit {
 			t.Errorf("own limit %d: write of 200 bytes: offset %d, %v; want %d", own, up.Offset(), err, limit)
 		}
-		if _, err := w.uploads.Declare(w.ctx, "it", limit+1); !errors.Is(err, storage.ErrTooLarge) {
+		if _, err := w.uploads.SetSize(w.ctx, "it", limit+1); !errors.Is(err, storage.ErrTooLarge) {
 			t.Errorf("own limit %d: declare %d: %v, want ErrTooLarge", own, limit+1, err)
 		}
 	}
@@ -195,20 +195,20 @@ func TestAnUploadsOwnLimitDoesNotRaiseThatOfAll(t *testing.T) {
 
 // beginning is an index that counts how often it was told that a load begins.
 type beginning struct {
-	storage.LocalIndex
+	storage.MemoryCache
 	begun int
 }
 
 func (x *beginning) Begin(ctx context.Context, id string) (string, error) {
 	x.begun++
-	return x.LocalIndex.Begin(ctx, id)
+	return x.MemoryCache.Generation(ctx, id)
 }
 
 // An index has to know of a load before it begins: what it forgets in the middle of it
 // may be missing from what is loaded.
 func TestTheIndexHearsOfALoadBeforeItBegins(t *testing.T) {
 	index := &beginning{}
-	w := newWorldWith(t, storage.Options{}, func() storage.Index { return index })
+	w := newWorldWith(t, storage.Options{}, func() storage.Cache { return index })
 	early := false
 	w.memory.Inject(func(op storagetest.Op) storagetest.Outcome {
 		if op == storagetest.Load || op == storagetest.Create {
@@ -218,11 +218,11 @@ func TestTheIndexHearsOfALoadBeforeItBegins(t *testing.T) {
 		return storagetest.Works
 	})
 	w.create(storage.Record{ID: "it", Size: storage.Unknown})
-	index.LocalIndex = storage.LocalIndex{}
+	index.MemoryCache = storage.MemoryCache{}
 	if _, err := w.uploads.Get(w.ctx, "it"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.uploads.Declare(w.ctx, "it", 10); err != nil {
+	if _, err := w.uploads.SetSize(w.ctx, "it", 10); err != nil {
 		t.Fatal(err)
 	}
 	if early {
@@ -234,8 +234,8 @@ func TestTheIndexHearsOfALoadBeforeItBegins(t *testing.T) {
 // finds out.
 func TestWhatIsGoneFromTheStoreIsForgottenByTheIndex(t *testing.T) {
 	now := time.Now()
-	index := new(storage.LocalIndex)
-	w := newWorldWith(t, storage.Options{ExpireAfter: time.Hour, Now: func() time.Time { return now }}, func() storage.Index { return index })
+	index := new(storage.MemoryCache)
+	w := newWorldWith(t, storage.Options{ExpireAfter: time.Hour, Now: func() time.Time { return now }}, func() storage.Cache { return index })
 	w.create(storage.Record{ID: "it", Size: 10})
 	if err := w.memory.Delete(w.ctx, "it"); err != nil { // by a node that could not reach the index
 		t.Fatal(err)

@@ -9,7 +9,7 @@ import (
 const (
 	// keepFinished is how long a store remembers at least that an upload was finished whose
 	// file is gone: its id is not free before.
-	keepFinished = keepGone
+	keepFinished = tombstoneTTL
 	// The pauses between two rounds of forgetting: each looks at all that is remembered.
 	minForgetPause = time.Minute
 	maxForgetPause = 6 * time.Hour

@@ -57,10 +57,10 @@ func (w *world) wantComplete(id string, data []byte) {
 	if err != nil || !up.Finished {
 		w.Errorf("write late: %v", err)
 	}
-	if _, err := w.core().Declare(w.ctx, id, up.Size); err != nil {
+	if _, err := w.core().SetSize(w.ctx, id, up.Size); err != nil {
 		w.Errorf("declare the size that it has: %v", err)
 	}
-	if _, err := w.core().Declare(w.ctx, id, up.Size+1); !errors.Is(err, storage.ErrSizeConflict) {
+	if _, err := w.core().SetSize(w.ctx, id, up.Size+1); !errors.Is(err, storage.ErrSizeMismatch) {
 		w.Errorf("declare another size: %v", err)
 	}
 	file, err := w.core().Open(w.ctx, up)
@@ -108,7 +108,7 @@ func TestTheDeliveryOfADeletedUploadStaysPending(t *testing.T) {
 	w.wantGone("it")
 	w.restart()
 	w.sweep()
-	if n := len(d.events); n != 2 || !d.events[1].Upload.Deleted || d.events[1].Fresh {
+	if n := len(d.events); n != 2 || !d.events[1].Upload.Deleted || d.events[1].Local {
 		t.Fatalf("after a sweep: %+v", d.events)
 	}
 	up, owed, err := w.uploads.PendingDelivery(w.ctx, "it")

@@ -15,15 +15,15 @@ import (
 // that is finished is told. Everybody who looks at an upload calls it, so that a
 // finish which failed, or whose answer was lost, is driven again by whoever comes
 // next.
-func (u *Uploads) settle(ctx context.Context, up Upload) (Upload, error) {
-	if up.Finished && up.owed() {
-		u.tell(context.WithoutCancel(ctx), u.event(Finished, up).again())
+func (u *Uploads) finalize(ctx context.Context, up Upload) (Upload, error) {
+	if up.Finished && up.deliveryPending() {
+		u.publishFinished(context.WithoutCancel(ctx), u.event(Finished, up).replayed())
 	}
 	if up.Finished || !up.Complete() && len(up.Parts) == 0 {
 		return up, nil
 	}
-	done, err, _ := u.settling.Do(up.ID, func() (any, error) {
-		return u.settleOnce(context.WithoutCancel(ctx), up.ID)
+	done, err, _ := u.finalizing.Do(up.ID, func() (any, error) {
+		return u.finalizeOnce(context.WithoutCancel(ctx), up.ID)
 	})
 	if err != nil {
 		return up, err
@@ -33,14 +33,14 @@ func (u *Uploads) settle(ctx context.Context, up Upload) (Upload, error) {
 
 // owed tells whether the app has still to hear that the upload is finished. It
 // does not hear so of one that only waits to be concatenated.
-func (u Upload) owed() bool { return u.Owed && !u.Partial }
+func (u Upload) deliveryPending() bool { return u.DeliveryPending && !u.Partial }
 
-func (u *Uploads) settleOnce(ctx context.Context, id string) (Upload, error) {
+func (u *Uploads) finalizeOnce(ctx context.Context, id string) (Upload, error) {
 	up, err := u.load(ctx, id)
 	if err == nil && !up.Complete() {
 		up, err = u.store.Load(ctx, id) // the index is behind, or there is more to do
 		if err == nil && up.Finished {
-			u.drop(ctx, id) // behind it is
+			u.invalidate(ctx, id) // behind it is
 		}
 	}
 	if err != nil {
@@ -48,7 +48,7 @@ func (u *Uploads) settleOnce(ctx context.Context, id string) (Upload, error) {
 	}
 	event := u.event(Finished, up)
 	if up.Finished {
-		event = event.again()
+		event = event.replayed()
 	} else {
 		if up, err = u.finish(ctx, up); err != nil {
 			if errors.Is(err, ErrGone) {
@@ -58,8 +58,8 @@ func (u *Uploads) settleOnce(ctx context.Context, id string) (Upload, error) {
 		}
 		event.Upload = up
 	}
-	if up.owed() {
-		u.tell(ctx, event)
+	if up.deliveryPending() {
+		u.publishFinished(ctx, event)
 	}
 	return up, nil
 }
@@ -67,17 +67,17 @@ func (u *Uploads) settleOnce(ctx context.Context, id string) (Upload, error) {
 // tell tells of a finished upload, and then notes that it did, unless that is for
 // the outbox to say: so that, whatever comes between, it is told once at least,
 // and always under the same id.
-func (u *Uploads) tell(ctx context.Context, e Event) {
-	if u.firstTold(e.Upload.ID) {
+func (u *Uploads) publishFinished(ctx context.Context, e Event) {
+	if u.firstPublished(e.Upload.ID) {
 		u.notify(ctx, e)
 	}
 	if u.enqueue != nil {
-		if !e.Upload.Parked {
+		if !e.Upload.DeadLettered {
 			u.enqueue(ctx, e)
 		}
 		return
 	}
-	if err := u.store.Retire(ctx, e.Upload); err != nil {
+	if err := u.store.MarkDelivered(ctx, e.Upload); err != nil {
 		u.opts.Log.WarnContext(ctx, "a finished upload is still listed", "id", e.Upload.ID, "error", err)
 	}
 }
@@ -85,19 +85,19 @@ func (u *Uploads) tell(ctx context.Context, e Event) {
 // rememberTold is for how long a process remembers what it has told, to tell it
 // once where it can: an index that could not be reached may go on to say that a
 // finished upload is not, and Retire may fail.
-const rememberTold = 10 * time.Minute
+const publishedTTL = 10 * time.Minute
 
 // firstTold notes that the upload is told of, and returns whether that is news.
-func (u *Uploads) firstTold(id string) bool {
+func (u *Uploads) firstPublished(id string) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	now := time.Now()
-	if now.Sub(u.forgot) > rememberTold {
+	if now.Sub(u.forgot) > publishedTTL {
 		u.forgot = now
-		maps.DeleteFunc(u.told, func(_ string, at time.Time) bool { return now.Sub(at) > rememberTold })
+		maps.DeleteFunc(u.published, func(_ string, at time.Time) bool { return now.Sub(at) > publishedTTL })
 	}
-	_, told := u.told[id]
-	u.told[id] = now
+	_, told := u.published[id]
+	u.published[id] = now
 	return !told
 }
 
@@ -111,15 +111,15 @@ func (u *Uploads) finish(ctx context.Context, up Upload) (_ Upload, err error) {
 		return u.concatenate(ctx, up)
 	}
 	if !up.Complete() {
-		u.drop(ctx, up.ID)
+		u.invalidate(ctx, up.ID)
 		return up, Unavailable("finish", up.ID, ErrIncomplete)
 	}
-	if err := u.accepted(ctx, up); err != nil {
+	if err := u.runBeforeFinish(ctx, up); err != nil {
 		return up, err
 	}
 	done, err := u.store.Finish(ctx, up)
 	if errors.Is(err, ErrIncomplete) {
-		u.drop(ctx, up.ID)
+		u.invalidate(ctx, up.ID)
 		return up, Unavailable("finish", up.ID, err)
 	}
 	if err != nil {
@@ -128,7 +128,7 @@ func (u *Uploads) finish(ctx context.Context, up Upload) (_ Upload, err error) {
 	return u.finished(ctx, up, done.CRC32C)
 }
 
-func (u *Uploads) accepted(ctx context.Context, up Upload) error {
+func (u *Uploads) runBeforeFinish(ctx context.Context, up Upload) error {
 	if u.opts.Policy.BeforeFinish == nil {
 		return nil
 	}
@@ -140,8 +140,8 @@ func (u *Uploads) finished(ctx context.Context, up Upload, sum *crc32c.Sum) (Upl
 	if err := u.stillThere(ctx, up.ID); err != nil {
 		return up, err
 	}
-	u.drop(ctx, up.ID)
-	up.Finished, up.Owed, up.Touched, up.CRC32C = true, true, u.opts.Now(), sum
+	u.invalidate(ctx, up.ID)
+	up.Finished, up.DeliveryPending, up.ModifiedAt, up.CRC32C = true, true, u.opts.Now(), sum
 	if up.Partial {
 		u.notify(ctx, u.event(Finished, up))
 	}

@@ -41,7 +41,7 @@ type Record struct {
 	Created  time.Time `json:"created"`
 
 	// Chosen tells that the client chose the ID, so that it may have been used before.
-	Chosen bool `json:"chosen,omitempty"`
+	ClientChosenID bool `json:"chosen,omitempty"`
 	// Partial marks an upload that exists only to be concatenated with others.
 	Partial bool `json:"partial,omitempty"`
 	// Parts are the ids of the uploads that this one is the concatenation of.
@@ -72,17 +72,17 @@ type Upload struct {
 	Received ranges.Set
 	// Pieces are what the store has to remember of Received, by name, for its own
 	// use. A store that finds everything by its offset has none.
-	Pieces map[string]Piece
+	Extents map[string]Extent
 	// Finished tells that the file exists, whole, and can be read.
 	Finished bool
 	// CRC32C is the checksum of the file of a finished upload, nil if it is not known.
 	CRC32C *crc32c.Sum
 	// Owed tells that it is finished, and that nobody has noted yet that the event
 	// of it was told: see Store.Retire.
-	Owed bool
+	DeliveryPending bool
 	// Parked tells that it is Owed, and that nobody goes on telling it by himself:
 	// see Store.Park.
-	Parked bool
+	DeadLettered bool
 	// Delivered is when the event of a finished upload was noted to be delivered; stores may
 	// leave it out while its file is there.
 	Delivered time.Time
@@ -93,15 +93,15 @@ type Upload struct {
 	// is returned with ErrGone, and Owed until that is done: see Store.Delete.
 	Deleted bool
 	// Touched is when something of the upload was last stored.
-	Touched time.Time
+	ModifiedAt time.Time
 }
 
 // Piece is something that a store has of an upload: the bytes in Range and, for
 // stores that need it, the name under which it is known and what is to be known of
 // it. A Piece with an empty Range is a fact about the whole upload.
-type Piece struct {
+type Extent struct {
 	ranges.Range
-	Name, Tag string
+	Name, Meta string
 }
 
 // Chunk is what a client sends at once.
@@ -117,21 +117,21 @@ type Chunk struct {
 
 // Add adds a piece to what is known of the upload. Named pieces that it covers
 // are forgotten.
-func (u *Upload) Add(p Piece) {
+func (u *Upload) Add(p Extent) {
 	covers := !u.Received.Within(p.Range).Empty()
 	u.Received.Add(p.Range)
 	if p.Name == "" {
 		return
 	}
-	if u.Pieces == nil {
-		u.Pieces = map[string]Piece{}
+	if u.Extents == nil {
+		u.Extents = map[string]Extent{}
 	}
 	if covers {
-		maps.DeleteFunc(u.Pieces, func(_ string, old Piece) bool {
+		maps.DeleteFunc(u.Extents, func(_ string, old Extent) bool {
 			return !old.Empty() && p.Start <= old.Start && old.End <= p.End
 		})
 	}
-	u.Pieces[p.Name] = p
+	u.Extents[p.Name] = p
 }
 
 // Offset is the end of the first unbroken range: the offset from which a client
@@ -172,13 +172,13 @@ func (u Upload) Clone() Upload {
 	u.Metadata = maps.Clone(u.Metadata)
 	u.Parts = slices.Clone(u.Parts)
 	u.Received = u.Received.Clone()
-	u.Pieces = maps.Clone(u.Pieces)
+	u.Extents = maps.Clone(u.Extents)
 	return u
 }
 
 // merge adds to u what o knows of the same upload.
 func (u *Upload) merge(o Upload) {
-	for _, p := range o.Pieces {
+	for _, p := range o.Extents {
 		if p.Empty() || !u.Received.Contains(p.Range) {
 			u.Add(p)
 		}
@@ -187,7 +187,7 @@ func (u *Upload) merge(o Upload) {
 	if u.Size == Unknown {
 		u.Size = o.Size
 	}
-	if o.Touched.After(u.Touched) {
-		u.Touched = o.Touched
+	if o.ModifiedAt.After(u.ModifiedAt) {
+		u.ModifiedAt = o.ModifiedAt
 	}
 }

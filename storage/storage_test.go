@@ -44,32 +44,32 @@ func TestSnapshotSaysWhatWasReceived(t *testing.T) {
 }
 
 func TestNamedPiecesAreKeptUntilOneCoversThem(t *testing.T) {
-	piece := func(name string, start, end int64) storage.Piece {
-		return storage.Piece{Range: ranges.Range{Start: start, End: end}, Name: name, Tag: "tag of " + name}
+	piece := func(name string, start, end int64) storage.Extent {
+		return storage.Extent{Range: ranges.Range{Start: start, End: end}, Name: name, Meta: "tag of " + name}
 	}
 	for _, c := range []struct {
 		name string
-		add  []storage.Piece
+		add  []storage.Extent
 		want string // names, sorted
 	}{
-		{"none has a name", []storage.Piece{piece("", 0, 5), piece("", 5, 10)}, ""},
-		{"side by side", []storage.Piece{piece("a", 0, 5), piece("b", 5, 10)}, "a b"},
-		{"covered", []storage.Piece{piece("a", 0, 5), piece("b", 5, 10), piece("c", 0, 10)}, "c"},
-		{"covered in part", []storage.Piece{piece("a", 0, 5), piece("b", 3, 10)}, "a b"},
-		{"covered by one without a name", []storage.Piece{piece("a", 2, 5), piece("", 0, 10)}, "a"},
-		{"the same again", []storage.Piece{piece("a", 0, 5), piece("a", 0, 5)}, "a"},
-		{"a fact", []storage.Piece{piece("fact", 0, 0), piece("a", 0, 5), piece("b", 0, 10)}, "b fact"},
+		{"none has a name", []storage.Extent{piece("", 0, 5), piece("", 5, 10)}, ""},
+		{"side by side", []storage.Extent{piece("a", 0, 5), piece("b", 5, 10)}, "a b"},
+		{"covered", []storage.Extent{piece("a", 0, 5), piece("b", 5, 10), piece("c", 0, 10)}, "c"},
+		{"covered in part", []storage.Extent{piece("a", 0, 5), piece("b", 3, 10)}, "a b"},
+		{"covered by one without a name", []storage.Extent{piece("a", 2, 5), piece("", 0, 10)}, "a"},
+		{"the same again", []storage.Extent{piece("a", 0, 5), piece("a", 0, 5)}, "a"},
+		{"a fact", []storage.Extent{piece("fact", 0, 0), piece("a", 0, 5), piece("b", 0, 10)}, "b fact"},
 	} {
 		var up storage.Upload
 		for _, p := range c.add {
 			up.Add(p)
 		}
-		names := slices.Sorted(maps.Keys(up.Pieces))
+		names := slices.Sorted(maps.Keys(up.Extents))
 		if got := strings.Join(names, " "); got != c.want {
 			t.Errorf("%s: kept %q, want %q", c.name, got, c.want)
 		}
-		for name, p := range up.Pieces {
-			if p.Name != name || p.Tag != "tag of "+name || !up.Has(p.Range) {
+		for name, p := range up.Extents {
+			if p.Name != name || p.Meta != "tag of "+name || !up.Has(p.Range) {
 				t.Errorf("%s: under %q is %+v", c.name, name, p)
 			}
 		}
@@ -79,12 +79,12 @@ func TestNamedPiecesAreKeptUntilOneCoversThem(t *testing.T) {
 func TestCloneSharesNothing(t *testing.T) {
 	up := storage.Upload{Record: storage.Record{Metadata: map[string]string{"a": "b"}, Parts: []string{"p"}},
 		Received: ranges.NewSet(ranges.Of(0, 10))}
-	up.Add(storage.Piece{Range: ranges.Of(0, 10), Name: "p"})
+	up.Add(storage.Extent{Range: ranges.Of(0, 10), Name: "p"})
 	clone := up.Clone()
-	delete(up.Pieces, "p")
+	delete(up.Extents, "p")
 	up.Metadata["a"], up.Parts[0] = "changed", "changed"
 	up.Received.Remove(ranges.Of(0, 5))
-	if clone.Metadata["a"] != "b" || clone.Parts[0] != "p" || len(clone.Pieces) != 1 || clone.Received.String() != "0-9" {
+	if clone.Metadata["a"] != "b" || clone.Parts[0] != "p" || len(clone.Extents) != 1 || clone.Received.String() != "0-9" {
 		t.Errorf("the clone changed with its origin: %+v", clone)
 	}
 }
@@ -92,7 +92,7 @@ func TestCloneSharesNothing(t *testing.T) {
 func TestTransientErrorsMayPass(t *testing.T) {
 	for err, want := range map[error]bool{
 		storage.ErrUnavailable: true, storage.ErrNoSpace: true, storage.ErrLocked: true,
-		storage.ErrNotFound: false, storage.ErrGone: false, storage.ErrBody: false, storage.ErrScattered: false,
+		storage.ErrNotFound: false, storage.ErrGone: false, storage.ErrBodyAborted: false, storage.ErrTooManyRanges: false,
 		errors.New("a defect"): false,
 	} {
 		if storage.Transient(fmt.Errorf("doing something: %w", err)) != want {

@@ -32,7 +32,7 @@ type Store interface {
 	// Declare sets the size of an upload that was created with none. It returns
 	// ErrSizeConflict if another size was declared before, and ErrTooLarge if it can't
 	// hold a file of that size. That of an upload that was deleted may be set in vain.
-	Declare(ctx context.Context, id string, size int64) error
+	SetSize(ctx context.Context, id string, size int64) error
 
 	// Write stores the body of a chunk, until that ends or fails. The caller sees
 	// to it that it does not run past the upload's size.
@@ -54,7 +54,7 @@ type Store interface {
 	// reported, by this call or by another. A failing body is no failure of Write:
 	// what came before is stored, and nil returned. Otherwise only what was
 	// reported is there.
-	Write(ctx context.Context, up Upload, c Chunk, stored func(Piece) Upload) error
+	Write(ctx context.Context, up Upload, c Chunk, stored func(Extent) Upload) error
 
 	// Finish turns a complete upload into its file. After it has returned nil,
 	// Load says Finished and Owed. The upload that it returns is up with the CRC32C of
@@ -67,12 +67,12 @@ type Store interface {
 	// Retire notes that the event of a finished upload was told: it is not Owed any
 	// more, and List need not name it. From then on it is Finished without its file too,
 	// until CleanFinished. Retiring one that is Deleted ends its deletion.
-	Retire(ctx context.Context, up Upload) error
+	MarkDelivered(ctx context.Context, up Upload) error
 
 	// Park notes that the event of a finished upload is not told any more unless
 	// somebody wishes it. It stays Owed, Load says that it is Parked, and List goes on
 	// naming it. Of an upload that is not Owed it may be noted in vain.
-	Park(ctx context.Context, up Upload) error
+	DeadLetter(ctx context.Context, up Upload) error
 
 	// Open reads the file of a finished upload from offset to its end.
 	Open(ctx context.Context, up Upload, offset int64) (io.ReadCloser, error)

@@ -15,9 +15,9 @@ const (
 	sweepLock = ".sweep"
 	// lookAgain is after how many sweeps Run looks again at an upload that was not
 	// complete and has not expired: to look costs requests to the store.
-	lookAgain = 10
+	recheckAfter = 10
 	// looksAtOnce is how many uploads are looked at side by side.
-	looksAtOnce = 16
+	sweepConcurrency = 16
 	// standstill is how long a sweep may get nowhere before another node may have a try.
 	standstill = time.Hour
 )
@@ -35,9 +35,9 @@ func (u *Uploads) Sweep(ctx context.Context) error {
 func (u *Uploads) Run(ctx context.Context, interval time.Duration) {
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
-	s := &sweeper{uploads: u, patience: lookAgain * interval, standstill: standstill}
+	s := &sweeper{uploads: u, recheckInterval: recheckAfter * interval, standstill: standstill}
 	for {
-		if err := s.sweepAlone(ctx, interval); err != nil && ctx.Err() == nil {
+		if err := s.sweepLocked(ctx, interval); err != nil && ctx.Err() == nil {
 			u.opts.Log.WarnContext(ctx, "a sweep was not complete", "error", err)
 		}
 		select {
@@ -50,8 +50,8 @@ func (u *Uploads) Run(ctx context.Context, interval time.Duration) {
 
 // sweeper remembers when to look at an upload again.
 type sweeper struct {
-	uploads  *Uploads
-	patience time.Duration // 0 to look at every upload every time
+	uploads         *Uploads
+	recheckInterval time.Duration // 0 to look at every upload every time
 
 	standstill time.Duration // 0 for ever
 	watch      *time.Timer   // fires when the sweep has stood still for that long, nil if nothing does
@@ -61,7 +61,7 @@ type sweeper struct {
 	errs []error
 }
 
-func (s *sweeper) sweepAlone(ctx context.Context, wait time.Duration) error {
+func (s *sweeper) sweepLocked(ctx context.Context, wait time.Duration) error {
 	waiting, cancel := context.WithTimeout(ctx, min(wait, time.Second))
 	defer cancel()
 	unlock, err := s.uploads.locker.Lock(waiting, sweepLock, func() {})
@@ -109,26 +109,26 @@ func (s *sweeper) sweep(ctx context.Context) error {
 	before := s.next
 	s.next, s.errs = map[string]time.Time{}, nil
 	var looks errgroup.Group
-	looks.SetLimit(looksAtOnce)
+	looks.SetLimit(sweepConcurrency)
 	for id, err := range u.store.List(ctx) {
 		if err != nil {
-			s.note("", time.Time{}, fmt.Errorf("list uploads: %w", err))
+			s.record("", time.Time{}, fmt.Errorf("list uploads: %w", err))
 			break
 		}
 		s.advance()
 		if at := before[id]; now.Before(at) {
-			s.note(id, at, nil)
+			s.record(id, at, nil)
 			continue
 		}
 		looks.Go(func() error {
 			up, err := u.sweepOne(ctx, id)
-			s.note(id, s.lookAgain(up, now), err)
+			s.record(id, s.recheckAt(up, now), err)
 			return nil
 		})
 	}
 	_ = looks.Wait() // what failed has been noted
 	if c, ok := u.store.(Cleaner); ok {
-		s.errs = append(s.errs, c.Clean(ctx, now.Add(-max(keepGone, u.opts.ExpireAfter))))
+		s.errs = append(s.errs, c.Clean(ctx, now.Add(-max(tombstoneTTL, u.opts.ExpireAfter))))
 	}
 	s.errs = append(s.errs, u.forget(ctx, now))
 	return errors.Join(s.errs...)
@@ -136,7 +136,7 @@ func (s *sweeper) sweep(ctx context.Context) error {
 
 // note remembers when to look at an upload again, and what went wrong: what may pass is
 // looked at by the next sweep, what somebody refuses no sooner than anything else.
-func (s *sweeper) note(id string, next time.Time, err error) {
+func (s *sweeper) record(id string, next time.Time, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.advance()
@@ -150,8 +150,8 @@ func (s *sweeper) note(id string, next time.Time, err error) {
 
 // lookAgain is when an upload that was looked at now is to be looked at again: when
 // it expires, or after a while.
-func (s *sweeper) lookAgain(up Upload, now time.Time) time.Time {
-	next := now.Add(s.patience)
+func (s *sweeper) recheckAt(up Upload, now time.Time) time.Time {
+	next := now.Add(s.recheckInterval)
 	if at := s.uploads.Expires(up); !at.IsZero() && at.Before(next) {
 		return at
 	}
@@ -163,19 +163,19 @@ func (u *Uploads) sweepOne(ctx context.Context, id string) (Upload, error) {
 	switch {
 	case errors.Is(err, ErrNotFound):
 		return up, nil
-	case errors.Is(err, ErrGone) && up.owed():
-		u.tell(ctx, u.event(Finished, up).again())
+	case errors.Is(err, ErrGone) && up.deliveryPending():
+		u.publishFinished(ctx, u.event(Finished, up).replayed())
 		return up, nil
 	case errors.Is(err, ErrGone):
 		return up, u.halfDeleted(ctx, id)
 	case err != nil:
 		return up, err
-	case up.Finished && !up.Owed:
-		return up, u.store.Retire(ctx, up) // half a retirement: do the other half
-	case u.expired(up) && !up.unfinished():
+	case up.Finished && !up.DeliveryPending:
+		return up, u.store.MarkDelivered(ctx, up) // half a retirement: do the other half
+	case u.expired(up) && !up.awaitsFinish():
 		return u.expire(ctx, up)
 	}
-	settled, err := u.settle(ctx, up)
+	settled, err := u.finalize(ctx, up)
 	if err != nil && !Transient(err) && !errors.Is(err, ErrGone) && u.expired(up) {
 		return u.expire(ctx, up) // nothing will finish it
 	}

@@ -28,11 +28,11 @@ func (s standing) List(ctx context.Context) iter.Seq2[string, error] {
 
 func TestASweepThatStandsStillGivesItsLockBack(t *testing.T) {
 	var log bytes.Buffer
-	locker, store := new(LocalLocker), standing{went: make(chan struct{})}
-	u := New(store, locker, new(LocalIndex), Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
+	locker, store := new(MemoryLocker), standing{went: make(chan struct{})}
+	u := New(store, locker, new(MemoryCache), Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
 	s := &sweeper{uploads: u, standstill: time.Millisecond}
 	ended := make(chan error)
-	go func() { ended <- s.sweepAlone(t.Context(), time.Second) }()
+	go func() { ended <- s.sweepLocked(t.Context(), time.Second) }()
 	waiting, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	unlock, err := locker.Lock(waiting, sweepLock, func() {})

@@ -10,15 +10,15 @@ import (
 // not know the upload any more, and looks whether it is gone.
 func (u *Uploads) remove(ctx context.Context, up Upload, why EventType) error {
 	if up.AwaitsDelivery() && u.enqueue == nil {
-		u.tell(ctx, u.event(Finished, up).again())
+		u.publishFinished(ctx, u.event(Finished, up).replayed())
 	}
-	u.drop(ctx, up.ID)
+	u.invalidate(ctx, up.ID)
 	err := u.deleteStored(ctx, up)
 	u.noteDeletion(up, why, err)
 	if err != nil {
 		return err
 	}
-	u.drop(ctx, up.ID)
+	u.invalidate(ctx, up.ID)
 	u.notify(ctx, u.event(why, up))
 	if up.AwaitsDelivery() && u.outbox != nil {
 		u.outbox.deleted(ctx, up)
@@ -89,7 +89,7 @@ func (u *Uploads) undo(ctx context.Context, id string) error {
 	}
 	deleted, err := c.CompleteDeletion(ctx, id)
 	if deleted {
-		u.drop(ctx, id)
+		u.invalidate(ctx, id)
 	}
 	return err
 }
@@ -98,7 +98,7 @@ func (u *Uploads) undo(ctx context.Context, id string) error {
 // removed then. As long as the index knows the upload nothing has deleted it, and the
 // store need not be asked.
 func (u *Uploads) stillThere(ctx context.Context, id string) error {
-	if _, err := u.index.Get(ctx, id); err == nil {
+	if _, err := u.cache.Get(ctx, id); err == nil {
 		return nil
 	}
 	_, err := u.store.Load(ctx, id)

@@ -46,36 +46,36 @@ type Options struct {
 type Uploads struct {
 	store  Store
 	locker Locker
-	index  Index
+	cache  Cache
 	opts   Options
 	outbox *outbox // nil without a Deliverer
 	// enqueue hands an event to the outbox; nil without one.
 	enqueue func(ctx context.Context, e Event)
 
-	settling singleflight.Group // by upload id
-	loading  flights
-	first    gates // of those who look for uploads that may have to be created
+	finalizing singleflight.Group // by upload id
+	loading    flights
+	first      gates // of those who look for uploads that may have to be created
 
-	mu      sync.Mutex
-	active  map[string]int       // writes in progress, by upload id
-	flushed map[string]time.Time // when those were last flushed
-	told    map[string]time.Time // when finished uploads were told of here, by id
-	broken  map[string]deletion  // that failed half way, by id
-	forgot  time.Time            // when told was last cleared of what is old
+	mu        sync.Mutex
+	active    map[string]int       // writes in progress, by upload id
+	flushed   map[string]time.Time // when those were last flushed
+	published map[string]time.Time // when finished uploads were told of here, by id
+	broken    map[string]deletion  // that failed half way, by id
+	forgot    time.Time            // when told was last cleared of what is old
 
 	nextForget time.Time // when to have the store forget: see forget
 }
 
 // New returns the core over a store, which is the truth, a locker and an index.
-func New(store Store, locker Locker, index Index, opts Options) *Uploads {
+func New(store Store, locker Locker, index Cache, opts Options) *Uploads {
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
 	if opts.Log == nil {
 		opts.Log = slog.Default()
 	}
-	u := &Uploads{store: store, locker: locker, index: index, opts: opts,
-		active: map[string]int{}, flushed: map[string]time.Time{}, told: map[string]time.Time{}, broken: map[string]deletion{}}
+	u := &Uploads{store: store, locker: locker, cache: index, opts: opts,
+		active: map[string]int{}, flushed: map[string]time.Time{}, published: map[string]time.Time{}, broken: map[string]deletion{}}
 	if opts.Delivery.Deliverer != nil {
 		u.outbox = newOutbox(u, opts.Delivery, opts.Log)
 		u.enqueue = u.outbox.enqueue
@@ -100,11 +100,11 @@ func (u *Uploads) ExpireAfter() time.Duration { return u.opts.ExpireAfter }
 // Errors: ErrBadID, ErrNotFound, ErrGone, ErrKeyTaken, transient ones, and whatever
 // Policy.Authorize and Policy.BeforeFinish return.
 func (u *Uploads) Get(ctx context.Context, id string) (Upload, error) {
-	up, err := u.permitted(ctx, id)
+	up, err := u.authorized(ctx, id)
 	if err != nil {
 		return Upload{}, err
 	}
-	return u.settle(ctx, up)
+	return u.finalize(ctx, up)
 }
 
 // Declare sets the size of an upload that was created with Unknown; to name the
@@ -112,30 +112,30 @@ func (u *Uploads) Get(ctx context.Context, id string) (Upload, error) {
 // finished.
 //
 // Errors: those of Get, ErrTooLarge, ErrSizeConflict.
-func (u *Uploads) Declare(ctx context.Context, id string, size int64) (Upload, error) {
-	up, err := u.permitted(ctx, id)
+func (u *Uploads) SetSize(ctx context.Context, id string, size int64) (Upload, error) {
+	up, err := u.authorized(ctx, id)
 	switch {
 	case err != nil:
 		return Upload{}, err
 	case size < 0:
 		return up, fmt.Errorf("%w: a size of %d bytes", ErrBadRequest, size)
 	case up.Size != Unknown && up.Size != size:
-		return up, fmt.Errorf("%w: %d bytes now, %d before", ErrSizeConflict, size, up.Size)
+		return up, fmt.Errorf("%w: %d bytes now, %d before", ErrSizeMismatch, size, up.Size)
 	case up.Received.End() > size:
-		return up, fmt.Errorf("%w: %d bytes now, while %d are there", ErrSizeConflict, size, up.Received.End())
+		return up, fmt.Errorf("%w: %d bytes now, while %d are there", ErrSizeMismatch, size, up.Received.End())
 	}
 	if err := u.checkSize(up.Record, size); err != nil {
 		return up, err
 	}
 	if up.Size == Unknown {
-		if err := u.store.Declare(ctx, id, size); err != nil {
+		if err := u.store.SetSize(ctx, id, size); err != nil {
 			return up, err
 		}
 		if up, err = u.reload(ctx, id); err != nil {
 			return up, err
 		}
 	}
-	return u.settle(ctx, up)
+	return u.finalize(ctx, up)
 }
 
 // Lock gives the caller the lock of the upload; see Locker. Reading an upload's
@@ -144,7 +144,7 @@ func (u *Uploads) Declare(ctx context.Context, id string, size int64) (Upload, e
 // that he may not change.
 //
 // Errors: those of Locker, transient ones, and whatever Policy.Authorize returns.
-func (u *Uploads) Lock(ctx context.Context, id string, letGo func()) (unlock func(), err error) {
+func (u *Uploads) Lock(ctx context.Context, id string, onContended func()) (unlock func(), err error) {
 	if u.opts.Policy.Authorize != nil {
 		up, err := u.load(ctx, id)
 		if err == nil {
@@ -156,7 +156,7 @@ func (u *Uploads) Lock(ctx context.Context, id string, letGo func()) (unlock fun
 			return nil, err
 		}
 	}
-	return u.locker.Lock(ctx, id, letGo)
+	return u.locker.Lock(ctx, id, onContended)
 }
 
 // Check returns nil if uploads can be stored now.
@@ -168,7 +168,7 @@ func (u *Uploads) Check(ctx context.Context) error {
 }
 
 // permitted is load for somebody who may not be allowed to.
-func (u *Uploads) permitted(ctx context.Context, id string) (Upload, error) {
+func (u *Uploads) authorized(ctx context.Context, id string) (Upload, error) {
 	up, err := u.load(ctx, id)
 	if err == nil && u.opts.Policy.Authorize != nil {
 		err = u.opts.Policy.Authorize(ctx, up)
@@ -186,14 +186,14 @@ func (u *Uploads) load(ctx context.Context, id string) (Upload, error) {
 	if err := CheckID(id); err != nil {
 		return Upload{}, err
 	}
-	up, err := u.index.Get(ctx, id)
+	up, err := u.cache.Get(ctx, id)
 	if err != nil || u.expired(up) { // what has expired is gone for good: let the store say so
 		up, err = u.reload(ctx, id)
 	}
 	if err != nil {
 		return Upload{}, err
 	}
-	if u.expired(up) && !up.unfinished() {
+	if u.expired(up) && !up.awaitsFinish() {
 		return Upload{}, fmt.Errorf("%w: it expired at %s", ErrGone, u.Expires(up).Format(time.RFC3339))
 	}
 	if err := u.remembered(up); err != nil {
@@ -209,15 +209,15 @@ func (u *Uploads) reload(ctx context.Context, id string) (Upload, error) {
 }
 
 func (u *Uploads) loadOnce(ctx context.Context, id string) (Upload, error) {
-	begun, beginErr := u.index.Begin(ctx, id)
+	generation, beginErr := u.cache.Generation(ctx, id)
 	up, err := u.store.Load(ctx, id)
 	if errors.Is(err, ErrGone) {
-		u.drop(ctx, id)
+		u.invalidate(ctx, id)
 	}
 	if err != nil || up.Finished || beginErr != nil {
 		return up, err
 	}
-	if known, err := u.index.Put(ctx, begun, up); err == nil {
+	if known, err := u.cache.Store(ctx, generation, up); err == nil {
 		return known, nil
 	}
 	return up, nil
@@ -225,8 +225,8 @@ func (u *Uploads) loadOnce(ctx context.Context, id string) (Upload, error) {
 
 // drop makes the index forget the upload. An index that fails to is no reason to
 // fail: what it says is checked against the store before it counts as finished.
-func (u *Uploads) drop(ctx context.Context, id string) {
-	if err := u.index.Drop(ctx, id); err != nil {
+func (u *Uploads) invalidate(ctx context.Context, id string) {
+	if err := u.cache.Invalidate(ctx, id); err != nil {
 		u.opts.Log.WarnContext(ctx, "the index did not forget an upload", "id", id, "error", err)
 	}
 }

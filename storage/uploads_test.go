@@ -55,9 +55,9 @@ func TestCreateChoosesAnID(t *testing.T) {
 func TestRecordSaysWhoChoseTheID(t *testing.T) {
 	w := newWorld(t, storage.Options{})
 	for id, chosen := range map[string]bool{"": false, "mine": true} {
-		up, err := w.uploads.Create(w.ctx, storage.Record{ID: id, Size: 3, Chosen: !chosen})
-		if err != nil || up.Chosen != chosen {
-			t.Errorf("create %q: %v, chosen %v", id, err, up.Chosen)
+		up, err := w.uploads.Create(w.ctx, storage.Record{ID: id, Size: 3, ClientChosenID: !chosen})
+		if err != nil || up.ClientChosenID != chosen {
+			t.Errorf("create %q: %v, chosen %v", id, err, up.ClientChosenID)
 		}
 	}
 }
@@ -107,7 +107,7 @@ func TestFinishIsToldWhenTheFileCanBeRead(t *testing.T) {
 }
 
 func TestWithoutAListenerNothingIsTold(t *testing.T) {
-	u := storage.New(storagetest.NewMemory(piece), nil, new(storage.LocalIndex), storage.Options{Log: quiet})
+	u := storage.New(storagetest.NewMemory(piece), nil, new(storage.MemoryCache), storage.Options{Log: quiet})
 	if up, err := u.Create(t.Context(), storage.Record{Size: 0}); err != nil || !up.Finished {
 		t.Errorf("create: %v, finished %v", err, up.Finished)
 	}
@@ -118,7 +118,7 @@ func TestWhatIsNotThereIsNotFound(t *testing.T) {
 	for id, want := range map[string]error{"never": storage.ErrNotFound, "": storage.ErrBadID, "a/b": storage.ErrBadID} {
 		_, get := w.uploads.Get(w.ctx, id)
 		_, write := w.uploads.Write(w.ctx, id, 0, strings.NewReader("x"))
-		_, declare := w.uploads.Declare(w.ctx, id, 5)
+		_, declare := w.uploads.SetSize(w.ctx, id, 5)
 		_, concat := w.uploads.Concat(w.ctx, id)
 		remove := w.uploads.Delete(w.ctx, id)
 		for what, err := range map[string]error{"get": get, "write": write, "declare": declare, "concat": concat, "delete": remove} {
@@ -154,19 +154,19 @@ func TestDeclareRefusesWhatContradicts(t *testing.T) {
 	w.send("it", data, ranges.Of(100, 400))
 	refused := func(size int64, want error) {
 		t.Helper()
-		if _, err := w.uploads.Declare(w.ctx, "it", size); !errors.Is(err, want) || storage.Transient(err) {
+		if _, err := w.uploads.SetSize(w.ctx, "it", size); !errors.Is(err, want) || storage.Transient(err) {
 			t.Errorf("declare %d: %v, want %v", size, err, want)
 		}
 	}
 	refused(-1, storage.ErrBadRequest)
 	refused(-5, storage.ErrBadRequest)
-	refused(499, storage.ErrSizeConflict)
+	refused(499, storage.ErrSizeMismatch)
 	refused(fileSize+1, storage.ErrTooLarge)
 	w.declare("it", fileSize)
 	w.declare("it", fileSize)
-	refused(500, storage.ErrSizeConflict)
+	refused(500, storage.ErrSizeMismatch)
 	w.resume("it", data)
-	refused(500, storage.ErrSizeConflict)
+	refused(500, storage.ErrSizeMismatch)
 	w.declare("it", fileSize)
 	w.wantFile("it", data)
 }
@@ -175,13 +175,13 @@ func TestDeclareRefusesWhatContradicts(t *testing.T) {
 func TestDeclareAsksTheStore(t *testing.T) {
 	w := newWorld(t, storage.Options{})
 	w.create(storage.Record{ID: "it", Size: storage.Unknown})
-	if err := w.memory.Declare(w.ctx, "it", 10); err != nil {
+	if err := w.memory.SetSize(w.ctx, "it", 10); err != nil {
 		t.Fatalf("declare: %v", err)
 	}
-	if _, err := w.uploads.Declare(w.ctx, "it", 11); !errors.Is(err, storage.ErrSizeConflict) {
+	if _, err := w.uploads.SetSize(w.ctx, "it", 11); !errors.Is(err, storage.ErrSizeMismatch) {
 		t.Errorf("declare another size: %v, want ErrSizeConflict", err)
 	}
-	if up, err := w.uploads.Declare(w.ctx, "it", 10); err != nil || up.Size != 10 {
+	if up, err := w.uploads.SetSize(w.ctx, "it", 10); err != nil || up.Size != 10 {
 		t.Errorf("declare the same size: %v, size %d", err, up.Size)
 	}
 }
@@ -227,7 +227,7 @@ func TestDeleteElsewhereIsNoticed(t *testing.T) {
 }
 
 func TestLockIsTheLockers(t *testing.T) {
-	u := storage.New(storagetest.NewMemory(piece), new(storage.LocalLocker), new(storage.LocalIndex), storage.Options{})
+	u := storage.New(storagetest.NewMemory(piece), new(storage.MemoryLocker), new(storage.MemoryCache), storage.Options{})
 	unlock, err := u.Lock(t.Context(), "it", func() {})
 	if err != nil {
 		t.Fatalf("lock: %v", err)

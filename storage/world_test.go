@@ -29,7 +29,7 @@ type world struct {
 	*testing.T
 	ctx      context.Context
 	opts     storage.Options
-	newIndex func() storage.Index
+	newCache func() storage.Cache
 	started  func(*storage.Uploads) // called with each new core, if set
 	events   *eventLog
 
@@ -44,11 +44,11 @@ type world struct {
 
 // newWorld has no locker: to be right, nothing needs one.
 func newWorld(t *testing.T, opts storage.Options) *world {
-	return newWorldWith(t, opts, func() storage.Index { return new(storage.LocalIndex) })
+	return newWorldWith(t, opts, func() storage.Cache { return new(storage.MemoryCache) })
 }
 
-func newWorldWith(t *testing.T, opts storage.Options, newIndex func() storage.Index) *world {
-	w := &world{T: t, ctx: context.Background(), newIndex: newIndex, events: new(eventLog), offsets: map[string]int64{},
+func newWorldWith(t *testing.T, opts storage.Options, newIndex func() storage.Cache) *world {
+	w := &world{T: t, ctx: context.Background(), newCache: newIndex, events: new(eventLog), offsets: map[string]int64{},
 		memory: storagetest.NewMemory(piece)}
 	opts.Observer.Event, opts.Log = w.events.notify, quiet
 	w.opts = opts
@@ -58,13 +58,13 @@ func newWorldWith(t *testing.T, opts storage.Options, newIndex func() storage.In
 
 // newSharedWorld is one whose nodes share an index.
 func newSharedWorld(t *testing.T) *world {
-	index := new(storage.LocalIndex)
-	return newWorldWith(t, storage.Options{}, func() storage.Index { return index })
+	index := new(storage.MemoryCache)
+	return newWorldWith(t, storage.Options{}, func() storage.Cache { return index })
 }
 
 // node is a core of another process over the same store.
 func (w *world) node(store storage.Store) *storage.Uploads {
-	u := storage.New(store, nil, w.newIndex(), w.opts)
+	u := storage.New(store, nil, w.newCache(), w.opts)
 	if w.started != nil {
 		w.started(u)
 	}
@@ -172,7 +172,7 @@ func (w *world) resume(id string, data []byte) {
 
 func (w *world) declare(id string, size int64) {
 	w.Helper()
-	if _, err := w.try(id, func(u *storage.Uploads) (storage.Upload, error) { return u.Declare(w.ctx, id, size) }); err != nil {
+	if _, err := w.try(id, func(u *storage.Uploads) (storage.Upload, error) { return u.SetSize(w.ctx, id, size) }); err != nil {
 		w.Errorf("declare: %v", err)
 	}
 }

@@ -25,31 +25,31 @@ import (
 func (u *Uploads) Write(ctx context.Context, id string, offset int64, src io.Reader) (_ Upload, err error) {
 	ctx, end := spans.Start(ctx, "write", id)
 	defer func() { end(err) }()
-	up, err := u.permitted(ctx, id)
+	up, err := u.authorized(ctx, id)
 	if err != nil {
 		return Upload{}, err
 	}
 	// Once bytes have arrived, nobody's going away may keep them from being stored.
 	ctx = context.WithoutCancel(ctx)
-	in, err := u.admit(up, offset, src)
+	in, err := u.checkWrite(up, offset, src)
 	if err != nil {
 		return up, err
 	}
 	if up.Finished {
 		_, _ = io.Copy(io.Discard, in)
-		up, err = u.settle(ctx, up)
+		up, err = u.finalize(ctx, up)
 		return up, errors.Join(in.err, err)
 	}
 
-	u.begin(id)
-	defer u.end(id)
-	written, alone := up.Clone(), false
-	in.pulse = u.pulse(up)
-	err = u.storeAll(ctx, up, offset, in, func(p Piece) Upload {
-		if known, err := u.index.Add(ctx, id, p); err == nil {
+	u.trackWrite(id)
+	defer u.untrackWrite(id)
+	written, cacheMissed := up.Clone(), false
+	in.flush = u.newFlushTimer(up)
+	err = u.storeAll(ctx, up, offset, in, func(p Extent) Upload {
+		if known, err := u.cache.Append(ctx, id, p); err == nil {
 			written = known
 		} else {
-			alone = true
+			cacheMissed = true
 			written.Add(p)
 		}
 		known := written.Clone()
@@ -59,11 +59,11 @@ func (u *Uploads) Write(ctx context.Context, id string, offset int64, src io.Rea
 		return known
 	})
 	if errors.Is(err, ErrGone) || errors.Is(err, ErrNotFound) {
-		u.drop(ctx, id)
+		u.invalidate(ctx, id)
 		return up, errors.Join(err, u.undo(ctx, id))
 	}
-	if r := ranges.Of(offset, in.n); alone || !written.Has(r) {
-		latest, loadErr := u.holding(ctx, id, r, alone)
+	if r := ranges.Of(offset, in.n); cacheMissed || !written.Has(r) {
+		latest, loadErr := u.refresh(ctx, id, r, cacheMissed)
 		if errors.Is(loadErr, ErrGone) {
 			loadErr = errors.Join(loadErr, u.undo(ctx, id))
 		}
@@ -75,19 +75,19 @@ func (u *Uploads) Write(ctx context.Context, id string, offset int64, src io.Rea
 	if err != nil {
 		return written, err
 	}
-	written, err = u.settle(ctx, written)
+	written, err = u.finalize(ctx, written)
 	return written, errors.Join(in.err, err)
 }
 
 // storeAll has all of a chunk stored that begins at offset: by one call of the store, or
 // by one after the other where the chunk comes slower than its pulse.
-func (u *Uploads) storeAll(ctx context.Context, up Upload, offset int64, in *body, stored func(Piece) Upload) error {
+func (u *Uploads) storeAll(ctx context.Context, up Upload, offset int64, in *body, stored func(Extent) Upload) error {
 	known := up
 	for {
 		c := in.chunk(offset)
 		c.Exclusive = u.exclusive(up.ID)
-		err := u.store.Write(ctx, known.Clone(), c, func(p Piece) Upload {
-			in.pulse.beat()
+		err := u.store.Write(ctx, known.Clone(), c, func(p Extent) Upload {
+			in.flush.reset()
 			known = stored(p)
 			return known
 		})
@@ -102,9 +102,9 @@ func (u *Uploads) storeAll(ctx context.Context, up Upload, offset int64, in *bod
 // which another write may have reported, or else from the store. A write that was
 // alone, because the index did not take its pieces, knows nothing of others: only
 // the store can tell whether it was the last.
-func (u *Uploads) holding(ctx context.Context, id string, r ranges.Range, alone bool) (Upload, error) {
-	if !alone {
-		if up, err := u.index.Get(ctx, id); err == nil && up.Has(r) {
+func (u *Uploads) refresh(ctx context.Context, id string, r ranges.Range, cacheMissed bool) (Upload, error) {
+	if !cacheMissed {
+		if up, err := u.cache.Get(ctx, id); err == nil && up.Has(r) {
 			return up, nil
 		}
 	}
@@ -112,40 +112,40 @@ func (u *Uploads) holding(ctx context.Context, id string, r ranges.Range, alone 
 }
 
 // admit checks that a write may begin at offset, and bounds what it may read.
-func (u *Uploads) admit(up Upload, offset int64, src io.Reader) (*body, error) {
+func (u *Uploads) checkWrite(up Upload, offset int64, src io.Reader) (*body, error) {
 	in := &body{src: src}
 	end := up.Size
 	switch {
 	case up.Size != Unknown:
-		in.over = fmt.Errorf("%w: it has %d bytes", ErrBeyondEnd, up.Size)
+		in.overflowErr = fmt.Errorf("%w: it has %d bytes", ErrOutOfRange, up.Size)
 	case u.maxSize(up.Record) > 0:
 		end = u.maxSize(up.Record)
-		in.over = fmt.Errorf("%w: at most %d bytes are allowed", ErrTooLarge, end)
+		in.overflowErr = fmt.Errorf("%w: at most %d bytes are allowed", ErrTooLarge, end)
 	default:
 		end = math.MaxInt64
-		in.over = ErrTooLarge
+		in.overflowErr = ErrTooLarge
 	}
 	if offset < 0 {
 		return nil, fmt.Errorf("%w: offset %d", ErrBadRequest, offset)
 	}
 	if offset > end {
-		return nil, in.over
+		return nil, in.overflowErr
 	}
 	newIsland := offset > 0 && !up.Received.Contains(ranges.Of(offset-1, 1))
 	if newIsland && up.Received.Count() >= MaxRanges {
-		return nil, ErrScattered
+		return nil, ErrTooManyRanges
 	}
 	in.left = end - offset
 	return in, nil
 }
 
-func (u *Uploads) begin(id string) {
+func (u *Uploads) trackWrite(id string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.active[id]++
 }
 
-func (u *Uploads) end(id string) {
+func (u *Uploads) untrackWrite(id string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.active[id]--; u.active[id] == 0 {
@@ -162,14 +162,14 @@ func (u *Uploads) writing(id string) bool {
 }
 
 // Expecting is a source that knows how many bytes it yields unless it breaks off.
-type Expecting interface {
+type HasLength interface {
 	// Expect is that number, or Unknown.
-	Expect() int64
+	Length() int64
 }
 
 func expected(src io.Reader) int64 {
-	if e, ok := src.(Expecting); ok {
-		return e.Expect()
+	if e, ok := src.(HasLength); ok {
+		return e.Length()
 	}
 	return Unknown
 }
@@ -177,13 +177,13 @@ func expected(src io.Reader) int64 {
 // body reads at most left bytes of src, and keeps the error that ended it. The
 // store sees nothing but an end: what came before is to be stored either way.
 type body struct {
-	src  io.Reader
-	left int64
-	over error // what it is to read more than left
-	n    int64 // bytes read
-	err  error // why it ended, nil for a proper end
+	src         io.Reader
+	left        int64
+	overflowErr error // what it is to read more than left
+	n           int64 // bytes read
+	err         error // why it ended, nil for a proper end
 
-	pulse  *pulse // if set: each time that it is due, the body ends until it is resumed
+	flush  *flushTimer // if set: each time that it is due, the body ends until it is resumed
 	paused bool
 }
 
@@ -199,7 +199,7 @@ func (b *body) chunk(offset int64) Chunk {
 // resume lets a paused body go on.
 func (b *body) resume() {
 	b.paused = false
-	b.pulse.beat()
+	b.flush.reset()
 }
 
 func (b *body) Read(p []byte) (int, error) {
@@ -216,10 +216,10 @@ func (b *body) Read(p []byte) (int, error) {
 	b.n += int64(n)
 	b.left -= int64(n)
 	if err != nil && err != io.EOF {
-		b.err = fmt.Errorf("%w: %w", ErrBody, err)
+		b.err = fmt.Errorf("%w: %w", ErrBodyAborted, err)
 		err = io.EOF
 	}
-	b.paused = err == nil && n > 0 && b.pulse != nil && b.pulse.due()
+	b.paused = err == nil && n > 0 && b.flush != nil && b.flush.expired()
 	return n, err
 }
 
@@ -229,9 +229,9 @@ func (b *body) probe() error {
 	n, err := io.ReadFull(b.src, one[:])
 	switch {
 	case n > 0:
-		b.err = b.over
+		b.err = b.overflowErr
 	case err != io.EOF:
-		b.err = fmt.Errorf("%w: %w", ErrBody, err)
+		b.err = fmt.Errorf("%w: %w", ErrBodyAborted, err)
 	}
 	return io.EOF
 }

@@ -24,9 +24,9 @@ func TestWriteBeginsWithinTheUpload(t *testing.T) {
 		offset int64
 		want   error
 	}{
-		{"known", 0, nil}, {"known", 99, nil}, {"known", 100, nil}, {"known", 101, storage.ErrBeyondEnd},
+		{"known", 0, nil}, {"known", 99, nil}, {"known", 100, nil}, {"known", 101, storage.ErrOutOfRange},
 		{"known", -1, storage.ErrBadRequest}, {"known", math.MinInt64, storage.ErrBadRequest},
-		{"known", math.MaxInt64, storage.ErrBeyondEnd},
+		{"known", math.MaxInt64, storage.ErrOutOfRange},
 		{"unknown", 1000, nil}, {"unknown", 1001, storage.ErrTooLarge}, {"unknown", math.MaxInt64, storage.ErrTooLarge},
 	} {
 		up, err := w.uploads.Write(w.ctx, c.id, c.offset, strings.NewReader(""))
@@ -64,7 +64,7 @@ type attentive struct {
 	lengths []int64
 }
 
-func (s *attentive) Write(ctx context.Context, up storage.Upload, c storage.Chunk, stored func(storage.Piece) storage.Upload) error {
+func (s *attentive) Write(ctx context.Context, up storage.Upload, c storage.Chunk, stored func(storage.Extent) storage.Upload) error {
 	s.lengths = append(s.lengths, c.Length)
 	return s.Memory.Write(ctx, up, c, stored)
 }
@@ -75,7 +75,7 @@ type expecting struct {
 	length int64
 }
 
-func (e expecting) Expect() int64 { return e.length }
+func (e expecting) Length() int64 { return e.length }
 
 func TestStoreHearsHowLongAChunkIsMeantToBe(t *testing.T) {
 	w := newWorld(t, storage.Options{})
@@ -93,7 +93,7 @@ func TestStoreHearsHowLongAChunkIsMeantToBe(t *testing.T) {
 // patient is a store that minds its context.
 type patient struct{ *storagetest.Memory }
 
-func (s patient) Write(ctx context.Context, up storage.Upload, c storage.Chunk, stored func(storage.Piece) storage.Upload) error {
+func (s patient) Write(ctx context.Context, up storage.Upload, c storage.Chunk, stored func(storage.Extent) storage.Upload) error {
 	c.Body = io.MultiReader(c.Body, contextReader{ctx})
 	return s.Memory.Write(ctx, up, c, stored)
 }
@@ -175,14 +175,14 @@ func TestUploadFallsIntoNoMoreThanMaxRanges(t *testing.T) {
 	}
 	for i := range int64(storage.MaxRanges) {
 		one := storage.Chunk{Offset: 2 * i, Length: 1, Body: bytes.NewReader(data[2*i : 2*i+1])}
-		if err := w.memory.Write(w.ctx, up, one, func(storage.Piece) storage.Upload { return up }); err != nil {
+		if err := w.memory.Write(w.ctx, up, one, func(storage.Extent) storage.Upload { return up }); err != nil {
 			t.Fatalf("write: %v", err)
 		}
 	}
 	w.restart()
 	island := ranges.Of(size-100, 10)
 	_, err = w.uploads.Write(w.ctx, "it", island.Start, bytes.NewReader(data[island.Start:]))
-	if !errors.Is(err, storage.ErrScattered) || storage.Transient(err) {
+	if !errors.Is(err, storage.ErrTooManyRanges) || storage.Transient(err) {
 		t.Errorf("one range more than allowed: %v, want ErrScattered", err)
 	}
 	w.send("it", data, ranges.Of(1, 1)) // it closes a gap
@@ -195,12 +195,12 @@ func TestBodyThatBreaksOffAfterTheLastByteFinishes(t *testing.T) {
 	w := newWorld(t, storage.Options{})
 	w.create(storage.Record{ID: "it", Size: fileSize})
 	up, err := w.uploads.Write(w.ctx, "it", 0, brokenOff(data))
-	if !errors.Is(err, storage.ErrBody) || !up.Finished {
+	if !errors.Is(err, storage.ErrBodyAborted) || !up.Finished {
 		t.Errorf("write: %v, finished %v; want ErrBody, finished", err, up.Finished)
 	}
 	w.wantEvents("it", storage.Created, storage.Finished)
 	up, err = w.uploads.Write(w.ctx, "it", 100, brokenOff(data[100:200]))
-	if !errors.Is(err, storage.ErrBody) || !up.Finished {
+	if !errors.Is(err, storage.ErrBodyAborted) || !up.Finished {
 		t.Errorf("write to a finished upload: %v, finished %v; want ErrBody, finished", err, up.Finished)
 	}
 	w.wantFile("it", data)

@@ -64,7 +64,7 @@ func TicketFor(t auth.Ticket) string {
 	if t.Expires.IsZero() {
 		t.Expires = time.Now().Add(time.Hour)
 	}
-	text, err := auth.Mint(TicketSecret, t)
+	text, err := auth.Sign(TicketSecret, t)
 	if err != nil {
 		panic(err)
 	}

@@ -117,7 +117,7 @@ func wrongTickets() map[string]wrong {
 	flipped := map[bool]string{true: "B", false: "A"}[live[i] == 'A']
 	expired := TicketFor(auth.Ticket{Upload: "live", Subject: "anna", Expires: time.Now().Add(-time.Second)})
 	other := TicketFor(auth.Ticket{Upload: "quite-another", Subject: "anna"})
-	foreign, err := auth.Mint("a secret that nobody here knows of", auth.Ticket{Upload: "live", Subject: "anna", Expires: time.Now().Add(time.Hour)})
+	foreign, err := auth.Sign("a secret that nobody here knows of", auth.Ticket{Upload: "live", Subject: "anna", Expires: time.Now().Add(time.Hour)})
 	if err != nil {
 		panic(err)
 	}

@@ -195,7 +195,7 @@ func TestSecretsAreRotated(t *testing.T) {
 	}
 	ask(t, "GET", ticketed, nil, nil, 200)
 	ask(t, "GET", auth.TicketURL(s.URL("it"), TicketFor(auth.Ticket{Upload: "it"})), nil, nil, 200)
-	withNewer, err := auth.Mint(newer, auth.Ticket{Upload: "it", Expires: time.Now().Add(time.Hour)})
+	withNewer, err := auth.Sign(newer, auth.Ticket{Upload: "it", Expires: time.Now().Add(time.Hour)})
 	if err != nil {
 		t.Fatal(err)
 	}

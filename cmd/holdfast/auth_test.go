@@ -25,7 +25,7 @@ func TestCredentialsAreInNoHook(t *testing.T) {
 	cfg.AuthHookURL, cfg.AuthHookHeaders = who.URL, []string{"x-api-key"}
 	cfg.TicketSecrets = []string{"0123456789abcdef0123456789abcdef"}
 	r := startHooked(t, cfg)
-	ticket, err := auth.Mint(cfg.TicketSecrets[0], auth.Ticket{Upload: "trip", Create: true, Expires: time.Now().Add(time.Hour)})
+	ticket, err := auth.Sign(cfg.TicketSecrets[0], auth.Ticket{Upload: "trip", Create: true, Expires: time.Now().Add(time.Hour)})
 	if err != nil {
 		t.Fatal(err)
 	}

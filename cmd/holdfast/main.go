@@ -117,7 +117,7 @@ func ticket(out io.Writer, t config.Ticket) error {
 	if err != nil {
 		return err
 	}
-	text, err := auth.Mint(secrets[0], auth.Ticket{
+	text, err := auth.Sign(secrets[0], auth.Ticket{
 		Upload: t.Upload, Subject: t.Subject, Expires: time.Now().Add(t.Expires),
 		MaxSize: int64(t.MaxSize), Create: t.Create, Download: t.Download,
 	})

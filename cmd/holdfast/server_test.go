@@ -343,7 +343,7 @@ func TestNotReadyWhileLeaving(t *testing.T) {
 	r := start(t, testConfig(t), nil)
 	r.Drain(t.Context())
 	a := do(t, h1(t), "GET", r.at("/readyz"), nil)
-	if a.StatusCode != http.StatusServiceUnavailable || !strings.Contains(string(a.body), hooks.ErrStopping.Error()) {
+	if a.StatusCode != http.StatusServiceUnavailable || !strings.Contains(string(a.body), hooks.ErrShuttingDown.Error()) {
 		t.Errorf("readyz: %s %q", a.Status, a.body)
 	}
 }

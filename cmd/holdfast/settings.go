@@ -28,8 +28,8 @@ type settings struct {
 	options   holdfast.Options
 	log       *slog.Logger
 	metrics   *observed.Metrics
-	tracing   *otlp.Exporter // nil without --otlp-endpoint
-	webhooks  *webhook.App   // nil without --hook-url
+	tracing   *otlp.Exporter    // nil without --otlp-endpoint
+	webhooks  *webhook.Webhooks // nil without --hook-url
 	location  func(storage.Upload) map[string]string
 	storeName string         // for people
 	closers   []func() error // of the store and of Redis, in reverse
@@ -45,10 +45,10 @@ func (s *settings) open(cfg config.Config, log *slog.Logger) (err error) {
 		IdleTimeout: cfg.IdleTimeout, LockTimeout: cfg.LockTimeout, SweepInterval: cfg.SweepInterval,
 		Limits:  limits.Options{UploadsPerMinute: cfg.LimitUploadsPerMinute, IncompleteUploads: cfg.LimitIncompleteUploads, BytesPerDay: int64(cfg.LimitBytesPerDay)},
 		Log:     log,
-		Metrics: func(protocol string) hooks.Meter { return s.metrics.Request(protocol) },
+		Metrics: func(protocol string) hooks.RequestMetrics { return s.metrics.Request(protocol) },
 		Observer: storage.Observer{
-			Event: func(ctx context.Context, e storage.Event) { s.metrics.Upload(e, hooks.SeenIn(ctx).Door()) },
-			Sweep: s.metrics.Swept,
+			Event: func(ctx context.Context, e storage.Event) { s.metrics.Upload(e, hooks.RequestLogFrom(ctx).Protocol()) },
+			Sweep: s.metrics.Sweep,
 		},
 	}
 	for _, step := range []func(config.Config) error{s.openTracing, s.setKeys, s.openStore, s.openAuth, s.openWebhooks} {
@@ -123,7 +123,7 @@ func (s *settings) openAuth(cfg config.Config) error {
 	s.options.Auth = auth.Options{
 		JWTSecrets: jwt, JWKSURL: cfg.AuthJWKSURL, Issuer: cfg.AuthJWTIssuer, Audience: cfg.AuthJWTAudience,
 		HookURL: cfg.AuthHookURL, HookHeaders: cfg.AuthHookHeaders, HookTimeout: cfg.AuthHookTimeout,
-		TicketSecrets: tickets, TicketLifetime: cfg.TicketTTL,
+		TicketSecrets: tickets, TicketTTL: cfg.TicketTTL,
 	}
 	return nil
 }
@@ -147,9 +147,9 @@ func (s *settings) openWebhooks(cfg config.Config) error {
 	s.webhooks, err = webhook.New(webhook.Options{
 		URL: cfg.HookURL, URLs: cfg.HookURLOverride, Events: cfg.HookEvents, Secrets: secrets,
 		Forward: cfg.HookForwardHeader, Secret: cfg.AuthHookHeaders, Timeout: cfg.HookTimeout,
-		RetryAfter: cfg.HookRetryInitial, RetryFor: cfg.HookRetryMaxAge, ReceiveEvery: cfg.HookProgressInterval,
+		RetryInitial: cfg.HookRetryInitial, RetryMaxAge: cfg.HookRetryMaxAge, ProgressInterval: cfg.HookProgressInterval,
 		TLS: certificates, Storage: s.location, Log: s.log,
-		Stop: func(ctx context.Context, id string) error { return s.server.Uploads().Discard(ctx, id) },
+		OnStop: func(ctx context.Context, id string) error { return s.server.Uploads().DeleteAsAdmin(ctx, id) },
 	})
 	if err != nil {
 		return err
@@ -160,7 +160,7 @@ func (s *settings) openWebhooks(cfg config.Config) error {
 		d, h := s.server.Uploads().DeliveryStats(), s.webhooks.Stats()
 		return observed.Hooks{
 			Pending: int64(d.Pending), InFlight: d.InFlight, Delivered: d.Delivered, Failed: d.Failed, DeadLettered: d.DeadLettered, Deferred: d.Deferred,
-			Queued: int64(h.Queued), Dropped: h.Dropped, BestEffortFailed: h.NoteFailed, BlockingFailed: h.AskFailed,
+			Queued: int64(h.Queued), Dropped: h.Dropped, BestEffortFailed: h.BestEffortFailed, BlockingFailed: h.BlockingFailed,
 		}
 	})
 	return nil

@@ -18,7 +18,7 @@ import (
 // openStore opens the store, and Redis if the store is shared, with all that they do
 // measured and traced.
 func (s *settings) openStore(cfg config.Config) error {
-	s.options.Locker, s.options.Cache = &storage.LocalLocker{}, &storage.LocalIndex{}
+	s.options.Locker, s.options.Cache = &storage.MemoryLocker{}, &storage.MemoryCache{}
 	open := s.openDisk
 	if cfg.S3Bucket != "" {
 		open = s.openS3
@@ -31,9 +31,9 @@ func (s *settings) openStore(cfg config.Config) error {
 			return err
 		}
 	}
-	waited := func(ctx context.Context, d time.Duration) { hooks.SeenIn(ctx).Waited(d) }
+	waited := func(ctx context.Context, d time.Duration) { hooks.RequestLogFrom(ctx).AddLockWait(d) }
 	o := &s.options
-	o.Store, o.Locker, o.Cache = s.metrics.Store(o.Store), s.metrics.Locker(o.Locker, waited), s.metrics.Index(o.Cache)
+	o.Store, o.Locker, o.Cache = s.metrics.Store(o.Store), s.metrics.Locker(o.Locker, waited), s.metrics.Cache(o.Cache)
 	return nil
 }
 
@@ -52,8 +52,8 @@ func (s *settings) openS3(cfg config.Config) error {
 		Bucket: cfg.S3Bucket, Endpoint: cfg.S3Endpoint, Region: cfg.S3Region, PathStyle: cfg.S3PathStyle,
 		Prefix: cfg.S3Prefix, CreateBucket: cfg.S3CreateBucket, NoChecksums: !cfg.S3Checksums,
 		StorageClass: cfg.S3StorageClass, Encryption: cfg.S3Encryption, EncryptionKey: cfg.S3EncryptionKey,
-		LinkFor: cfg.S3PresignTTL, PublicEndpoint: cfg.S3PublicEndpoint, Memory: int64(cfg.BufferMemory), Wrap: s.metrics.S3(),
-		Hold: cfg.Hooks() && slices.Contains(cfg.HookEvents, "pre-finish"),
+		PresignTTL: cfg.S3PresignTTL, PublicEndpoint: cfg.S3PublicEndpoint, Memory: int64(cfg.BufferMemory), Middleware: s.metrics.S3(),
+		DeferFile: cfg.Hooks() && slices.Contains(cfg.HookEvents, "pre-finish"),
 	})
 	if err != nil {
 		return err
@@ -70,7 +70,7 @@ func (s *settings) openRedis(cfg config.Config) error {
 		return err
 	}
 	locker := redis.NewLocker(r)
-	s.options.Locker, s.options.Cache, s.options.Degraded = locker, redis.NewIndex(r), r.Check
+	s.options.Locker, s.options.Cache, s.options.Degraded = locker, redis.NewCache(r), r.Check
 	s.options.Limits.Shared = redislimits.New(r.Client(), cfg.RedisPrefix)
 	s.metrics.RedisUp(func() bool { return r.Check(context.Background()) == nil })
 	s.closers = append(s.closers, r.Close, func() error { locker.Close(); return nil })

@@ -45,11 +45,11 @@ type Options struct {
 	// TicketSecrets verify tickets; the first one signs them.
 	TicketSecrets []string
 	// TicketLifetime is for how long the server itself gives tickets; 0 gives none.
-	TicketLifetime time.Duration
+	TicketTTL time.Duration
 }
 
 // On tells whether anybody is asked who he is.
-func (o Options) On() bool {
+func (o Options) Next() bool {
 	return len(o.JWTSecrets) > 0 || o.JWKSURL != "" || o.HookURL != "" || len(o.TicketSecrets) > 0
 }
 
@@ -61,12 +61,12 @@ var (
 )
 
 // errUnsure: whether the credentials are good cannot be told now.
-var errUnsure = errors.New("who this is cannot be told now")
+var errAuthUnavailable = errors.New("who this is cannot be told now")
 
 // verifier tells who makes a request, from its headers. Its errors are those above,
 // storage.ErrForbidden, and errUnsure.
 type verifier interface {
-	verify(ctx context.Context, r *http.Request) (hooks.Caller, error)
+	verify(ctx context.Context, r *http.Request) (hooks.Principal, error)
 }
 
 // Auth is what stands in front of the doors. Create it with New.

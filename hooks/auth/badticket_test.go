@@ -14,19 +14,19 @@ import (
 )
 
 // open is a door that lets everybody who gets to it in.
-type open struct{ caller hooks.Caller }
+type open struct{ caller hooks.Principal }
 
-func (*open) Name() string              { return "open" }
-func (*open) Claims(*http.Request) bool { return true }
-func (*open) Advertise(http.Header)     {}
+func (*open) Name() string                  { return "open" }
+func (*open) Matches(*http.Request) bool    { return true }
+func (*open) AddOptionsHeaders(http.Header) {}
 func (o *open) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	o.caller, _ = hooks.CallerOf(r.Context())
+	o.caller, _ = hooks.PrincipalFrom(r.Context())
 	w.WriteHeader(http.StatusNoContent)
 }
 
 // behind starts a door behind the guard, and returns what asks it: the status, and who
 // the door was told is asking.
-func behind(t *testing.T, opts auth.Options) func(r *http.Request) (int, hooks.Caller) {
+func behind(t *testing.T, opts auth.Options) func(r *http.Request) (int, hooks.Principal) {
 	t.Helper()
 	opts.URLs = hooks.URLs{BasePath: "/files/"}
 	a, err := auth.New(opts)
@@ -35,10 +35,10 @@ func behind(t *testing.T, opts auth.Options) func(r *http.Request) (int, hooks.C
 	}
 	t.Cleanup(a.Close)
 	door := &open{}
-	guarded := a.Hide(a.Door(door))
-	return func(r *http.Request) (int, hooks.Caller) {
+	guarded := a.RedactTickets(a.Middleware(door))
+	return func(r *http.Request) (int, hooks.Principal) {
 		rec := httptest.NewRecorder()
-		door.caller = hooks.Caller{}
+		door.caller = hooks.Principal{}
 		guarded.ServeHTTP(rec, r.WithContext(context.Background()))
 		return rec.Code, door.caller
 	}
@@ -154,7 +154,7 @@ func TestATokenThatLacksSomethingIsRefused(t *testing.T) {
 	r := httptest.NewRequest("GET", "/files/it", nil)
 	r.Header.Set("Authorization", "Bearer "+signed(t, "JWT", with(good, "holdfast", map[string]any{"maxSize": 5, "maxLive": 6, "expireAfter": 7, "idPrefix": "a-", "contentTypes": []string{"image/*"}})))
 	_, caller := ask(r)
-	if l := caller.Limits; l.MaxSize != 5 || l.MaxLive != 6 || l.ExpireAfter != 7*time.Second || l.IDPrefix != "a-" || len(l.ContentTypes) != 1 {
+	if l := caller.Limits; l.MaxSize != 5 || l.MaxIncomplete != 6 || l.ExpireAfter != 7*time.Second || l.IDPrefix != "a-" || len(l.ContentTypes) != 1 {
 		t.Errorf("limits %+v", l)
 	}
 }

@@ -13,7 +13,7 @@ type ticketKey struct{}
 // Hide takes the tickets off each request before anybody else sees it, who might write
 // them down or pass them on; the guard knows where they are. Whoever logs, traces, or
 // tells of requests stands behind it, and so do the doors.
-func (a *Auth) Hide(next http.Handler) http.Handler {
+func (a *Auth) RedactTickets(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		found := append(r.URL.Query()[TicketParam], r.Header.Values(TicketHeader)...)
 		next.ServeHTTP(w, withoutTicket(r.WithContext(context.WithValue(r.Context(), ticketKey{}, found))))
@@ -21,7 +21,7 @@ func (a *Auth) Hide(next http.Handler) http.Handler {
 }
 
 // ticketOf is the ticket of a request that Hide has seen.
-func ticketOf(ctx context.Context) (string, error) {
+func ticketFrom(ctx context.Context) (string, error) {
 	found, _ := ctx.Value(ticketKey{}).([]string)
 	switch {
 	case len(found) == 0 || len(found) == 1 && found[0] == "":

@@ -19,12 +19,12 @@ func TestTicketIsHiddenFromWhoeverComesNext(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer a.Close()
-	ticket, err := auth.Mint(secret, auth.Ticket{Upload: "it", Expires: time.Now().Add(time.Hour)})
+	ticket, err := auth.Sign(secret, auth.Ticket{Upload: "it", Expires: time.Now().Add(time.Hour)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	seen := ""
-	next := a.Hide(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	next := a.RedactTickets(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		seen = fmt.Sprint(r.URL, r.RequestURI, r.Header)
 	}))
 	for _, query := range []string{"?ticket=" + ticket, "?a=b&ticket=" + ticket + "&c=d", "?%74icket=" + ticket, "?a=b"} {

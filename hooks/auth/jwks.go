@@ -82,7 +82,7 @@ func (p *publicKeys) find(_ context.Context, token *jwt.Token) (any, error) {
 		err = jwkset.ErrKeyNotFound
 	}
 	if err != nil && p.failing.Load() {
-		return nil, errUnsure
+		return nil, errAuthUnavailable
 	}
 	return key, err
 }

@@ -14,9 +14,9 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/ranges"
 )
 
-func caller(c hooks.Caller) context.Context { return hooks.WithCaller(context.Background(), c) }
+func caller(c hooks.Principal) context.Context { return hooks.WithPrincipal(context.Background(), c) }
 
-func subject(name string) context.Context { return caller(hooks.Caller{Subject: name}) }
+func subject(name string) context.Context { return caller(hooks.Principal{Subject: name}) }
 
 // An upload is there for its owner and for who has a ticket for just this one of his, as
 // far as that goes, and for nobody else.
@@ -27,7 +27,7 @@ func TestNobodyReachesWhatIsNotHis(t *testing.T) {
 	joined := storage.Upload{Record: storage.Record{ID: "it", Size: 10, Owner: "anna", Parts: []string{"a"}}}
 	nobodys := storage.Upload{Record: storage.Record{ID: "it", Size: 10}}
 	ticket := func(subject, upload string, noFile bool) context.Context {
-		return caller(hooks.Caller{Subject: subject, Grant: &hooks.Grant{Upload: upload, NoFile: noFile}})
+		return caller(hooks.Principal{Subject: subject, Grant: &hooks.Grant{Upload: upload, DenyDownload: noFile}})
 	}
 	for name, c := range map[string]struct {
 		ctx  context.Context
@@ -49,7 +49,7 @@ func TestNobodyReachesWhatIsNotHis(t *testing.T) {
 		"a ticket without, joined":         {ticket("anna", "it", true), joined, nil},
 		"a ticket with download, whole":    {ticket("anna", "it", false), complete, nil},
 	} {
-		if err := auth.Permit(c.ctx, c.up); !errors.Is(err, c.want) {
+		if err := auth.Authorize(c.ctx, c.up); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", name, err, c.want)
 		}
 	}
@@ -58,9 +58,9 @@ func TestNobodyReachesWhatIsNotHis(t *testing.T) {
 // What a caller makes is his, within his limits, and under a name that he may use.
 func TestACallerMakesOnlyWhatHeMay(t *testing.T) {
 	limits := hooks.Limits{MaxSize: 100, ExpireAfter: time.Hour, IDPrefix: "anna-"}
-	anna := caller(hooks.Caller{Subject: "anna", Limits: limits})
+	anna := caller(hooks.Principal{Subject: "anna", Limits: limits})
 	grant := func(create bool) context.Context {
-		return caller(hooks.Caller{Subject: "anna", Grant: &hooks.Grant{Upload: "it", Create: create}})
+		return caller(hooks.Principal{Subject: "anna", Grant: &hooks.Grant{Upload: "it", Create: create}})
 	}
 	for name, c := range map[string]struct {
 		ctx  context.Context
@@ -69,22 +69,22 @@ func TestACallerMakesOnlyWhatHeMay(t *testing.T) {
 		err  error
 	}{
 		"a name of the server's": {anna, storage.Record{ID: "x", Size: 5}, storage.Record{ID: "anna-x", Owner: "anna", MaxSize: 100, ExpireAfter: time.Hour}, nil},
-		"a name of his":          {anna, storage.Record{ID: "anna-1", Size: 5, Chosen: true}, storage.Record{ID: "anna-1", Owner: "anna", MaxSize: 100, ExpireAfter: time.Hour}, nil},
-		"a name of others":       {anna, storage.Record{ID: "bert-1", Size: 5, Chosen: true}, storage.Record{}, storage.ErrForbidden},
+		"a name of his":          {anna, storage.Record{ID: "anna-1", Size: 5, ClientChosenID: true}, storage.Record{ID: "anna-1", Owner: "anna", MaxSize: 100, ExpireAfter: time.Hour}, nil},
+		"a name of others":       {anna, storage.Record{ID: "bert-1", Size: 5, ClientChosenID: true}, storage.Record{}, storage.ErrForbidden},
 		"more than he may":       {anna, storage.Record{ID: "x", Size: 101}, storage.Record{}, storage.ErrTooLarge},
 		"a smaller limit":        {anna, storage.Record{ID: "x", Size: 5, MaxSize: 50}, storage.Record{ID: "anna-x", Owner: "anna", MaxSize: 50, ExpireAfter: time.Hour}, nil},
 		"a larger limit":         {anna, storage.Record{ID: "x", Size: 5, MaxSize: 500}, storage.Record{ID: "anna-x", Owner: "anna", MaxSize: 100, ExpireAfter: time.Hour}, nil},
 		"a lifetime of the app's": {subject("bert"), storage.Record{ID: "x", Size: 5, ExpireAfter: time.Minute},
 			storage.Record{ID: "x", Owner: "bert", ExpireAfter: time.Minute}, nil},
 		"another's, as he says":    {subject("bert"), storage.Record{ID: "x", Size: 5, Owner: "anna"}, storage.Record{ID: "x", Owner: "bert"}, nil},
-		"by a ticket":              {grant(true), storage.Record{ID: "it", Size: 5, Chosen: true}, storage.Record{ID: "it", Owner: "anna"}, nil},
+		"by a ticket":              {grant(true), storage.Record{ID: "it", Size: 5, ClientChosenID: true}, storage.Record{ID: "it", Owner: "anna"}, nil},
 		"by a ticket, no name":     {grant(true), storage.Record{ID: "x", Size: 5}, storage.Record{ID: "it", Owner: "anna"}, nil},
-		"by a ticket, other":       {grant(true), storage.Record{ID: "x", Size: 5, Chosen: true}, storage.Record{}, storage.ErrForbidden},
-		"by a ticket that may not": {grant(false), storage.Record{ID: "it", Size: 5, Chosen: true}, storage.Record{}, storage.ErrForbidden},
+		"by a ticket, other":       {grant(true), storage.Record{ID: "x", Size: 5, ClientChosenID: true}, storage.Record{}, storage.ErrForbidden},
+		"by a ticket that may not": {grant(false), storage.Record{ID: "it", Size: 5, ClientChosenID: true}, storage.Record{}, storage.ErrForbidden},
 		"by the server itself":     {context.Background(), storage.Record{ID: "x", Size: 500}, storage.Record{ID: "x"}, nil},
 	} {
 		rec := c.rec
-		err := auth.Admit(c.ctx, &rec)
+		err := auth.BeforeCreate(c.ctx, &rec)
 		if !errors.Is(err, c.err) {
 			t.Errorf("%s: %v, want %v", name, err, c.err)
 		}
@@ -97,11 +97,11 @@ func TestACallerMakesOnlyWhatHeMay(t *testing.T) {
 // A ticket allows to look and to send, and says what it does not allow to whom else it
 // was given on.
 func TestATicketAllowsOnlyItsMethods(t *testing.T) {
-	ask := behind(t, auth.Options{TicketSecrets: []string{secret}, TicketLifetime: time.Hour})
+	ask := behind(t, auth.Options{TicketSecrets: []string{secret}, TicketTTL: time.Hour})
 	ticket := func(change func(*auth.Ticket)) string {
 		of := auth.Ticket{Upload: "it", Subject: "anna", Expires: time.Now().Add(time.Hour)}
 		change(&of)
-		text, err := auth.Mint(secret, of)
+		text, err := auth.Sign(secret, of)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -130,7 +130,7 @@ func TestATicketAllowsOnlyItsMethods(t *testing.T) {
 		{"PUT", "/files/other", creates, 403, false},
 	} {
 		got, as := ask(httptest.NewRequest(c.method, auth.TicketURL(c.path, c.ticket), nil))
-		if got != c.want || got == 204 && (as.Grant == nil || as.Grant.NoFile != c.noFile || as.Subject != "anna") {
+		if got != c.want || got == 204 && (as.Grant == nil || as.Grant.DenyDownload != c.noFile || as.Subject != "anna") {
 			t.Errorf("%s %s: %d as %+v, want %d", c.method, c.path, got, as, c.want)
 		}
 	}
@@ -139,7 +139,7 @@ func TestATicketAllowsOnlyItsMethods(t *testing.T) {
 // Who came with a token gets a ticket for his upload; who came with one gets no other: it
 // would never end.
 func TestOnlyAHolderOfATokenIsGivenATicket(t *testing.T) {
-	a, err := auth.New(auth.Options{JWTSecrets: []string{secret}, TicketSecrets: []string{secret}, TicketLifetime: time.Hour})
+	a, err := auth.New(auth.Options{JWTSecrets: []string{secret}, TicketSecrets: []string{secret}, TicketTTL: time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,22 +151,22 @@ func TestOnlyAHolderOfATokenIsGivenATicket(t *testing.T) {
 		want bool
 	}{
 		"a token":   {subject("anna"), up, true},
-		"a ticket":  {caller(hooks.Caller{Subject: "anna", Grant: &hooks.Grant{Upload: "it"}}), up, false},
+		"a ticket":  {caller(hooks.Principal{Subject: "anna", Grant: &hooks.Grant{Upload: "it"}}), up, false},
 		"nobody":    {context.Background(), up, false},
 		"no upload": {subject("anna"), storage.Upload{}, false},
 	} {
-		query := a.Ticketer()(httptest.NewRequest("PUT", "/files/it", nil).WithContext(c.ctx), c.up)
+		query := a.TicketIssuer()(httptest.NewRequest("PUT", "/files/it", nil).WithContext(c.ctx), c.up)
 		if got := strings.HasPrefix(query, "?ticket="); got != c.want {
 			t.Errorf("%s: %q, want a ticket %v", name, query, c.want)
 		}
 	}
-	for _, opts := range []auth.Options{{TicketSecrets: []string{secret}}, {TicketLifetime: time.Hour}} {
+	for _, opts := range []auth.Options{{TicketSecrets: []string{secret}}, {TicketTTL: time.Hour}} {
 		none, err := auth.New(opts)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer none.Close()
-		if none.Ticketer() != nil {
+		if none.TicketIssuer() != nil {
 			t.Errorf("%+v gives tickets", opts)
 		}
 	}
@@ -182,7 +182,7 @@ func TestAnswersBehindTheGuardAreForNoSharedCache(t *testing.T) {
 	defer a.Close()
 	w, r := httptest.NewRecorder(), httptest.NewRequest("GET", "/files/it", nil)
 	r.Header.Set("Authorization", "Bearer "+signed(t, "JWT", map[string]any{"sub": "anna", "exp": time.Now().Add(time.Hour).Unix()}))
-	a.Hide(a.Door(&open{})).ServeHTTP(w, r)
+	a.RedactTickets(a.Middleware(&open{})).ServeHTTP(w, r)
 	if c := w.Header().Get("Cache-Control"); w.Code != 204 || !strings.Contains(c, "private") {
 		t.Errorf("%d, Cache-Control %q", w.Code, c)
 	}

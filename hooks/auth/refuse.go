@@ -11,9 +11,9 @@ import (
 )
 
 // refuse answers a request that does not get in. Nothing of its body is read.
-func (a *Auth) refuse(w http.ResponseWriter, r *http.Request, err error) {
+func (a *Auth) reject(w http.ResponseWriter, r *http.Request, err error) {
 	h := w.Header()
-	p := a.explain(r, err)
+	p := a.errorResponse(r, err)
 	if r.Header.Get("Tus-Resumable") != "" {
 		h.Set("Tus-Resumable", "1.0.0")
 	}
@@ -23,7 +23,7 @@ func (a *Auth) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	if p.Retry() {
 		h.Set("Retry-After", p.RetryAfter)
 	}
-	hooks.LeaveBody(w, r)
+	hooks.RejectBody(w, r)
 	text, _ := json.Marshal(map[string]any{"error": map[string]string{"code": p.Code, "message": p.Message}}) // strings never fail
 	h.Set("Content-Type", "application/json")
 	h.Set("Content-Length", strconv.Itoa(len(text)+1))
@@ -32,11 +32,11 @@ func (a *Auth) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	_, _ = w.Write(append(text, '\n')) // a client that is gone asks again
 }
 
-func (a *Auth) explain(r *http.Request, err error) hooks.Problem {
-	if !errors.Is(err, errUnsure) {
-		return hooks.Explain(r, a.opts.Log, err)
+func (a *Auth) errorResponse(r *http.Request, err error) hooks.Problem {
+	if !errors.Is(err, errAuthUnavailable) {
+		return hooks.FromError(r, a.opts.Log, err)
 	}
-	p := hooks.Problem{Status: http.StatusServiceUnavailable, Code: "serviceNotAvailable", Message: errUnsure.Error(), RetryAfter: hooks.RetryAfter}
+	p := hooks.Problem{Status: http.StatusServiceUnavailable, Code: "serviceNotAvailable", Message: errAuthUnavailable.Error(), RetryAfter: hooks.RetryAfter}
 	if r.Method == http.MethodHead && r.Header.Get("Tus-Resumable") != "" {
 		p.Status = http.StatusLocked // tus clients begin again from byte 0 after a 5xx
 	}

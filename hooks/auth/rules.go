@@ -14,15 +14,15 @@ import (
 // make, and makes it his. What the server does for itself it lets pass.
 //
 // Errors: storage.ErrForbidden, storage.ErrTooLarge.
-func Admit(ctx context.Context, rec *storage.Record) error {
-	c, ok := hooks.CallerOf(ctx)
+func BeforeCreate(ctx context.Context, rec *storage.Record) error {
+	c, ok := hooks.PrincipalFrom(ctx)
 	if !ok {
 		return nil
 	}
 	if err := name(c, rec); err != nil {
 		return err
 	}
-	if !takes(c, *rec) {
+	if !allowsType(c, *rec) {
 		return fmt.Errorf("%w: files of the type %.100q", storage.ErrForbidden, rec.ContentType())
 	}
 	rec.Owner = c.Subject
@@ -39,15 +39,15 @@ func Admit(ctx context.Context, rec *storage.Record) error {
 }
 
 // name gives an upload an id that the caller may use.
-func name(c hooks.Caller, rec *storage.Record) error {
+func name(c hooks.Principal, rec *storage.Record) error {
 	switch {
 	case c.Grant != nil && !c.Grant.Create:
 		return fmt.Errorf("%w: the ticket is for an upload that is there, and makes none", storage.ErrForbidden)
-	case c.Grant != nil && rec.Chosen && rec.ID != c.Grant.Upload:
+	case c.Grant != nil && rec.ClientChosenID && rec.ID != c.Grant.Upload:
 		return errOtherUpload
 	case c.Grant != nil:
 		rec.ID = c.Grant.Upload
-	case !rec.Chosen:
+	case !rec.ClientChosenID:
 		rec.ID = c.IDPrefix + rec.ID
 	case !strings.HasPrefix(rec.ID, c.IDPrefix):
 		return fmt.Errorf("%w: ids begin with %.100q here", storage.ErrForbidden, c.IDPrefix)
@@ -57,7 +57,7 @@ func name(c hooks.Caller, rec *storage.Record) error {
 
 // takes tells whether the caller may send a file of this type. One that is only a part
 // of a file need not have any: that of the whole is looked at.
-func takes(c hooks.Caller, rec storage.Record) bool {
+func allowsType(c hooks.Principal, rec storage.Record) bool {
 	typ, _, _ := strings.Cut(rec.ContentType(), ";")
 	if len(c.ContentTypes) == 0 || rec.Partial && typ == "application/octet-stream" {
 		return true
@@ -75,8 +75,8 @@ var errOtherUpload = fmt.Errorf("%w: the ticket is for another upload", storage.
 //
 // Errors: storage.ErrNotFound for an upload of somebody else, storage.ErrForbidden for
 // what a ticket does not grant.
-func Permit(ctx context.Context, up storage.Upload) error {
-	c, ok := hooks.CallerOf(ctx)
+func Authorize(ctx context.Context, up storage.Upload) error {
+	c, ok := hooks.PrincipalFrom(ctx)
 	if !ok {
 		return nil
 	}
@@ -89,7 +89,7 @@ func Permit(ctx context.Context, up storage.Upload) error {
 	return nil
 }
 
-func permitTicket(c hooks.Caller, g hooks.Grant, up storage.Upload) error {
+func permitTicket(c hooks.Principal, g hooks.Grant, up storage.Upload) error {
 	switch {
 	case up.ID != g.Upload:
 		return errOtherUpload

@@ -11,7 +11,7 @@ import (
 
 // Parts are served too, under the type that they name.
 func TestTypeThatIsNotAllowedIsRefusedInPartsToo(t *testing.T) {
-	ctx := hooks.WithCaller(t.Context(), hooks.Caller{Subject: "anna", Limits: hooks.Limits{ContentTypes: []string{"image/*"}}})
+	ctx := hooks.WithPrincipal(t.Context(), hooks.Principal{Subject: "anna", Limits: hooks.Limits{ContentTypes: []string{"image/*"}}})
 	for _, c := range []struct {
 		partial bool
 		meta    map[string]string
@@ -26,7 +26,7 @@ func TestTypeThatIsNotAllowedIsRefusedInPartsToo(t *testing.T) {
 		{true, map[string]string{"filetype": "no type"}, true}, // it is served without one
 		{true, nil, true},
 	} {
-		err := auth.Admit(ctx, &storage.Record{ID: "a", Size: 5, Partial: c.partial, Metadata: c.meta})
+		err := auth.BeforeCreate(ctx, &storage.Record{ID: "a", Size: 5, Partial: c.partial, Metadata: c.meta})
 		if (err == nil) != c.ok || err != nil && !errors.Is(err, storage.ErrForbidden) {
 			t.Errorf("partial %v, %v: %v", c.partial, c.meta, err)
 		}

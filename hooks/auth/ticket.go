@@ -57,7 +57,7 @@ type ticketClaims struct {
 //
 // Errors: a secret that is too short, an id that no upload can have (storage.ErrBadID),
 // a negative size, or no expiry.
-func Mint(secret string, t Ticket) (string, error) {
+func Sign(secret string, t Ticket) (string, error) {
 	if err := checkSecrets([]string{secret}); err != nil {
 		return "", fmt.Errorf("sign a ticket: %w", err)
 	}

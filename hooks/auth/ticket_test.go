@@ -12,8 +12,8 @@ import (
 const secret = "a-secret-of-thirty-two-bytes-or-more"
 
 // The app gives a phone a URL by which it may upload one video within two days.
-func ExampleMint() {
-	ticket, err := auth.Mint(secret, auth.Ticket{
+func ExampleSign() {
+	ticket, err := auth.Sign(secret, auth.Ticket{
 		Upload: "anna-holiday", Subject: "anna", Expires: time.Now().Add(48 * time.Hour), MaxSize: 2 << 30, Create: true,
 	})
 	if err != nil {
@@ -37,7 +37,7 @@ func TestTicketThatMakesNoSenseIsNotSigned(t *testing.T) {
 		"no expiry":     {secret, auth.Ticket{Upload: "a"}},
 		"negative size": {secret, auth.Ticket{Upload: "a", Expires: later, MaxSize: -1}},
 	} {
-		if text, err := auth.Mint(c.secret, c.ticket); err == nil || text != "" {
+		if text, err := auth.Sign(c.secret, c.ticket); err == nil || text != "" {
 			t.Errorf("%s: signed", name)
 		} else if c.secret != "" && strings.Contains(err.Error(), c.secret) {
 			t.Errorf("%s: the secret is in the message", name)

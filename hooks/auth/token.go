@@ -30,11 +30,11 @@ type claims struct {
 
 // rules are the limits of a caller, in a token and in the app's answer.
 type rules struct {
-	MaxSize      int64    `json:"maxSize"`      // bytes
-	MaxLive      int      `json:"maxLive"`      // uploads
-	ContentTypes []string `json:"contentTypes"` // "video/mp4", "image/*"
-	ExpireAfter  int64    `json:"expireAfter"`  // seconds
-	IDPrefix     string   `json:"idPrefix"`
+	MaxSize       int64    `json:"maxSize"`      // bytes
+	MaxIncomplete int      `json:"maxLive"`      // uploads
+	ContentTypes  []string `json:"contentTypes"` // "video/mp4", "image/*"
+	ExpireAfter   int64    `json:"expireAfter"`  // seconds
+	IDPrefix      string   `json:"idPrefix"`
 }
 
 var errNegative = errors.New("a limit is negative, or too large")
@@ -43,11 +43,11 @@ var errNegative = errors.New("a limit is negative, or too large")
 // what was meant as a limit be none.
 func (r rules) limits() (hooks.Limits, error) {
 	const maxSeconds = int64(1<<63-1) / int64(time.Second)
-	if r.MaxSize < 0 || r.MaxLive < 0 || r.ExpireAfter < 0 || r.ExpireAfter > maxSeconds {
+	if r.MaxSize < 0 || r.MaxIncomplete < 0 || r.ExpireAfter < 0 || r.ExpireAfter > maxSeconds {
 		return hooks.Limits{}, errNegative
 	}
 	return hooks.Limits{
-		MaxSize: r.MaxSize, MaxLive: r.MaxLive, ContentTypes: r.ContentTypes,
+		MaxSize: r.MaxSize, MaxIncomplete: r.MaxIncomplete, ContentTypes: r.ContentTypes,
 		ExpireAfter: time.Duration(r.ExpireAfter) * time.Second, IDPrefix: r.IDPrefix,
 	}, nil
 }
@@ -91,26 +91,26 @@ func keySet(secrets []string) jwt.VerificationKeySet {
 }
 
 // verify implements verifier.
-func (t *tokens) verify(ctx context.Context, r *http.Request) (hooks.Caller, error) {
+func (t *tokens) verify(ctx context.Context, r *http.Request) (hooks.Principal, error) {
 	text, err := bearer(r)
 	if err != nil {
-		return hooks.Caller{}, err
+		return hooks.Principal{}, err
 	}
 	var c claims
 	token, err := t.parser.ParseWithClaims(text, &c, func(token *jwt.Token) (any, error) { return t.key(ctx, token) })
 	switch {
-	case errors.Is(err, errUnsure):
-		return hooks.Caller{}, errUnsure
+	case errors.Is(err, errAuthUnavailable):
+		return hooks.Principal{}, errAuthUnavailable
 	case errors.Is(err, jwt.ErrTokenExpired):
-		return hooks.Caller{}, errExpired
+		return hooks.Principal{}, errExpired
 	case err != nil || isTicket(token, c.RegisteredClaims) || c.Subject == "":
-		return hooks.Caller{}, errInvalid
+		return hooks.Principal{}, errInvalid
 	}
 	limits, err := c.Rules.limits()
 	if err != nil {
-		return hooks.Caller{}, errInvalid
+		return hooks.Principal{}, errInvalid
 	}
-	return hooks.Caller{Subject: c.Subject, Limits: limits}, nil
+	return hooks.Principal{Subject: c.Subject, Limits: limits}, nil
 }
 
 // bearer is the token of a request (RFC 6750, section 2.1).

@@ -17,7 +17,7 @@ import (
 // progress is what every answer in JSON says of an upload beside its extent. Clients of
 // Microsoft Graph's upload sessions understand it, and those of blueimp's uploader look
 // at files.
-type progress struct {
+type incompleteBody struct {
 	Expires *time.Time `json:"expirationDateTime,omitempty"`
 	// Next is one range, from the first missing byte to the end. Its last offset
 	// is left out while the size is unknown. There is none once the file is complete.
@@ -31,16 +31,16 @@ type progress struct {
 // more is the body of a 202: something is still missing.
 type more struct {
 	extent
-	progress
+	incompleteBody
 }
 
 // done is the body of a 201: the file is there.
-type done struct {
+type finishedBody struct {
 	ID   string `json:"id"`
 	Name string `json:"name"`
 	Size int64  `json:"size"`
 	extent
-	progress
+	incompleteBody
 }
 
 type fileInfo struct {
@@ -50,34 +50,34 @@ type fileInfo struct {
 
 // answer tells the client how far the upload is, in the same way after every
 // PUT: one that brought something, one that brought it again, or a query.
-func (d *Door) answer(w http.ResponseWriter, r *http.Request, up storage.Upload) {
+func (d *Handler) respond(w http.ResponseWriter, r *http.Request, up storage.Upload) {
 	extent, progress := extentOf(up, maxListed), d.progress(r, up)
 	if up.Finished {
 		w.Header().Set("Location", d.opts.URLs.Upload(r, up.ID))
-		writeJSON(w, http.StatusCreated, done{up.ID, name(up), up.Size, extent, progress})
+		writeJSON(w, http.StatusCreated, finishedBody{up.ID, name(up), up.Size, extent, progress})
 		return
 	}
 	setRange(w.Header(), up)
 	writeJSON(w, http.StatusAccepted, more{extent, progress})
 }
 
-func (d *Door) progress(r *http.Request, up storage.Upload) progress {
+func (d *Handler) progress(r *http.Request, up storage.Upload) incompleteBody {
 	file := fileInfo{Name: name(up), Size: up.Received.Bytes()}
 	if up.Finished {
 		file.Size = up.Size
 	}
-	return progress{d.expires(up), next(up), []fileInfo{file}, hooks.ChecksumsOf(up), d.ticketed(r, up)}
+	return incompleteBody{d.expires(up), next(up), []fileInfo{file}, hooks.ChecksumsOf(up), d.uploadURL(r, up)}
 }
 
 // refuse answers with an error. What may pass is always a 503 with Retry-After.
 // A refusal of the app is given as it is.
-func (d *Door) refuse(w http.ResponseWriter, r *http.Request, err error) {
-	var refusal *hooks.Refusal
+func (d *Handler) reject(w http.ResponseWriter, r *http.Request, err error) {
+	var refusal *hooks.Rejection
 	if errors.As(err, &refusal) {
-		writeRefusal(w, r, refusal)
+		writeRejection(w, r, refusal)
 		return
 	}
-	p := d.explain(r, err)
+	p := d.fromError(r, err)
 	if p.Retry() {
 		p.Status = http.StatusServiceUnavailable
 		w.Header().Set("Retry-After", p.RetryAfter)
@@ -85,18 +85,18 @@ func (d *Door) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	writeJSON(w, p.Status, map[string]any{"error": map[string]string{"code": p.Code, "message": p.Message}})
 }
 
-func (d *Door) explain(r *http.Request, err error) hooks.Problem {
-	if errors.Is(err, storage.ErrGone) && r.Method == http.MethodGet && speaksTus(r) {
+func (d *Handler) fromError(r *http.Request, err error) hooks.Problem {
+	if errors.Is(err, storage.ErrGone) && r.Method == http.MethodGet && hasTusHeaders(r) {
 		err = storage.ErrNotFound // as the tus door has it
 	}
-	if errors.Is(err, storage.ErrGone) && r.Method == http.MethodGet && speaksTus(r) {
+	if errors.Is(err, storage.ErrGone) && r.Method == http.MethodGet && hasTusHeaders(r) {
 		err = storage.ErrNotFound // as the tus door has it
 	}
-	return hooks.Explain(r, d.opts.Log, err)
+	return hooks.FromError(r, d.opts.Log, err)
 }
 
-func writeRefusal(w http.ResponseWriter, r *http.Request, refusal *hooks.Refusal) {
-	status, header, body := refusal.Answer(r.Context())
+func writeRejection(w http.ResponseWriter, r *http.Request, refusal *hooks.Rejection) {
+	status, header, body := refusal.Response(r.Context())
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
@@ -148,15 +148,15 @@ func name(up storage.Upload) string {
 }
 
 // ticketed is the URL of an upload for a caller who gets a ticket, "" for others.
-func (d *Door) ticketed(r *http.Request, up storage.Upload) string {
-	url := d.opts.Ticketed(r, up)
+func (d *Handler) uploadURL(r *http.Request, up storage.Upload) string {
+	url := d.opts.TicketedURL(r, up)
 	if url == d.opts.URLs.Upload(r, up.ID) {
 		return ""
 	}
 	return url
 }
 
-func (d *Door) expires(up storage.Upload) *time.Time {
+func (d *Handler) expires(up storage.Upload) *time.Time {
 	at := d.uploads.Expires(up)
 	if at.IsZero() {
 		return nil

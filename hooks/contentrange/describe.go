@@ -99,7 +99,7 @@ func (d *descriptions) end(s *statement, err error) {
 
 // putDescribed is put for a request of which the description must not contradict those of
 // others.
-func (d *Door) putDescribed(r *http.Request, p put, body *hooks.Body) (up storage.Upload, err error) {
+func (d *Handler) putDescribed(r *http.Request, p put, body *hooks.Body) (up storage.Upload, err error) {
 	p.says = new(statement)
 	defer func() { d.described.end(p.says, err) }()
 	return d.put(r, p, body)

@@ -33,7 +33,7 @@ import (
 )
 
 // Door is the Content-Range door. Create it with New.
-type Door struct {
+type Handler struct {
 	uploads *storage.Uploads
 	opts    hooks.Options
 
@@ -41,45 +41,45 @@ type Door struct {
 	begun     prefixes
 }
 
-var _ hooks.Door = (*Door)(nil)
+var _ hooks.Protocol = (*Handler)(nil)
 
 // New returns the door to uploads.
-func New(uploads *storage.Uploads, opts hooks.Options) *Door {
-	return &Door{uploads: uploads, opts: opts}
+func New(uploads *storage.Uploads, opts hooks.Options) *Handler {
+	return &Handler{uploads: uploads, opts: opts}
 }
 
 // Name implements hooks.Door.
-func (d *Door) Name() string { return "content-range" }
+func (d *Handler) Name() string { return "content-range" }
 
 // Claims implements hooks.Door. A Content-Range decides, whatever headers of other
 // protocols stand beside it: iOS adds some on its own.
-func (d *Door) Claims(r *http.Request) bool {
+func (d *Handler) Matches(r *http.Request) bool {
 	switch r.Method {
 	case http.MethodPut, http.MethodGet:
 		return true
 	case http.MethodHead, http.MethodDelete:
-		return !speaksTus(r)
+		return !hasTusHeaders(r)
 	case http.MethodPost, http.MethodPatch:
 		return len(r.Header.Values("Content-Range")) > 0
 	}
 	return false
 }
 
-func speaksTus(r *http.Request) bool { return r.Header.Get("Tus-Resumable") != "" }
+func hasTusHeaders(r *http.Request) bool { return r.Header.Get("Tus-Resumable") != "" }
 
 // Advertise implements hooks.Door.
-func (d *Door) Advertise(h http.Header) { h.Set("Accept-Ranges", "bytes") }
+func (d *Handler) AddOptionsHeaders(h http.Header) { h.Set("Accept-Ranges", "bytes") }
 
-func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	body := hooks.NewBody(w, r, d.opts.IdleTimeout, d.opts.Stopper)
+func (d *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body := hooks.NewBody(w, r, d.opts.IdleTimeout, d.opts.Shutdown)
 	defer body.Close()
 	if err := d.serve(w, r, body); err != nil {
 		body.DrainOrClose(w, r)
-		d.refuse(w, r, cmp.Or(body.Refused(), err))
+		d.reject(w, r, cmp.Or(body.Refused(), err))
 	}
 }
 
-func (d *Door) serve(w http.ResponseWriter, r *http.Request, body *hooks.Body) error {
+func (d *Handler) serve(w http.ResponseWriter, r *http.Request, body *hooks.Body) error {
 	id := d.opts.URLs.ID(r)
 	if id == "" {
 		return fmt.Errorf("%w: this needs the URL of an upload, such as %sID", storage.ErrNotFound, d.opts.URLs.BasePath)
@@ -109,12 +109,12 @@ func (d *Door) serve(w http.ResponseWriter, r *http.Request, body *hooks.Body) e
 	if err != nil {
 		return err
 	}
-	d.answer(w, r, up)
+	d.respond(w, r, up)
 	return nil
 }
 
 // serveBodiless serves a request that sends nothing.
-func (d *Door) serveBodiless(w http.ResponseWriter, r *http.Request, id string) error {
+func (d *Handler) serveBodiless(w http.ResponseWriter, r *http.Request, id string) error {
 	if r.Method != http.MethodDelete {
 		return d.get(w, r, id)
 	}

@@ -17,24 +17,24 @@ import (
 // put is what a PUT asks for.
 type put struct {
 	contentRange
-	id    string
-	whole bool // there was no Content-Range
-	sized bool // the length of the body is known beforehand
-	says  *statement
-	empty bool // the body is empty, and the range is not
+	id        string
+	wholeFile bool // there was no Content-Range
+	hasLength bool // the length of the body is known beforehand
+	says      *statement
+	empty     bool // the body is empty, and the range is not
 }
 
 // readPut understands the headers of a PUT. Whatever contradicts itself is
 // refused here, before anything is stored or created.
-func (d *Door) readPut(r *http.Request, id string) (put, error) {
-	p := put{id: id, sized: r.ContentLength >= 0}
+func (d *Handler) readPut(r *http.Request, id string) (put, error) {
+	p := put{id: id, hasLength: r.ContentLength >= 0}
 	if err := checkCoding(r.Header); err != nil {
 		return p, err
 	}
 	if err := p.readRange(r); err != nil {
 		return p, err
 	}
-	if err := p.fit(r.ContentLength); err != nil {
+	if err := p.checkLength(r.ContentLength); err != nil {
 		return p, err
 	}
 	if limit := d.uploads.MaxSize(); limit > 0 && max(p.end, p.total) > limit {
@@ -51,10 +51,10 @@ func (p *put) readRange(r *http.Request) (err error) {
 	case len(values) > 1:
 		return fmt.Errorf("%w: more than one Content-Range", storage.ErrBadRequest)
 	case len(values) == 0:
-		p.whole = true
+		p.wholeFile = true
 		p.contentRange = contentRange{end: unknown, total: unknown}
 		return checkWhole(r)
-	case speaksTus(r) || r.Header.Get("Upload-Offset") != "":
+	case hasTusHeaders(r) || r.Header.Get("Upload-Offset") != "":
 		return fmt.Errorf("%w: Content-Range together with headers of the tus protocol", storage.ErrBadRequest)
 	}
 	p.contentRange, err = parse(values[0])
@@ -62,11 +62,11 @@ func (p *put) readRange(r *http.Request) (err error) {
 }
 
 // fit holds the length of the body, unknown if it is chunked, against the range.
-func (p *put) fit(length int64) error {
+func (p *put) checkLength(length int64) error {
 	switch {
-	case p.query && p.sized && length > 0:
+	case p.query && p.hasLength && length > 0:
 		return mismatch(length, 0)
-	case p.query || !p.sized:
+	case p.query || !p.hasLength:
 		return nil
 	case p.end != unknown:
 		p.empty = length == 0 && p.start < p.end
@@ -93,14 +93,14 @@ func mismatch(length, want int64) error {
 }
 
 // put does what a PUT asks for, and returns the upload as it is then.
-func (d *Door) put(r *http.Request, p put, body *hooks.Body) (storage.Upload, error) {
+func (d *Handler) put(r *http.Request, p put, body *hooks.Body) (storage.Upload, error) {
 	ctx := r.Context()
 	switch {
 	case p.query && p.total != 0:
 		return d.query(ctx, p)
 	case p.empty:
 		return d.replay(ctx, p)
-	case p.whole:
+	case p.wholeFile:
 		return d.putWhole(r, p, body)
 	}
 	up, err := d.open(ctx, p, r.Header)
@@ -108,9 +108,9 @@ func (d *Door) put(r *http.Request, p put, body *hooks.Body) (storage.Upload, er
 		return up, err
 	}
 	switch {
-	case p.stored(up) && p.end == unknown:
+	case p.alreadyStored(up) && p.end == unknown:
 		return up, p.toEnd(up, body)
-	case p.query || p.stored(up):
+	case p.query || p.alreadyStored(up):
 		body.Drain(r)
 		return up, nil
 	}
@@ -123,7 +123,7 @@ func (p put) toEnd(up storage.Upload, body io.Reader) error {
 	n, err := io.Copy(io.Discard, body)
 	switch {
 	case err != nil:
-		return fmt.Errorf("%w: %w", storage.ErrBody, err)
+		return fmt.Errorf("%w: %w", storage.ErrBodyAborted, err)
 	case n != up.Size-p.start:
 		return fmt.Errorf("%w: the body has %d bytes, the rest of the upload %d", errLength, n, up.Size-p.start)
 	}
@@ -132,7 +132,7 @@ func (p put) toEnd(up storage.Upload, body io.Reader) error {
 
 // open returns the upload that the PUT is for. It creates it if there is none, and
 // declares the size if the PUT is the first to name it.
-func (d *Door) open(ctx context.Context, p put, h http.Header) (storage.Upload, error) {
+func (d *Handler) open(ctx context.Context, p put, h http.Header) (storage.Upload, error) {
 	up, err := d.getOrCreate(ctx, p, h)
 	if err == nil {
 		up, err = d.declare(ctx, p, up)
@@ -141,19 +141,19 @@ func (d *Door) open(ctx context.Context, p put, h http.Header) (storage.Upload, 
 }
 
 // declare returns the upload with the size that the PUT names, if it fits.
-func (d *Door) declare(ctx context.Context, p put, up storage.Upload) (storage.Upload, error) {
-	if err := p.agree(up); err != nil {
+func (d *Handler) declare(ctx context.Context, p put, up storage.Upload) (storage.Upload, error) {
+	if err := p.checkAgainst(up); err != nil {
 		return up, err
 	}
 	if p.total == unknown || up.Size != storage.Unknown {
 		return up, nil
 	}
-	return d.uploads.Declare(ctx, p.id, p.total)
+	return d.uploads.SetSize(ctx, p.id, p.total)
 }
 
 // replay answers a PUT with an empty body and a range that is there already: clients
 // are known that send a chunk again so, after its body was sent once.
-func (d *Door) replay(ctx context.Context, p put) (storage.Upload, error) {
+func (d *Handler) replay(ctx context.Context, p put) (storage.Upload, error) {
 	up, err := d.uploads.Get(ctx, p.id)
 	switch {
 	case errors.Is(err, storage.ErrNotFound):
@@ -161,10 +161,10 @@ func (d *Door) replay(ctx context.Context, p put) (storage.Upload, error) {
 	case err != nil:
 		return up, err
 	}
-	if err := p.agree(up); err != nil {
+	if err := p.checkAgainst(up); err != nil {
 		return up, err
 	}
-	if !p.stored(up) {
+	if !p.alreadyStored(up) {
 		return up, mismatch(0, p.end-p.start)
 	}
 	return d.declare(ctx, p, up)
@@ -173,7 +173,7 @@ func (d *Door) replay(ctx context.Context, p put) (storage.Upload, error) {
 // query answers "bytes */N" and "bytes */*": what is there? If no size has been
 // declared yet and just N bytes are there, from the first on, it also says that
 // this is all. It changes nothing otherwise.
-func (d *Door) query(ctx context.Context, p put) (storage.Upload, error) {
+func (d *Handler) query(ctx context.Context, p put) (storage.Upload, error) {
 	up, err := d.uploads.Get(ctx, p.id)
 	if err != nil || p.total == unknown {
 		return up, err
@@ -182,12 +182,12 @@ func (d *Door) query(ctx context.Context, p put) (storage.Upload, error) {
 		if up.Offset() != p.total || up.Received.End() != p.total {
 			return up, nil
 		}
-		return d.uploads.Declare(ctx, p.id, p.total)
+		return d.uploads.SetSize(ctx, p.id, p.total)
 	}
-	return up, p.agree(up)
+	return up, p.checkAgainst(up)
 }
 
-func (d *Door) getOrCreate(ctx context.Context, p put, h http.Header) (storage.Upload, error) {
+func (d *Handler) getOrCreate(ctx context.Context, p put, h http.Header) (storage.Upload, error) {
 	up, err := d.uploads.GetOrCreate(ctx, storage.Record{ID: p.id, Size: p.total, Metadata: metadata(h)})
 	if err == nil {
 		err = d.described.check(p, h, up)
@@ -196,21 +196,21 @@ func (d *Door) getOrCreate(ctx context.Context, p put, h http.Header) (storage.U
 }
 
 // agree returns an error if the PUT contradicts what the upload is.
-func (p put) agree(up storage.Upload) error {
+func (p put) checkAgainst(up storage.Upload) error {
 	if up.Size == storage.Unknown {
 		return nil
 	}
 	if p.total != unknown && p.total != up.Size {
-		return fmt.Errorf("%w: %d bytes now, %d before", storage.ErrSizeConflict, p.total, up.Size)
+		return fmt.Errorf("%w: %d bytes now, %d before", storage.ErrSizeMismatch, p.total, up.Size)
 	}
 	if max(p.start, p.end) > up.Size {
-		return fmt.Errorf("%w: it has %d bytes", storage.ErrBeyondEnd, up.Size)
+		return fmt.Errorf("%w: it has %d bytes", storage.ErrOutOfRange, up.Size)
 	}
 	return nil
 }
 
 // stored tells whether everything that the body can bring is there already.
-func (p put) stored(up storage.Upload) bool {
+func (p put) alreadyStored(up storage.Upload) bool {
 	if p.end == unknown {
 		return up.Finished
 	}
@@ -220,8 +220,8 @@ func (p put) stored(up storage.Upload) bool {
 // write stores the body. One whose length is known only at its end is kept aside
 // until that is seen to be right, if there is something to hold it against: what
 // a client sends by mistake must not stand where its next try belongs.
-func (d *Door) write(ctx context.Context, p put, body source) (storage.Upload, error) {
-	if !p.sized && p.end != unknown {
+func (d *Handler) write(ctx context.Context, p put, body source) (storage.Upload, error) {
+	if !p.hasLength && p.end != unknown {
 		return d.writeSpooled(ctx, p, body)
 	}
 	src := &counter{src: body}
@@ -230,7 +230,7 @@ func (d *Door) write(ctx context.Context, p put, body source) (storage.Upload, e
 		return up, err
 	}
 	if p.end == unknown && p.total == unknown {
-		return d.uploads.Declare(ctx, p.id, p.start+src.n)
+		return d.uploads.SetSize(ctx, p.id, p.start+src.n)
 	}
 	if p.end == unknown && !up.Has(ranges.Range{Start: p.start, End: p.total}) {
 		return up, fmt.Errorf("%w: the body has %d bytes, the rest of the upload %d", errLength, src.n, p.total-p.start)
@@ -238,7 +238,7 @@ func (d *Door) write(ctx context.Context, p put, body source) (storage.Upload, e
 	return up, nil
 }
 
-func (d *Door) writeSpooled(ctx context.Context, p put, body io.Reader) (storage.Upload, error) {
+func (d *Handler) writeSpooled(ctx context.Context, p put, body io.Reader) (storage.Upload, error) {
 	var spool hooks.Spool
 	defer spool.Close()
 	want := p.end - p.start
@@ -255,7 +255,7 @@ func (d *Door) writeSpooled(ctx context.Context, p put, body io.Reader) (storage
 	}
 	up, err := d.uploads.Write(ctx, p.id, p.start, src)
 	if err == nil && cut != nil {
-		err = fmt.Errorf("%w: %w", storage.ErrBody, cut)
+		err = fmt.Errorf("%w: %w", storage.ErrBodyAborted, cut)
 	}
 	return up, err
 }
@@ -266,7 +266,7 @@ var errLength = fmt.Errorf("%w: another length", storage.ErrBadRequest)
 // source is the body of a PUT.
 type source interface {
 	io.Reader
-	storage.Expecting
+	storage.HasLength
 }
 
 // counter counts what is read through it.
@@ -276,7 +276,7 @@ type counter struct {
 }
 
 // Expect implements storage.Expecting.
-func (c *counter) Expect() int64 { return c.src.Expect() }
+func (c *counter) Length() int64 { return c.src.Length() }
 
 func (c *counter) Read(p []byte) (int, error) {
 	n, err := c.src.Read(p)

@@ -43,17 +43,17 @@ func list(set ranges.Set, most int) []string {
 }
 
 // status is the body of a GET of the state.
-type status struct {
+type stateBody struct {
 	ID       string `json:"id"`
 	Size     *int64 `json:"size"` // null while unknown
 	Offset   int64  `json:"offset"`
 	Complete bool   `json:"complete"`
 	extent
-	progress
+	incompleteBody
 }
 
-func (d *Door) status(r *http.Request, up storage.Upload) status {
-	s := status{ID: up.ID, Offset: up.Offset(), Complete: up.Finished, extent: extentOf(up, storage.MaxRanges+1), progress: d.progress(r, up)}
+func (d *Handler) status(r *http.Request, up storage.Upload) stateBody {
+	s := stateBody{ID: up.ID, Offset: up.Offset(), Complete: up.Finished, extent: extentOf(up, storage.MaxRanges+1), incompleteBody: d.progress(r, up)}
 	if up.Size != storage.Unknown {
 		s.Size = &up.Size
 	}
@@ -63,7 +63,7 @@ func (d *Door) status(r *http.Request, up storage.Upload) status {
 // get answers GET and HEAD: with the file of a finished upload, or else, or if that is
 // what the client wants, with the state of the upload. The headers tell of the state
 // either way: HEAD may reach the server as GET, through a cache.
-func (d *Door) get(w http.ResponseWriter, r *http.Request, id string) error {
+func (d *Handler) get(w http.ResponseWriter, r *http.Request, id string) error {
 	up, err := d.uploads.Get(r.Context(), id)
 	if err != nil {
 		return err
@@ -89,6 +89,6 @@ func (d *Door) get(w http.ResponseWriter, r *http.Request, id string) error {
 // there: with "state" in the query, with an Accept that prefers JSON to the file, or with
 // a ticket that does not allow to download.
 func wantsState(r *http.Request, up storage.Upload) bool {
-	c, _ := hooks.CallerOf(r.Context())
-	return c.Grant != nil && c.Grant.NoFile || r.URL.Query().Has("state") || prefersJSON(r.Header.Values("Accept"), up.ContentType())
+	c, _ := hooks.PrincipalFrom(r.Context())
+	return c.Grant != nil && c.Grant.DenyDownload || r.URL.Query().Has("state") || prefersJSON(r.Header.Values("Accept"), up.ContentType())
 }

@@ -18,7 +18,7 @@ import (
 // by its end.
 //
 // Only another file is refused: one of another length, or whose bytes are seen to differ.
-func (d *Door) putWhole(r *http.Request, p put, body *hooks.Body) (storage.Upload, error) {
+func (d *Handler) putWhole(r *http.Request, p put, body *hooks.Body) (storage.Upload, error) {
 	ctx := r.Context()
 	wanted, want := context.WithCancel(context.WithoutCancel(ctx))
 	defer want()
@@ -36,14 +36,14 @@ func (d *Door) putWhole(r *http.Request, p put, body *hooks.Body) (storage.Uploa
 		body.LimitSpool(up.Size, errOtherLength)
 	}
 	file := &wholeFile{Body: body, known: d.begun.of(up)}
-	if p.stored(up) {
+	if p.alreadyStored(up) {
 		unlock()
 		return up, otherFile(file.replay(r, up))
 	}
-	stop := context.AfterFunc(wanted, func() { body.Cut(hooks.ErrReplaced) })
+	stop := context.AfterFunc(wanted, func() { body.Abort(hooks.ErrSuperseded) })
 	defer stop()
 	now, err := d.write(ctx, p, file)
-	if err == nil || errors.Is(err, storage.ErrBody) { // all that was read is stored
+	if err == nil || errors.Is(err, storage.ErrBodyAborted) { // all that was read is stored
 		d.begun.remember(up, file.prefix)
 	}
 	if err == nil {
@@ -55,7 +55,7 @@ func (d *Door) putWhole(r *http.Request, p put, body *hooks.Body) (storage.Uploa
 // lock makes PUTs of whole files wait for each other: two different files at once
 // must not become one. A new one takes the place of one that still runs, which is asked
 // by letGo to end.
-func (d *Door) lock(ctx context.Context, id string, letGo func()) (unlock func(), err error) {
+func (d *Handler) lock(ctx context.Context, id string, letGo func()) (unlock func(), err error) {
 	ctx, cancel := context.WithTimeout(ctx, d.opts.LockTimeout)
 	defer cancel()
 	unlock, err = d.uploads.Lock(ctx, id, letGo)
@@ -75,7 +75,7 @@ func otherFile(err error) error {
 	switch {
 	case errors.Is(err, errDiffers):
 		return errDiffers
-	case errors.Is(err, storage.ErrSizeConflict), errors.Is(err, storage.ErrBeyondEnd), errors.Is(err, errLength):
+	case errors.Is(err, storage.ErrSizeMismatch), errors.Is(err, storage.ErrOutOfRange), errors.Is(err, errLength):
 		return errOtherLength
 	}
 	return err

@@ -74,10 +74,10 @@ func New(opts Options) *Limiter {
 }
 
 // Door wraps a protocol. Authentication, if any, must be in front of it.
-func (l *Limiter) Door(next hooks.Door) hooks.Door { return &limited{next, l} }
+func (l *Limiter) Door(next hooks.Protocol) hooks.Protocol { return &limited{next, l} }
 
 type limited struct {
-	hooks.Door
+	hooks.Protocol
 	limiter *Limiter
 }
 
@@ -88,12 +88,12 @@ func (d *limited) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		r.Body = &meter{ReadCloser: r.Body, ctx: context.WithoutCancel(r.Context()), request: q}
 		defer q.refund(context.WithoutCancel(r.Context()))
 	}
-	d.Door.ServeHTTP(w, r)
+	d.Protocol.ServeHTTP(w, r)
 }
 
 // key identifies a principal in the counter, without its name in the clear.
 func (l *Limiter) key(r *http.Request) string {
-	c, _ := hooks.CallerOf(r.Context())
+	c, _ := hooks.PrincipalFrom(r.Context())
 	if c.Subject != "" {
 		sum := sha256.Sum256([]byte(c.Subject))
 		return "s:" + hex.EncodeToString(sum[:16])
@@ -173,9 +173,9 @@ func (l *Limiter) CreateFailed(ctx context.Context, rec storage.Record) {
 
 // maxIncomplete returns how many incomplete uploads the principal may have, 0 for no limit.
 func (l *Limiter) maxIncomplete(ctx context.Context) int {
-	c, _ := hooks.CallerOf(ctx)
-	if l.opts.IncompleteUploads == 0 || c.MaxLive > 0 && c.MaxLive < l.opts.IncompleteUploads {
-		return c.MaxLive
+	c, _ := hooks.PrincipalFrom(ctx)
+	if l.opts.IncompleteUploads == 0 || c.MaxIncomplete > 0 && c.MaxIncomplete < l.opts.IncompleteUploads {
+		return c.MaxIncomplete
 	}
 	return l.opts.IncompleteUploads
 }
@@ -229,5 +229,5 @@ func (l *Limiter) OnEvent(ctx context.Context, e storage.Event) {
 }
 
 func retryLater(wait time.Duration, format string, args ...any) error {
-	return &hooks.Later{Err: fmt.Errorf("%w: "+format, append([]any{hooks.ErrTooMany}, args...)...), After: wait}
+	return &hooks.RetryAfterError{Err: fmt.Errorf("%w: "+format, append([]any{hooks.ErrRateLimited}, args...)...), After: wait}
 }

@@ -15,7 +15,7 @@ import (
 
 // door does with a request what a test wants.
 type door struct {
-	hooks.Door
+	hooks.Protocol
 	serve func(r *http.Request)
 }
 
@@ -46,8 +46,8 @@ func TestRefusedBodyIsReadForNothing(t *testing.T) {
 	send(l, 600, take)
 	for range 3 {
 		send(l, 500, func(r *http.Request) {
-			var later *hooks.Later
-			if err := l.Authorize(r.Context(), storage.Upload{}); !errors.As(err, &later) || !errors.Is(err, hooks.ErrTooMany) || later.After <= 0 {
+			var later *hooks.RetryAfterError
+			if err := l.Authorize(r.Context(), storage.Upload{}); !errors.As(err, &later) || !errors.Is(err, hooks.ErrRateLimited) || later.After <= 0 {
 				t.Errorf("permitted: %v", err)
 			}
 			if n, err := io.Copy(io.Discard, r.Body); err != nil || n != 500 {

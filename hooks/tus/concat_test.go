@@ -18,22 +18,22 @@ var errNever = errors.New("it can't be joined")
 
 // joining is a door, and another node on the same store. The uploads "a" and "b" are
 // there for a client to join.
-type joining struct {
+type concatHandler struct {
 	*testing.T
-	memory *storagetest.Memory
-	door   *Door
-	other  *storage.Uploads
+	memory  *storagetest.Memory
+	handler *Handler
+	other   *storage.Uploads
 
 	final  string                   // the id of the upload that joins them, once there is one
 	accept func(final string) error // asked at the door's node before the join
 }
 
-func newJoining(t *testing.T) *joining {
-	j := &joining{T: t, memory: storagetest.NewMemory(4096), accept: func(string) error { return nil }}
+func newConcatHandler(t *testing.T) *concatHandler {
+	j := &concatHandler{T: t, memory: storagetest.NewMemory(4096), accept: func(string) error { return nil }}
 	quiet := slog.New(slog.DiscardHandler)
 	node := func(opts storage.Options) *storage.Uploads {
 		opts.Log = quiet
-		return storage.New(j.memory.Node(), new(storage.LocalLocker), new(storage.LocalIndex), opts)
+		return storage.New(j.memory.Node(), new(storage.MemoryLocker), new(storage.MemoryCache), opts)
 	}
 	j.other = node(storage.Options{})
 	uploads := node(storage.Options{Policy: storage.Policy{BeforeFinish: func(_ context.Context, up storage.Upload) error {
@@ -41,7 +41,7 @@ func newJoining(t *testing.T) *joining {
 		return j.accept(up.ID)
 	}}})
 	var err error
-	j.door, err = New(uploads, hooks.Options{URLs: hooks.URLs{BasePath: "/files/"}, Stopper: hooks.NewStopper(), Log: quiet})
+	j.handler, err = New(uploads, hooks.Options{URLs: hooks.URLs{BasePath: "/files/"}, Shutdown: hooks.NewShutdown(), Log: quiet})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,16 +58,16 @@ func newJoining(t *testing.T) *joining {
 }
 
 // post asks the door to join the two.
-func (j *joining) post() *http.Response {
+func (j *concatHandler) post() *http.Response {
 	r := httptest.NewRequest(http.MethodPost, "/files/", nil)
 	r.Header.Set("Tus-Resumable", version)
 	r.Header.Set("Upload-Concat", "final;/files/a /files/b")
 	w := httptest.NewRecorder()
-	j.door.ServeHTTP(w, r)
+	j.handler.ServeHTTP(w, r)
 	return w.Result()
 }
 
-func (j *joining) wantAnswer(answer *http.Response, status int) {
+func (j *concatHandler) wantResponse(answer *http.Response, status int) {
 	j.Helper()
 	if answer.StatusCode != status {
 		j.Errorf("answered %s, want %d", answer.Status, status)
@@ -79,7 +79,7 @@ func (j *joining) wantAnswer(answer *http.Response, status int) {
 
 // The app knows of it, and the parts may be gone by then.
 func TestUploadThatAnotherNodeJoinedIsKeptThoughThisNodeCannotJoinIt(t *testing.T) {
-	j := newJoining(t)
+	j := newConcatHandler(t)
 	j.accept = func(final string) error {
 		_, err := j.other.Concat(t.Context(), final)
 		for _, id := range []string{"a", "b"} {
@@ -90,7 +90,7 @@ func TestUploadThatAnotherNodeJoinedIsKeptThoughThisNodeCannotJoinIt(t *testing.
 		}
 		return errNever
 	}
-	j.wantAnswer(j.post(), http.StatusCreated)
+	j.wantResponse(j.post(), http.StatusCreated)
 	if up, err := j.other.Get(t.Context(), j.final); err != nil || !up.Finished || up.Size != 20 {
 		t.Errorf("get: %v, finished %v, %d bytes", err, up.Finished, up.Size)
 	}
@@ -98,14 +98,14 @@ func TestUploadThatAnotherNodeJoinedIsKeptThoughThisNodeCannotJoinIt(t *testing.
 
 // The client will make another, which must meet no key, limit or event of this one.
 func TestUploadThatCannotBeJoinedNowIsNotInTheWayOfTheNextTry(t *testing.T) {
-	j := newJoining(t)
+	j := newConcatHandler(t)
 	j.accept = func(final string) error { return storage.Unavailable("ask", final, errNever) }
-	j.wantAnswer(j.post(), http.StatusServiceUnavailable)
+	j.wantResponse(j.post(), http.StatusServiceUnavailable)
 	if _, err := j.memory.Load(t.Context(), j.final); !errors.Is(err, storage.ErrGone) {
 		t.Errorf("load: %v, want ErrGone", err)
 	}
 	j.accept = func(string) error { return nil }
-	j.wantAnswer(j.post(), http.StatusCreated)
+	j.wantResponse(j.post(), http.StatusCreated)
 	if up, err := j.other.Get(t.Context(), j.final); err != nil || !up.Finished || up.Size != 20 {
 		t.Errorf("get: %v, finished %v, %d bytes", err, up.Finished, up.Size)
 	}
@@ -113,9 +113,9 @@ func TestUploadThatCannotBeJoinedNowIsNotInTheWayOfTheNextTry(t *testing.T) {
 
 // Nobody is told its URL.
 func TestUploadThatCanNeverBeJoinedIsNotLeftBehind(t *testing.T) {
-	j := newJoining(t)
+	j := newConcatHandler(t)
 	j.accept = func(string) error { return errNever }
-	j.wantAnswer(j.post(), http.StatusInternalServerError)
+	j.wantResponse(j.post(), http.StatusInternalServerError)
 	if _, err := j.memory.Load(t.Context(), j.final); !errors.Is(err, storage.ErrGone) {
 		t.Errorf("load: %v, want ErrGone", err)
 	}

@@ -32,16 +32,16 @@ const (
 )
 
 // Door is the tus door. Create it with New.
-type Door struct {
+type Handler struct {
 	uploads *storage.Uploads
 	opts    hooks.Options
 	tusd    *handler.Handler
 }
 
-var _ hooks.Door = (*Door)(nil)
+var _ hooks.Protocol = (*Handler)(nil)
 
 // New returns the door to uploads.
-func New(uploads *storage.Uploads, opts hooks.Options) (*Door, error) {
+func New(uploads *storage.Uploads, opts hooks.Options) (*Handler, error) {
 	composer := handler.NewStoreComposer()
 	s := &store{uploads}
 	composer.UseCore(s)
@@ -61,22 +61,22 @@ func New(uploads *storage.Uploads, opts hooks.Options) (*Door, error) {
 		RespectForwardedHeaders:          true, // set by tellOrigin
 		DisableDownload:                  true, // the file is served in one place for all doors
 		Cors:                             &handler.CorsConfig{Disable: true},
-		Logger:                           silent(),
+		Logger:                           discardLogger(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("set up tusd's handler: %w", err)
 	}
-	return &Door{uploads, opts, tusd}, nil
+	return &Handler{uploads, opts, tusd}, nil
 }
 
 // Name implements hooks.Door.
-func (d *Door) Name() string { return "tus" }
+func (d *Handler) Name() string { return "tus" }
 
 // Claims implements hooks.Door: tusd answers whatever no other door does.
-func (d *Door) Claims(*http.Request) bool { return true }
+func (d *Handler) Matches(*http.Request) bool { return true }
 
 // Advertise implements hooks.Door (tus 1.0, section OPTIONS).
-func (d *Door) Advertise(h http.Header) {
+func (d *Handler) AddOptionsHeaders(h http.Header) {
 	extensions := d.tusd.SupportedExtensions() + ",checksum,checksum-trailer"
 	if d.uploads.ExpireAfter() > 0 {
 		extensions += ",expiration"
@@ -90,29 +90,29 @@ func (d *Door) Advertise(h http.Header) {
 	}
 }
 
-func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	x := &exchange{ResponseWriter: w, r: r, door: d, found: map[string]handler.Upload{}}
-	x.body = hooks.NewBody(w, r, d.opts.IdleTimeout, d.opts.Stopper)
+func (d *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	x := &response{ResponseWriter: w, r: r, handler: d, found: map[string]handler.Upload{}}
+	x.body = hooks.NewBody(w, r, d.opts.IdleTimeout, d.opts.Shutdown)
 	defer x.body.Close()
 	var err error
 	if err = x.body.CheckHeader(); err == nil {
 		err = d.check(r)
 	}
 	if err != nil {
-		x.refuse(err)
+		x.reject(err)
 		return
 	}
 	if limit := d.uploads.MaxSize(); limit > 0 {
 		x.body.LimitSpool(limit, storage.ErrTooLarge)
 	}
-	inner := r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x))
+	inner := r.WithContext(context.WithValue(r.Context(), responseKey{}, x))
 	inner.Body = x.body
 	d.tellOrigin(inner)
 	http.StripPrefix(d.opts.URLs.BasePath, d.tusd).ServeHTTP(x, inner)
 }
 
 // check refuses what tusd would let pass, or answer less clearly.
-func (d *Door) check(r *http.Request) error {
+func (d *Handler) check(r *http.Request) error {
 	if id := d.opts.URLs.ID(r); id != "" {
 		if err := storage.CheckID(id); err != nil {
 			return err
@@ -137,7 +137,7 @@ func (d *Door) check(r *http.Request) error {
 
 // tellOrigin makes tusd build the same URLs as everybody else does: it is told of
 // just one proxy, which says what URLs.Origin found.
-func (d *Door) tellOrigin(r *http.Request) {
+func (d *Handler) tellOrigin(r *http.Request) {
 	scheme, host := d.opts.URLs.Origin(r)
 	r.Header = r.Header.Clone()
 	r.Header.Del("Forwarded")

@@ -32,13 +32,13 @@ type lock struct {
 // Asked to let go, the holder ends its body here, and not by tusd's callback: that
 // does nothing before tusd has begun to read, and nothing if it is called again.
 func (l *lock) Lock(ctx context.Context, _ func()) error {
-	x := exchangeOf(ctx)
+	x := responseFrom(ctx)
 	if x.reads() {
 		return nil
 	}
-	unlock, err := l.uploads.Lock(ctx, l.id, func() { x.body.Cut(hooks.ErrReplaced) })
+	unlock, err := l.uploads.Lock(ctx, l.id, func() { x.body.Abort(hooks.ErrSuperseded) })
 	if err != nil {
-		return x.explain(err)
+		return x.fromError(err)
 	}
 	l.unlock = unlock
 	return nil

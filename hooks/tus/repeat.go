@@ -14,7 +14,7 @@ import (
 // that are there stay and those of the request are dropped, so the request may begin at
 // any offset up to the current one, and tusd is shown the one that it names. Likewise a
 // length that was declared before may be declared again, if it is the same.
-func (x *exchange) acceptRepeated(info *handler.FileInfo) {
+func (x *response) acceptRepeated(info *handler.FileInfo) {
 	if x.r.Method != http.MethodPatch {
 		return
 	}

@@ -8,11 +8,11 @@ import (
 
 // silent is a logger for tusd, which wants one of its own kind: holdfast logs the
 // requests of all doors itself, and the errors where they arise.
-func silent() *slog.Logger { return slog.New(discard{}) }
+func discardLogger() *slog.Logger { return slog.New(discardHandler{}) }
 
-type discard struct{}
+type discardHandler struct{}
 
-func (discard) Enabled(context.Context, slog.Level) bool  { return false }
-func (discard) Handle(context.Context, slog.Record) error { return nil }
-func (d discard) WithAttrs([]slog.Attr) slog.Handler      { return d }
-func (d discard) WithGroup(string) slog.Handler           { return d }
+func (discardHandler) Enabled(context.Context, slog.Level) bool  { return false }
+func (discardHandler) Handle(context.Context, slog.Record) error { return nil }
+func (d discardHandler) WithAttrs([]slog.Attr) slog.Handler      { return d }
+func (d discardHandler) WithGroup(string) slog.Handler           { return d }

@@ -29,12 +29,12 @@ func (s *store) NewUpload(ctx context.Context, info handler.FileInfo) (handler.U
 	if info.SizeIsDeferred {
 		rec.Size = storage.Unknown
 	}
-	return s.seen(ctx)(s.uploads.Create(ctx, rec))
+	return s.loaded(ctx)(s.uploads.Create(ctx, rec))
 }
 
 // GetUpload implements handler.DataStore.
 func (s *store) GetUpload(ctx context.Context, id string) (handler.Upload, error) {
-	x := exchangeOf(ctx)
+	x := responseFrom(ctx)
 	if known, ok := x.found[id]; ok {
 		return known, nil
 	}
@@ -42,7 +42,7 @@ func (s *store) GetUpload(ctx context.Context, id string) (handler.Upload, error
 	if x.r.Method == http.MethodHead {
 		get = s.uploads.GetFlushed // a client that resumes asks where to go on
 	}
-	up, err := s.seen(ctx)(get(ctx, id))
+	up, err := s.loaded(ctx)(get(ctx, id))
 	if err == nil {
 		x.found[id] = up
 	}
@@ -50,14 +50,14 @@ func (s *store) GetUpload(ctx context.Context, id string) (handler.Upload, error
 }
 
 // seen makes what the core returned what tusd wants, and remembers it for the answer.
-func (s *store) seen(ctx context.Context) func(storage.Upload, error) (handler.Upload, error) {
-	x := exchangeOf(ctx)
+func (s *store) loaded(ctx context.Context) func(storage.Upload, error) (handler.Upload, error) {
+	x := responseFrom(ctx)
 	return func(up storage.Upload, err error) (handler.Upload, error) {
 		if err != nil {
-			return nil, x.explain(err)
+			return nil, x.fromError(err)
 		}
 		u := &upload{s.uploads, up}
-		u.see(x, up)
+		u.refresh(x, up)
 		return u, nil
 	}
 }
@@ -79,7 +79,7 @@ type upload struct {
 	up      storage.Upload
 }
 
-func (u *upload) see(x *exchange, up storage.Upload) {
+func (u *upload) refresh(x *response, up storage.Upload) {
 	if up.ID != "" {
 		u.up, x.upload = up, up
 	}
@@ -94,40 +94,40 @@ func (u *upload) GetInfo(ctx context.Context) (handler.FileInfo, error) {
 	if u.up.Size == storage.Unknown {
 		info.Size, info.SizeIsDeferred = 0, true
 	}
-	exchangeOf(ctx).acceptRepeated(&info)
+	responseFrom(ctx).acceptRepeated(&info)
 	return info, nil
 }
 
 // WriteChunk implements handler.Upload. It returns how far beyond the given offset that
 // of the upload is then: further than src is long where bytes that came early follow.
 func (u *upload) WriteChunk(ctx context.Context, offset int64, src io.Reader) (int64, error) {
-	x := exchangeOf(ctx)
-	src = &unhurried{src, http.NewResponseController(x), x.body.Expect()}
-	err := errors.Join(u.write(ctx, offset, src), x.cut())
-	return max(u.up.Offset()-offset, 0), x.explain(err)
+	x := responseFrom(ctx)
+	src = &noDeadlineReader{src, http.NewResponseController(x), x.body.Length()}
+	err := errors.Join(u.write(ctx, offset, src), x.abort())
+	return max(u.up.Offset()-offset, 0), x.fromError(err)
 }
 
 // write stores what src yields.
 func (u *upload) write(ctx context.Context, offset int64, src io.Reader) error {
-	x := exchangeOf(ctx)
+	x := responseFrom(ctx)
 	if u.up.Size != storage.Unknown {
 		x.body.LimitSpool(u.up.Size-offset, storage.ErrTooLarge) // as tusd has it
 	}
 	up, err := u.uploads.Write(ctx, u.up.ID, offset, src)
-	u.see(x, up)
+	u.refresh(x, up)
 	return err
 }
 
 // FinishUpload implements handler.Upload. The core has finished the upload when
 // its last byte came; this makes sure of it.
 func (u *upload) FinishUpload(ctx context.Context) error {
-	x := exchangeOf(ctx)
+	x := responseFrom(ctx)
 	if u.up.Finished {
 		return nil
 	}
 	up, err := u.uploads.Get(ctx, u.up.ID)
-	u.see(x, up)
-	return x.explain(err)
+	u.refresh(x, up)
+	return x.fromError(err)
 }
 
 // GetReader implements handler.Upload. Nobody calls it: files are served elsewhere.
@@ -137,35 +137,35 @@ func (u *upload) GetReader(ctx context.Context) (io.ReadCloser, error) {
 
 // Terminate implements handler.TerminatableUpload.
 func (u *upload) Terminate(ctx context.Context) error {
-	return exchangeOf(ctx).explain(u.uploads.Delete(ctx, u.up.ID))
+	return responseFrom(ctx).fromError(u.uploads.Delete(ctx, u.up.ID))
 }
 
 // DeclareLength implements handler.LengthDeclarableUpload.
 func (u *upload) DeclareLength(ctx context.Context, length int64) error {
-	x := exchangeOf(ctx)
-	up, err := u.uploads.Declare(ctx, u.up.ID, length)
-	u.see(x, up)
-	return x.explain(err)
+	x := responseFrom(ctx)
+	up, err := u.uploads.SetSize(ctx, u.up.ID, length)
+	u.refresh(x, up)
+	return x.fromError(err)
 }
 
 // ConcatUploads implements handler.ConcatableUpload. The client is not told the
 // URL of an upload that fails here, and makes another: this one must not be in its way.
 func (u *upload) ConcatUploads(ctx context.Context, _ []handler.Upload) error {
-	x := exchangeOf(ctx)
+	x := responseFrom(ctx)
 	up, err := u.uploads.Concat(ctx, u.up.ID)
 	if err != nil {
-		up, err = u.giveUp(ctx, err)
+		up, err = u.abandon(ctx, err)
 	}
 	if err == nil {
-		u.see(x, up)
+		u.refresh(x, up)
 	}
-	return x.explain(err)
+	return x.fromError(err)
 }
 
 // giveUp removes an upload that was not joined, unless somebody else has joined it and
 // told the app: the parts may be gone since.
-func (u *upload) giveUp(ctx context.Context, cause error) (storage.Upload, error) {
-	up, err := u.uploads.Abandon(ctx, u.up.ID)
+func (u *upload) abandon(ctx context.Context, cause error) (storage.Upload, error) {
+	up, err := u.uploads.DeleteIfUnfinished(ctx, u.up.ID)
 	if err == nil && up.Finished {
 		return up, nil
 	}
@@ -174,16 +174,16 @@ func (u *upload) giveUp(ctx context.Context, cause error) (storage.Upload, error
 
 // unhurried lifts the deadline for the answer once the body has ended: tusd sets
 // one with every read, and storing the last bytes may take longer.
-type unhurried struct {
+type noDeadlineReader struct {
 	io.Reader
 	ctl    *http.ResponseController
 	length int64
 }
 
 // Expect implements storage.Expecting.
-func (u *unhurried) Expect() int64 { return u.length }
+func (u *noDeadlineReader) Length() int64 { return u.length }
 
-func (u *unhurried) Read(p []byte) (int, error) {
+func (u *noDeadlineReader) Read(p []byte) (int, error) {
 	n, err := u.Reader.Read(p)
 	if err != nil {
 		_ = u.ctl.SetWriteDeadline(time.Time{})

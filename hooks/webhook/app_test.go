@@ -121,7 +121,7 @@ func reset(int, heard) (int, http.Header, string, error) { return 0, nil, "", er
 // node is a process over a store, with the app that it tells.
 type node struct {
 	t       *testing.T
-	app     *App
+	app     *Webhooks
 	uploads *storage.Uploads
 	stop    context.CancelFunc
 	ended   chan struct{}
@@ -132,7 +132,7 @@ type node struct {
 func options(to http.RoundTripper, events ...tusd.HookType) Options {
 	o := Options{
 		URL: "http://app.example/hooks", Secret: []string{"x-api-key"}, Timeout: 10 * time.Second,
-		RetryAfter: 5 * time.Second, RetryFor: 24 * time.Hour, ReceiveEvery: time.Second,
+		RetryInitial: 5 * time.Second, RetryMaxAge: 24 * time.Hour, ProgressInterval: time.Second,
 		transport: to,
 	}
 	for _, e := range events {
@@ -146,13 +146,13 @@ func startNode(t *testing.T, opts Options, store storage.Store, locker storage.L
 	t.Helper()
 	n := &node{t: t, ended: make(chan struct{}), log: &logBuffer{}}
 	opts.Log = slog.New(slog.NewTextHandler(n.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	opts.Stop = func(ctx context.Context, id string) error { return n.uploads.Discard(ctx, id) }
+	opts.OnStop = func(ctx context.Context, id string) error { return n.uploads.DeleteAsAdmin(ctx, id) }
 	var err error
 	if n.app, err = New(opts); err != nil {
 		t.Fatal(err)
 	}
 	core := storage.Options{Log: opts.Log, Policy: n.app.Policy(), Observer: n.app.Observer(), Delivery: n.app.Delivery()}
-	n.uploads = storage.New(store, locker, &storage.LocalIndex{}, core)
+	n.uploads = storage.New(store, locker, &storage.MemoryCache{}, core)
 	var ctx context.Context
 	ctx, n.stop = context.WithCancel(context.Background())
 	go func() {
@@ -211,12 +211,12 @@ func (n *node) tryUpload(ctx context.Context, rec storage.Record) (storage.Uploa
 func owes(t *testing.T, store storage.Store) map[string]bool {
 	t.Helper()
 	out := map[string]bool{}
-	u := storage.New(store, &storage.LocalLocker{}, &storage.LocalIndex{}, storage.Options{})
+	u := storage.New(store, &storage.MemoryLocker{}, &storage.MemoryCache{}, storage.Options{})
 	for up, err := range u.PendingDeliveries(t.Context()) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		out[up.ID] = up.Parked
+		out[up.ID] = up.DeadLettered
 	}
 	return out
 }

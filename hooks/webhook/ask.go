@@ -15,7 +15,7 @@ import (
 
 // askPause is how long to wait before asking for the second time; twice as long
 // before the third.
-const askPause = 300 * time.Millisecond
+const blockingRetryPause = 300 * time.Millisecond
 
 // reply is the app's answer to a hook: tusd's, and what holdfast adds to it.
 type reply struct {
@@ -25,12 +25,12 @@ type reply struct {
 }
 
 // admit asks the app whether an upload may be created, and how.
-func (a *App) admit(ctx context.Context, rec *storage.Record) error {
+func (a *Webhooks) beforeCreate(ctx context.Context, rec *storage.Record) error {
 	up := storage.Upload{Record: *rec}
-	if !rec.Chosen {
+	if !rec.ClientChosenID {
 		up.ID = "" // as in tusd's: the app may yet choose it
 	}
-	r, err := a.ask(ctx, tusd.HookPreCreate, rec.ID, up)
+	r, err := a.callBlocking(ctx, tusd.HookPreCreate, rec.ID, up)
 	if err != nil {
 		return err
 	}
@@ -40,45 +40,45 @@ func (a *App) admit(ctx context.Context, rec *storage.Record) error {
 	if err := r.change(rec); err != nil {
 		return err
 	}
-	amend(ctx, r.HTTPResponse)
+	override(ctx, r.HTTPResponse)
 	return nil
 }
 
 // accept asks the app whether an upload that has all its bytes may become a file.
-func (a *App) accept(ctx context.Context, up storage.Upload) error {
+func (a *Webhooks) beforeFinish(ctx context.Context, up storage.Upload) error {
 	if up.Partial {
 		return nil // it is no file of its own
 	}
-	r, err := a.ask(ctx, tusd.HookPreFinish, up.ID, up)
+	r, err := a.callBlocking(ctx, tusd.HookPreFinish, up.ID, up)
 	switch {
 	case err != nil:
 		return err
 	case r.RejectUpload || r.HTTPResponse.StatusCode >= 400:
 		return refusal(r.HTTPResponse)
 	}
-	amend(ctx, r.HTTPResponse)
+	override(ctx, r.HTTPResponse)
 	return nil
 }
 
 // ask returns the app's answer. If there is none, the client is to come back.
-func (a *App) ask(ctx context.Context, typ tusd.HookType, id string, up storage.Upload) (reply, error) {
+func (a *Webhooks) callBlocking(ctx context.Context, typ tusd.HookType, id string, up storage.Upload) (reply, error) {
 	ctx, cancel := context.WithTimeout(ctx, a.opts.Timeout)
 	defer cancel()
 	request := a.request(ctx)
 	ctx, end := spans.Start(ctx, "ask "+string(typ), id)
 	var r reply
-	got, err := a.client.insist(ctx, message{
+	got, err := a.client.postWithRetry(ctx, message{
 		// Whoever asks again may get another answer, so this is another question.
 		id:  id + "." + string(typ) + "." + storage.NewID(),
 		url: a.url(typ), header: a.forward(request), body: a.hook(typ, up, request),
-	}, askPause)
+	}, blockingRetryPause)
 	if err == nil {
 		err = got.decode(&r)
 	}
 	end(err)
 	if err != nil {
-		a.counts.askFailed.Add(1)
-		return r, storage.Unavailable("ask the app about", id, fmt.Errorf("%w: %s: %w", hooks.ErrNoAnswer, typ, err))
+		a.counts.blockingFailed.Add(1)
+		return r, storage.Unavailable("ask the app about", id, fmt.Errorf("%w: %s: %w", hooks.ErrHookUnavailable, typ, err))
 	}
 	return r, nil
 }
@@ -88,7 +88,7 @@ func (r reply) change(rec *storage.Record) error {
 	wish := r.ChangeFileInfo
 	switch {
 	case wish.ID == "" || wish.ID == rec.ID:
-	case rec.Chosen:
+	case rec.ClientChosenID:
 		// The client would never find it.
 		return fmt.Errorf("%w: the app gives the upload another id than its client", storage.ErrForbidden)
 	default:
@@ -115,13 +115,13 @@ func (r reply) change(rec *storage.Record) error {
 const maxExpiry = 100 * 365 * 24 * 3600
 
 // amend has the client told what the app says to it.
-func amend(ctx context.Context, r handler.HTTPResponse) {
-	hooks.Amend(ctx, hooks.Amendment{Status: r.StatusCode, Header: r.Header, Body: r.Body})
+func override(ctx context.Context, r handler.HTTPResponse) {
+	hooks.OverrideResponse(ctx, hooks.ResponseOverride{Status: r.StatusCode, Header: r.Header, Body: r.Body})
 }
 
 // refusal is what a client is told if the app does not want its upload: what tusd
 // says, but for what the app says itself.
 func refusal(r handler.HTTPResponse) error {
 	merged := handler.ErrUploadRejectedByServer.HTTPResponse.MergeWith(r)
-	return &hooks.Refusal{Status: merged.StatusCode, Header: merged.Header, Body: merged.Body}
+	return &hooks.Rejection{Status: merged.StatusCode, Header: merged.Header, Body: merged.Body}
 }

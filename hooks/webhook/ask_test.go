@@ -19,22 +19,22 @@ import (
 )
 
 // asked starts a node whose app answers with this JSON.
-func asked(t *testing.T, body string, events ...tusd.HookType) (*node, *theApp) {
+func blockingEvents(t *testing.T, body string, events ...tusd.HookType) (*node, *theApp) {
 	t.Helper()
 	app := &theApp{answer: func(int, heard) (int, http.Header, string, error) { return 200, nil, body, nil }}
-	return startNode(t, options(app, events...), newMemory(), &storage.LocalLocker{}), app
+	return startNode(t, options(app, events...), newMemory(), &storage.MemoryLocker{}), app
 }
 
 func TestPreCreateMayRefuse(t *testing.T) {
-	for body, want := range map[string]hooks.Refusal{
+	for body, want := range map[string]hooks.Rejection{
 		`{"RejectUpload":true}`: {Status: 400, Header: map[string]string{"Content-Type": "text/plain; charset=utf-8"},
 			Body: "ERR_UPLOAD_REJECTED: upload creation has been rejected by server\n"},
 		`{"RejectUpload":true,"HTTPResponse":{"StatusCode":402,"Body":"{\"pay\":1}","Header":{"Content-Type":"application/json","X-Q":"0"}}}`: {Status: 402,
 			Header: map[string]string{"Content-Type": "application/json", "X-Q": "0"}, Body: `{"pay":1}`},
 	} {
-		n, _ := asked(t, body, tusd.HookPreCreate)
+		n, _ := blockingEvents(t, body, tusd.HookPreCreate)
 		_, err := n.uploads.Create(t.Context(), storage.Record{ID: "a", Size: 5})
-		var got *hooks.Refusal
+		var got *hooks.Rejection
 		if !errors.As(err, &got) || got.Status != want.Status || got.Body != want.Body || !maps.Equal(got.Header, want.Header) {
 			t.Errorf("%s: %+v (%v), want %+v", body, got, err, want)
 		}
@@ -45,7 +45,7 @@ func TestPreCreateMayRefuse(t *testing.T) {
 }
 
 func TestPreCreateMayChangeTheUpload(t *testing.T) {
-	n, app := asked(t, `{"ChangeFileInfo":{"ID":"chosen-by-app","MetaData":{"owner":"7"},"Storage":{"Key":"users/7/photo"}},
+	n, app := blockingEvents(t, `{"ChangeFileInfo":{"ID":"chosen-by-app","MetaData":{"owner":"7"},"Storage":{"Key":"users/7/photo"}},
 		"MaxSize":100,"ExpireAfter":60}`, tusd.HookPreCreate)
 	up, err := n.uploads.Create(t.Context(), storage.Record{Size: 5, Metadata: map[string]string{"filename": "x"}})
 	if err != nil {
@@ -67,7 +67,7 @@ func TestPreCreateMayChangeTheUpload(t *testing.T) {
 
 func TestPreCreateLowersALimitAndRaisesNone(t *testing.T) {
 	for _, c := range []struct{ token, app, want int64 }{{0, 100, 100}, {50, 100, 50}, {100, 50, 50}, {50, 0, 50}} {
-		n, _ := asked(t, fmt.Sprintf(`{"MaxSize":%d}`, c.app), tusd.HookPreCreate)
+		n, _ := blockingEvents(t, fmt.Sprintf(`{"MaxSize":%d}`, c.app), tusd.HookPreCreate)
 		up, err := n.uploads.Create(t.Context(), storage.Record{ID: "a", Size: storage.Unknown, MaxSize: c.token})
 		if err != nil || up.MaxSize != c.want {
 			t.Errorf("a token says %d, the app %d: %d, %v", c.token, c.app, up.MaxSize, err)
@@ -90,12 +90,12 @@ func TestPreCreateCanNotDoWhatItMayNot(t *testing.T) {
 		`{"ChangeFileInfo":{"ID":"other"}}`:                            storage.ErrForbidden,
 		`{"MaxSize":4}`:                                                storage.ErrTooLarge,
 	} {
-		n, _ := asked(t, body, tusd.HookPreCreate)
+		n, _ := blockingEvents(t, body, tusd.HookPreCreate)
 		if _, err := n.uploads.Create(t.Context(), storage.Record{ID: "mine", Size: 5}); !errors.Is(err, want) {
 			t.Errorf("%s: %v, want %v", body, err, want)
 		}
 	}
-	n, _ := asked(t, `{"ChangeFileInfo":{"ID":"../x"}}`, tusd.HookPreCreate)
+	n, _ := blockingEvents(t, `{"ChangeFileInfo":{"ID":"../x"}}`, tusd.HookPreCreate)
 	if _, err := n.uploads.Create(t.Context(), storage.Record{Size: 5}); !errors.Is(err, storage.ErrBadID) {
 		t.Errorf("an id that is none: %v", err)
 	}
@@ -122,10 +122,10 @@ func TestAnAppThatDoesNotAnswerHasNotAgreed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				app, store := &theApp{answer: c.answer}, newMemory()
-				n := startNode(t, options(app, tusd.HookPreCreate), store, &storage.LocalLocker{})
+				n := startNode(t, options(app, tusd.HookPreCreate), store, &storage.MemoryLocker{})
 				began := time.Now()
 				_, err := n.uploads.Create(t.Context(), storage.Record{ID: "a", Size: 5})
-				if !errors.Is(err, hooks.ErrNoAnswer) || !storage.Transient(err) {
+				if !errors.Is(err, hooks.ErrHookUnavailable) || !storage.Transient(err) {
 					t.Errorf("created: %v", err)
 				}
 				if took := time.Since(began); took > 10*time.Second {
@@ -148,7 +148,7 @@ func TestAnAppThatStumblesIsAskedAgain(t *testing.T) {
 		app := &theApp{answer: func(n int, _ heard) (int, http.Header, string, error) {
 			return []int{500, 429, 200}[n], typ, `{"MaxSize":9}`, nil
 		}}
-		n := startNode(t, options(app, tusd.HookPreCreate), newMemory(), &storage.LocalLocker{})
+		n := startNode(t, options(app, tusd.HookPreCreate), newMemory(), &storage.MemoryLocker{})
 		up, err := n.uploads.Create(t.Context(), storage.Record{ID: "a", Size: 5})
 		if err != nil || up.MaxSize != 9 {
 			t.Errorf("%+v, %v", up.Record, err)
@@ -161,9 +161,9 @@ func TestAnAppThatStumblesIsAskedAgain(t *testing.T) {
 
 func TestPreFinishMayRefuseAndIsAskedAgain(t *testing.T) {
 	for _, body := range []string{`{"RejectUpload":true,"HTTPResponse":{"StatusCode":422}}`, `{"HTTPResponse":{"StatusCode":422,"Body":"virus"}}`} {
-		n, app := asked(t, body, tusd.HookPreFinish, tusd.HookPostFinish)
+		n, app := blockingEvents(t, body, tusd.HookPreFinish, tusd.HookPostFinish)
 		_, err := n.tryUpload(t.Context(), storage.Record{ID: "a", Size: 5})
-		var refused *hooks.Refusal
+		var refused *hooks.Rejection
 		if !errors.As(err, &refused) || refused.Status != 422 {
 			t.Fatalf("%s: %v", body, err)
 		}
@@ -184,7 +184,7 @@ func TestPreFinishMayRefuseAndIsAskedAgain(t *testing.T) {
 // The sweeper asks again about what the app has refused, but not at every turn.
 func TestTheSweeperDoesNotInsist(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n, app := asked(t, `{"RejectUpload":true}`, tusd.HookPreFinish)
+		n, app := blockingEvents(t, `{"RejectUpload":true}`, tusd.HookPreFinish)
 		if _, err := n.tryUpload(t.Context(), storage.Record{ID: "a", Size: 5}); err == nil {
 			t.Fatal("not refused")
 		}
@@ -200,7 +200,7 @@ func TestTheSweeperDoesNotInsist(t *testing.T) {
 }
 
 func TestPreFinishIsNotAskedAboutParts(t *testing.T) {
-	n, app := asked(t, `{"RejectUpload":true}`, tusd.HookPreFinish)
+	n, app := blockingEvents(t, `{"RejectUpload":true}`, tusd.HookPreFinish)
 	if _, err := n.tryUpload(t.Context(), storage.Record{ID: "a", Size: 5, Partial: true}); err != nil {
 		t.Error(err)
 	}
@@ -224,7 +224,7 @@ func requestWith(ctx context.Context) context.Context {
 func TestSecretsOfClientsStayHereUnlessTheyAreNamed(t *testing.T) {
 	app := &theApp{answer: always(200)}
 	opts := options(app, tusd.HookPreCreate, tusd.HookPostFinish)
-	n := startNode(t, opts, newMemory(), &storage.LocalLocker{})
+	n := startNode(t, opts, newMemory(), &storage.MemoryLocker{})
 	if _, err := n.uploads.Create(requestWith(t.Context()), storage.Record{ID: "a", Size: 0}); err != nil {
 		t.Fatal(err)
 	}
@@ -239,7 +239,7 @@ func TestSecretsOfClientsStayHereUnlessTheyAreNamed(t *testing.T) {
 	}
 
 	opts.Forward = []string{"authorization", "ticket", "X-Tenant", "X-Api-Key"}
-	n = startNode(t, opts, newMemory(), &storage.LocalLocker{})
+	n = startNode(t, opts, newMemory(), &storage.MemoryLocker{})
 	if _, err := n.uploads.Create(requestWith(t.Context()), storage.Record{ID: "b", Size: 0}); err != nil {
 		t.Fatal(err)
 	}
@@ -271,7 +271,7 @@ func TestTheBodyIsThatOfTusd(t *testing.T) {
 	opts.Storage = func(up storage.Upload) map[string]string {
 		return map[string]string{"Type": "filestore", "Path": "/data/" + up.ID}
 	}
-	n := startNode(t, opts, newMemory(), &storage.LocalLocker{})
+	n := startNode(t, opts, newMemory(), &storage.MemoryLocker{})
 	if _, err := n.tryUpload(requestWith(t.Context()), storage.Record{ID: "a", Size: 5, Metadata: map[string]string{"filename": "é.txt"}}); err != nil {
 		t.Fatal(err)
 	}
@@ -310,7 +310,7 @@ func eventually(t *testing.T, is func() bool) {
 func TestTheAppLearnsWhoseUploadItIs(t *testing.T) {
 	app := &theApp{answer: always(200)}
 	opts := options(app, tusd.HookPreCreate, tusd.HookPostFinish)
-	n := startNode(t, opts, newMemory(), &storage.LocalLocker{})
+	n := startNode(t, opts, newMemory(), &storage.MemoryLocker{})
 	if _, err := n.uploads.Create(t.Context(), storage.Record{ID: "a", Owner: "anna"}); err != nil {
 		t.Fatal(err)
 	}

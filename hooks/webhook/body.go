@@ -32,7 +32,7 @@ type body struct {
 }
 
 // hook is what the body of a hook says, in tusd's words.
-func (a *App) hook(typ tusd.HookType, up storage.Upload, r handler.HTTPRequest) []byte {
+func (a *Webhooks) hook(typ tusd.HookType, up storage.Upload, r handler.HTTPRequest) []byte {
 	info := handler.FileInfo{
 		ID: up.ID, Size: up.Size, Offset: up.Offset(), MetaData: handler.MetaData(maps.Clone(up.Metadata)),
 		IsPartial: up.Partial, IsFinal: len(up.Parts) > 0, PartialUploads: up.Parts,
@@ -55,7 +55,7 @@ func (a *App) hook(typ tusd.HookType, up storage.Upload, r handler.HTTPRequest) 
 }
 
 // request is what the app is told of the client's request.
-func (a *App) request(ctx context.Context) handler.HTTPRequest {
+func (a *Webhooks) request(ctx context.Context) handler.HTTPRequest {
 	r := hooks.RequestOf(ctx)
 	out := handler.HTTPRequest{Method: r.Method, URI: r.URI, RemoteAddr: r.RemoteAddr, Header: r.Header.Clone()}
 	for _, name := range slices.Concat(secretHeaders, a.opts.Secret) {
@@ -69,7 +69,7 @@ func (a *App) request(ctx context.Context) handler.HTTPRequest {
 	return out
 }
 
-func (a *App) forwards(name string) bool {
+func (a *Webhooks) forwards(name string) bool {
 	return slices.ContainsFunc(a.opts.Forward, func(f string) bool { return strings.EqualFold(f, name) })
 }
 
@@ -91,7 +91,7 @@ func withoutTicket(uri string) string {
 }
 
 // forward are the headers of a client's request that the hook's has as well.
-func (a *App) forward(r handler.HTTPRequest) http.Header {
+func (a *Webhooks) forward(r handler.HTTPRequest) http.Header {
 	h := http.Header{}
 	for _, name := range a.opts.Forward {
 		name = http.CanonicalHeaderKey(name)

@@ -129,10 +129,10 @@ func (c *client) sign(h http.Header, m message) error {
 
 // insist sends m until the app answers with 2xx, a few times at most. What it refuses
 // for good is not sent again.
-func (c *client) insist(ctx context.Context, m message, pause time.Duration) (answer, error) {
+func (c *client) postWithRetry(ctx context.Context, m message, pause time.Duration) (answer, error) {
 	for n := 1; ; n++ {
 		a, err := c.post(ctx, m)
-		if err == nil && a.taken() {
+		if err == nil && a.ok() {
 			return a, nil
 		}
 		final := err == nil && a.status < 500 && a.status != http.StatusTooManyRequests && a.status != http.StatusRequestTimeout
@@ -150,7 +150,7 @@ func (c *client) insist(ctx context.Context, m message, pause time.Duration) (an
 	}
 }
 
-func (a answer) taken() bool { return a.status >= 200 && a.status < 300 }
+func (a answer) ok() bool { return a.status >= 200 && a.status < 300 }
 
 func (a answer) err() error {
 	return fmt.Errorf("it answers %s", strings.TrimSpace(fmt.Sprint(a.status, " ", http.StatusText(a.status))))

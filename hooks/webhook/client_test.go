@@ -37,7 +37,7 @@ func TestEveryHookIsSignedByEachSecret(t *testing.T) {
 	app := &theApp{answer: always(200)}
 	opts := options(app)
 	opts.Events, opts.Secrets = Events, []string{newSecret, oldSecret}
-	n := startNode(t, opts, newMemory(), &storage.LocalLocker{})
+	n := startNode(t, opts, newMemory(), &storage.MemoryLocker{})
 	if _, err := n.uploads.Create(t.Context(), storage.Record{ID: "a", Size: 10}); err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +79,7 @@ func TestWithoutASecretNothingIsSigned(t *testing.T) {
 	app := &theApp{answer: always(200)}
 	opts := options(app, tusd.HookPreCreate)
 	opts.Forward = []string{"Webhook-Signature"} // nor can a client do it
-	n := startNode(t, opts, newMemory(), &storage.LocalLocker{})
+	n := startNode(t, opts, newMemory(), &storage.MemoryLocker{})
 	r, _ := http.NewRequest(http.MethodPost, "/files/", nil)
 	r.Header.Set("Webhook-Signature", "v1,forged")
 	if _, err := n.uploads.Create(hooks.WithRequest(t.Context(), r), storage.Record{ID: "a", Size: 5}); err != nil {
@@ -112,7 +112,7 @@ func TestNoRedirectIsFollowed(t *testing.T) {
 		opts := options(nil, tusd.HookPreCreate, tusd.HookPostFinish)
 		opts.URL, opts.Timeout = app.URL, 5*time.Second
 		opts.transport = nil
-		n := startNode(t, opts, newMemory(), &storage.LocalLocker{})
+		n := startNode(t, opts, newMemory(), &storage.MemoryLocker{})
 		if _, err := n.uploads.Create(t.Context(), storage.Record{ID: "a", Size: 0}); !storage.Transient(err) {
 			t.Errorf("%d: created: %v", status, err)
 		}
@@ -138,7 +138,7 @@ func TestAnEndlessAnswerIsNotRead(t *testing.T) {
 	opts := options(nil, tusd.HookPostFinish)
 	opts.URL, opts.transport = app.URL, nil
 	store := newMemory()
-	startNode(t, opts, store, &storage.LocalLocker{}).upload("a")
+	startNode(t, opts, store, &storage.MemoryLocker{}).upload("a")
 	eventually(t, func() bool { return len(owes(t, store)) == 0 }) // it was a 200 all the same
 	if n := sent.Load(); n > 64<<20 {
 		t.Errorf("%d bytes of an answer were taken", n)
@@ -164,7 +164,7 @@ func TestWhoTheAppIsAndWhoWeAreIsCheckedByTLS(t *testing.T) {
 	}{"both known": {trusting, true}, "the app unknown": {&tls.Config{Certificates: app.TLS.Certificates}, false}, "no certificate to show": {&tls.Config{RootCAs: trusting.RootCAs}, false}} {
 		opts := options(nil, tusd.HookPreCreate)
 		opts.URL, opts.transport, opts.TLS = app.URL, nil, c.tls
-		n := startNode(t, opts, newMemory(), &storage.LocalLocker{})
+		n := startNode(t, opts, newMemory(), &storage.MemoryLocker{})
 		_, err := n.uploads.Create(t.Context(), storage.Record{ID: "a", Size: 5})
 		if (err == nil) != c.fits {
 			t.Errorf("%s: %v", name, err)
@@ -181,7 +181,7 @@ func TestAPasswordInTheURLIsNotLogged(t *testing.T) {
 	opts := options(nil, tusd.HookPostFinish, tusd.HookPostCreate, tusd.HookPreFinish)
 	opts.URL = strings.Replace(gone.URL, "http://", "http://user:s3cret@", 1) + "/?token=s3cret"
 	opts.transport = nil
-	n := startNode(t, opts, newMemory(), &storage.LocalLocker{})
+	n := startNode(t, opts, newMemory(), &storage.MemoryLocker{})
 	_, err := n.tryUpload(t.Context(), storage.Record{ID: "a", Size: 5})
 	if err == nil || strings.Contains(err.Error(), "s3cret") {
 		t.Errorf("%v", err)

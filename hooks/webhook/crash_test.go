@@ -51,9 +51,9 @@ func crashAt(t *testing.T, op storagetest.Op, after bool, want int, size int64) 
 		}
 		return storagetest.Fails
 	})
-	first := startNode(t, options(app, tusd.HookPostFinish), data, &storage.LocalLocker{})
+	first := startNode(t, options(app, tusd.HookPostFinish), data, &storage.MemoryLocker{})
 	_, err := first.tryUpload(t.Context(), storage.Record{ID: "a", Size: size})
-	if err != nil && !errors.Is(err, storage.ErrUnavailable) && !errors.Is(err, storage.ErrBeyondEnd) {
+	if err != nil && !errors.Is(err, storage.ErrUnavailable) && !errors.Is(err, storage.ErrOutOfRange) {
 		t.Fatal(err)
 	}
 	synctest.Wait()
@@ -63,7 +63,7 @@ func crashAt(t *testing.T, op storagetest.Op, after bool, want int, size int64) 
 	alive := data.Restart()
 	data.Inject(nil)
 	first.end()
-	second := startNode(t, options(app, tusd.HookPostFinish), alive, &storage.LocalLocker{})
+	second := startNode(t, options(app, tusd.HookPostFinish), alive, &storage.MemoryLocker{})
 	if err := second.uploads.Sweep(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -76,13 +76,13 @@ func crashAt(t *testing.T, op storagetest.Op, after bool, want int, size int64) 
 func TestACrashWhileTheAppIsAnsweringLosesNoEvent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		app, data := &theApp{answer: hang}, newMemory()
-		first := startNode(t, options(app, tusd.HookPostFinish), data, &storage.LocalLocker{})
+		first := startNode(t, options(app, tusd.HookPostFinish), data, &storage.MemoryLocker{})
 		first.upload("a")
 		synctest.Wait()
 		alive := data.Restart()
 		first.end()
 		app.change(always(200))
-		second := startNode(t, options(app, tusd.HookPostFinish), alive, &storage.LocalLocker{})
+		second := startNode(t, options(app, tusd.HookPostFinish), alive, &storage.MemoryLocker{})
 		if _, err := second.uploads.Get(t.Context(), "a"); err != nil {
 			t.Fatal(err)
 		}

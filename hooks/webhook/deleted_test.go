@@ -52,7 +52,7 @@ func TestF25AnAppThatWasDownHearsOfTheFinishBeforeTheDeletion(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				back := time.Now().Add(2 * time.Hour)
-				app, data, locker := &theApp{answer: downUntil(back)}, newMemory(), &storage.LocalLocker{}
+				app, data, locker := &theApp{answer: downUntil(back)}, newMemory(), &storage.MemoryLocker{}
 				first := startNode(t, options(app, finishAndTerminate...), data, locker)
 				first.upload("a")
 				time.Sleep(time.Minute)
@@ -98,7 +98,7 @@ func TestAFileThatIsDeletedWhileTheAppHearsOfItIsToldAsDeletedAfterwards(t *test
 			}
 			return 200, nil, "{}", nil
 		}
-		n := startNode(t, options(app, finishAndTerminate...), data, &storage.LocalLocker{})
+		n := startNode(t, options(app, finishAndTerminate...), data, &storage.MemoryLocker{})
 		n.upload("a")
 		synctest.Wait()
 		if err := n.uploads.Delete(t.Context(), "a"); err != nil {
@@ -134,7 +134,7 @@ func TestADeletionWaitsForNoEventThatIsNotDelivered(t *testing.T) {
 				app.answer = func(n int, _ heard) (int, http.Header, string, error) {
 					return []int{c.answer, 200}[min(n, 1)], nil, "{}", nil
 				}
-				n := startNode(t, options(app, c.events...), data, &storage.LocalLocker{})
+				n := startNode(t, options(app, c.events...), data, &storage.MemoryLocker{})
 				n.upload("a")
 				time.Sleep(time.Minute)
 				before := time.Now()
@@ -155,14 +155,14 @@ func TestADeletionWaitsForNoEventThatIsNotDelivered(t *testing.T) {
 func TestAnEventOfADeletedFileIsToldByHandAndThenItsDeletion(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		app, data := &theApp{answer: always(500)}, newMemory()
-		n := startNode(t, options(app, finishAndTerminate...), data, &storage.LocalLocker{})
+		n := startNode(t, options(app, finishAndTerminate...), data, &storage.MemoryLocker{})
 		n.upload("a")
 		time.Sleep(time.Second)
 		if err := n.uploads.Delete(t.Context(), "a"); err != nil {
 			t.Fatal(err)
 		}
 		n.end()
-		other := startNode(t, options(app, finishAndTerminate...), data.Node(), &storage.LocalLocker{})
+		other := startNode(t, options(app, finishAndTerminate...), data.Node(), &storage.MemoryLocker{})
 		back := time.Now()
 		app.change(always(200))
 		if err := other.uploads.Redeliver(t.Context(), "a"); err != nil {

@@ -14,7 +14,7 @@ import (
 
 // Deliver implements storage.Deliverer: it sends post-finish once. The app acknowledges
 // with a 2xx status, and rejects the event for good with 410.
-func (a *App) Deliver(ctx context.Context, d storage.Delivery) error {
+func (a *Webhooks) Deliver(ctx context.Context, d storage.Delivery) error {
 	origin, _ := d.Origin.(handler.HTTPRequest)
 	got, err := a.client.post(ctx, message{
 		id: d.ID, url: a.url(tusd.HookPostFinish),
@@ -23,7 +23,7 @@ func (a *App) Deliver(ctx context.Context, d storage.Delivery) error {
 	switch {
 	case err != nil:
 		return err
-	case got.taken():
+	case got.ok():
 		return nil
 	case got.status == http.StatusGone:
 		return fmt.Errorf("%w: %w", storage.ErrRejected, got.err())
@@ -32,25 +32,25 @@ func (a *App) Deliver(ctx context.Context, d storage.Delivery) error {
 }
 
 // Origin implements storage.OriginCapturer.
-func (a *App) Origin(ctx context.Context) (any, int) {
+func (a *Webhooks) Origin(ctx context.Context) (any, int) {
 	request := a.request(ctx)
 	return request, size(request)
 }
 
 // deliversFirst reports whether post-finish of a deleted upload is still to be delivered:
 // the outbox calls Deleted once it has been.
-func (a *App) deliversFirst(up storage.Upload) bool {
+func (a *Webhooks) deliversFirst(up storage.Upload) bool {
 	return a.url(tusd.HookPostFinish) != "" && up.AwaitsDelivery()
 }
 
 // Deleted implements storage.DeletionNotifier: it sends post-terminate.
-func (a *App) Deleted(ctx context.Context, up storage.Upload, origin any) {
+func (a *Webhooks) Deleted(ctx context.Context, up storage.Upload, origin any) {
 	url := a.url(tusd.HookPostTerminate)
 	if url == "" {
 		return
 	}
 	request, _ := origin.(handler.HTTPRequest)
-	a.enqueue(ctx, &note{event: tusd.HookPostTerminate, upload: up.ID, message: message{
+	a.enqueue(ctx, &notification{event: tusd.HookPostTerminate, upload: up.ID, message: message{
 		id: storage.EventID(up.ID, storage.Deleted), url: url,
 		header: a.forward(request), body: a.hook(tusd.HookPostTerminate, up, request),
 	}})

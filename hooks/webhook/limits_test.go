@@ -17,7 +17,7 @@ import (
 func TestADeadAppSlowsNoUploadDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		app, store := &theApp{answer: hang}, newMemory()
-		n := startNode(t, options(app, tusd.HookPostFinish, tusd.HookPostCreate, tusd.HookPostReceive, tusd.HookPostTerminate), store, &storage.LocalLocker{})
+		n := startNode(t, options(app, tusd.HookPostFinish, tusd.HookPostCreate, tusd.HookPostReceive, tusd.HookPostTerminate), store, &storage.MemoryLocker{})
 		began := time.Now()
 		for i := range 2000 {
 			n.upload(fmt.Sprint("u", i))
@@ -26,10 +26,10 @@ func TestADeadAppSlowsNoUploadDown(t *testing.T) {
 			t.Errorf("2000 uploads waited %v for the app", took)
 		}
 		time.Sleep(time.Minute)
-		if app.atMost() > inFlight+noteWorkers {
-			t.Errorf("%d requests at once, want %d at most", app.atMost(), inFlight+noteWorkers)
+		if app.atMost() > inFlight+notificationWorkers {
+			t.Errorf("%d requests at once, want %d at most", app.atMost(), inFlight+notificationWorkers)
 		}
-		if s, d := n.app.Stats(), n.uploads.DeliveryStats(); s.Dropped == 0 || s.Queued > maxNotes || d.Pending != 2000 {
+		if s, d := n.app.Stats(), n.uploads.DeliveryStats(); s.Dropped == 0 || s.Queued > maxNotifications || d.Pending != 2000 {
 			t.Errorf("stats %+v %+v", s, d)
 		}
 	})
@@ -45,7 +45,7 @@ func TestHowManyAreToldAtOnceIsBounded(t *testing.T) {
 			time.Sleep(time.Second)
 			return 200, nil, "", nil
 		}
-		n := startNode(t, options(app, tusd.HookPostFinish), store, &storage.LocalLocker{})
+		n := startNode(t, options(app, tusd.HookPostFinish), store, &storage.MemoryLocker{})
 		began := time.Now()
 		for i := range 10 * inFlight {
 			n.upload(fmt.Sprint("u", i))
@@ -64,7 +64,7 @@ func TestHowManyAreToldAtOnceIsBounded(t *testing.T) {
 func TestWhatIsKeptOfRequestsIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		app, store := &theApp{answer: hang}, newMemory()
-		n := startNode(t, options(app, tusd.HookPostFinish), store, &storage.LocalLocker{})
+		n := startNode(t, options(app, tusd.HookPostFinish), store, &storage.MemoryLocker{})
 		r, err := http.NewRequest(http.MethodPut, "/files/x", nil)
 		if err != nil {
 			t.Fatal(err)

@@ -31,7 +31,7 @@ func bytesIn(t *testing.T, body []byte) map[string]string {
 func TestF27HooksHaveTheBytesOfMetadataThatAreNotText(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		events := []tusd.HookType{tusd.HookPreCreate, tusd.HookPostCreate, tusd.HookPreFinish, tusd.HookPostFinish}
-		n, app := asked(t, `{}`, events...)
+		n, app := blockingEvents(t, `{}`, events...)
 		sent := storage.Metadata{"filename": "sp\xe4t.mp4", "cut": "\xe2\x82", "text": "spät", "\xff": "x", "empty": ""}
 		if _, err := n.tryUpload(t.Context(), storage.Record{ID: "a", Size: 5, Metadata: sent}); err != nil {
 			t.Fatal(err)
@@ -54,7 +54,7 @@ func TestF27HooksHaveTheBytesOfMetadataThatAreNotText(t *testing.T) {
 }
 
 func TestHooksOfTextHaveNoMetaDataBase64(t *testing.T) {
-	n, app := asked(t, `{}`, tusd.HookPreCreate)
+	n, app := blockingEvents(t, `{}`, tusd.HookPreCreate)
 	if _, err := n.uploads.Create(t.Context(), storage.Record{ID: "a", Size: 5, Metadata: storage.Metadata{"filename": "ä"}}); err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +72,7 @@ func TestF27PreCreateThatReturnsMetadataKeepsTheirBytes(t *testing.T) {
 		text, err := json.Marshal(meta)
 		return 200, nil, fmt.Sprintf(`{"ChangeFileInfo":{"MetaData":%s}}`, text), err
 	}}
-	n := startNode(t, options(app, tusd.HookPreCreate), newMemory(), &storage.LocalLocker{})
+	n := startNode(t, options(app, tusd.HookPreCreate), newMemory(), &storage.MemoryLocker{})
 	sent := storage.Metadata{"filename": "sp\xe4t.mp4", "\xff": "x", "text": "\xff"}
 	up, err := n.uploads.Create(t.Context(), storage.Record{ID: "a", Size: 5, Metadata: sent})
 	if err != nil {

@@ -17,7 +17,7 @@ import (
 // not three, whoever finished the upload, and whoever lives.
 func TestNodesTryAtTheSameInstantsAndOneOfThemSends(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		app, store, locker := &theApp{answer: always(503)}, newMemory(), &storage.LocalLocker{}
+		app, store, locker := &theApp{answer: always(503)}, newMemory(), &storage.MemoryLocker{}
 		var nodes []*node
 		for range 3 {
 			nodes = append(nodes, startNode(t, options(app, tusd.HookPostFinish), store.Node(), locker))
@@ -44,7 +44,7 @@ func TestNodesTryAtTheSameInstantsAndOneOfThemSends(t *testing.T) {
 // A node finishes an upload and dies. Another one's sweeper finds what is owed.
 func TestTheSweeperPicksUpWhatOthersLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		app, store, locker := &theApp{answer: always(500)}, newMemory(), &storage.LocalLocker{}
+		app, store, locker := &theApp{answer: always(500)}, newMemory(), &storage.MemoryLocker{}
 		dying := startNode(t, options(app, tusd.HookPostFinish), store.Node(), locker)
 		for i := range 20 {
 			dying.upload(fmt.Sprint("u", i))
@@ -74,7 +74,7 @@ func TestTheSweeperPicksUpWhatOthersLeft(t *testing.T) {
 // that no other one tries.
 func TestWhatOneNodeHasParkedNoOtherTells(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		app, store, locker := &theApp{answer: always(500)}, newMemory(), &storage.LocalLocker{}
+		app, store, locker := &theApp{answer: always(500)}, newMemory(), &storage.MemoryLocker{}
 		var nodes []*node
 		for range 3 {
 			nodes = append(nodes, startNode(t, options(app, tusd.HookPostFinish), store.Node(), locker))

@@ -18,7 +18,7 @@ import (
 func TestAFinishedUploadIsToldAtOnceAndOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		app, store := &theApp{answer: always(http.StatusNoContent)}, newMemory()
-		n := startNode(t, options(app, tusd.HookPostFinish), store, &storage.LocalLocker{})
+		n := startNode(t, options(app, tusd.HookPostFinish), store, &storage.MemoryLocker{})
 		began := time.Now()
 		n.upload("a")
 		synctest.Wait()
@@ -53,7 +53,7 @@ func TestAnAppThatIsDownHearsWhenItIsBack(t *testing.T) {
 						}
 						return 200, nil, "", nil
 					}
-					n := startNode(t, options(app, tusd.HookPostFinish), store, &storage.LocalLocker{})
+					n := startNode(t, options(app, tusd.HookPostFinish), store, &storage.MemoryLocker{})
 					n.upload("a")
 					time.Sleep(24 * time.Hour)
 					last := app.heard()[len(app.heard())-1]
@@ -75,7 +75,7 @@ func TestAnAppThatIsDownHearsWhenItIsBack(t *testing.T) {
 func TestAnEventIsParkedWhenItsTimeIsOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		app, store := &theApp{answer: always(500)}, newMemory()
-		n := startNode(t, options(app, tusd.HookPostFinish), store, &storage.LocalLocker{})
+		n := startNode(t, options(app, tusd.HookPostFinish), store, &storage.MemoryLocker{})
 		n.upload("a")
 		time.Sleep(25 * time.Hour)
 		wantOwed(t, store, map[string]bool{"a": true})
@@ -116,11 +116,11 @@ func TestNothingIsToldAfterA410(t *testing.T) {
 					}
 					return storagetest.Works
 				})
-				n := startNode(t, options(app, tusd.HookPostFinish), store, &storage.LocalLocker{})
+				n := startNode(t, options(app, tusd.HookPostFinish), store, &storage.MemoryLocker{})
 				n.upload("a")
 				time.Sleep(100 * time.Hour)
 				n.end()
-				other := startNode(t, options(app, tusd.HookPostFinish), store, &storage.LocalLocker{})
+				other := startNode(t, options(app, tusd.HookPostFinish), store, &storage.MemoryLocker{})
 				if err := other.uploads.Sweep(t.Context()); err != nil {
 					t.Fatal(err)
 				}
@@ -138,7 +138,7 @@ func TestAnAppThatAsksForPeaceGetsIt(t *testing.T) {
 		app.answer = func(n int, _ heard) (int, http.Header, string, error) {
 			return []int{429, 200}[min(n, 1)], http.Header{"Retry-After": {"600"}}, "", nil
 		}
-		n := startNode(t, options(app, tusd.HookPostFinish), store, &storage.LocalLocker{})
+		n := startNode(t, options(app, tusd.HookPostFinish), store, &storage.MemoryLocker{})
 		n.upload("a")
 		time.Sleep(time.Hour)
 		all := app.heard()
@@ -163,7 +163,7 @@ func TestWhatCouldNotBeNotedIsNotToldAgainByTheSameProcess(t *testing.T) {
 					}
 					return storagetest.Works
 				})
-				n := startNode(t, options(app, tusd.HookPostFinish), store, &storage.LocalLocker{})
+				n := startNode(t, options(app, tusd.HookPostFinish), store, &storage.MemoryLocker{})
 				n.upload("a")
 				time.Sleep(time.Hour)
 				wantHeard(t, app, map[string]int{"a.finished": 1})
@@ -176,7 +176,7 @@ func TestWhatCouldNotBeNotedIsNotToldAgainByTheSameProcess(t *testing.T) {
 func TestRetrySaysWhatCameOfIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		app, store := &theApp{answer: always(500)}, newMemory()
-		n := startNode(t, options(app, tusd.HookPostFinish), store, &storage.LocalLocker{})
+		n := startNode(t, options(app, tusd.HookPostFinish), store, &storage.MemoryLocker{})
 		n.upload("a")
 		time.Sleep(2 * time.Second)
 		if err := n.uploads.Redeliver(t.Context(), "a"); err == nil || !strings.Contains(err.Error(), "500") {

@@ -33,7 +33,7 @@ func TestAnAppThatHangsIsGivenUpOnAtEachTry(t *testing.T) {
 		}
 		opts := options(app, tusd.HookPostCreate, tusd.HookPostFinish, tusd.HookPostTerminate)
 		timeout = opts.Timeout
-		n := startNode(t, opts, newMemory(), &storage.LocalLocker{})
+		n := startNode(t, opts, newMemory(), &storage.MemoryLocker{})
 		n.upload("a")
 		if _, err := n.uploads.Create(t.Context(), storage.Record{ID: "b", Size: 5}); err != nil {
 			t.Error(err)

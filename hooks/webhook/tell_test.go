@@ -17,7 +17,7 @@ import (
 func TestTheLifeOfAnUploadIsTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		app := &theApp{answer: always(200)}
-		n := startNode(t, options(app, tusd.HookPostCreate, tusd.HookPostReceive, tusd.HookPostTerminate), newMemory(), &storage.LocalLocker{})
+		n := startNode(t, options(app, tusd.HookPostCreate, tusd.HookPostReceive, tusd.HookPostTerminate), newMemory(), &storage.MemoryLocker{})
 		if _, err := n.uploads.Create(t.Context(), storage.Record{ID: "a", Size: 10}); err != nil {
 			t.Fatal(err)
 		}
@@ -35,7 +35,7 @@ func TestTheLifeOfAnUploadIsTold(t *testing.T) {
 		if len(types) != 3 || types[tusd.HookPostCreate] != 0 || types[tusd.HookPostReceive] != 5 {
 			t.Errorf("heard, each with its offset: %v", types)
 		}
-		if !n.app.noteSize.TryAcquire(maxNoteBytes) {
+		if !n.app.notificationSize.TryAcquire(maxNotificationBytes) {
 			t.Error("the room that they took was not given back")
 		}
 	})
@@ -44,7 +44,7 @@ func TestTheLifeOfAnUploadIsTold(t *testing.T) {
 func TestOnlyTheEventsThatAreWantedAreSent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		app := &theApp{answer: always(200)}
-		n := startNode(t, options(app, tusd.HookPostCreate), newMemory(), &storage.LocalLocker{})
+		n := startNode(t, options(app, tusd.HookPostCreate), newMemory(), &storage.MemoryLocker{})
 		n.upload("a")
 		if err := n.uploads.Delete(t.Context(), "a"); err != nil {
 			t.Fatal(err)
@@ -59,7 +59,7 @@ func TestEachEventGoesToItsOwnURL(t *testing.T) {
 		app := &theApp{answer: always(200)}
 		opts := options(app, tusd.HookPostCreate, tusd.HookPostFinish)
 		opts.URLs = map[string]string{"post-finish": "http://other.example/done"}
-		startNode(t, opts, newMemory(), &storage.LocalLocker{}).upload("a")
+		startNode(t, opts, newMemory(), &storage.MemoryLocker{}).upload("a")
 		time.Sleep(time.Hour)
 		for _, h := range app.heard() {
 			want := map[tusd.HookType]string{"post-create": "http://app.example/hooks", "post-finish": "http://other.example/done"}[h.hook.Type]
@@ -73,7 +73,7 @@ func TestEachEventGoesToItsOwnURL(t *testing.T) {
 func TestProgressIsToldNowAndThen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		app := &theApp{answer: always(200)}
-		n := startNode(t, options(app, tusd.HookPostReceive), newMemory(), &storage.LocalLocker{})
+		n := startNode(t, options(app, tusd.HookPostReceive), newMemory(), &storage.MemoryLocker{})
 		for _, id := range []string{"a", "b"} {
 			if _, err := n.uploads.Create(t.Context(), storage.Record{ID: id, Size: 1000}); err != nil {
 				t.Fatal(err)
@@ -101,7 +101,7 @@ func TestProgressIsToldNowAndThen(t *testing.T) {
 func TestWhatTheAppDoesNotTakeIsToldAFewTimes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		app := &theApp{answer: func(n int, _ heard) (int, http.Header, string, error) { return []int{500, 502, 200}[n], nil, "{}", nil }}
-		n := startNode(t, options(app, tusd.HookPostCreate), newMemory(), &storage.LocalLocker{})
+		n := startNode(t, options(app, tusd.HookPostCreate), newMemory(), &storage.MemoryLocker{})
 		if _, err := n.uploads.Create(t.Context(), storage.Record{ID: "a", Size: 5}); err != nil {
 			t.Fatal(err)
 		}
@@ -113,7 +113,7 @@ func TestWhatTheAppDoesNotTakeIsToldAFewTimes(t *testing.T) {
 		}
 		time.Sleep(time.Hour)
 		wantHeard(t, app, map[string]int{"a.created": 3, "b.created": 3})
-		if s := n.app.Stats(); s.NoteFailed != 1 || s.Queued != 0 {
+		if s := n.app.Stats(); s.BestEffortFailed != 1 || s.Queued != 0 {
 			t.Errorf("stats %+v", s)
 		}
 	})
@@ -125,7 +125,7 @@ func TestTheAppMayStopAnUpload(t *testing.T) {
 			typ := http.Header{"Content-Type": {"application/json"}}
 			return 200, typ, fmt.Sprintf(`{"StopUpload":%t}`, h.hook.Event.Upload.ID == "bad"), nil
 		}}
-		n := startNode(t, options(app, tusd.HookPostReceive, tusd.HookPostTerminate), newMemory(), &storage.LocalLocker{})
+		n := startNode(t, options(app, tusd.HookPostReceive, tusd.HookPostTerminate), newMemory(), &storage.MemoryLocker{})
 		for _, id := range []string{"good", "bad"} {
 			if _, err := n.uploads.Create(t.Context(), storage.Record{ID: id, Size: 10}); err != nil {
 				t.Fatal(err)
@@ -154,7 +154,7 @@ func TestNewsAreToldBeforeTheServerLeaves(t *testing.T) {
 			time.Sleep(100 * time.Millisecond)
 			return 200, nil, "", nil
 		}}
-		n := startNode(t, options(app, tusd.HookPostCreate), newMemory(), &storage.LocalLocker{})
+		n := startNode(t, options(app, tusd.HookPostCreate), newMemory(), &storage.MemoryLocker{})
 		for i := range 40 {
 			if _, err := n.uploads.Create(t.Context(), storage.Record{ID: fmt.Sprint("u", i), Size: 5}); err != nil {
 				t.Fatal(err)
@@ -170,7 +170,7 @@ func TestNewsAreToldBeforeTheServerLeaves(t *testing.T) {
 func TestAnAppThatHangsDoesNotKeepTheServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		app := &theApp{answer: hang}
-		n := startNode(t, options(app, tusd.HookPostCreate, tusd.HookPostFinish), newMemory(), &storage.LocalLocker{})
+		n := startNode(t, options(app, tusd.HookPostCreate, tusd.HookPostFinish), newMemory(), &storage.MemoryLocker{})
 		for i := range 100 {
 			n.upload(fmt.Sprint("u", i))
 		}
@@ -186,8 +186,8 @@ func TestAnAppThatHangsDoesNotKeepTheServer(t *testing.T) {
 func TestHowManyBytesWaitToBeToldIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		app := &theApp{answer: hang}
-		n := startNode(t, options(app, tusd.HookPostCreate), newMemory(), &storage.LocalLocker{})
-		long := map[string]string{"x": strings.Repeat("x", maxNoteBytes/100)}
+		n := startNode(t, options(app, tusd.HookPostCreate), newMemory(), &storage.MemoryLocker{})
+		long := map[string]string{"x": strings.Repeat("x", maxNotificationBytes/100)}
 		for i := range 200 {
 			if _, err := n.uploads.Create(t.Context(), storage.Record{ID: fmt.Sprint("u", i), Size: 5, Metadata: long}); err != nil {
 				t.Fatal(err)

@@ -55,17 +55,17 @@ type Options struct {
 	Timeout time.Duration
 	// RetryAfter is when post-finish is tried for the second time, about; see schedule.
 	// RetryFor is for how long.
-	RetryAfter, RetryFor time.Duration
+	RetryInitial, RetryMaxAge time.Duration
 	// ReceiveEvery is how much time there is at least between two post-receive of an upload.
-	ReceiveEvery time.Duration
+	ProgressInterval time.Duration
 	// TLS holds the certificate to show, and whom to believe; nil is the system's way.
 	TLS *tls.Config
 
 	// Storage tells where the file of an upload is or will be, as tusd does.
 	Storage func(storage.Upload) map[string]string
 	// Stop removes an upload, because the app has said so to a post-receive.
-	Stop func(ctx context.Context, id string) error
-	Log  *slog.Logger
+	OnStop func(ctx context.Context, id string) error
+	Log    *slog.Logger
 
 	transport http.RoundTripper // instead of the network
 }
@@ -81,34 +81,34 @@ func (o *Options) setDefaults() {
 
 // App is the app behind its hooks. Create it with New, give its Policy, Observer and
 // Delivery to the core, and call Run.
-type App struct {
-	opts     Options
-	client   *client
-	notes    chan note
-	noteSize *semaphore.Weighted // bytes of maxNoteBytes that wait
-	receive  throttle
-	counts   counts
-	warned   throttle // of dropped hooks
+type Webhooks struct {
+	opts             Options
+	client           *client
+	notifications    chan notification
+	notificationSize *semaphore.Weighted // bytes of maxNoteBytes that wait
+	receive          throttle
+	counts           counts
+	warned           throttle // of dropped hooks
 }
 
 // New returns the app that lives at the URLs in opts. An error is about a secret.
-func New(opts Options) (*App, error) {
+func New(opts Options) (*Webhooks, error) {
 	opts.setDefaults()
 	client, err := newClient(opts)
 	if err != nil {
 		return nil, err
 	}
-	return &App{
+	return &Webhooks{
 		opts: opts, client: client,
-		notes:    make(chan note, maxNotes),
-		noteSize: semaphore.NewWeighted(maxNoteBytes),
-		receive:  throttle{every: opts.ReceiveEvery},
-		warned:   throttle{every: 10 * time.Second},
+		notifications:    make(chan notification, maxNotifications),
+		notificationSize: semaphore.NewWeighted(maxNotificationBytes),
+		receive:          throttle{every: opts.ProgressInterval},
+		warned:           throttle{every: 10 * time.Second},
 	}, nil
 }
 
 // url returns where an event is sent, "" if it is not.
-func (a *App) url(event tusd.HookType) string {
+func (a *Webhooks) url(event tusd.HookType) string {
 	if !slices.Contains(a.opts.Events, string(event)) {
 		return ""
 	}
@@ -119,19 +119,19 @@ func (a *App) url(event tusd.HookType) string {
 }
 
 // Policy has the core call the blocking hooks: pre-create and pre-finish.
-func (a *App) Policy() storage.Policy {
+func (a *Webhooks) Policy() storage.Policy {
 	var p storage.Policy
 	if a.url(tusd.HookPreCreate) != "" {
-		p.BeforeCreate = a.admit
+		p.BeforeCreate = a.beforeCreate
 	}
 	if a.url(tusd.HookPreFinish) != "" {
-		p.BeforeFinish = a.accept
+		p.BeforeFinish = a.beforeFinish
 	}
 	return p
 }
 
 // Observer sends the best-effort hooks: post-create, post-receive and post-terminate.
-func (a *App) Observer() storage.Observer {
+func (a *Webhooks) Observer() storage.Observer {
 	o := storage.Observer{Event: a.notify}
 	if a.url(tusd.HookPostReceive) != "" {
 		o.Progress = a.progress
@@ -141,23 +141,23 @@ func (a *App) Observer() storage.Observer {
 
 // Delivery has the outbox deliver post-finish; it is the zero value if that is not
 // among the events.
-func (a *App) Delivery() storage.DeliveryOptions {
+func (a *Webhooks) Delivery() storage.DeliveryOptions {
 	if a.url(tusd.HookPostFinish) == "" {
 		return storage.DeliveryOptions{}
 	}
-	return storage.DeliveryOptions{Deliverer: a, RetryInitial: a.opts.RetryAfter, RetryMaxAge: a.opts.RetryFor, Grace: a.opts.Timeout}
+	return storage.DeliveryOptions{Deliverer: a, RetryInitial: a.opts.RetryInitial, RetryMaxAge: a.opts.RetryMaxAge, Grace: a.opts.Timeout}
 }
 
 // Run sends best-effort hooks until ctx is done and none waits; what is being sent then
 // gets Options.Timeout to end.
-func (a *App) Run(ctx context.Context) {
+func (a *Webhooks) Run(ctx context.Context) {
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	stop := context.AfterFunc(ctx, func() { time.AfterFunc(a.opts.Timeout, cancel) })
 	defer stop()
 	var running sync.WaitGroup
-	for range noteWorkers {
-		running.Go(func() { a.runNotes(ctx, work) })
+	for range notificationWorkers {
+		running.Go(func() { a.runNotifications(ctx, work) })
 	}
 	running.Wait()
 }

@@ -55,11 +55,11 @@ func (a *account) verify(before *memFS, after *Store, id string) error {
 		return fmt.Errorf("size %d was acknowledged, not %d", a.rec.Size, up.Size)
 	case a.finished && !up.Finished:
 		return errors.New("it was finished, and is not")
-	case a.finished && !a.retired && !a.retiring && !up.Owed:
+	case a.finished && !a.retired && !a.retiring && !up.DeliveryPending:
 		return errors.New("it is not owed any more")
-	case a.retired && up.Owed:
+	case a.retired && up.DeliveryPending:
 		return errors.New("it was retired, and is owed")
-	case a.parked && !a.retiring && !up.Parked:
+	case a.parked && !a.retiring && !up.DeadLettered:
 		return errors.New("it was parked, and is not")
 	}
 	return a.verifyBytes(before, after, up)

@@ -12,7 +12,7 @@ import (
 
 // claims knows where the files of live uploads are to be, of those for which that is not
 // a fresh id of ours. What it knows is in their journals, and is read from them once.
-type claims struct {
+type reservations struct {
 	mu    sync.Mutex
 	known bool
 	ids   map[string]string // by path
@@ -21,12 +21,12 @@ type claims struct {
 
 // claim returns nil if no other live upload is to have its file where that of rec is, or
 // is to be a directory of it, or the other way round.
-func (s *Store) claim(ctx context.Context, rec storage.Record) error {
-	c := &s.claims
+func (s *Store) reserveKey(ctx context.Context, rec storage.Record) error {
+	c := &s.reservations
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.known {
-		if err := s.readClaims(ctx); err != nil {
+		if err := s.readReservations(ctx); err != nil {
 			return err
 		}
 	}
@@ -44,9 +44,9 @@ func (s *Store) claim(ctx context.Context, rec storage.Record) error {
 }
 
 func (s *Store) note(path, id string) {
-	s.claims.ids[path] = id
+	s.reservations.ids[path] = id
 	for dir := range s.above(path) {
-		s.claims.dirs[dir]++
+		s.reservations.dirs[dir]++
 	}
 }
 
@@ -60,8 +60,8 @@ func (s *Store) above(path string) iter.Seq[string] {
 
 // readClaims reads what was claimed before this process. It must take no guard: whoever
 // creates an upload has one, and waits for claims.
-func (s *Store) readClaims(ctx context.Context) error {
-	s.claims.ids, s.claims.dirs = map[string]string{}, map[string]int{}
+func (s *Store) readReservations(ctx context.Context) error {
+	s.reservations.ids, s.reservations.dirs = map[string]string{}, map[string]int{}
 	for id, err := range s.List(ctx) {
 		if err != nil {
 			return err
@@ -72,31 +72,31 @@ func (s *Store) readClaims(ctx context.Context) error {
 		}
 		gone, goneErr := s.exists(s.gonePath(id))
 		if err := errors.Join(err, goneErr); err != nil {
-			return classify("read the claim of", id, err)
+			return mapError("read the claim of", id, err)
 		}
-		if !gone && named(j.record) {
+		if !gone && hasCustomKey(j.record) {
 			s.note(s.filePath(j.record), id)
 		}
 	}
-	s.claims.known = true
+	s.reservations.known = true
 	return nil
 }
 
 // unclaim gives up what an upload claims.
-func (s *Store) unclaim(rec storage.Record) {
-	s.claims.mu.Lock()
-	defer s.claims.mu.Unlock()
+func (s *Store) releaseKey(rec storage.Record) {
+	s.reservations.mu.Lock()
+	defer s.reservations.mu.Unlock()
 	path := s.filePath(rec)
-	if s.claims.ids[path] != rec.ID {
+	if s.reservations.ids[path] != rec.ID {
 		return
 	}
-	delete(s.claims.ids, path)
+	delete(s.reservations.ids, path)
 	for dir := range s.above(path) {
-		if s.claims.dirs[dir]--; s.claims.dirs[dir] == 0 {
-			delete(s.claims.dirs, dir)
+		if s.reservations.dirs[dir]--; s.reservations.dirs[dir] == 0 {
+			delete(s.reservations.dirs, dir)
 		}
 	}
 }
 
 // named tells whether somebody else chose where the file of an upload is to be.
-func named(rec storage.Record) bool { return rec.Chosen || rec.Key != "" }
+func hasCustomKey(rec storage.Record) bool { return rec.ClientChosenID || rec.Key != "" }

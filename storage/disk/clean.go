@@ -68,14 +68,14 @@ func (s *Store) forget(ids []string) error {
 // removeRest removes what a deletion that broke off has left of an upload, unless the event
 // of its finish is still to be delivered, and reports whether it has.
 func (s *Store) removeRest(id string) (removed bool, err error) {
-	guard := s.guard(id)
+	guard := s.lockID(id)
 	guard.Lock()
 	defer guard.Unlock()
 	up, err := s.load(id)
 	switch {
 	case err != nil && !errors.Is(err, storage.ErrGone):
 		return false, err
-	case up.Owed && !up.Parked:
+	case up.DeliveryPending && !up.DeadLettered:
 		return false, nil
 	}
 	err = s.removeUpload(id, false)
@@ -85,7 +85,7 @@ func (s *Store) removeRest(id string) (removed bool, err error) {
 // removeMark removes the mark of a deleted upload for good: if it came back, it would
 // take the next upload of the id with it.
 func (s *Store) removeMark(id string) error {
-	guard := s.guard(id)
+	guard := s.lockID(id)
 	guard.Lock()
 	defer guard.Unlock()
 	return errors.Join(s.removeAll(s.gonePath(id)), s.syncDir(s.own("gone")))
@@ -98,7 +98,7 @@ func (s *Store) removeOrphan(name string, before time.Time) error {
 	if suffix == "" {
 		return nil
 	}
-	guard := s.guard(id)
+	guard := s.lockID(id)
 	guard.Lock()
 	defer guard.Unlock()
 	path := s.own("live", name)

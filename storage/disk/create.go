@@ -11,20 +11,20 @@ import (
 
 // Create implements storage.Store.
 func (s *Store) Create(ctx context.Context, rec storage.Record) error {
-	guard := s.guard(rec.ID)
+	guard := s.lockID(rec.ID)
 	guard.Lock()
 	defer guard.Unlock()
 	if err := s.unused(rec.ID); err != nil {
 		return err
 	}
-	if named(rec) {
-		if err := s.claim(ctx, rec); err != nil {
+	if hasCustomKey(rec) {
+		if err := s.reserveKey(ctx, rec); err != nil {
 			return err
 		}
 	}
 	err := s.create(rec)
 	if err != nil {
-		s.unclaim(rec)
+		s.releaseKey(rec)
 	}
 	return err
 }
@@ -32,7 +32,7 @@ func (s *Store) Create(ctx context.Context, rec storage.Record) error {
 // create makes the journal, and an empty data file.
 func (s *Store) create(rec storage.Record) error {
 	if taken, err := s.exists(s.filePath(rec)); err != nil || taken {
-		return errors.Join(classify("create", rec.ID, err), ifTrue(taken, storage.ErrKeyTaken))
+		return errors.Join(mapError("create", rec.ID, err), ifTrue(taken, storage.ErrKeyTaken))
 	}
 	line, err := recordLine(rec)
 	if err != nil {
@@ -42,11 +42,11 @@ func (s *Store) create(rec storage.Record) error {
 	paths := []string{s.dataPath(rec.ID), s.livePath(rec.ID)}
 	for i, text := range [][]byte{nil, line} {
 		if err := s.writeFile(paths[i], text); err != nil {
-			return classify("create", rec.ID, errors.Join(err, s.removeAll(paths...)))
+			return mapError("create", rec.ID, errors.Join(err, s.removeAll(paths...)))
 		}
 	}
 	if err := s.syncDir(s.own("live")); err != nil {
-		return classify("create", rec.ID, errors.Join(err, s.removeAll(paths...)))
+		return mapError("create", rec.ID, errors.Join(err, s.removeAll(paths...)))
 	}
 	j, _ := parseJournal(line)
 	s.journals.put(j)
@@ -56,13 +56,13 @@ func (s *Store) create(rec storage.Record) error {
 // unused returns nil if no upload has, or lately had, the id.
 func (s *Store) unused(id string) error {
 	if err := s.syncAgain(s.own("live"), s.own("done"), s.own("gone")); err != nil {
-		return classify("create", id, err)
+		return mapError("create", id, err)
 	}
 	if gone, err := s.exists(s.gonePath(id)); err != nil || gone {
-		return errors.Join(classify("create", id, err), ifTrue(gone, storage.ErrGone))
+		return errors.Join(mapError("create", id, err), ifTrue(gone, storage.ErrGone))
 	}
 	if done, err := s.exists(s.donePath(id)); err != nil || done {
-		return errors.Join(classify("create", id, err), ifTrue(done, storage.ErrExists))
+		return errors.Join(mapError("create", id, err), ifTrue(done, storage.ErrExists))
 	}
 	_, err := s.journalAt(id, s.livePath(id))
 	if errors.Is(err, storage.ErrNotFound) {

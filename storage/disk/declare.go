@@ -8,7 +8,7 @@ import (
 )
 
 // Declare implements storage.Store.
-func (s *Store) Declare(ctx context.Context, id string, size int64) error {
+func (s *Store) SetSize(ctx context.Context, id string, size int64) error {
 	u, err := s.acquire(id)
 	if err == errClosed {
 		return s.declareFinished(ctx, id, size)
@@ -44,7 +44,7 @@ func (s *Store) declareFinished(ctx context.Context, id string, size int64) erro
 
 func sameSize(id string, declared, size int64) error {
 	if declared != size {
-		return fmt.Errorf("declare %s: %w: %d bytes now, %d before", id, storage.ErrSizeConflict, size, declared)
+		return fmt.Errorf("declare %s: %w: %d bytes now, %d before", id, storage.ErrSizeMismatch, size, declared)
 	}
 	return nil
 }

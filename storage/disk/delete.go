@@ -14,23 +14,23 @@ import (
 // Delete implements storage.Store. The mark that the upload is gone comes first,
 // so that half a deletion is as good as a whole one, and can be completed.
 func (s *Store) Delete(_ context.Context, id string) error {
-	guard := s.guard(id)
+	guard := s.lockID(id)
 	guard.Lock()
 	defer guard.Unlock()
 	there, err := s.anythingOf(id)
 	if err != nil || !there {
-		return classify("delete", id, err)
+		return mapError("delete", id, err)
 	}
 	owed, err := s.markGone(id)
 	if err != nil {
-		return classify("delete", id, err)
+		return mapError("delete", id, err)
 	}
 	s.mu.Lock()
 	if u, ok := s.open[id]; ok {
 		u.fail(storage.ErrGone)
 	}
 	s.mu.Unlock()
-	return classify("delete", id, s.removeUpload(id, owed))
+	return mapError("delete", id, s.removeUpload(id, owed))
 }
 
 // removeUpload removes all of an upload but the mark that it is gone: its file first,
@@ -49,13 +49,13 @@ func (s *Store) removeUpload(id string, owed bool) error {
 		if err := s.writeMoved(id); err != nil {
 			return err
 		}
-		s.unclaim(up.Record)
+		s.releaseKey(up.Record)
 		return s.removeAll(s.dataPath(id))
 	}
 	err = s.removeAll(s.livePath(id), s.donePath(id), s.parkedPath(id), s.dataPath(id))
 	s.journals.drop(id)
 	if known {
-		s.unclaim(up.Record)
+		s.releaseKey(up.Record)
 		err = errors.Join(err, s.leaveName(up.Record))
 	}
 	return err

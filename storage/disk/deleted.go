@@ -14,7 +14,7 @@ const owedMark = "owed\n"
 func (s *Store) loadDeleted(id string) (storage.Upload, error) {
 	mark, err := s.readFile(s.gonePath(id))
 	if err != nil {
-		return storage.Upload{}, classify("load", id, err)
+		return storage.Upload{}, mapError("load", id, err)
 	}
 	if string(mark) != owedMark {
 		return storage.Upload{}, storage.ErrGone
@@ -26,9 +26,9 @@ func (s *Store) loadDeleted(id string) (storage.Upload, error) {
 	if err != nil {
 		return storage.Upload{}, err
 	}
-	up.Finished, up.Owed, up.Deleted = true, true, true
-	if up.Parked, err = s.exists(s.parkedPath(id)); err != nil {
-		return storage.Upload{}, classify("load", id, err)
+	up.Finished, up.DeliveryPending, up.Deleted = true, true, true
+	if up.DeadLettered, err = s.exists(s.parkedPath(id)); err != nil {
+		return storage.Upload{}, mapError("load", id, err)
 	}
 	return up, storage.ErrGone
 }
@@ -40,7 +40,7 @@ func (s *Store) markGone(id string) (owed bool, err error) {
 	if err != nil && !errors.Is(err, storage.ErrGone) && !errors.Is(err, storage.ErrNotFound) {
 		return false, err
 	}
-	owed = up.Owed && !up.Parked && !up.Partial
+	owed = up.DeliveryPending && !up.DeadLettered && !up.Partial
 	marked, err := s.exists(s.gonePath(id))
 	if err != nil || marked {
 		return owed, err

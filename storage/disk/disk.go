@@ -55,10 +55,10 @@ type Store struct {
 	lock   io.Closer
 	locked fs.FileInfo // the file that is locked
 
-	guards [256]sync.RWMutex // by hash of the id: creation, finish and deletion are alone
-	seed   maphash.Seed
+	idLocks [256]sync.RWMutex // by hash of the id: creation, finish and deletion are alone
+	seed    maphash.Seed
 
-	claims claims
+	reservations reservations
 
 	mu       sync.Mutex
 	open     map[string]*upload
@@ -93,10 +93,10 @@ func (s *Store) Check(context.Context) error {
 	path := s.own(fmt.Sprintf("probe%d", rand.Uint64()))
 	probe, err := s.fs.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY)
 	if err != nil {
-		return classify("check", s.dir, err)
+		return mapError("check", s.dir, err)
 	}
 	_, err = probe.WriteAt([]byte("x"), 0)
-	return classify("check", s.dir, errors.Join(err, probe.Close(), s.fs.Remove(path)))
+	return mapError("check", s.dir, errors.Join(err, probe.Close(), s.fs.Remove(path)))
 }
 
 func (s *Store) own(sub ...string) string {
@@ -117,8 +117,8 @@ func (s *Store) gonePath(id string) string { return s.own("gone", id) }
 
 func (s *Store) parkedPath(id string) string { return s.own("live", id+".parked") }
 
-func (s *Store) guard(id string) *sync.RWMutex {
-	return &s.guards[maphash.String(s.seed, id)%uint64(len(s.guards))]
+func (s *Store) lockID(id string) *sync.RWMutex {
+	return &s.idLocks[maphash.String(s.seed, id)%uint64(len(s.idLocks))]
 }
 
 func (s *Store) readFile(path string) ([]byte, error) {
@@ -131,7 +131,7 @@ func (s *Store) readFile(path string) ([]byte, error) {
 }
 
 // classify wraps what the operating system said while op was done on an upload.
-func classify(op, id string, err error) error {
+func mapError(op, id string, err error) error {
 	switch {
 	case err == nil:
 		return nil

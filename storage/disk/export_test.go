@@ -20,7 +20,7 @@ func (s *Store) RemoveFile(up storage.Upload) error { return s.removeFile(up) }
 // ForgetClaims lets the next upload have its file where that of another is to be, as if
 // both had come to be before claims were known.
 func (s *Store) ForgetClaims() {
-	s.claims.mu.Lock()
-	defer s.claims.mu.Unlock()
-	s.claims.known, s.claims.ids, s.claims.dirs = true, map[string]string{}, map[string]int{}
+	s.reservations.mu.Lock()
+	defer s.reservations.mu.Unlock()
+	s.reservations.known, s.reservations.ids, s.reservations.dirs = true, map[string]string{}, map[string]int{}
 }

@@ -17,7 +17,7 @@ import (
 // Finish implements storage.Store. All bytes are durable already, since the
 // journal says that they are there; what remains is to give the file its name.
 func (s *Store) Finish(_ context.Context, up storage.Upload) (storage.Upload, error) {
-	guard := s.guard(up.ID)
+	guard := s.lockID(up.ID)
 	guard.Lock()
 	defer guard.Unlock()
 	now, err := s.load(up.ID)
@@ -34,14 +34,14 @@ func (s *Store) Finish(_ context.Context, up storage.Upload) (storage.Upload, er
 	if now.CRC32C == nil {
 		now.CRC32C = s.addChecksum(now)
 	}
-	return now, classify("finish", up.ID, s.nameFile(now))
+	return now, mapError("finish", up.ID, s.nameFile(now))
 }
 
 // Retire implements storage.Store: it takes the journal to where those of finished
 // uploads lie. A Partial one stays listed, for it still has to expire. One that was
 // deleted meanwhile is removed.
-func (s *Store) Retire(_ context.Context, up storage.Upload) error {
-	guard := s.guard(up.ID)
+func (s *Store) MarkDelivered(_ context.Context, up storage.Upload) error {
+	guard := s.lockID(up.ID)
 	guard.Lock()
 	defer guard.Unlock()
 	if up.Partial {
@@ -54,7 +54,7 @@ func (s *Store) Retire(_ context.Context, up storage.Upload) error {
 	case err == nil:
 		err = s.retire(up)
 	}
-	return classify("retire", up.ID, err)
+	return mapError("retire", up.ID, err)
 }
 
 func (s *Store) retire(up storage.Upload) error {
@@ -67,7 +67,7 @@ func (s *Store) retire(up storage.Upload) error {
 		return s.notThere(nil) // it was retired before, or deleted
 	}
 	if err == nil {
-		s.unclaim(up.Record)
+		s.releaseKey(up.Record)
 		err = errors.Join(s.removeAll(s.parkedPath(up.ID)), s.syncDir(s.own("live")))
 	}
 	return err
@@ -97,17 +97,17 @@ func noLinks(err error) bool {
 }
 
 // Park implements storage.Store.
-func (s *Store) Park(_ context.Context, up storage.Upload) error {
-	guard := s.guard(up.ID)
+func (s *Store) DeadLetter(_ context.Context, up storage.Upload) error {
+	guard := s.lockID(up.ID)
 	guard.Lock()
 	defer guard.Unlock()
 	if owed, err := s.exists(s.livePath(up.ID)); err != nil || !owed {
-		return errors.Join(classify("park", up.ID, err), s.notThere(nil))
+		return errors.Join(mapError("park", up.ID, err), s.notThere(nil))
 	}
 	if err := s.writeFile(s.parkedPath(up.ID), nil); err != nil {
-		return classify("park", up.ID, err)
+		return mapError("park", up.ID, err)
 	}
-	return classify("park", up.ID, s.syncDir(s.own("live")))
+	return mapError("park", up.ID, s.syncDir(s.own("live")))
 }
 
 // nameFile gives the data file the name of the upload's file. Its own name goes only
@@ -243,10 +243,10 @@ func (s *Store) Open(_ context.Context, up storage.Upload, offset int64) (io.Rea
 		return nil, s.notThere(fmt.Errorf("open %s: %w: its file is missing", up.ID, storage.ErrGone))
 	}
 	if err != nil {
-		return nil, classify("open", up.ID, err)
+		return nil, mapError("open", up.ID, err)
 	}
 	if _, err := f.Seek(offset, io.SeekStart); err != nil {
-		return nil, classify("open", up.ID, errors.Join(err, f.Close()))
+		return nil, mapError("open", up.ID, errors.Join(err, f.Close()))
 	}
 	return f, nil
 }

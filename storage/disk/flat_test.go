@@ -25,7 +25,7 @@ func TestF31ByteCostsTheSameHoweverManyPlacesAreWritten(t *testing.T) {
 	writeOne := func() {
 		at += 2
 		c := storage.Chunk{Offset: at, Length: 1, Body: bytes.NewReader([]byte("x"))}
-		if err := store.Write(ctx, up, c, func(storage.Piece) storage.Upload { return up }); err != nil {
+		if err := store.Write(ctx, up, c, func(storage.Extent) storage.Upload { return up }); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -132,7 +132,7 @@ func checked(line []byte) ([]byte, bool) {
 	return line[:at], err == nil && uint32(sum) == crc32.Checksum(line[:at], castagnoli)
 }
 
-func seal(entry []byte) []byte {
+func withChecksum(entry []byte) []byte {
 	return fmt.Appendf(nil, "%s %08x\n", entry, crc32.Checksum(entry, castagnoli))
 }
 
@@ -141,13 +141,13 @@ func recordLine(rec storage.Record) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return seal(append([]byte("record "), text...)), nil
+	return withChecksum(append([]byte("record "), text...)), nil
 }
 
-func sizeLine(size int64) []byte { return seal(fmt.Appendf(nil, "size %d", size)) }
+func sizeLine(size int64) []byte { return withChecksum(fmt.Appendf(nil, "size %d", size)) }
 
 func checksumLine(size int64, sum crc32c.Sum) []byte {
-	return seal(fmt.Appendf(nil, "crc32c %d %08x", size, uint32(sum)))
+	return withChecksum(fmt.Appendf(nil, "crc32c %d %08x", size, uint32(sum)))
 }
 
 // rangeLines says that the ranges of a set are there.
@@ -159,19 +159,19 @@ func summedLines(set ranges.Set, known sums) []byte {
 	unknown := set.Clone()
 	for _, r := range known {
 		if set.Contains(r.Range) {
-			out = append(out, seal(fmt.Appendf(nil, "range %d %d %08x", r.Start, r.End, uint32(r.crc)))...)
+			out = append(out, withChecksum(fmt.Appendf(nil, "range %d %d %08x", r.Start, r.End, uint32(r.crc)))...)
 			unknown.Remove(r.Range)
 		}
 	}
 	for _, r := range unknown.Ranges() {
-		out = append(out, seal(fmt.Appendf(nil, "range %d %d", r.Start, r.End))...)
+		out = append(out, withChecksum(fmt.Appendf(nil, "range %d %d", r.Start, r.End))...)
 	}
 	return out
 }
 
 // wordy tells whether the journal has so many lines more than it says that it is
 // worth writing anew.
-func (j journal) wordy() bool { return j.lines > 1000 && j.lines > 4*j.ranges.Count() }
+func (j journal) needsCompaction() bool { return j.lines > 1000 && j.lines > 4*j.ranges.Count() }
 
 // compact is the shortest text that says what j does.
 func (j journal) compact() ([]byte, error) {

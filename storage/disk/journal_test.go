@@ -77,7 +77,7 @@ func wantJournal(t *testing.T, what string, text []byte, whole func(line int) bo
 		}
 		r := ranges.Of(500+10*int64(round), 2)
 		c := storage.Chunk{Offset: r.Start, Length: 2, Body: bytes.NewReader([]byte("ab"))}
-		if err := store.Write(context.Background(), up, c, func(storage.Piece) storage.Upload { return up }); err != nil {
+		if err := store.Write(context.Background(), up, c, func(storage.Extent) storage.Upload { return up }); err != nil {
 			t.Fatalf("%s, round %d: write: %v", what, round, err)
 		}
 		want.ranges.Add(r)
@@ -132,7 +132,7 @@ func TestJournalWithADamagedRecordIsNotOverwritten(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = store.Create(context.Background(), storage.Record{ID: lifeID, Size: 3, Chosen: true})
+	err = store.Create(context.Background(), storage.Record{ID: lifeID, Size: 3, ClientChosenID: true})
 	if !storage.Transient(err) {
 		t.Errorf("create: %v, want a transient error", err)
 	}

@@ -185,8 +185,8 @@ func (l *ledger) Load(ctx context.Context, id string) (storage.Upload, error) {
 			a.rec.Size = up.Size
 		}
 		a.finished = a.finished || up.Finished
-		a.retired = a.retired || up.Finished && !up.Owed
-		a.parked = a.parked || up.Parked
+		a.retired = a.retired || up.Finished && !up.DeliveryPending
+		a.parked = a.parked || up.DeadLettered
 		news = !a.received.Equal(was.received) || a.finished != was.finished || a.retired != was.retired || a.parked != was.parked
 	})
 	l.mu.Lock()
@@ -198,8 +198,8 @@ func (l *ledger) Load(ctx context.Context, id string) (storage.Upload, error) {
 	return up, err
 }
 
-func (l *ledger) Declare(ctx context.Context, id string, size int64) error {
-	err := l.Store.Declare(ctx, id, size)
+func (l *ledger) SetSize(ctx context.Context, id string, size int64) error {
+	err := l.Store.SetSize(ctx, id, size)
 	if err == nil {
 		l.note(id, func(a *account) { a.rec.Size = size })
 	}
@@ -207,8 +207,8 @@ func (l *ledger) Declare(ctx context.Context, id string, size int64) error {
 	return err
 }
 
-func (l *ledger) Write(ctx context.Context, up storage.Upload, c storage.Chunk, stored func(storage.Piece) storage.Upload) error {
-	return l.Store.Write(ctx, up, c, func(p storage.Piece) storage.Upload {
+func (l *ledger) Write(ctx context.Context, up storage.Upload, c storage.Chunk, stored func(storage.Extent) storage.Upload) error {
+	return l.Store.Write(ctx, up, c, func(p storage.Extent) storage.Upload {
 		l.note(up.ID, func(a *account) { a.received.Add(p.Range) })
 		l.check()
 		return stored(p)
@@ -224,9 +224,9 @@ func (l *ledger) Finish(ctx context.Context, up storage.Upload) (storage.Upload,
 	return done, err
 }
 
-func (l *ledger) Retire(ctx context.Context, up storage.Upload) error {
+func (l *ledger) MarkDelivered(ctx context.Context, up storage.Upload) error {
 	l.note(up.ID, func(a *account) { a.retiring = true })
-	err := l.Store.Retire(ctx, up)
+	err := l.Store.MarkDelivered(ctx, up)
 	if err == nil && !up.Partial {
 		l.note(up.ID, func(a *account) { a.retired = true })
 	}
@@ -234,8 +234,8 @@ func (l *ledger) Retire(ctx context.Context, up storage.Upload) error {
 	return err
 }
 
-func (l *ledger) Park(ctx context.Context, up storage.Upload) error {
-	err := l.Store.Park(ctx, up)
+func (l *ledger) DeadLetter(ctx context.Context, up storage.Upload) error {
+	err := l.Store.DeadLetter(ctx, up)
 	if err == nil {
 		l.note(up.ID, func(a *account) { a.parked = !a.retired })
 	}

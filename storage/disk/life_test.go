@@ -32,21 +32,21 @@ var lifeKey = "k/d/it"
 func wholeLife() []step {
 	data, next := storagetest.Content(1, 6500), storagetest.Content(2, 5000)
 	return []step{
-		create(storage.Record{ID: lifeID, Key: lifeKey, Size: storage.Unknown, Chosen: true}, 1),
+		create(storage.Record{ID: lifeID, Key: lifeKey, Size: storage.Unknown, ClientChosenID: true}, 1),
 		write(data, ranges.Of(0, 3000)),
 		write(data, ranges.Of(4500, 2000)),
-		{"declare", func(s storage.Store) error { return s.Declare(context.Background(), lifeID, 6000) }},
+		{"declare", func(s storage.Store) error { return s.SetSize(context.Background(), lifeID, 6000) }},
 		write(data, ranges.Of(2000, 4000)),
 		{"finish", finishIt},
 		wantFile(data[:6000]),
-		{"park", onUpload(storage.Store.Park)},
-		{"retire", onUpload(storage.Store.Retire)},
+		{"park", onUpload(storage.Store.DeadLetter)},
+		{"retire", onUpload(storage.Store.MarkDelivered)},
 		wantFile(data[:6000]),
 		{"delete", func(s storage.Store) error { return s.Delete(context.Background(), lifeID) }},
 		{"clean", func(s storage.Store) error {
 			return s.(storage.Cleaner).Clean(context.Background(), time.Now().Add(time.Hour))
 		}},
-		create(storage.Record{ID: lifeID, Key: lifeKey, Size: 5000, Chosen: true}, 2),
+		create(storage.Record{ID: lifeID, Key: lifeKey, Size: 5000, ClientChosenID: true}, 2),
 		write(next, ranges.Of(0, 5000)),
 		{"finish", finishIt},
 		wantFile(next),
@@ -75,7 +75,7 @@ func write(data []byte, r ranges.Range) step {
 			return err
 		}
 		c := storage.Chunk{Offset: r.Start, Length: r.Len(), Body: bytes.NewReader(data[r.Start:r.End])}
-		return s.Write(context.Background(), up, c, func(storage.Piece) storage.Upload { return up })
+		return s.Write(context.Background(), up, c, func(storage.Extent) storage.Upload { return up })
 	}}
 }
 

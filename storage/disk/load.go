@@ -12,7 +12,7 @@ import (
 
 // Load implements storage.Store.
 func (s *Store) Load(_ context.Context, id string) (storage.Upload, error) {
-	guard := s.guard(id)
+	guard := s.lockID(id)
 	guard.RLock()
 	defer guard.RUnlock()
 	up, err := s.load(id)
@@ -24,11 +24,11 @@ func (s *Store) Load(_ context.Context, id string) (storage.Upload, error) {
 
 func (s *Store) load(id string) (storage.Upload, error) {
 	if err := s.syncAgain(s.own("live"), s.own("done"), s.own("gone")); err != nil {
-		return storage.Upload{}, classify("load", id, err)
+		return storage.Upload{}, mapError("load", id, err)
 	}
 	gone, err := s.exists(s.gonePath(id))
 	if err != nil {
-		return storage.Upload{}, classify("load", id, err)
+		return storage.Upload{}, mapError("load", id, err)
 	}
 	if gone {
 		return s.loadDeleted(id)
@@ -42,19 +42,19 @@ func (s *Store) load(id string) (storage.Upload, error) {
 	}
 	up.Finished, err = s.isFinished(up)
 	retired := !up.Delivered.IsZero()
-	up.Owed = up.Finished && !retired
-	if err == nil && up.Owed {
-		up.Parked, err = s.exists(s.parkedPath(id))
+	up.DeliveryPending = up.Finished && !retired
+	if err == nil && up.DeliveryPending {
+		up.DeadLettered, err = s.exists(s.parkedPath(id))
 	}
 	if err == nil && retired && !up.Finished {
 		up.Finished, up.FileMissing = true, true
 	}
 	if err != nil || up.Finished {
-		return up, classify("load", id, err)
+		return up, mapError("load", id, err)
 	}
 	if there, err := s.exists(s.dataPath(id)); err != nil || !there {
 		// Somebody took the file away; it can't be said to be complete any more.
-		return storage.Upload{}, errors.Join(classify("load", id, err), s.notThere(fmt.Errorf("%w: its file is missing", storage.ErrGone)))
+		return storage.Upload{}, errors.Join(mapError("load", id, err), s.notThere(fmt.Errorf("%w: its file is missing", storage.ErrGone)))
 	}
 	return up, nil
 }

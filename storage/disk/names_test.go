@@ -168,7 +168,7 @@ func cutShort(t *testing.T, received string, size int64) *place {
 	p := newPlace(t)
 	p.create(storage.Record{ID: "it", Size: storage.Unknown})
 	p.write("it", 0, []byte(received))
-	p.must("declare", p.store.Declare(p.ctx, "it", size))
+	p.must("declare", p.store.SetSize(p.ctx, "it", size))
 	p.must("link", os.Link(p.live("it.data"), p.path("it")))
 	p.reopen()
 	return p
@@ -201,7 +201,7 @@ func TestLateBytesLeaveAFileThatHasBothNamesAlone(t *testing.T) {
 	p := cutShort(t, "right", 5)
 	began := storage.Upload{Record: storage.Record{ID: "it", Size: storage.Unknown}}
 	c := storage.Chunk{Offset: 5, Length: storage.Unknown, Body: bytes.NewReader([]byte(" too much"))}
-	p.must("write", p.store.Write(p.ctx, began, c, func(storage.Piece) storage.Upload { return began }))
+	p.must("write", p.store.Write(p.ctx, began, c, func(storage.Extent) storage.Upload { return began }))
 	p.wantFile("it", []byte("right"))
 }
 
@@ -211,8 +211,8 @@ func TestNoUploadIsToBeADirectoryOfAnother(t *testing.T) {
 	}) {
 		t.Run(c.name, func(t *testing.T) {
 			p := newPlaceWithLinks(t, nil)
-			first := storage.Record{ID: c.id, Key: c.key, Size: 3, Chosen: true}
-			second := storage.Record{ID: c.otherID, Key: c.otherKey, Size: 3, Chosen: true}
+			first := storage.Record{ID: c.id, Key: c.key, Size: 3, ClientChosenID: true}
+			second := storage.Record{ID: c.otherID, Key: c.otherKey, Size: 3, ClientChosenID: true}
 			p.must("create the first", p.store.Create(p.ctx, first))
 			for range 2 {
 				if err := p.store.Create(p.ctx, second); !errors.Is(err, storage.ErrKeyTaken) {

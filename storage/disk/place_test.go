@@ -68,7 +68,7 @@ func (p *place) write(id string, offset int64, data []byte) {
 	p.Helper()
 	c := storage.Chunk{Offset: offset, Length: int64(len(data)), Body: bytes.NewReader(data)}
 	up := p.load(id)
-	p.must("write "+id, p.store.Write(p.ctx, up, c, func(storage.Piece) storage.Upload { return up }))
+	p.must("write "+id, p.store.Write(p.ctx, up, c, func(storage.Extent) storage.Upload { return up }))
 }
 
 // complete makes an upload that has only to be finished.

@@ -18,18 +18,18 @@ func (s *Store) readJournal(id string) (up storage.Upload, live bool, err error)
 			continue
 		}
 		if err != nil {
-			return storage.Upload{}, false, classify("load", id, err)
+			return storage.Upload{}, false, mapError("load", id, err)
 		}
 		j, err := s.journalAt(id, path)
 		if errors.Is(err, storage.ErrNotFound) {
 			continue
 		}
-		up, live := storage.Upload{Record: j.record, Received: j.ranges, Touched: info.ModTime(), Delivered: j.delivered, CRC32C: j.checksum()}, path == s.livePath(id)
+		up, live := storage.Upload{Record: j.record, Received: j.ranges, ModifiedAt: info.ModTime(), Delivered: j.delivered, CRC32C: j.checksum()}, path == s.livePath(id)
 		switch {
 		case !j.delivered.IsZero():
-			up.Touched = j.finished
+			up.ModifiedAt = j.finished
 		case !live: // the line that says when is not there, or was never written
-			up.Delivered = up.Touched
+			up.Delivered = up.ModifiedAt
 		}
 		return up.Clone(), live, err
 	}
@@ -52,7 +52,7 @@ func (s *Store) journalAt(id, path string) (journal, error) {
 	j, err := s.parseFile(id, path)
 	if err == nil {
 		// It may have been written by a process that was killed before it could sync.
-		err = classify("sync the journal of", id, s.syncFile(path))
+		err = mapError("sync the journal of", id, s.syncFile(path))
 	}
 	if err == nil {
 		s.journals.put(j)
@@ -67,7 +67,7 @@ func (s *Store) parseFile(id, path string) (journal, error) {
 		return journal{}, storage.ErrNotFound
 	}
 	if err != nil {
-		return journal{}, classify("load", id, err)
+		return journal{}, mapError("load", id, err)
 	}
 	j, created := parseJournal(text)
 	switch {

@@ -25,7 +25,7 @@ import (
 //	DIR/.holdfast/done/ID.moved the mark of an upload whose file has lost its name
 
 func doneLine(finished, delivered time.Time) []byte {
-	return seal(fmt.Appendf(nil, "done %d %d", finished.UnixNano(), delivered.UnixNano()))
+	return withChecksum(fmt.Appendf(nil, "done %d %d", finished.UnixNano(), delivered.UnixNano()))
 }
 
 // parseDone reads what doneLine has written.
@@ -69,7 +69,7 @@ func (s *Store) namePath(rec storage.Record) string {
 // takeName is called before the file of rec gets its name. If the file of a retired
 // upload had that before, and was moved, the upload is marked.
 func (s *Store) takeName(rec storage.Record) error {
-	if !named(rec) {
+	if !hasCustomKey(rec) {
 		return nil
 	}
 	last, err := s.lastNamed(rec)
@@ -153,7 +153,7 @@ func (s *Store) CleanFinished(ctx context.Context, before time.Time) error {
 // forgetFinished forgets an upload that was retired before the given time if its file is
 // missing.
 func (s *Store) forgetFinished(id string, before time.Time) error {
-	guard := s.guard(id)
+	guard := s.lockID(id)
 	guard.Lock()
 	defer guard.Unlock()
 	up, err := s.load(id)

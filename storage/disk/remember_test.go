@@ -32,14 +32,14 @@ func TestF23AJournalThatDoesNotSayWhenItWasRetiredCountsFromItsLastByte(t *testi
 			t.Fatal(err)
 		}
 	}
-	if up, err := s.Load(t.Context(), "it"); err != nil || !up.Finished || up.FileMissing || up.Owed {
+	if up, err := s.Load(t.Context(), "it"); err != nil || !up.Finished || up.FileMissing || up.DeliveryPending {
 		t.Errorf("with its file: %+v, %v", up, err)
 	}
 	if err := os.Remove(filepath.Join(dir, "it")); err != nil {
 		t.Fatal(err)
 	}
 	up, err := s.Load(t.Context(), "it")
-	if err != nil || !up.FileMissing || !up.Delivered.Equal(last) || !up.Touched.Equal(last) {
+	if err != nil || !up.FileMissing || !up.Delivered.Equal(last) || !up.ModifiedAt.Equal(last) {
 		t.Errorf("without its file: %+v, %v", up, err)
 	}
 	for _, c := range []struct {
@@ -68,7 +68,7 @@ func TestARetirementThatWasCutShortIsNotOwed(t *testing.T) {
 	}
 	up := storage.Upload{Record: rec}
 	write := storage.Chunk{Length: 3, Body: bytes.NewReader([]byte("abc"))}
-	if err := s.Write(t.Context(), up, write, func(p storage.Piece) storage.Upload { up.Add(p); return up }); err != nil {
+	if err := s.Write(t.Context(), up, write, func(p storage.Extent) storage.Upload { up.Add(p); return up }); err != nil {
 		t.Fatal(err)
 	}
 	_, finishErr := s.Finish(t.Context(), up)
@@ -76,10 +76,10 @@ func TestARetirementThatWasCutShortIsNotOwed(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.journals.drop("it") // as in another process
-	if now, err := s.Load(t.Context(), "it"); err != nil || !now.Finished || now.Owed || now.Delivered.IsZero() {
+	if now, err := s.Load(t.Context(), "it"); err != nil || !now.Finished || now.DeliveryPending || now.Delivered.IsZero() {
 		t.Errorf("%+v, %v", now, err)
 	}
-	if err := s.Retire(t.Context(), up); err != nil {
+	if err := s.MarkDelivered(t.Context(), up); err != nil {
 		t.Fatal(err)
 	}
 	for id := range s.List(t.Context()) {

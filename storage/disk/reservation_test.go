@@ -27,14 +27,14 @@ func TestRangeWhoseWritingFailedCanBeWrittenByTheNext(t *testing.T) {
 	ctx := context.Background()
 	put := func(offset int64, data []byte) error {
 		c := storage.Chunk{Offset: offset, Length: int64(len(data)), Body: bytes.NewReader(data)}
-		return store.Write(ctx, up, c, func(storage.Piece) storage.Upload { return up })
+		return store.Write(ctx, up, c, func(storage.Extent) storage.Upload { return up })
 	}
 	data := storagetest.Content(1, 1000)
 	gate := storagetest.NewGate(bytes.NewReader(data[:10]), bytes.NewReader(nil))
 	done := make(chan error, 1)
 	go func() {
 		c := storage.Chunk{Length: storage.Unknown, Body: gate}
-		done <- store.Write(ctx, up, c, func(storage.Piece) storage.Upload { return up })
+		done <- store.Write(ctx, up, c, func(storage.Extent) storage.Upload { return up })
 	}()
 	<-gate.Reached
 	if err := put(400, data[400:500]); err != nil { // in the middle of what fails next

@@ -67,7 +67,7 @@ func withoutChecksums(text string) string {
 	for i, line := range strings.SplitAfter(text, "\n") {
 		var r ranges.Range
 		if n, _ := fmt.Sscanf(line, "range %d %d", &r.Start, &r.End); n == 2 && i%2 == 0 {
-			line = string(seal(fmt.Appendf(nil, "range %d %d", r.Start, r.End)))
+			line = string(withChecksum(fmt.Appendf(nil, "range %d %d", r.Start, r.End)))
 		}
 		out.WriteString(line)
 	}
@@ -87,13 +87,13 @@ func TestChecksumIsKnownOfUploadsThatBeganWithoutAndOfThoseCutToALateSize(t *tes
 		}
 		for _, r := range storagetest.Chunks(300_000, 50_000) {
 			c := storage.Chunk{Offset: r.Start, Length: r.Len(), Body: bytes.NewReader(data[r.Start:r.End])}
-			if err := s.Write(t.Context(), storage.Upload{Record: storage.Record{ID: id}}, c, func(storage.Piece) storage.Upload { return storage.Upload{} }); err != nil {
+			if err := s.Write(t.Context(), storage.Upload{Record: storage.Record{ID: id}}, c, func(storage.Extent) storage.Upload { return storage.Upload{} }); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
 	finish := func(id string, size int64) {
-		if err := s.Declare(t.Context(), id, size); err != nil {
+		if err := s.SetSize(t.Context(), id, size); err != nil {
 			t.Fatal(err)
 		}
 		done, err := s.Finish(t.Context(), storage.Upload{Record: storage.Record{ID: id}})

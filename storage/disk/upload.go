@@ -54,7 +54,7 @@ type watcher struct{ durable func(ranges.Range) }
 
 // acquire opens the upload for writing, once for all who write to it.
 func (s *Store) acquire(id string) (*upload, error) {
-	guard := s.guard(id)
+	guard := s.lockID(id)
 	guard.Lock()
 	defer guard.Unlock()
 	return s.acquireGuarded(id)
@@ -82,7 +82,7 @@ func (s *Store) acquireGuarded(id string) (*upload, error) {
 }
 
 func (s *Store) release(u *upload) {
-	guard := s.guard(u.id)
+	guard := s.lockID(u.id)
 	guard.Lock()
 	defer guard.Unlock()
 	s.releaseGuarded(u)
@@ -110,10 +110,10 @@ func (s *Store) releaseGuarded(u *upload) {
 
 func (s *Store) openUpload(id string) (*upload, error) {
 	if err := s.syncAgain(s.own("live"), s.own("gone")); err != nil {
-		return nil, classify("open", id, err)
+		return nil, mapError("open", id, err)
 	}
 	if gone, err := s.exists(s.gonePath(id)); err != nil || gone {
-		return nil, errors.Join(classify("open", id, err), ifTrue(gone, storage.ErrGone))
+		return nil, errors.Join(mapError("open", id, err), ifTrue(gone, storage.ErrGone))
 	}
 	j, err := s.journalAt(id, s.livePath(id))
 	if errors.Is(err, storage.ErrNotFound) {
@@ -122,9 +122,9 @@ func (s *Store) openUpload(id string) (*upload, error) {
 	if err != nil {
 		return nil, err
 	}
-	if j.wordy() || j.doubtful {
+	if j.needsCompaction() || j.doubtful {
 		if j, err = s.rewrite(j); err != nil {
-			return nil, classify("compact the journal of", id, err)
+			return nil, mapError("compact the journal of", id, err)
 		}
 	}
 	u := &upload{id: id, store: s, users: 1, record: j.record, logEnd: j.length, lines: j.lines, late: j.late, durable: j.ranges, sums: j.sums, whole: j.whole,
@@ -135,7 +135,7 @@ func (s *Store) openUpload(id string) (*upload, error) {
 		return nil, errClosed
 	}
 	if err != nil {
-		return nil, classify("open", id, err)
+		return nil, mapError("open", id, err)
 	}
 	s.journals.drop(id) // from now on the ranges change
 	return u, nil

@@ -57,14 +57,14 @@ func (p *place) attempts(done storage.Upload) map[string]error {
 		up := storage.Upload{Record: storage.Record{ID: id, Size: 5}}
 		_, results["load "+id] = p.store.Load(p.ctx, id)
 		c := storage.Chunk{Offset: 3, Length: 2, Body: bytes.NewReader([]byte("ht"))}
-		results["write "+id] = p.store.Write(p.ctx, up, c, func(storage.Piece) storage.Upload { return up })
-		results["declare "+id] = p.store.Declare(p.ctx, id, 5)
+		results["write "+id] = p.store.Write(p.ctx, up, c, func(storage.Extent) storage.Upload { return up })
+		results["declare "+id] = p.store.SetSize(p.ctx, id, 5)
 		_, results["finish "+id] = p.store.Finish(p.ctx, up)
 		results["delete "+id] = p.store.Delete(p.ctx, id)
 	}
 	results["create"] = p.store.Create(p.ctx, storage.Record{ID: "new", Size: 5})
 	_, results["open"] = p.store.Open(p.ctx, done, 0)
-	results["retire"] = p.store.Retire(p.ctx, done)
-	results["park"] = p.store.Park(p.ctx, done)
+	results["retire"] = p.store.MarkDelivered(p.ctx, done)
+	results["park"] = p.store.DeadLetter(p.ctx, done)
 	return results
 }

@@ -20,7 +20,7 @@ const blockSize = 256 << 10
 var blocks = sync.Pool{New: func() any { return new([blockSize]byte) }}
 
 // Write implements storage.Store.
-func (s *Store) Write(ctx context.Context, up storage.Upload, c storage.Chunk, stored func(storage.Piece) storage.Upload) error {
+func (s *Store) Write(ctx context.Context, up storage.Upload, c storage.Chunk, stored func(storage.Extent) storage.Upload) error {
 	u, err := s.acquire(up.ID)
 	if err == errClosed {
 		return s.dropLate(ctx, up.ID, c.Body)
@@ -29,7 +29,7 @@ func (s *Store) Write(ctx context.Context, up storage.Upload, c storage.Chunk, s
 		return err
 	}
 	defer s.release(u)
-	w := u.watch(func(r ranges.Range) { stored(storage.Piece{Range: r}) })
+	w := u.watch(func(r ranges.Range) { stored(storage.Extent{Range: r}) })
 	defer u.unwatch(w)
 
 	end, err := u.copyFrom(c.Body, c.Offset)
@@ -80,26 +80,26 @@ func (u *upload) copyFrom(src io.Reader, offset int64) (int64, error) {
 func (u *upload) writeBlock(offset int64, p []byte) error {
 	u.writing.RLock()
 	defer u.writing.RUnlock()
-	mine, err := u.claim(ranges.Of(offset, int64(len(p))))
+	mine, err := u.reserve(ranges.Of(offset, int64(len(p))))
 	if err != nil {
 		return err
 	}
 	for i, r := range mine.Ranges() {
 		part := p[r.Start-offset : r.End-offset]
 		_, err := u.data.WriteAt(part, r.Start)
-		u.settle(r, crc32c.Of(part), err == nil)
+		u.markWritten(r, crc32c.Of(part), err == nil)
 		if err != nil {
 			for _, rest := range mine.Ranges()[i+1:] {
-				u.settle(rest, 0, false) // somebody else may write these
+				u.markWritten(rest, 0, false) // somebody else may write these
 			}
-			return classify("write", u.id, err)
+			return mapError("write", u.id, err)
 		}
 	}
 	return nil
 }
 
 // claim returns the part of r that the caller, and nobody else, is to write.
-func (u *upload) claim(r ranges.Range) (ranges.Set, error) {
+func (u *upload) reserve(r ranges.Range) (ranges.Set, error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.failed != nil {
@@ -127,7 +127,7 @@ func (u *upload) lacks(r ranges.Range) ranges.Set {
 
 // settle records how the writing of a reserved range ended. After a failure the
 // range is free again.
-func (u *upload) settle(r ranges.Range, sum crc32c.Sum, ok bool) {
+func (u *upload) markWritten(r ranges.Range, sum crc32c.Sum, ok bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.reserved.Remove(r)
@@ -135,13 +135,13 @@ func (u *upload) settle(r ranges.Range, sum crc32c.Sum, ok bool) {
 		u.written.Add(r)
 		u.unsaved.add(r, sum)
 		if u.pending == nil {
-			u.pending = time.AfterFunc(settleAfter, u.settlePending)
+			u.pending = time.AfterFunc(settleAfter, u.flushPending)
 		}
 	}
 	u.changed.Broadcast()
 }
 
-func (u *upload) settlePending() {
+func (u *upload) flushPending() {
 	u.mu.Lock()
 	u.pending = nil
 	u.mu.Unlock()
@@ -189,7 +189,7 @@ func (u *upload) commit() error {
 	if err := u.store.sync(u.data); err != nil {
 		// The kernel may have dropped the pages it could not write. Nothing that
 		// is not in the journal can be relied on any more.
-		err = classify("sync", u.id, err)
+		err = mapError("sync", u.id, err)
 		u.fail(err)
 		return err
 	}
@@ -224,10 +224,10 @@ func (u *upload) saveLater(known sums) {
 // the next append begins at the same place, over what may be half a line.
 func (u *upload) append(lines []byte) error {
 	if _, err := u.log.WriteAt(lines, u.logEnd); err != nil {
-		return classify("journal", u.id, err)
+		return mapError("journal", u.id, err)
 	}
 	if err := u.store.sync(u.log); err != nil {
-		err = classify("sync the journal of", u.id, err)
+		err = mapError("sync the journal of", u.id, err)
 		u.doubtful = true
 		u.fail(err)
 		return err

@@ -75,11 +75,11 @@ func TestHooksAreShownIfThereAreAny(t *testing.T) {
 func everything() *observed.Metrics {
 	m := observed.New("v1.2.3")
 	for _, e := range []storage.EventType{storage.Created, storage.Finished, storage.Deleted, storage.Expired} {
-		m.Upload(storage.Event{Type: e, Fresh: true}, "tus")
+		m.Upload(storage.Event{Type: e, Local: true}, "tus")
 	}
 	r := m.Request("tus")
-	r.Received(1)
-	r.Served(1)
+	r.BytesIn(1)
+	r.BytesOut(1)
 	r.End("PUT", 200, time.Second)
 	_, end := m.Redis()(context.Background(), "get")
 	end(errors.New("not there"))
@@ -87,17 +87,17 @@ func everything() *observed.Metrics {
 	m.Memory(func() (int64, int64, int64) { return 1, 2, 3 })
 	m.RedisUp(func() bool { return true })
 	m.Hooks(func() observed.Hooks { return observed.Hooks{} })
-	_, _ = m.Index(new(storage.LocalIndex)).Get(context.Background(), "it")
+	_, _ = m.Cache(new(storage.MemoryCache)).Get(context.Background(), "it")
 	s := m.Store(failing{})
-	_ = s.Write(context.Background(), storage.Upload{}, storage.Chunk{}, func(storage.Piece) storage.Upload { return storage.Upload{} })
+	_ = s.Write(context.Background(), storage.Upload{}, storage.Chunk{}, func(storage.Extent) storage.Upload { return storage.Upload{} })
 	return m
 }
 
 // failing is a store that stores a byte and then fails.
 type failing struct{ storage.Store }
 
-func (failing) Write(_ context.Context, _ storage.Upload, _ storage.Chunk, stored func(storage.Piece) storage.Upload) error {
-	p := storage.Piece{}
+func (failing) Write(_ context.Context, _ storage.Upload, _ storage.Chunk, stored func(storage.Extent) storage.Upload) error {
+	p := storage.Extent{}
 	p.End = 1
 	stored(p)
 	return storage.ErrUnavailable

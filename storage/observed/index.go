@@ -8,17 +8,17 @@ import (
 )
 
 // index is a storage.Index that shows how often it saves asking the store.
-type index struct {
-	storage.Index
+type cache struct {
+	storage.Cache
 	m *Metrics
 }
 
 // Index returns inner, measured.
-func (m *Metrics) Index(inner storage.Index) storage.Index { return &index{inner, m} }
+func (m *Metrics) Cache(inner storage.Cache) storage.Cache { return &cache{inner, m} }
 
 // Get implements storage.Index.
-func (x *index) Get(ctx context.Context, id string) (storage.Upload, error) {
-	up, err := x.Index.Get(ctx, id)
+func (x *cache) Get(ctx context.Context, id string) (storage.Upload, error) {
+	up, err := x.Cache.Get(ctx, id)
 	result := "hit"
 	switch {
 	case errors.Is(err, storage.ErrNotFound):

@@ -25,7 +25,7 @@ type Metrics struct {
 
 	uploads     map[storage.EventType]*prometheus.CounterVec
 	requests    requestMetrics
-	pieces      *prometheus.CounterVec
+	extents     *prometheus.CounterVec
 	stored      *prometheus.CounterVec
 	store       *operations
 	s3          *operations
@@ -54,7 +54,7 @@ func New(version string) *Metrics {
 		storage.Expired:  m.counters("holdfast_uploads_expired_total", "Incomplete uploads that have expired.", "protocol"),
 	}
 	m.requests = m.newRequests()
-	m.pieces = m.counters("holdfast_extents_stored_total", "Extents stored: ranges on disk; parts, fragments and files on S3.", "kind")
+	m.extents = m.counters("holdfast_extents_stored_total", "Extents stored: ranges on disk; parts, fragments and files on S3.", "kind")
 	m.stored = m.counters("holdfast_stored_bytes_total", "Bytes of the extents stored. Those of a fragment count again in its part.", "kind")
 	m.store = m.newOperations("store", "Operations of the store; a write lasts as long as the client sends.", slow)
 	m.lookups = m.counters("holdfast_cache_lookups_total", "Lookups in the cache: hit, miss (the store is asked), or error.", "result")
@@ -91,13 +91,13 @@ func (m *Metrics) Gatherer() prometheus.Gatherer { return m.registry }
 // Upload counts an event in the life of an upload, at the door of the request that
 // caused it. One that another process saw happen is that one's to count.
 func (m *Metrics) Upload(e storage.Event, door string) {
-	if counter, ok := m.uploads[e.Type]; ok && e.Fresh {
+	if counter, ok := m.uploads[e.Type]; ok && e.Local {
 		counter.WithLabelValues(orNone(door)).Inc()
 	}
 }
 
 // Swept measures a sweep: see storage.Options.
-func (m *Metrics) Swept(took time.Duration, err error) {
+func (m *Metrics) Sweep(took time.Duration, err error) {
 	m.sweeps.Observe(took.Seconds())
 	if err != nil {
 		m.sweepErrors.Inc()

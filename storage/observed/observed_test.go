@@ -33,13 +33,13 @@ func TestObservedStoreKeepsThePromisesOfAStore(t *testing.T) {
 }
 
 func TestObservedLockerKeepsThePromisesOfALocker(t *testing.T) {
-	locker := observed.New("test").Locker(new(storage.LocalLocker), nil)
+	locker := observed.New("test").Locker(new(storage.MemoryLocker), nil)
 	storagetest.TestLocker(t, func() storage.Locker { return locker })
 }
 
 func TestObservedIndexKeepsThePromisesOfAnIndex(t *testing.T) {
-	index := observed.New("test").Index(new(storage.LocalIndex))
-	storagetest.TestIndex(t, func() storage.Index { return index })
+	index := observed.New("test").Cache(new(storage.MemoryCache))
+	storagetest.TestIndex(t, func() storage.Cache { return index })
 }
 
 // bare is a store without any ability.
@@ -136,7 +136,7 @@ func TestAnswersAreNoErrorsAndFailuresAre(t *testing.T) {
 	memory := storagetest.NewMemory(100)
 	m := observed.New("test")
 	s := m.Store(memory)
-	rec := storage.Record{ID: "it", Size: 10, Chosen: true}
+	rec := storage.Record{ID: "it", Size: 10, ClientChosenID: true}
 	for range 2 { // the second one is told that it exists
 		_ = s.Create(t.Context(), rec)
 	}
@@ -164,7 +164,7 @@ func TestPiecesAreCountedByKind(t *testing.T) {
 		t.Fatal(err)
 	}
 	var pieces, bytesStored float64
-	err = s.Write(t.Context(), up, storage.Chunk{Length: 1000, Body: strings.NewReader(strings.Repeat("x", 1000))}, func(p storage.Piece) storage.Upload {
+	err = s.Write(t.Context(), up, storage.Chunk{Length: 1000, Body: strings.NewReader(strings.Repeat("x", 1000))}, func(p storage.Extent) storage.Upload {
 		pieces, bytesStored = pieces+1, bytesStored+float64(p.Len())
 		up.Add(p)
 		return up
@@ -197,7 +197,7 @@ func TestStoreThatRefusesAnUploadHasNotFailed(t *testing.T) {
 
 // timed is a locker that knows how long it made its callers wait.
 type timed struct {
-	storage.LocalLocker
+	storage.MemoryLocker
 	took time.Duration
 }
 
@@ -205,7 +205,7 @@ type timed struct {
 func (l *timed) Lock(ctx context.Context, id string, letGo func()) (func(), error) {
 	began := time.Now()
 	defer func() { l.took += time.Since(began) }()
-	return l.LocalLocker.Lock(ctx, id, letGo)
+	return l.MemoryLocker.Lock(ctx, id, letGo)
 }
 
 func TestLockThatIsNotGotInTimeIsCounted(t *testing.T) {
@@ -241,8 +241,8 @@ func TestSweepsAreCountedWithThoseThatFail(t *testing.T) {
 	m := observed.New("test")
 	memory := storagetest.NewMemory(100)
 	swept := make(chan error, 1)
-	u := storage.New(memory, new(storage.LocalLocker), new(storage.LocalIndex), storage.Options{
-		Log: slog.New(slog.DiscardHandler), Observer: storage.Observer{Sweep: func(took time.Duration, err error) { m.Swept(took, err); swept <- err }},
+	u := storage.New(memory, new(storage.MemoryLocker), new(storage.MemoryCache), storage.Options{
+		Log: slog.New(slog.DiscardHandler), Observer: storage.Observer{Sweep: func(took time.Duration, err error) { m.Sweep(took, err); swept <- err }},
 	})
 	ctx, stop := context.WithCancel(t.Context())
 	ran := make(chan struct{})
@@ -270,19 +270,19 @@ func TestSweepsAreCountedWithThoseThatFail(t *testing.T) {
 // What happened elsewhere is counted there, so that the sum over all nodes is right.
 func TestEventIsCountedWhereItHappened(t *testing.T) {
 	m := observed.New("test")
-	m.Upload(storage.Event{Type: storage.Finished, Fresh: true}, "tus")
+	m.Upload(storage.Event{Type: storage.Finished, Local: true}, "tus")
 	m.Upload(storage.Event{Type: storage.Finished}, "tus")
-	m.Upload(storage.Event{Type: storage.Expired, Fresh: true}, "")
+	m.Upload(storage.Event{Type: storage.Expired, Local: true}, "")
 	want(t, m, 1, "holdfast_uploads_finished_total")
 	want(t, m, 1, "holdfast_uploads_expired_total", "none")
 }
 
 func TestIndexLookupsAreHitsOrMisses(t *testing.T) {
 	m := observed.New("test")
-	x := m.Index(new(storage.LocalIndex))
-	begun, err := x.Begin(t.Context(), "it")
+	x := m.Cache(new(storage.MemoryCache))
+	begun, err := x.Generation(t.Context(), "it")
 	if err == nil {
-		_, err = x.Put(t.Context(), begun, storage.Upload{Record: storage.Record{ID: "it", Size: 1}})
+		_, err = x.Store(t.Context(), begun, storage.Upload{Record: storage.Record{ID: "it", Size: 1}})
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -54,7 +54,7 @@ func isAnswer(err error) bool {
 		return false
 	}
 	for _, answer := range []error{
-		storage.ErrNotFound, storage.ErrGone, storage.ErrExists, storage.ErrKeyTaken, storage.ErrTooLarge, storage.ErrSizeConflict, storage.ErrIncomplete,
+		storage.ErrNotFound, storage.ErrGone, storage.ErrExists, storage.ErrKeyTaken, storage.ErrTooLarge, storage.ErrSizeMismatch, storage.ErrIncomplete,
 	} {
 		if errors.Is(err, answer) {
 			return true

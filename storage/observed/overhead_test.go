@@ -33,9 +33,9 @@ func (sink) Load(_ context.Context, id string) (storage.Upload, error) {
 	return storage.Upload{Record: storage.Record{ID: id, Size: math.MaxInt64}}, nil
 }
 
-func (sink) Write(_ context.Context, _ storage.Upload, c storage.Chunk, stored func(storage.Piece) storage.Upload) error {
+func (sink) Write(_ context.Context, _ storage.Upload, c storage.Chunk, stored func(storage.Extent) storage.Upload) error {
 	n, _ := io.CopyBuffer(struct{ io.Writer }{io.Discard}, c.Body, bytes.Clone(block))
-	p := storage.Piece{}
+	p := storage.Extent{}
 	p.Start, p.End = c.Offset, c.Offset+n
 	stored(p)
 	return nil
@@ -44,8 +44,8 @@ func (sink) Write(_ context.Context, _ storage.Upload, c storage.Chunk, stored f
 const mib = 1 << 20
 
 // writer writes a mebibyte through the core, over a store that is measured or not.
-func writer(s storage.Store, x storage.Index) func() {
-	u := storage.New(s, new(storage.LocalLocker), x, storage.Options{Log: slog.New(slog.DiscardHandler)})
+func writer(s storage.Store, x storage.Cache) func() {
+	u := storage.New(s, new(storage.MemoryLocker), x, storage.Options{Log: slog.New(slog.DiscardHandler)})
 	var offset int64
 	return func() {
 		if _, err := u.Write(context.Background(), "it", offset, &endless{mib}); err != nil {
@@ -61,8 +61,8 @@ const mostAllocations = 16
 
 func TestMeasuringAWriteCostsLittle(t *testing.T) {
 	m := observed.New("test")
-	plain := testing.AllocsPerRun(200, writer(sink{}, new(storage.LocalIndex)))
-	measured := testing.AllocsPerRun(200, writer(m.Store(sink{}), m.Index(new(storage.LocalIndex))))
+	plain := testing.AllocsPerRun(200, writer(sink{}, new(storage.MemoryCache)))
+	measured := testing.AllocsPerRun(200, writer(m.Store(sink{}), m.Cache(new(storage.MemoryCache))))
 	t.Logf("a write of 1 MiB: %v allocations, measured %v", plain, measured)
 	if measured > plain+mostAllocations {
 		t.Errorf("a write of 1 MiB makes %v allocations, measured %v: at most %d more are allowed", plain, measured, mostAllocations)
@@ -75,8 +75,8 @@ func TestMeasuringAWriteCostsLittle(t *testing.T) {
 func BenchmarkWrite1MiB(b *testing.B) {
 	m := observed.New("test")
 	for name, write := range map[string]func(){
-		"plain":    writer(sink{}, new(storage.LocalIndex)),
-		"measured": writer(m.Store(sink{}), m.Index(new(storage.LocalIndex))),
+		"plain":    writer(sink{}, new(storage.MemoryCache)),
+		"measured": writer(m.Store(sink{}), m.Cache(new(storage.MemoryCache))),
 	} {
 		b.Run(name, func(b *testing.B) {
 			b.SetBytes(mib)

@@ -32,7 +32,7 @@ func (m *Metrics) newRequests() requestMetrics {
 // Request measures a request at a door.
 type Request struct {
 	m                *requestMetrics
-	door             string
+	protocol         string
 	received, served prometheus.Counter
 }
 
@@ -41,22 +41,22 @@ func (m *Metrics) Request(door string) *Request {
 	door = orNone(door)
 	m.requests.running.WithLabelValues(door).Inc()
 	return &Request{
-		m: &m.requests, door: door,
+		m: &m.requests, protocol: door,
 		received: m.requests.received.WithLabelValues(door), served: m.requests.served.WithLabelValues(door),
 	}
 }
 
 // Received counts n bytes of the body.
-func (r *Request) Received(n int) { r.received.Add(float64(n)) }
+func (r *Request) BytesIn(n int) { r.received.Add(float64(n)) }
 
 // Served counts n bytes of the answer.
-func (r *Request) Served(n int) { r.served.Add(float64(n)) }
+func (r *Request) BytesOut(n int) { r.served.Add(float64(n)) }
 
 // End says how it ended; a status of 0 is no answer.
 func (r *Request) End(method string, status int, took time.Duration) {
-	r.m.running.WithLabelValues(r.door).Dec()
-	r.m.duration.WithLabelValues(r.door).Observe(took.Seconds())
-	r.m.total.WithLabelValues(r.door, known(method), class(status)).Inc()
+	r.m.running.WithLabelValues(r.protocol).Dec()
+	r.m.duration.WithLabelValues(r.protocol).Observe(took.Seconds())
+	r.m.total.WithLabelValues(r.protocol, known(method), class(status)).Inc()
 }
 
 // known is the method, or "other": clients may invent some.

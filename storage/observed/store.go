@@ -15,9 +15,9 @@ type store struct {
 }
 
 // Kinder is a storage.Store that knows pieces of several kinds.
-type Kinder interface {
+type ExtentKinder interface {
 	// Kind names the kind of a piece, for people.
-	Kind(p storage.Piece) string
+	Kind(p storage.Extent) string
 }
 
 // Store returns inner, measured, with the abilities that it has.
@@ -40,17 +40,17 @@ func (s *store) Load(ctx context.Context, id string) (storage.Upload, error) {
 }
 
 // Declare implements storage.Store.
-func (s *store) Declare(ctx context.Context, id string, size int64) error {
+func (s *store) SetSize(ctx context.Context, id string, size int64) error {
 	ctx, end := s.m.store.begin(ctx, "declare", id)
-	err := s.Store.Declare(ctx, id, size)
+	err := s.Store.SetSize(ctx, id, size)
 	end(err)
 	return err
 }
 
 // Write implements storage.Store.
-func (s *store) Write(ctx context.Context, up storage.Upload, c storage.Chunk, stored func(storage.Piece) storage.Upload) error {
+func (s *store) Write(ctx context.Context, up storage.Upload, c storage.Chunk, stored func(storage.Extent) storage.Upload) error {
 	ctx, end := s.m.store.begin(ctx, "write", up.ID)
-	err := s.Store.Write(ctx, up, c, func(p storage.Piece) storage.Upload {
+	err := s.Store.Write(ctx, up, c, func(p storage.Extent) storage.Upload {
 		s.count(p)
 		return stored(p)
 	})
@@ -58,15 +58,15 @@ func (s *store) Write(ctx context.Context, up storage.Upload, c storage.Chunk, s
 	return err
 }
 
-func (s *store) count(p storage.Piece) {
+func (s *store) count(p storage.Extent) {
 	if p.Empty() {
 		return
 	}
 	kind := "range"
-	if k, ok := s.Store.(Kinder); ok {
+	if k, ok := s.Store.(ExtentKinder); ok {
 		kind = k.Kind(p)
 	}
-	s.m.pieces.WithLabelValues(kind).Inc()
+	s.m.extents.WithLabelValues(kind).Inc()
 	s.m.stored.WithLabelValues(kind).Add(float64(p.Len()))
 }
 
@@ -79,17 +79,17 @@ func (s *store) Finish(ctx context.Context, up storage.Upload) (storage.Upload, 
 }
 
 // Retire implements storage.Store.
-func (s *store) Retire(ctx context.Context, up storage.Upload) error {
+func (s *store) MarkDelivered(ctx context.Context, up storage.Upload) error {
 	ctx, end := s.m.store.begin(ctx, "retire", up.ID)
-	err := s.Store.Retire(ctx, up)
+	err := s.Store.MarkDelivered(ctx, up)
 	end(err)
 	return err
 }
 
 // Park implements storage.Store.
-func (s *store) Park(ctx context.Context, up storage.Upload) error {
+func (s *store) DeadLetter(ctx context.Context, up storage.Upload) error {
 	ctx, end := s.m.store.begin(ctx, "park", up.ID)
-	err := s.Store.Park(ctx, up)
+	err := s.Store.DeadLetter(ctx, up)
 	end(err)
 	return err
 }

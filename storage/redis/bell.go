@@ -11,7 +11,7 @@ import (
 // bell is the node's one subscription: on it nodes ask the holders of locks to let
 // go, and say when a lock is free; and they ask each other to flush uploads, and say
 // that they have. Words may be lost; nobody relies on them.
-type bell struct {
+type pubsub struct {
 	channel string
 	sub     *redis.PubSub
 	asked   func(token string)
@@ -24,8 +24,8 @@ type bell struct {
 
 // newBell returns a bell that hears every word from now on. If Redis does not
 // answer it is deaf until Redis does.
-func newBell(r *Redis, asked, flush func(text string)) *bell {
-	b := &bell{channel: r.opts.Prefix + "bell", asked: asked, flush: flush, done: make(chan struct{}), waiting: map[string]map[chan struct{}]bool{}}
+func newPubsub(r *Redis, asked, flush func(text string)) *pubsub {
+	b := &pubsub{channel: r.opts.Prefix + "bell", asked: asked, flush: flush, done: make(chan struct{}), waiting: map[string]map[chan struct{}]bool{}}
 	ctx, cancel := context.WithTimeout(context.Background(), r.opts.timeout)
 	defer cancel()
 	b.sub = r.client.Subscribe(ctx, b.channel)
@@ -38,12 +38,12 @@ func newBell(r *Redis, asked, flush func(text string)) *bell {
 	return b
 }
 
-func (b *bell) close() {
+func (b *pubsub) close() {
 	_ = b.sub.Close()
 	<-b.done
 }
 
-func (b *bell) listen(words <-chan *redis.Message) {
+func (b *pubsub) listen(words <-chan *redis.Message) {
 	defer close(b.done)
 	for word := range words {
 		switch kind, of, _ := strings.Cut(word.Payload, " "); kind {
@@ -59,7 +59,7 @@ func (b *bell) listen(words <-chan *redis.Message) {
 
 // wait returns a channel that gets a token when the lock of id becomes free, or the
 // request of that name is answered.
-func (b *bell) wait(id string) (woken <-chan struct{}, stop func()) {
+func (b *pubsub) wait(id string) (woken <-chan struct{}, stop func()) {
 	ch := make(chan struct{}, 1)
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -77,7 +77,7 @@ func (b *bell) wait(id string) (woken <-chan struct{}, stop func()) {
 	}
 }
 
-func (b *bell) wake(id string) {
+func (b *pubsub) wake(id string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for ch := range b.waiting[id] {

@@ -39,9 +39,9 @@ func (l *Locker) OnFlush(flush func(ctx context.Context, id string)) {
 // any other, and has little to do.
 func (l *Locker) RelayFlush(ctx context.Context, id string) bool {
 	request := rand.Text()
-	flushed, done := l.bell.wait(request)
+	flushed, done := l.pubsub.wait(request)
 	defer done()
-	held, err := l.run(ctx, call{script: flushScript, id: id, names: lockKeys[:1], args: []any{l.bell.channel, request}})
+	held, err := l.run(ctx, call{script: flushScript, id: id, names: lockKeys[:1], args: []any{l.pubsub.channel, request}})
 	if err != nil || held != int64(1) {
 		return false
 	}
@@ -57,7 +57,7 @@ func (l *Locker) RelayFlush(ctx context.Context, id string) bool {
 func (l *Locker) flushAsked(text string) {
 	token, request, _ := strings.Cut(text, " ")
 	l.mu.Lock()
-	h, ok := l.held[token]
+	h, ok := l.leases[token]
 	flush := l.flush
 	l.mu.Unlock()
 	if !ok {
@@ -69,6 +69,6 @@ func (l *Locker) flushAsked(text string) {
 		if flush != nil {
 			flush(ctx, h.id)
 		}
-		_, _ = l.run(ctx, call{script: flushedScript, id: h.id, names: lockKeys[:1], args: []any{l.bell.channel, request}}) // or the other node waits in vain
+		_, _ = l.run(ctx, call{script: flushedScript, id: h.id, names: lockKeys[:1], args: []any{l.pubsub.channel, request}}) // or the other node waits in vain
 	}()
 }

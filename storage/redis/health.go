@@ -10,29 +10,29 @@ import (
 )
 
 // maxDue is how many calls are kept for when Redis answers again.
-const maxDue = 100_000
+const maxDeferred = 100_000
 
 // health knows whether Redis answers. Once a call has failed no other is tried,
 // until a probe in the background has had an answer.
 type health struct {
-	every time.Duration // about how often a Redis that is down is tried
-	doubt time.Duration // for how long what Redis says is not believed after it was found to be back
+	every    time.Duration // about how often a Redis that is down is tried
+	recovery time.Duration // for how long what Redis says is not believed after it was found to be back
 
-	stop context.CancelFunc
-	done context.Context
-	bg   sync.WaitGroup
+	stop   context.CancelFunc
+	closed context.Context
+	bg     sync.WaitGroup
 
-	mu    sync.Mutex
-	cause error           // why Redis counts as down, nil if it does not
-	back  time.Time       // when it was last found to be back
-	due   map[string]call // what to do first when it is back, by key
-	lost  bool            // something was due that could not be kept
+	mu       sync.Mutex
+	cause    error           // why Redis counts as down, nil if it does not
+	back     time.Time       // when it was last found to be back
+	deferred map[string]call // what to do first when it is back, by key
+	lost     bool            // something was due that could not be kept
 }
 
 func (h *health) init(opts Options) {
-	h.done, h.stop = context.WithCancel(context.Background())
-	h.due = map[string]call{}
-	h.every, h.doubt = cmp.Or(opts.probeEvery, time.Second), cmp.Or(opts.doubtFor, doubtFor)
+	h.closed, h.stop = context.WithCancel(context.Background())
+	h.deferred = map[string]call{}
+	h.every, h.recovery = cmp.Or(opts.probeEvery, time.Second), cmp.Or(opts.doubtFor, doubtFor)
 }
 
 func (h *health) close() {
@@ -54,10 +54,10 @@ func (h *health) down() error {
 const doubtFor = 3 * time.Second
 
 // doubtful tells whether what Redis says may lack what other nodes have stored.
-func (h *health) doubtful() bool {
+func (h *health) recovering() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return !h.back.IsZero() && time.Since(h.back) < h.doubt
+	return !h.back.IsZero() && time.Since(h.back) < h.recovery
 }
 
 // enter returns nil if a call may be made now.
@@ -71,11 +71,11 @@ func (h *health) enter(c call) error {
 }
 
 func (h *health) keep(c call) {
-	in := c.instead
+	in := c.compensation
 	switch {
 	case in == nil:
-	case len(h.due) < maxDue:
-		h.due[fmt.Sprint(in.names[0], " ", in.id, in.args)] = *in
+	case len(h.deferred) < maxDeferred:
+		h.deferred[fmt.Sprint(in.names[0], " ", in.id, in.args)] = *in
 	default:
 		h.lost = true
 	}
@@ -101,7 +101,7 @@ func (r *Redis) failed(c call, err error) {
 	h := &r.health
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.done.Err() != nil {
+	if h.closed.Err() != nil {
 		return
 	}
 	h.keep(c)
@@ -119,7 +119,7 @@ func (r *Redis) probe(id string) {
 	h := &r.health
 	for {
 		select {
-		case <-h.done.Done():
+		case <-h.closed.Done():
 			return
 		case <-time.After(h.every/2 + rand.N(h.every)):
 		}
@@ -131,11 +131,11 @@ func (r *Redis) probe(id string) {
 
 func (r *Redis) recovered(id string) bool {
 	h := &r.health
-	_, err := r.exec(h.done, probeCall(id))
+	_, err := r.exec(h.closed, probeCall(id))
 	for err == nil {
 		h.mu.Lock()
-		due := h.due
-		h.due = map[string]call{}
+		due := h.deferred
+		h.deferred = map[string]call{}
 		if len(due) == 0 {
 			h.cause, h.back = nil, time.Now()
 			r.opts.Log.Info("Redis answers again") // before anybody can find it down once more
@@ -143,7 +143,7 @@ func (r *Redis) recovered(id string) bool {
 			return true
 		}
 		h.mu.Unlock()
-		err = r.doDue(due)
+		err = r.runDeferred(due)
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -152,14 +152,14 @@ func (r *Redis) recovered(id string) bool {
 }
 
 // doDue does what is due, and keeps what it could not do.
-func (r *Redis) doDue(due map[string]call) (err error) {
+func (r *Redis) runDeferred(due map[string]call) (err error) {
 	for key, c := range due {
 		if err == nil {
-			_, err = r.exec(r.health.done, c)
+			_, err = r.exec(r.health.closed, c)
 		}
 		if err != nil {
 			r.health.mu.Lock()
-			r.health.due[key] = c
+			r.health.deferred[key] = c
 			r.health.mu.Unlock()
 		}
 	}
@@ -168,12 +168,12 @@ func (r *Redis) doDue(due map[string]call) (err error) {
 
 // beat reports to Redis every now and then, so that the others know of this node, and a
 // node on which nothing happens finds out as others do when Redis is down.
-func (r *Redis) beat() {
-	tick := time.NewTicker(r.opts.beatEvery)
+func (r *Redis) heartbeat() {
+	tick := time.NewTicker(r.opts.heartbeatInterval)
 	defer tick.Stop()
 	for {
 		select {
-		case <-r.health.done.Done():
+		case <-r.health.closed.Done():
 			return
 		case <-tick.C:
 			r.beatOnce()
@@ -184,10 +184,10 @@ func (r *Redis) beat() {
 // beatOnce does not report while Redis has been back for a moment only. It may go again
 // soon, and then the others are not to be waited for once more.
 func (r *Redis) beatOnce() {
-	if r.health.doubtful() {
-		_ = r.Check(r.health.done)
+	if r.health.recovering() {
+		_ = r.Check(r.health.closed)
 	} else {
-		_ = r.report(r.health.done)
+		_ = r.report(r.health.closed)
 	} // a failure is noted
 }
 

@@ -10,14 +10,14 @@ import (
 )
 
 // held is a lock that a request of this node has, or tries to get.
-type held struct {
-	id    string
-	token string // the name of this holder, which nobody can guess
-	letGo func()
+type lease struct {
+	id          string
+	token       string // the name of this holder, which nobody can guess
+	onContended func()
 
 	// Of whoever tries to get the lock, then of renew, then of whoever releases it:
-	tried bool        // Redis may have the lock for this holder
-	alarm *time.Timer // rings before Redis may let the lock expire; nil if it has none
+	tried      bool        // Redis may have the lock for this holder
+	leaseTimer *time.Timer // rings before Redis may let the lock expire; nil if it has none
 
 	ended   chan struct{}
 	renewed chan struct{} // closed when renew has come to its end
@@ -27,31 +27,31 @@ type held struct {
 	wanted bool // by somebody else
 }
 
-func newHeld(id string, letGo func()) *held {
-	return &held{id: id, token: rand.Text(), letGo: letGo, ended: make(chan struct{}), renewed: make(chan struct{})}
+func newLease(id string, letGo func()) *lease {
+	return &lease{id: id, token: rand.Text(), onContended: letGo, ended: make(chan struct{}), renewed: make(chan struct{})}
 }
 
 // ask asks the holder to let go: as soon as it is one.
-func (h *held) ask() {
+func (h *lease) ask() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.wanted = true
 	if h.has {
-		go h.letGo()
+		go h.onContended()
 	}
 }
 
-func (h *held) begin() {
+func (h *lease) begin() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.has = true
 	if h.wanted {
-		go h.letGo()
+		go h.onContended()
 	}
 }
 
 // end ends the renewal: one that came after the release would take the lock again.
-func (h *held) end() {
+func (h *lease) end() {
 	h.mu.Lock()
 	h.has = false
 	h.mu.Unlock()
@@ -72,7 +72,7 @@ var renewScript = newScript("renew", `
 
 // renew makes the lock last until it is unlocked. One renewal that fails is no
 // reason to give up.
-func (l *Locker) renew(h *held) {
+func (l *Locker) renew(h *lease) {
 	defer close(h.renewed)
 	wait := l.renewEvery()
 	for {
@@ -92,7 +92,7 @@ func (l *Locker) renew(h *held) {
 			return
 		}
 		wait = l.renewEvery()
-		l.safe(h, asked)
+		l.extend(h, asked)
 		if state == int64(1) {
 			h.ask()
 		}
@@ -100,19 +100,19 @@ func (l *Locker) renew(h *held) {
 }
 
 // safe notes that Redis keeps the lock for its lifetime from then on.
-func (l *Locker) safe(h *held, from time.Time) {
-	d := time.Until(from.Add(l.safeFor()))
-	if h.alarm == nil {
-		h.alarm = time.AfterFunc(d, func() { l.unsafe(h) })
+func (l *Locker) extend(h *lease, from time.Time) {
+	d := time.Until(from.Add(l.usableFor()))
+	if h.leaseTimer == nil {
+		h.leaseTimer = time.AfterFunc(d, func() { l.expiring(h) })
 		return
 	}
-	h.alarm.Reset(d)
+	h.leaseTimer.Reset(d)
 }
 
 // unsafe asks a holder to let go whose lock could not be renewed and is about to
 // expire: others may reach Redis and take it. Where nothing listens, nobody can,
 // and an outage of Redis is no reason to stop healthy uploads.
-func (l *Locker) unsafe(h *held) {
+func (l *Locker) expiring(h *lease) {
 	if !errors.Is(l.health.down(), syscall.ECONNREFUSED) {
 		h.ask()
 	}

@@ -39,29 +39,29 @@ const beginTTL = time.Minute
 // seconds more nothing that it says is believed, for other nodes may find later that it
 // is back. Nor is it while another node is cut off from it; see nodes. A call that fails
 // because this node is cut off returns once the others have noticed that.
-type Index struct{ *Redis }
+type Cache struct{ *Redis }
 
-var _ storage.Index = (*Index)(nil)
+var _ storage.Cache = (*Cache)(nil)
 
 // NewIndex returns an Index.
-func NewIndex(r *Redis) *Index { return &Index{r} }
+func NewCache(r *Redis) *Cache { return &Cache{r} }
 
 var stateKeys = []string{"state", "over"}
 
 // Get implements storage.Index.
-func (x *Index) Get(ctx context.Context, id string) (storage.Upload, error) {
-	return x.ask(ctx, call{script: getScript, id: id, names: stateKeys[:1]})
+func (x *Cache) Get(ctx context.Context, id string) (storage.Upload, error) {
+	return x.query(ctx, call{script: getScript, id: id, names: stateKeys[:1]})
 }
 
 // Begin implements storage.Index.
-func (x *Index) Begin(ctx context.Context, id string) (string, error) {
+func (x *Cache) Generation(ctx context.Context, id string) (string, error) {
 	reply, err := x.do(ctx, call{script: beginScript, id: id, names: stateKeys[:1], args: []any{rand.Text(), beginTTL.Milliseconds()}})
 	begun, _ := reply.(string)
 	return begun, err
 }
 
 // Put implements storage.Index.
-func (x *Index) Put(ctx context.Context, begun string, up storage.Upload) (storage.Upload, error) {
+func (x *Cache) Store(ctx context.Context, begun string, up storage.Upload) (storage.Upload, error) {
 	record, err := json.Marshal(up.Record)
 	if err != nil {
 		return storage.Upload{}, err
@@ -70,29 +70,29 @@ func (x *Index) Put(ctx context.Context, begun string, up storage.Upload) (stora
 	for _, r := range up.Received.Ranges() {
 		received.WriteString(rangeText(r))
 	}
-	args := []any{x.opts.StateTTL.Milliseconds(), up.Touched.UnixMilli(), record, up.Size, received.String(), begun}
-	for _, p := range up.Pieces {
-		args = append(args, p.Name, rangeText(p.Range)+p.Tag)
+	args := []any{x.opts.StateTTL.Milliseconds(), up.ModifiedAt.UnixMilli(), record, up.Size, received.String(), begun}
+	for _, p := range up.Extents {
+		args = append(args, p.Name, rangeText(p.Range)+p.Meta)
 	}
-	return x.tell(ctx, call{script: putScript, id: up.ID, names: stateKeys, args: args})
+	return x.update(ctx, call{script: putScript, id: up.ID, names: stateKeys, args: args})
 }
 
 // Add implements storage.Index.
-func (x *Index) Add(ctx context.Context, id string, p storage.Piece) (storage.Upload, error) {
-	return x.tell(ctx, call{script: addScript, id: id, names: stateKeys[:1], urgent: true,
-		args: []any{x.opts.StateTTL.Milliseconds(), time.Now().UnixMilli(), rangeText(p.Range), p.Name, p.Tag}})
+func (x *Cache) Append(ctx context.Context, id string, p storage.Extent) (storage.Upload, error) {
+	return x.update(ctx, call{script: addScript, id: id, names: stateKeys[:1], mustCompensate: true,
+		args: []any{x.opts.StateTTL.Milliseconds(), time.Now().UnixMilli(), rangeText(p.Range), p.Name, p.Meta}})
 }
 
 // Drop implements storage.Index.
-func (x *Index) Drop(ctx context.Context, id string) error {
+func (x *Cache) Invalidate(ctx context.Context, id string) error {
 	drop := call{script: dropScript, id: id, names: stateKeys, args: []any{overFor.Milliseconds()}}
-	drop.instead = forgetCall(id)
+	drop.compensation = forgetCall(id)
 	_, err := x.do(ctx, drop)
 	return err
 }
 
 // do makes a call about a state of the current epoch, which is the last of its arguments.
-func (x *Index) do(ctx context.Context, c call) (reply any, err error) {
+func (x *Cache) do(ctx context.Context, c call) (reply any, err error) {
 	_ = x.lookUp(ctx) // if that fails, so does the call
 	c.args = append(c.args, x.nodes.currentEpoch())
 	if reply, err = x.run(ctx, c); err != nil {
@@ -102,9 +102,9 @@ func (x *Index) do(ctx context.Context, c call) (reply any, err error) {
 }
 
 // believable returns nil if all that nodes have acknowledged is in Redis.
-func (x *Index) believable(ctx context.Context) error {
-	if x.health.doubtful() {
-		return errDoubtful
+func (x *Cache) believable(ctx context.Context) error {
+	if x.health.recovering() {
+		return errRecovering
 	}
 	return x.noneMissing(ctx)
 }
@@ -114,13 +114,13 @@ func forgetCall(id string) *call {
 }
 
 // tell makes a call that must not be missed.
-func (x *Index) tell(ctx context.Context, c call) (storage.Upload, error) {
-	c.instead = forgetCall(c.id)
-	return x.ask(ctx, c)
+func (x *Cache) update(ctx context.Context, c call) (storage.Upload, error) {
+	c.compensation = forgetCall(c.id)
+	return x.query(ctx, c)
 }
 
 // ask makes a call that returns the state of an upload.
-func (x *Index) ask(ctx context.Context, c call) (storage.Upload, error) {
+func (x *Cache) query(ctx context.Context, c call) (storage.Upload, error) {
 	reply, err := x.do(ctx, c)
 	if err == nil {
 		err = storage.Unavailable("believe Redis about", c.id, x.believable(ctx))
@@ -141,7 +141,7 @@ func (x *Index) ask(ctx context.Context, c call) (storage.Upload, error) {
 
 // parseState reads the hash of an upload, field after value.
 func parseState(fields []any) (up storage.Upload, err error) {
-	up.Pieces = map[string]storage.Piece{}
+	up.Extents = map[string]storage.Extent{}
 	var size int64
 	for i := 0; i+1 < len(fields) && err == nil; i += 2 {
 		name, _ := fields[i].(string)
@@ -157,11 +157,11 @@ func parseState(fields []any) (up storage.Upload, err error) {
 		case "touched":
 			var ms int64
 			ms, err = strconv.ParseInt(value, 10, 64)
-			up.Touched = time.UnixMilli(ms)
+			up.ModifiedAt = time.UnixMilli(ms)
 		default:
-			p := storage.Piece{Name: strings.TrimPrefix(name, "p:")}
-			p.Range, p.Tag, err = parseRange(value)
-			up.Pieces[p.Name] = p
+			p := storage.Extent{Name: strings.TrimPrefix(name, "p:")}
+			p.Range, p.Meta, err = parseRange(value)
+			up.Extents[p.Name] = p
 		}
 	}
 	up.Size = size
@@ -177,7 +177,7 @@ func parseSet(text string) (set ranges.Set, err error) {
 	return set, err
 }
 
-var errDoubtful = errors.New("it was down a moment ago")
+var errRecovering = errors.New("it was down a moment ago")
 
 func rangeText(r ranges.Range) string { return fmt.Sprintf("%016x%016x", r.Start, r.End) }
 

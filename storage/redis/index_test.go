@@ -18,18 +18,18 @@ import (
 
 // inParts is an upload to S3 whose every part but the first is stored.
 func inParts(n int, cell int64) storage.Upload {
-	up := storage.Upload{Touched: time.Now(), Record: storage.Record{
+	up := storage.Upload{ModifiedAt: time.Now(), Record: storage.Record{
 		ID: storage.NewID(), Size: int64(n) * cell, Created: time.Now(),
 		Metadata: map[string]string{"filename": "IMG_2041.MOV", "filetype": "video/quicktime"}}}
-	up.Add(storage.Piece{Name: "layout", Tag: fmt.Sprintf(`{"uploadId":"%0128d","cell":%d}`, 1, cell)})
+	up.Add(storage.Extent{Name: "layout", Meta: fmt.Sprintf(`{"uploadId":"%0128d","cell":%d}`, 1, cell)})
 	for i := 1; i < n; i++ {
 		up.Add(part(i, cell))
 	}
 	return up
 }
 
-func part(i int, cell int64) storage.Piece {
-	return storage.Piece{Range: ranges.Of(int64(i)*cell, cell), Name: fmt.Sprint("p", i+1), Tag: fmt.Sprintf(`"%032x";%s`, i, "AAAAAA==")}
+func part(i int, cell int64) storage.Extent {
+	return storage.Extent{Range: ranges.Of(int64(i)*cell, cell), Name: fmt.Sprint("p", i+1), Meta: fmt.Sprintf(`"%032x";%s`, i, "AAAAAA==")}
 }
 
 func TestMemoryOfALiveUploadIsBounded(t *testing.T) {
@@ -67,8 +67,8 @@ func TestWorkGrowsNoFasterThanTheUpload(t *testing.T) {
 	}
 	for name, kind := range map[string]struct {
 		make func(int) storage.Upload
-		last storage.Piece
-	}{"in parts": {parts, part(0, cell)}, "scattered": {scattered, storage.Piece{Range: ranges.Of(1, 1)}}} {
+		last storage.Extent
+	}{"in parts": {parts, part(0, cell)}, "scattered": {scattered, storage.Extent{Range: ranges.Of(1, 1)}}} {
 		var work [2]time.Duration
 		for i, count := range []int{1000, 10_000} {
 			for range 3 {
@@ -89,18 +89,18 @@ func TestWorkGrowsNoFasterThanTheUpload(t *testing.T) {
 
 // carry makes an index know an upload, once more and with another piece, and checks
 // what it says.
-func (n *node) carry(t *testing.T, up storage.Upload, p storage.Piece) {
+func (n *node) carry(t *testing.T, up storage.Upload, p storage.Extent) {
 	t.Helper()
 	n.put(t, up)
 	n.put(t, up)
-	added, err := n.index.Add(t.Context(), up.ID, p)
+	added, err := n.index.Append(t.Context(), up.ID, p)
 	if err != nil {
 		t.Errorf("add: %v", err)
 	}
 	up.Add(p)
 	known, err := n.index.Get(t.Context(), up.ID)
-	if err != nil || !known.Received.Equal(up.Received) || !maps.Equal(known.Pieces, up.Pieces) || !added.Received.Equal(up.Received) {
-		t.Errorf("get: %v, %d ranges and %d pieces; want %d and %d", err, known.Received.Count(), len(known.Pieces), up.Received.Count(), len(up.Pieces))
+	if err != nil || !known.Received.Equal(up.Received) || !maps.Equal(known.Extents, up.Extents) || !added.Received.Equal(up.Received) {
+		t.Errorf("get: %v, %d ranges and %d pieces; want %d and %d", err, known.Received.Count(), len(known.Extents), up.Received.Count(), len(up.Extents))
 	}
 }
 
@@ -129,14 +129,14 @@ func TestOffsetsAreExact(t *testing.T) {
 	up := upload(storage.NewID())
 	up.Size = ranges.Max
 	for i := range int64(4) {
-		up.Add(storage.Piece{Range: ranges.Of(far+10*i, 10), Name: fmt.Sprint(i)})
+		up.Add(storage.Extent{Range: ranges.Of(far+10*i, 10), Name: fmt.Sprint(i)})
 	}
 	n.put(t, up)
-	p := storage.Piece{Range: ranges.Of(far+1, 29), Name: "covers 1 and 2"}
+	p := storage.Extent{Range: ranges.Of(far+1, 29), Name: "covers 1 and 2"}
 	up.Add(p)
-	known, err := n.index.Add(t.Context(), up.ID, p)
-	if err != nil || !maps.Equal(known.Pieces, up.Pieces) || !known.Received.Equal(up.Received) {
-		t.Errorf("add: %v, pieces %v, want %v", err, known.Pieces, up.Pieces)
+	known, err := n.index.Append(t.Context(), up.ID, p)
+	if err != nil || !maps.Equal(known.Extents, up.Extents) || !known.Received.Equal(up.Received) {
+		t.Errorf("add: %v, pieces %v, want %v", err, known.Extents, up.Extents)
 	}
 }
 
@@ -146,7 +146,7 @@ func TestIndexSaysWhatALocalOneDoes(t *testing.T) {
 	nodes := newNodes(t, 2, Options{URL: servers.Redis(t).URL("redis")})
 	for seed := range uint64(30) {
 		rnd := rand.New(rand.NewPCG(seed, 0))
-		local := new(storage.LocalIndex)
+		local := new(storage.MemoryCache)
 		up := upload(storage.NewID())
 		up.Size = storage.Unknown
 		stored := up.Clone() // what the store has
@@ -157,22 +157,22 @@ func TestIndexSaysWhatALocalOneDoes(t *testing.T) {
 			var err error
 			if i == 0 || rnd.IntN(5) == 0 {
 				old := loaded[max(0, len(loaded)-1-rnd.IntN(8))]
-				begun, _ := local.Begin(t.Context(), old.ID)
-				want, _ = local.Put(t.Context(), begun, old)
-				if begun, err = x.Begin(t.Context(), old.ID); err == nil {
-					got, err = x.Put(t.Context(), begun, old)
+				begun, _ := local.Generation(t.Context(), old.ID)
+				want, _ = local.Store(t.Context(), begun, old)
+				if begun, err = x.Generation(t.Context(), old.ID); err == nil {
+					got, err = x.Store(t.Context(), begun, old)
 				}
 			} else {
 				p := anyPiece(rnd, stored)
 				stored.Add(p)
-				want, _ = local.Add(t.Context(), up.ID, p)
-				got, err = x.Add(t.Context(), up.ID, p)
+				want, _ = local.Append(t.Context(), up.ID, p)
+				got, err = x.Append(t.Context(), up.ID, p)
 			}
 			if rnd.IntN(20) == 0 {
 				stored.Size = 1000
 			}
 			loaded = append(loaded, stored.Clone())
-			if err != nil || got.Size != want.Size || !got.Received.Equal(want.Received) || !maps.Equal(got.Pieces, want.Pieces) {
+			if err != nil || got.Size != want.Size || !got.Received.Equal(want.Received) || !maps.Equal(got.Extents, want.Extents) {
 				t.Fatalf("seed %d, step %d: %v\n%v\nwant\n%v", seed, i, err, got, want)
 			}
 		}
@@ -181,7 +181,7 @@ func TestIndexSaysWhatALocalOneDoes(t *testing.T) {
 
 // anyPiece is a part, a fragment of one that is not stored yet, a fact, or bytes
 // without a name.
-func anyPiece(rnd *rand.Rand, stored storage.Upload) storage.Piece {
+func anyPiece(rnd *rand.Rand, stored storage.Upload) storage.Extent {
 	const cell = 100
 	n := rnd.Int64N(10)
 	whole := ranges.Of(n*cell, cell)
@@ -190,16 +190,16 @@ func anyPiece(rnd *rand.Rand, stored storage.Upload) storage.Piece {
 	tag := fmt.Sprint(rnd.IntN(1000))
 	switch rnd.IntN(6) {
 	case 0:
-		return storage.Piece{Range: whole, Name: fmt.Sprint("p", n), Tag: tag}
+		return storage.Extent{Range: whole, Name: fmt.Sprint("p", n), Meta: tag}
 	case 1:
-		return storage.Piece{Name: fmt.Sprint("fact ", n), Tag: tag}
+		return storage.Extent{Name: fmt.Sprint("fact ", n), Meta: tag}
 	case 2:
-		return storage.Piece{Range: r}
+		return storage.Extent{Range: r}
 	}
 	if !stored.Received.Within(r).Empty() {
-		return storage.Piece{Range: whole, Name: fmt.Sprint("p", n), Tag: tag}
+		return storage.Extent{Range: whole, Name: fmt.Sprint("p", n), Meta: tag}
 	}
-	return storage.Piece{Range: r, Name: "f" + r.String(), Tag: tag}
+	return storage.Extent{Range: r, Name: "f" + r.String(), Meta: tag}
 }
 
 func TestEveryKeyExpires(t *testing.T) {
@@ -218,7 +218,7 @@ func TestEveryKeyExpires(t *testing.T) {
 	wantAsked(t, 30*time.Second, asked) // so that the wish is in Redis
 	n.put(t, upload("it"))
 	n.add(t, "it", 0, 10)
-	if err := n.index.Drop(t.Context(), "over"); err != nil {
+	if err := n.index.Invalidate(t.Context(), "over"); err != nil {
 		t.Errorf("drop: %v", err)
 	}
 	if err := n.Check(t.Context()); err != nil {
@@ -238,7 +238,7 @@ func TestEveryKeyExpires(t *testing.T) {
 func TestStateOfADroppedUploadIsTakenAgainAfterAWhile(t *testing.T) {
 	s := servers.Redis(t)
 	n := newNode(t, Options{URL: s.URL("redis")})
-	if err := n.index.Drop(t.Context(), "it"); err != nil {
+	if err := n.index.Invalidate(t.Context(), "it"); err != nil {
 		t.Errorf("drop: %v", err)
 	}
 	if _, err := n.tryPut(t, upload("it")); err == nil {
@@ -272,7 +272,7 @@ func TestStateFromBeforeARestartDoesNotCount(t *testing.T) {
 	restore()
 	n.wantOffset(t, "it", -1)
 	restore()
-	if _, err := n.index.Add(t.Context(), "it", storage.Piece{Range: ranges.Of(0, 1)}); err == nil {
+	if _, err := n.index.Append(t.Context(), "it", storage.Extent{Range: ranges.Of(0, 1)}); err == nil {
 		t.Error("add to what was restored: no error")
 	}
 	restore()

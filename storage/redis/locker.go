@@ -18,32 +18,32 @@ import (
 // or, if somebody else has it, given up: its holder is asked to let go.
 type Locker struct {
 	*Redis
-	local storage.LocalLocker
-	bell  *bell
+	local  storage.MemoryLocker
+	pubsub *pubsub
 
-	mu    sync.Mutex
-	held  map[string]*held                     // by token
-	flush func(ctx context.Context, id string) // nil if nobody has called OnFlush
+	mu     sync.Mutex
+	leases map[string]*lease                    // by token
+	flush  func(ctx context.Context, id string) // nil if nobody has called OnFlush
 }
 
 var _ storage.Locker = (*Locker)(nil)
 
 // NewLocker returns a Locker that hears the others. Close it to stop listening.
 func NewLocker(r *Redis) *Locker {
-	l := &Locker{Redis: r, held: map[string]*held{}}
-	l.bell = newBell(r, l.asked, l.flushAsked)
+	l := &Locker{Redis: r, leases: map[string]*lease{}}
+	l.pubsub = newPubsub(r, l.onWanted, l.flushAsked)
 	return l
 }
 
 // Close ends what the Locker does in the background. Locks that are held stay so.
-func (l *Locker) Close() { l.bell.close() }
+func (l *Locker) Close() { l.pubsub.close() }
 
 // Of the lifetime of a lock:
 func (l *Locker) renewEvery() time.Duration { return l.opts.LockTTL / 3 }
 func (l *Locker) retryEvery() time.Duration { return l.opts.LockTTL / 15 }
 
 // safeFor is for how long a holder may rely on it without renewal.
-func (l *Locker) safeFor() time.Duration { return l.opts.LockTTL * 4 / 5 }
+func (l *Locker) usableFor() time.Duration { return l.opts.LockTTL * 4 / 5 }
 
 // wantedFor is how long a waiter's wish counts that is not repeated: less than what
 // goes by between a lock's being taken and its first renewal, so that nobody is asked
@@ -83,13 +83,13 @@ var unlockScript = newScript("unlock", `
 
 // Lock implements storage.Locker.
 func (l *Locker) Lock(ctx context.Context, id string, letGo func()) (func(), error) {
-	h := newHeld(id, letGo)
+	h := newLease(id, letGo)
 	unlockLocal, err := l.local.Lock(ctx, id, h.ask)
 	if err != nil {
 		return nil, err
 	}
 	l.mu.Lock()
-	l.held[h.token] = h // before anybody can ask for it
+	l.leases[h.token] = h // before anybody can ask for it
 	l.mu.Unlock()
 	if err := l.acquire(ctx, h); err != nil {
 		l.release(h)
@@ -107,12 +107,12 @@ func (l *Locker) Lock(ctx context.Context, id string, letGo func()) (func(), err
 
 // acquire tries until the lock is this node's, or Redis is found to be down: then
 // the local lock has to do.
-func (l *Locker) acquire(ctx context.Context, h *held) error {
-	woken, done := l.bell.wait(h.id)
+func (l *Locker) acquire(ctx context.Context, h *lease) error {
+	woken, done := l.pubsub.wait(h.id)
 	defer done()
 	for ctx.Err() == nil {
 		asked := time.Now()
-		got, err := l.try(ctx, h, lockScript, l.opts.LockTTL.Milliseconds(), l.wantedFor().Milliseconds(), l.bell.channel)
+		got, err := l.try(ctx, h, lockScript, l.opts.LockTTL.Milliseconds(), l.wantedFor().Milliseconds(), l.pubsub.channel)
 		if ctx.Err() != nil {
 			break
 		}
@@ -120,7 +120,7 @@ func (l *Locker) acquire(ctx context.Context, h *held) error {
 			return nil
 		}
 		if got == int64(1) {
-			l.safe(h, asked)
+			l.extend(h, asked)
 			return nil
 		}
 		select {
@@ -133,7 +133,7 @@ func (l *Locker) acquire(ctx context.Context, h *held) error {
 }
 
 // try runs a script that may make h the holder of its lock.
-func (l *Locker) try(ctx context.Context, h *held, script *script, args ...any) (any, error) {
+func (l *Locker) try(ctx context.Context, h *lease, script *script, args ...any) (any, error) {
 	if l.health.down() == nil {
 		h.tried = true
 	}
@@ -142,25 +142,25 @@ func (l *Locker) try(ctx context.Context, h *held, script *script, args ...any) 
 
 // release gives a lock back that h may have. It does so whatever became of the
 // request that wanted it, and once Redis answers if it does not now.
-func (l *Locker) release(h *held) {
+func (l *Locker) release(h *lease) {
 	l.mu.Lock()
-	delete(l.held, h.token)
+	delete(l.leases, h.token)
 	l.mu.Unlock()
-	if h.alarm != nil {
-		h.alarm.Stop()
+	if h.leaseTimer != nil {
+		h.leaseTimer.Stop()
 	}
 	if h.tried {
-		c := call{script: unlockScript, id: h.id, names: lockKeys, args: []any{h.token, l.bell.channel, h.id}}
+		c := call{script: unlockScript, id: h.id, names: lockKeys, args: []any{h.token, l.pubsub.channel, h.id}}
 		later := c
-		c.instead = &later
+		c.compensation = &later
 		_, _ = l.run(context.Background(), c)
 	}
 }
 
 // asked is called when somebody on another node wants a lock.
-func (l *Locker) asked(token string) {
+func (l *Locker) onWanted(token string) {
 	l.mu.Lock()
-	h, ok := l.held[token]
+	h, ok := l.leases[token]
 	l.mu.Unlock()
 	if ok {
 		h.ask()

@@ -72,7 +72,7 @@ func TestFreeLockIsFoundThoughItsWordWasLost(t *testing.T) {
 	t.Parallel()
 	nodes := newNodes(t, 2, Options{URL: servers.Redis(t).URL("redis"), LockTTL: 30 * time.Second})
 	for _, n := range nodes {
-		_ = n.locker.bell.sub.Close() // it hears nothing from now on
+		_ = n.locker.pubsub.sub.Close() // it hears nothing from now on
 	}
 	unlock, _ := nodes[0].lock(t, "it")
 	time.AfterFunc(50*time.Millisecond, unlock)
@@ -85,7 +85,7 @@ func TestFreeLockIsFoundThoughItsWordWasLost(t *testing.T) {
 func TestHolderIsAskedThoughTheWordWasLost(t *testing.T) {
 	t.Parallel()
 	nodes := newNodes(t, 2, Options{URL: servers.Redis(t).URL("redis"), LockTTL: 3 * time.Second})
-	_ = nodes[0].locker.bell.sub.Close()
+	_ = nodes[0].locker.pubsub.sub.Close()
 	unlock, asked := nodes[0].lock(t, "it")
 	second := make(chan struct{})
 	go func() {
@@ -178,8 +178,8 @@ func TestWaitersThatGaveUpLeaveNothingInRedis(t *testing.T) {
 	if n := len(strings.Split(c.ClientList(t.Context()).Val(), "\n")); n > conns+50 { // what a pool may have
 		t.Errorf("%d connections before, %d after", conns, n)
 	}
-	if l := nodes[1].locker; len(l.held) != 0 || len(l.bell.waiting) != 0 {
-		t.Errorf("%d holders and %d waiters are remembered", len(l.held), len(l.bell.waiting))
+	if l := nodes[1].locker; len(l.leases) != 0 || len(l.pubsub.waiting) != 0 {
+		t.Errorf("%d holders and %d waiters are remembered", len(l.leases), len(l.pubsub.waiting))
 	}
 	unlock()
 	eventually(t, 30*time.Second, "no key is left", func() bool { return len(keys(t, c)) == 0 })
@@ -335,7 +335,7 @@ func TestLockWhoseTakerWentAwayIsGivenBack(t *testing.T) {
 // A client repeats a request whose answer was lost.
 func TestLockIsTakenOnceThoughItIsAskedForTwice(t *testing.T) {
 	n := newNode(t, Options{URL: servers.Redis(t).URL("redis")})
-	h := newHeld("it", nil)
+	h := newLease("it", nil)
 	for range 2 {
 		if got, err := n.locker.try(t.Context(), h, lockScript, 1000, 1000, "bell"); got != int64(1) {
 			t.Errorf("got %v, %v", got, err)

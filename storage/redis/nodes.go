@@ -237,7 +237,7 @@ func (r *Redis) lookUp(ctx context.Context) error {
 	n.mu.Lock()
 	current := time.Since(n.asked) < n.valid
 	n.mu.Unlock()
-	if current || r.health.doubtful() {
+	if current || r.health.recovering() {
 		return nil
 	}
 	return r.report(ctx)

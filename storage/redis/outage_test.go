@@ -13,7 +13,7 @@ import (
 )
 
 func upload(id string) storage.Upload {
-	return storage.Upload{Record: storage.Record{ID: id, Size: 1000}, Touched: time.Now()}
+	return storage.Upload{Record: storage.Record{ID: id, Size: 1000}, ModifiedAt: time.Now()}
 }
 
 func (n *node) put(t *testing.T, up storage.Upload) {
@@ -26,16 +26,16 @@ func (n *node) put(t *testing.T, up storage.Upload) {
 // tryPut puts what is loaded now.
 func (n *node) tryPut(t *testing.T, up storage.Upload) (storage.Upload, error) {
 	t.Helper()
-	begun, err := n.index.Begin(t.Context(), up.ID)
+	begun, err := n.index.Generation(t.Context(), up.ID)
 	if err != nil {
 		return storage.Upload{}, err
 	}
-	return n.index.Put(t.Context(), begun, up)
+	return n.index.Store(t.Context(), begun, up)
 }
 
 func (n *node) add(t *testing.T, id string, start, length int64) {
 	t.Helper()
-	if _, err := n.index.Add(t.Context(), id, storage.Piece{Range: ranges.Of(start, length)}); err != nil {
+	if _, err := n.index.Append(t.Context(), id, storage.Extent{Range: ranges.Of(start, length)}); err != nil {
 		t.Errorf("add: %v", err)
 	}
 }
@@ -56,18 +56,18 @@ func (n *node) wantOffset(t *testing.T, id string, want int64) {
 func (n *node) doubtFor(d time.Duration) {
 	n.health.mu.Lock()
 	defer n.health.mu.Unlock()
-	n.health.doubt = d
+	n.health.recovery = d
 }
 
 // wantNothing checks that the index knows nothing, and says so as Redis is down.
 func (n *node) wantNothing(t *testing.T, id string) {
 	t.Helper()
 	_, getErr := n.index.Get(t.Context(), id)
-	_, beginErr := n.index.Begin(t.Context(), id)
-	_, putErr := n.index.Put(t.Context(), "", upload(id))
-	_, addErr := n.index.Add(t.Context(), id, storage.Piece{Range: ranges.Of(0, 1)})
+	_, beginErr := n.index.Generation(t.Context(), id)
+	_, putErr := n.index.Store(t.Context(), "", upload(id))
+	_, addErr := n.index.Append(t.Context(), id, storage.Extent{Range: ranges.Of(0, 1)})
 	for what, err := range map[string]error{
-		"get": getErr, "begin": beginErr, "put": putErr, "add": addErr, "drop": n.index.Drop(t.Context(), id), "check": n.Check(t.Context()),
+		"get": getErr, "begin": beginErr, "put": putErr, "add": addErr, "drop": n.index.Invalidate(t.Context(), id), "check": n.Check(t.Context()),
 	} {
 		if err == nil || errors.Is(err, storage.ErrNotFound) || errors.Is(err, storage.ErrGone) {
 			t.Errorf("%s while Redis is down: %v", what, err)
@@ -112,7 +112,7 @@ func TestNodesGoOnWithoutRedis(t *testing.T) {
 			}
 			for _, n := range nodes {
 				n.doubtFor(100 * time.Millisecond)
-				eventually(t, 30*time.Second, "Redis is believed again", func() bool { return !n.health.doubtful() })
+				eventually(t, 30*time.Second, "Redis is believed again", func() bool { return !n.health.recovering() })
 			}
 			nodes[0].put(t, upload("it"))
 			nodes[1].wantOffset(t, "it", 0)
@@ -178,7 +178,7 @@ func TestRedisMayForgetEverythingAtAnyMoment(t *testing.T) {
 	c.FlushAll(t.Context())
 	c.ScriptFlush(t.Context())
 	nodes[1].wantOffset(t, "it", -1)
-	if _, err := nodes[0].index.Add(t.Context(), "it", storage.Piece{Range: ranges.Of(0, 1)}); !errors.Is(err, storage.ErrNotFound) {
+	if _, err := nodes[0].index.Append(t.Context(), "it", storage.Extent{Range: ranges.Of(0, 1)}); !errors.Is(err, storage.ErrNotFound) {
 		t.Errorf("add: %v, want ErrNotFound", err)
 	}
 	nodes[0].put(t, up)
@@ -208,14 +208,14 @@ func TestNothingIsPutThatWasLoadedBeforeRedisForgot(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			id := storage.NewID()
-			begun, err := nodes[0].index.Begin(t.Context(), id)
+			begun, err := nodes[0].index.Generation(t.Context(), id)
 			if err != nil {
 				t.Fatal(err)
 			}
 			nodes[1].put(t, upload(id))
 			nodes[1].add(t, id, 0, 10)
 			forget(id)
-			if known, err := nodes[0].index.Put(t.Context(), begun, upload(id)); err == nil {
+			if known, err := nodes[0].index.Store(t.Context(), begun, upload(id)); err == nil {
 				t.Errorf("the put was taken: %v is known", known.Received)
 			}
 			nodes[0].put(t, upload(id))
@@ -232,7 +232,7 @@ func TestAllPutsAreTakenThatWereLoadedWhileNothingWasForgotten(t *testing.T) {
 	var begun [2]string
 	for i, n := range nodes {
 		var err error
-		if begun[i], err = n.index.Begin(t.Context(), "it"); err != nil {
+		if begun[i], err = n.index.Generation(t.Context(), "it"); err != nil {
 			t.Fatal(err)
 		}
 		n.wantOffset(t, "it", -1)
@@ -241,7 +241,7 @@ func TestAllPutsAreTakenThatWereLoadedWhileNothingWasForgotten(t *testing.T) {
 		t.Errorf("the beginning of a load is remembered for %v, want %v", ttl, beginTTL)
 	}
 	for i, n := range nodes {
-		if _, err := n.index.Put(t.Context(), begun[i], upload("it")); err != nil {
+		if _, err := n.index.Store(t.Context(), begun[i], upload("it")); err != nil {
 			t.Errorf("put %d: %v", i, err)
 		}
 		n.add(t, "it", int64(10*i), 10)
@@ -259,7 +259,7 @@ func TestAnIdleNodeNoticesThatRedisIsAway(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := servers.Redis(t)
-			n := newNode(t, Options{URL: s.URL("redis"), timeout: time.Second, beatEvery: time.Second})
+			n := newNode(t, Options{URL: s.URL("redis"), timeout: time.Second, heartbeatInterval: time.Second})
 			away(s)
 			eventually(t, 30*time.Second, "it is noticed", func() bool { return n.health.down() != nil })
 		})
@@ -276,18 +276,18 @@ func TestANodeThatMissedRedisComingBackHidesNothingFromTheOthers(t *testing.T) {
 	s.Kill()
 	n.wantNothing(t, "it")
 	s.Start()
-	begun, err := other.index.Begin(t.Context(), "it")
+	begun, err := other.index.Generation(t.Context(), "it")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := other.index.Put(t.Context(), begun, upload("it")); err != nil {
+	if _, err := other.index.Store(t.Context(), begun, upload("it")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := n.index.Add(t.Context(), "it", storage.Piece{Range: ranges.Of(0, 10)}); err == nil {
+	if _, err := n.index.Append(t.Context(), "it", storage.Extent{Range: ranges.Of(0, 10)}); err == nil {
 		t.Error("add: no error, though this node believes that Redis is down")
 	}
 	other.wantOffset(t, "it", -1)
-	if _, err := other.index.Put(t.Context(), begun, upload("it")); err == nil {
+	if _, err := other.index.Store(t.Context(), begun, upload("it")); err == nil {
 		t.Error("what was loaded before the piece was added was put")
 	}
 }
@@ -296,11 +296,11 @@ func TestANodeThatMissedRedisComingBackHidesNothingFromTheOthers(t *testing.T) {
 func TestWhatRedisMissedIsForgottenBeforeItIsAskedAgain(t *testing.T) {
 	for name, miss := range map[string]func(*node) error{
 		"add": func(n *node) error {
-			_, err := n.index.Add(context.Background(), "it", storage.Piece{Range: ranges.Of(0, 10)})
+			_, err := n.index.Append(context.Background(), "it", storage.Extent{Range: ranges.Of(0, 10)})
 			return err
 		},
-		"put":  func(n *node) error { _, err := n.index.Put(context.Background(), "", upload("it")); return err },
-		"drop": func(n *node) error { return n.index.Drop(context.Background(), "it") },
+		"put":  func(n *node) error { _, err := n.index.Store(context.Background(), "", upload("it")); return err },
+		"drop": func(n *node) error { return n.index.Invalidate(context.Background(), "it") },
 	} {
 		for _, known := range []bool{false, true} {
 			t.Run(name, func(t *testing.T) {

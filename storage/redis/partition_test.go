@@ -129,7 +129,7 @@ type core struct {
 
 func newCore(t *testing.T, memory *storagetest.Memory, url string) *core {
 	t.Helper()
-	n := newNode(t, Options{URL: url, timeout: time.Second, beatEvery: beat})
+	n := newNode(t, Options{URL: url, timeout: time.Second, heartbeatInterval: beat})
 	c := &core{node: n, memory: memory}
 	c.Uploads = storage.New(memory, n.locker, n.index, storage.Options{Log: slog.New(slog.DiscardHandler)})
 	return c
@@ -291,7 +291,7 @@ func TestANodeThatLeavesIsNotWaitedForAndOneThatDiesIsForAWhile(t *testing.T) {
 	other.nodes.mu.Lock()
 	other.nodes.forget = 20 * beat
 	other.nodes.mu.Unlock()
-	begun, err := other.index.Begin(t.Context(), "it")
+	begun, err := other.index.Generation(t.Context(), "it")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -301,7 +301,7 @@ func TestANodeThatLeavesIsNotWaitedForAndOneThatDiesIsForAWhile(t *testing.T) {
 		t.Error("Redis is believed although a node is missing")
 	}
 	eventually(t, 30*time.Second, "it is not waited for any more", func() bool { return other.index.believable(t.Context()) == nil })
-	if up, err := other.index.Put(t.Context(), begun, upload("it")); err == nil {
+	if up, err := other.index.Store(t.Context(), begun, upload("it")); err == nil {
 		t.Errorf("what was loaded before is taken: %v", up.Received)
 	}
 	if _, err := other.index.Get(t.Context(), "it"); !errors.Is(err, storage.ErrNotFound) {
@@ -367,16 +367,16 @@ func TestWhatRedisMissedAndCouldNotBeKeptIsForgottenWithAllElse(t *testing.T) {
 	l.cut(false)
 	cut.mustWrite(t, "it", 0, 100)
 	cut.health.mu.Lock()
-	clear(cut.health.due)
-	for len(cut.health.due) < maxDue {
-		id := fmt.Sprint("filler-", len(cut.health.due))
-		cut.health.due[id] = call{script: probeScript, id: "", names: []string{"probe"}}
+	clear(cut.health.deferred)
+	for len(cut.health.deferred) < maxDeferred {
+		id := fmt.Sprint("filler-", len(cut.health.deferred))
+		cut.health.deferred[id] = call{script: probeScript, id: "", names: []string{"probe"}}
 	}
 	cut.health.mu.Unlock()
 	cut.mustWrite(t, "it", 100, 100)
 	cut.health.mu.Lock()
 	lost := cut.health.lost
-	clear(cut.health.due)
+	clear(cut.health.deferred)
 	cut.health.mu.Unlock()
 	if !lost {
 		t.Error("nothing was lost")
@@ -404,7 +404,7 @@ func TestAStateOfAnotherEpochIsNotBelieved(t *testing.T) {
 			t.Fatal(err)
 		}
 		n.wantOffset(t, "it", -1)
-		if _, err := n.index.Add(t.Context(), "it", storage.Piece{Range: ranges.Of(0, 10)}); !errors.Is(err, storage.ErrNotFound) {
+		if _, err := n.index.Append(t.Context(), "it", storage.Extent{Range: ranges.Of(0, 10)}); !errors.Is(err, storage.ErrNotFound) {
 			t.Errorf("add: %v, want ErrNotFound", err)
 		}
 	}

@@ -54,7 +54,7 @@ type Options struct {
 	// if 0.
 	timeout time.Duration
 	// beatEvery is how often a node reports to Redis; 0.5 s if 0.
-	beatEvery time.Duration
+	heartbeatInterval time.Duration
 	// probeEvery is about how often a Redis that is down is tried; 1 s if 0. doubtFor is for
 	// how long it is not believed when it is back; 3 s if 0.
 	probeEvery, doubtFor time.Duration
@@ -77,8 +77,8 @@ func Connect(opts Options) (*Redis, error) {
 	if opts.timeout == 0 {
 		opts.timeout = time.Second
 	}
-	if opts.beatEvery == 0 {
-		opts.beatEvery = time.Second / 2
+	if opts.heartbeatInterval == 0 {
+		opts.heartbeatInterval = time.Second / 2
 	}
 	client, err := open(opts.URL, opts.timeout)
 	if err != nil {
@@ -98,9 +98,9 @@ func Connect(opts Options) (*Redis, error) {
 	}
 	r := &Redis{client: client, opts: opts}
 	r.health.init(opts)
-	r.nodes.init(opts.beatEvery)
-	_ = r.report(r.health.done) // before it serves anybody; a failure is noted
-	r.health.bg.Go(r.beat)
+	r.nodes.init(opts.heartbeatInterval)
+	_ = r.report(r.health.closed) // before it serves anybody; a failure is noted
+	r.health.bg.Go(r.heartbeat)
 	return r, nil
 }
 
@@ -129,9 +129,9 @@ type call struct {
 	names  []string // of the keys
 	args   []any
 	// instead is what to do once Redis answers again, if this could not be done.
-	instead *call
+	compensation *call
 	// urgent is an instead that must be tried before the caller goes on.
-	urgent bool
+	mustCompensate bool
 }
 
 // key names a key of an upload. The tag in braces is not empty whatever the id.
@@ -148,8 +148,8 @@ func (r *Redis) run(ctx context.Context, c call) (any, error) {
 			return reply, nil
 		}
 		r.failed(c, err)
-	} else if c.urgent {
-		r.insist(*c.instead)
+	} else if c.mustCompensate {
+		r.runOutOfBand(*c.compensation)
 	}
 	return nil, storage.Unavailable("ask Redis about", c.id, err)
 }
@@ -157,7 +157,7 @@ func (r *Redis) run(ctx context.Context, c call) (any, error) {
 // insist makes a call though Redis is believed to be down, on a connection of its own:
 // Redis may be back, and other nodes rely on it, before this one has noticed. If it is
 // not there now, nobody can rely on what it was told before.
-func (r *Redis) insist(c call) {
+func (r *Redis) runOutOfBand(c call) {
 	client, err := open(r.opts.URL, r.opts.timeout/10)
 	if err != nil {
 		return

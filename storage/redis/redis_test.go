@@ -31,14 +31,14 @@ func lockerSuite(t *testing.T, url string) {
 func indexSuite(t *testing.T, url string) {
 	nodes := newNodes(t, 2, Options{URL: url})
 	var next atomic.Int64
-	storagetest.TestIndex(t, func() storage.Index { return nodes[next.Add(1)%2].index })
+	storagetest.TestIndex(t, func() storage.Cache { return nodes[next.Add(1)%2].index })
 }
 
 // node is what one process has of Redis.
 type node struct {
 	*Redis
 	locker *Locker
-	index  *Index
+	index  *Cache
 	faults *faults
 	log    *lines
 }
@@ -57,8 +57,8 @@ func newNode(t *testing.T, opts Options) *node {
 	if opts.timeout == 0 {
 		opts.timeout = 20 * time.Second // a busy machine is not what is tested
 	}
-	if opts.beatEvery == 0 {
-		opts.beatEvery = time.Hour // what a test asks Redis, it alone asks
+	if opts.heartbeatInterval == 0 {
+		opts.heartbeatInterval = time.Hour // what a test asks Redis, it alone asks
 	}
 	if opts.probeEvery == 0 {
 		opts.probeEvery = 100 * time.Millisecond
@@ -69,11 +69,11 @@ func newNode(t *testing.T, opts Options) *node {
 	if n.Redis, err = Connect(opts); err != nil {
 		t.Fatal(err)
 	}
-	if opts.beatEvery == time.Hour {
+	if opts.heartbeatInterval == time.Hour {
 		n.nodes.alone = 0 // and nothing waits until others have noticed
 	}
 	n.client.AddHook(n.faults)
-	n.locker, n.index = NewLocker(n.Redis), NewIndex(n.Redis)
+	n.locker, n.index = NewLocker(n.Redis), NewCache(n.Redis)
 	t.Cleanup(func() {
 		n.locker.Close()
 		_ = n.Close()
@@ -100,7 +100,7 @@ func (n *node) lock(t *testing.T, id string) (unlock func(), asked <-chan struct
 func (n *node) wantUsed(t *testing.T) {
 	t.Helper()
 	eventually(t, 30*time.Second, "Redis is used again", func() bool {
-		return n.Check(t.Context()) == nil && !n.health.doubtful()
+		return n.Check(t.Context()) == nil && !n.health.recovering()
 	})
 }
 

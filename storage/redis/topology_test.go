@@ -27,7 +27,7 @@ func TestLockerAndIndexWorkOverACluster(t *testing.T) {
 	}
 	for _, id := range ids {
 		within(t, beforeAPoll, "a handover", func() { handover(t, n[0], n[1], id) })
-		if err := n[0].index.Drop(t.Context(), id); err != nil {
+		if err := n[0].index.Invalidate(t.Context(), id); err != nil {
 			t.Errorf("drop %q: %v", id, err)
 		}
 	}

@@ -99,7 +99,7 @@ func (a *activity) isGone() bool {
 }
 
 // add notes that a piece is stored.
-func (a *activity) add(p storage.Piece) {
+func (a *activity) add(p storage.Extent) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.stored.Add(p)
@@ -110,8 +110,8 @@ func (a *activity) addTo(up storage.Upload) storage.Upload {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	cloned := false
-	for name, p := range a.stored.Pieces {
-		if known, ok := up.Pieces[name]; ok && known == p || !p.Empty() && !isPart(name) && up.Received.Contains(p.Range) {
+	for name, p := range a.stored.Extents {
+		if known, ok := up.Extents[name]; ok && known == p || !p.Empty() && !isPart(name) && up.Received.Contains(p.Range) {
 			continue
 		}
 		if !cloned {

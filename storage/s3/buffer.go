@@ -24,24 +24,24 @@ const scratchSize = 32 << 10
 
 // budget bounds the memory that the bytes of all uploads take. What does not fit
 // goes to temporary files. Blocks that are given back are kept for the next.
-type budget struct {
-	mu   sync.Mutex
-	left int    // blocks that may still be made
-	made int    // blocks
-	slab []byte // what the next ones are made of
-	free [][]byte
+type memoryPool struct {
+	mu    sync.Mutex
+	left  int    // blocks that may still be made
+	made  int    // blocks
+	arena []byte // what the next ones are made of
+	free  [][]byte
 
 	spilled atomic.Int64 // bytes that went to files
 
 	reclaim func() bool // makes blocks come back that nobody needs, if there are any
 }
 
-func newBudget(bytes int64) *budget { return &budget{left: int(bytes / blockSize)} }
+func newMemoryPool(bytes int64) *memoryPool { return &memoryPool{left: int(bytes / blockSize)} }
 
 // take returns a block, or nil if there is none left.
-func (b *budget) take() []byte {
+func (b *memoryPool) Get() []byte {
 	for {
-		if block := b.tryTake(); block != nil {
+		if block := b.tryGet(); block != nil {
 			return block
 		}
 		if b.reclaim == nil || !b.reclaim() {
@@ -50,7 +50,7 @@ func (b *budget) take() []byte {
 	}
 }
 
-func (b *budget) tryTake() []byte {
+func (b *memoryPool) tryGet() []byte {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if n := len(b.free); n > 0 {
@@ -61,24 +61,24 @@ func (b *budget) tryTake() []byte {
 	if b.left == 0 {
 		return nil
 	}
-	if len(b.slab) == 0 {
-		b.slab = newSlab(b, min(b.left, slabBlocks)*blockSize)
+	if len(b.arena) == 0 {
+		b.arena = newArena(b, min(b.left, slabBlocks)*blockSize)
 	}
-	block := b.slab[:blockSize:blockSize]
-	b.slab = b.slab[blockSize:]
+	block := b.arena[:blockSize:blockSize]
+	b.arena = b.arena[blockSize:]
 	b.left--
 	b.made++
 	return block
 }
 
 // used is how many bytes the blocks have that are given out.
-func (b *budget) used() int64 {
+func (b *memoryPool) used() int64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return int64(b.made-len(b.free)) * blockSize
 }
 
-func (b *budget) give(blocks [][]byte) {
+func (b *memoryPool) Put(blocks [][]byte) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.free = append(b.free, blocks...)
@@ -88,7 +88,7 @@ func (b *budget) give(blocks [][]byte) {
 // allows and after that in a file without a name. Their checksum is computed as
 // they come. Release it after use.
 type buffer struct {
-	budget *budget
+	budget *memoryPool
 
 	mu      sync.Mutex // held while what follows changes; whoever fills the buffer reads it without
 	blocks  [][]byte
@@ -127,7 +127,7 @@ func (b *buffer) room() ([]byte, error) {
 	if at := int(b.inMem / blockSize); at < len(b.blocks) { // a source may end before it fills any of the last
 		return b.blocks[at][b.inMem%blockSize:], nil
 	}
-	if block := b.budget.take(); block != nil {
+	if block := b.budget.Get(); block != nil {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		b.blocks = append(b.blocks, block)
@@ -185,7 +185,7 @@ func noRoom(err error) error {
 
 // release gives the memory back. The buffer is empty then.
 func (b *buffer) release() {
-	b.budget.give(b.blocks)
+	b.budget.Put(b.blocks)
 	if b.file != nil {
 		_ = b.file.Close() // it has no name, and nobody needs it any more
 	}

@@ -20,7 +20,7 @@ func TestBufferHoldsWhatWasReadInMemoryAndBeyond(t *testing.T) {
 	for _, blocks := range []int64{0, 1, 2, 100} {
 		for _, size := range []int{0, 1, blockSize - 1, blockSize, blockSize + 1, 3*blockSize + 5} {
 			want := randomBytes(1, size)
-			b := &buffer{budget: newBudget(blocks * blockSize)}
+			b := &buffer{budget: newMemoryPool(blocks * blockSize)}
 			if ended, err := b.fill(bytes.NewReader(want), int64(size)+1); err != nil || !ended {
 				t.Fatalf("fill: %v %v", ended, err)
 			}
@@ -48,7 +48,7 @@ func TestBufferHoldsWhatWasReadInMemoryAndBeyond(t *testing.T) {
 
 func TestBudgetBoundsMemoryAndGetsItBack(t *testing.T) {
 	const bound = 4
-	shared := newBudget(bound * blockSize)
+	shared := newMemoryPool(bound * blockSize)
 	var all []*buffer
 	for i := range 10 {
 		b := &buffer{budget: shared}
@@ -70,7 +70,7 @@ func TestBudgetBoundsMemoryAndGetsItBack(t *testing.T) {
 // A source may end where a block does, and say so only when it is asked for more: what
 // comes next belongs into the block that was taken for that.
 func TestBufferIsFilledOnWhereASourceEndedAtABlock(t *testing.T) {
-	b := &buffer{budget: newBudget(8 * blockSize)}
+	b := &buffer{budget: newMemoryPool(8 * blockSize)}
 	defer b.release()
 	data := randomBytes(1, 3*blockSize)
 	for _, end := range []int{blockSize, 2 * blockSize, 3 * blockSize} {

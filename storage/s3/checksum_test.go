@@ -126,7 +126,7 @@ func TestABitThatFlipsInARecordOrALayoutIsNotStored(t *testing.T) {
 		run func() error
 	}{
 		{"put layout", func() error { return c.sendOnce(ranges.Of(0, minPart)) }},
-		{"put size", func() error { _, err := n.Declare(t.Context(), c.id, threeCells); return err }},
+		{"put size", func() error { _, err := n.SetSize(t.Context(), c.id, threeCells); return err }},
 	} {
 		f.set(step.op)
 		if err := step.run(); !storage.Transient(err) {

@@ -25,7 +25,7 @@ func (s *Store) claimKey(key, id string) string { return s.liveKey(claimed(key),
 const claimPrefix = "claim/"
 
 // claim is what a listing shows of one.
-type claim struct {
+type reservation struct {
 	id  string // whose it is
 	key string // of the object
 	at  time.Time
@@ -43,7 +43,7 @@ func claimed(key string) string {
 
 // claim returns nil if the key of the file is the upload's: no other one is to have its
 // file there, and nothing is there.
-func (s *Store) claim(ctx context.Context, rec storage.Record) error {
+func (s *Store) reserveKey(ctx context.Context, rec storage.Record) error {
 	if err := s.claimLive(ctx, rec); err != nil {
 		return err
 	}
@@ -65,31 +65,31 @@ func (s *Store) claimLive(ctx context.Context, rec storage.Record) error {
 	if rec.Key == "" {
 		return nil
 	}
-	if err := s.client.put(ctx, small(s.claimKey(rec.Key, rec.ID), nil)); err != nil {
+	if err := s.client.put(ctx, jsonObject(s.claimKey(rec.Key, rec.ID), nil)); err != nil {
 		return err
 	}
-	t, err := s.traces(ctx, claimed(rec.Key))
+	t, err := s.list(ctx, claimed(rec.Key))
 	if err == nil && t.record && rec.Key != rec.ID {
 		err = s.retiredOr(ctx, rec.Key, storage.ErrKeyTaken)
 	}
 	if err != nil {
 		return err
 	}
-	return s.uncontested(ctx, t, rec.ID)
+	return s.checkReservations(ctx, t, rec.ID)
 }
 
 // errClaimed: who claims the key as well may be about to create an upload, or to delete
 // one.
-var errClaimed = errors.New("another upload may have the key")
+var errReserved = errors.New("another upload may have the key")
 
 // uncontested returns nil if no claim in t is that of another live upload. Those that
 // creations and deletions have left behind are removed.
-func (s *Store) uncontested(ctx context.Context, t traces, id string) error {
+func (s *Store) checkReservations(ctx context.Context, t listing, id string) error {
 	for _, c := range t.claims {
 		if c.id == id {
 			continue
 		}
-		of, err := s.traces(ctx, c.id)
+		of, err := s.list(ctx, c.id)
 		switch {
 		case err != nil:
 			return err
@@ -98,7 +98,7 @@ func (s *Store) uncontested(ctx context.Context, t traces, id string) error {
 				return err
 			}
 		case s.opts.now().Sub(c.at) < s.opts.claimLasts || s.opts.now().Sub(of.touched) < s.opts.claimLasts:
-			return storage.Unavailable("claim the key of", id, errClaimed)
+			return storage.Unavailable("claim the key of", id, errReserved)
 		}
 		if err := s.client.remove(ctx, c.key); err != nil {
 			return err
@@ -115,7 +115,7 @@ func (s *Store) retiredOr(ctx context.Context, id string, err error) error {
 	}
 	up, loadErr := s.Load(ctx, id)
 	switch {
-	case loadErr == nil && up.Finished && !up.Owed:
+	case loadErr == nil && up.Finished && !up.DeliveryPending:
 		return nil
 	case storage.Transient(loadErr):
 		return loadErr
@@ -126,8 +126,8 @@ func (s *Store) retiredOr(ctx context.Context, id string, err error) error {
 // unclaim takes back the claim of an upload that was not created, though its request may
 // be over. That of an id which somebody chose stays until it does not count any more:
 // another creation of the same id may just succeed.
-func (s *Store) unclaim(ctx context.Context, rec storage.Record) error {
-	if rec.Key == "" || rec.Chosen {
+func (s *Store) releaseKey(ctx context.Context, rec storage.Record) error {
+	if rec.Key == "" || rec.ClientChosenID {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
@@ -138,7 +138,7 @@ func (s *Store) unclaim(ctx context.Context, rec storage.Record) error {
 // unclaimOver removes those of claims, by upload, whose upload is over.
 func (s *Store) unclaimOver(ctx context.Context, claims map[string][]string) error {
 	for id, keys := range claims {
-		t, err := s.traces(ctx, id)
+		t, err := s.list(ctx, id)
 		if err == nil && !t.gone && !t.record {
 			err = s.client.remove(ctx, keys...)
 		}
@@ -150,8 +150,8 @@ func (s *Store) unclaimOver(ctx context.Context, claims map[string][]string) err
 }
 
 // claimants are the ids of all uploads whose file is, or is to be, under a key.
-func (s *Store) claimants(ctx context.Context, key string) (ids []string, err error) {
-	t, err := s.traces(ctx, claimed(key))
+func (s *Store) reservedBy(ctx context.Context, key string) (ids []string, err error) {
+	t, err := s.list(ctx, claimed(key))
 	if err != nil {
 		return nil, err
 	}

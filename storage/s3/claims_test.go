@@ -29,7 +29,7 @@ func TestWhatHasComeToLieWhereTheFileShouldIsLeftAlone(t *testing.T) {
 				if _, err := n.Write(t.Context(), up.ID, 0, zeroes(size/2)); err != nil {
 					t.Fatal(err)
 				}
-				if err := n.store.client.put(t.Context(), small(foreign, []byte("of the app"))); err != nil {
+				if err := n.store.client.put(t.Context(), jsonObject(foreign, []byte("of the app"))); err != nil {
 					t.Fatal(err)
 				}
 				if _, err := n.Write(t.Context(), up.ID, size/2, zeroes(size-size/2)); !errors.Is(err, storage.ErrKeyTaken) || storage.Transient(err) {
@@ -53,7 +53,7 @@ func TestClaimsOfNoUploadAreRemoved(t *testing.T) {
 	mustCreate(t, n, storage.Record{ID: "0", Key: "listed-after-it", Size: 1000})
 	for _, key := range []string{"videos/one.mp4", "one"} {
 		for _, id := range []string{"00", "of-nobody", "zz"} {
-			if err := n.store.client.put(t.Context(), small(n.store.claimKey(key, id), nil)); err != nil {
+			if err := n.store.client.put(t.Context(), jsonObject(n.store.claimKey(key, id), nil)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -150,7 +150,7 @@ func TestAClaimWithoutAnUploadLapses(t *testing.T) {
 	for name, leave := range map[string]func(t *testing.T, n *node, claim string){
 		"created by halves": func(*testing.T, *node, string) {},
 		"deleted by halves": func(t *testing.T, n *node, _ string) {
-			if err := n.store.client.put(t.Context(), small(n.store.liveKey("other", "gone"), []byte("{}"))); err != nil {
+			if err := n.store.client.put(t.Context(), jsonObject(n.store.liveKey("other", "gone"), []byte("{}"))); err != nil {
 				t.Fatal(err)
 			}
 		},
@@ -160,11 +160,11 @@ func TestAClaimWithoutAnUploadLapses(t *testing.T) {
 				opts := bucket(t)
 				n := startNode(t, opts)
 				claim := n.store.claimKey(cmp.Or(rec.Key, rec.ID), "other")
-				if err := n.store.client.put(t.Context(), small(claim, nil)); err != nil {
+				if err := n.store.client.put(t.Context(), jsonObject(claim, nil)); err != nil {
 					t.Fatal(err)
 				}
 				leave(t, n, claim)
-				if _, err := n.Create(t.Context(), rec); !errors.Is(err, errClaimed) || !storage.Transient(err) {
+				if _, err := n.Create(t.Context(), rec); !errors.Is(err, errReserved) || !storage.Transient(err) {
 					t.Errorf("create at once: %v, want an error that may pass", err)
 				}
 				opts.claimLasts = -time.Minute // so it has lapsed

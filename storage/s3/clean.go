@@ -16,7 +16,7 @@ import (
 //
 // Nothing is removed for what one listing does not show.
 func (s *Store) Clean(ctx context.Context, before time.Time) error {
-	s.forgetBefore(time.Now().Add(-time.Hour))
+	s.dropCachedBefore(time.Now().Add(-time.Hour))
 	s.deletions.forgetBefore(time.Now().Add(-2 * checkDeletions))
 	orphans, errs := s.orphans(ctx, before)
 	for _, m := range orphans { // before what tells whose they are is removed
@@ -39,19 +39,19 @@ func (s *Store) Clean(ctx context.Context, before time.Time) error {
 			errs = append(errs, s.cleanOne(ctx, id, before))
 			continue
 		}
-		errs = append(errs, s.completeDeletion(ctx, id, t.traces))
+		errs = append(errs, s.completeDeletion(ctx, id, t.listing))
 	}
 	return errors.Join(append(errs, s.unclaimOver(ctx, over))...)
 }
 
 // leftBefore reports whether nothing in t is of a live upload, or newer than before.
-func (t *traces) leftBefore(before time.Time) bool {
+func (t *listing) leftBefore(before time.Time) bool {
 	return (t.gone || !t.record) && len(t.keys) > 0 && t.touched.Before(before)
 }
 
 // cleanOne removes what is left of an upload, if a second look finds it as the first did.
 func (s *Store) cleanOne(ctx context.Context, id string, before time.Time) error {
-	t, err := s.traces(ctx, id)
+	t, err := s.list(ctx, id)
 	if err != nil || !t.leftBefore(before) {
 		return err
 	}
@@ -114,7 +114,7 @@ func (s *Store) abortOrphan(ctx context.Context, m begun) error {
 // orphaned reports whether no layout speaks of a multipart upload. Others may use the
 // bucket too: one whose key no upload has, or had, is not ours to touch.
 func (s *Store) orphaned(ctx context.Context, m begun) (bool, error) {
-	ids, err := s.claimants(ctx, strings.TrimPrefix(m.key, s.opts.Prefix))
+	ids, err := s.reservedBy(ctx, strings.TrimPrefix(m.key, s.opts.Prefix))
 	if err != nil {
 		return false, err
 	}

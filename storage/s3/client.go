@@ -38,14 +38,14 @@ type client struct {
 
 // What S3 may answer that is no failure of it.
 var (
-	errMissing  = errors.New("no such key")
-	errTaken    = errors.New("the key exists")
-	errNoUpload = errors.New("no such multipart upload")
-	errAnew     = errors.New("a multipart upload of that id, but begun otherwise")
+	errMissing   = errors.New("no such key")
+	errTaken     = errors.New("the key exists")
+	errNoUpload  = errors.New("no such multipart upload")
+	errRecreated = errors.New("a multipart upload of that id, but begun otherwise")
 )
 
 // meaning turns an error of the SDK into one of the above or a transient one.
-func meaning(op, key string, err error) error {
+func mapError(op, key string, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -91,14 +91,14 @@ type object struct {
 	body        io.ReadSeeker
 	size        int64
 	sum         checksum
-	once        bool // only if there is nothing under the key
+	ifAbsent    bool // only if there is nothing under the key
 	unsummed    bool // if it is made of parts: without asking S3 for its checksum
 	contentType string
 	disposition string
 	metadata    map[string]string
 }
 
-func small(key string, text []byte) object {
+func jsonObject(key string, text []byte) object {
 	return object{key: key, body: bytes.NewReader(text), size: int64(len(text)), sum: checksum(crcOf(text)), contentType: "application/json"}
 }
 
@@ -109,19 +109,19 @@ func (c *client) put(ctx context.Context, o object) error {
 		StorageClass: c.class, ServerSideEncryption: c.sse, SSEKMSKeyId: c.sseKey,
 	}
 	in.ChecksumCRC32C, in.ChecksumAlgorithm = c.crc(o.sum)
-	if o.once {
+	if o.ifAbsent {
 		in.IfNoneMatch = aws.String("*")
 	}
 	_, err := c.s3.PutObject(ctx, in, unsigned)
-	return meaning("put", o.key, err)
+	return mapError("put", o.key, err)
 }
 
 // putOnce writes text under a key that has nothing, and returns what is there
 // then: text, or what somebody else has put there before. A request that was sent
 // again after its answer was lost finds its own text, and so all is well.
 func (c *client) putOnce(ctx context.Context, key string, text []byte) ([]byte, error) {
-	o := small(key, text)
-	o.once = true
+	o := jsonObject(key, text)
+	o.ifAbsent = true
 	err := c.put(ctx, o)
 	if errors.Is(err, errTaken) {
 		return c.get(ctx, key)
@@ -145,7 +145,7 @@ func (c *client) getOnce(ctx context.Context, key string) ([]byte, error) {
 	}
 	defer body.Close()
 	text, err := io.ReadAll(body)
-	return text, meaning("get", key, err)
+	return text, mapError("get", key, err)
 }
 
 // open reads an object from offset on, n bytes or, if n is 0, to its end.
@@ -162,7 +162,7 @@ func (c *client) open(ctx context.Context, key string, offset, n int64) (io.Read
 	}
 	out, err := c.s3.GetObject(ctx, in)
 	if err != nil {
-		return nil, meaning("get", key, err)
+		return nil, mapError("get", key, err)
 	}
 	return out.Body, nil
 }
@@ -194,7 +194,7 @@ func (c *client) head(ctx context.Context, key string) (header, error) {
 	}
 	out, err := c.s3.HeadObject(ctx, in)
 	if err != nil {
-		return header{}, meaning("head", key, err)
+		return header{}, mapError("head", key, err)
 	}
 	h := header{size: aws.ToInt64(out.ContentLength), modified: aws.ToTime(out.LastModified), metadata: out.Metadata}
 	h.stored = h.modified.Add(c.ahead(out.ResultMetadata))
@@ -241,7 +241,7 @@ func (c *client) pages(ctx context.Context, prefix string) iter.Seq2[[]entry, er
 		for pages.HasMorePages() {
 			page, err := pages.NextPage(ctx)
 			if err != nil {
-				yield(nil, meaning("list", prefix, err))
+				yield(nil, mapError("list", prefix, err))
 				return
 			}
 			entries := make([]entry, len(page.Contents))
@@ -270,7 +270,7 @@ func (c *client) remove(ctx context.Context, keys ...string) error {
 			Bucket: c.bucket, Delete: &types.Delete{Objects: ids, Quiet: aws.Bool(true)},
 		})
 		if err != nil {
-			return meaning("delete", batch[0], err)
+			return mapError("delete", batch[0], err)
 		}
 		for _, e := range out.Errors {
 			if aws.ToString(e.Code) != "NoSuchKey" {

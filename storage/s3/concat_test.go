@@ -119,7 +119,7 @@ func TestAJoinOverAnObjectOfOthersIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	foreign := n.store.fileKey(up.Record)
-	if err := n.store.client.put(t.Context(), small(foreign, []byte("of the app"))); err != nil {
+	if err := n.store.client.put(t.Context(), jsonObject(foreign, []byte("of the app"))); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := n.Concat(t.Context(), c.id); !errors.Is(err, storage.ErrKeyTaken) || storage.Transient(err) {

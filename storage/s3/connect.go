@@ -22,10 +22,10 @@ import (
 const (
 	// tries is how often a request is sent before its failure is the client's to
 	// know, who then tries again himself.
-	tries = 4
+	maxAttempts = 4
 	// patience is how long S3 may take to begin an answer, or to take the next few
 	// bytes of a request.
-	patience = time.Minute
+	responseTimeout = time.Minute
 )
 
 // connect returns the SDK's client, with credentials found as the SDK finds them:
@@ -34,16 +34,16 @@ func connect(ctx context.Context, opts Options) (*awss3.Client, error) {
 	client := awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
 		t.MaxIdleConnsPerHost = 256
 		t.MaxIdleConns = 512
-		t.ResponseHeaderTimeout = patience
-		t.DialContext = impatient(t.DialContext)
+		t.ResponseHeaderTimeout = responseTimeout
+		t.DialContext = withDeadline(t.DialContext)
 	})
 	cfg, err := config.LoadDefaultConfig(ctx, config.WithHTTPClient(client), config.WithRetryer(opts.retryer))
 	if err != nil {
 		return nil, fmt.Errorf("set up S3: %w", err)
 	}
 	var sends http.RoundTripper = transport{cfg.HTTPClient}
-	if opts.Wrap != nil {
-		sends = opts.Wrap(sends)
+	if opts.Middleware != nil {
+		sends = opts.Middleware(sends)
 	}
 	cfg.HTTPClient = sender{stallGuard{sends, opts.patience}}
 	if opts.Region != "" {
@@ -80,7 +80,7 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) { return t
 // limits it: that would make one bad minute fail requests of the next.
 func (opts Options) retryer() aws.Retryer {
 	return retry.NewStandard(func(o *retry.StandardOptions) {
-		o.MaxAttempts = tries
+		o.MaxAttempts = maxAttempts
 		o.MaxBackoff = opts.longestPause
 		o.RateLimiter = ratelimit.None
 		// Two conditional writes at once: neither may have happened.
@@ -96,21 +96,21 @@ type dial = func(ctx context.Context, network, addr string) (net.Conn, error)
 
 // impatient makes connections fail when the other side takes no bytes for long: a
 // request without a deadline, as that of a large part is, would wait for ever.
-func impatient(next dial) dial {
+func withDeadline(next dial) dial {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		conn, err := next(ctx, network, addr)
 		if err != nil {
 			return nil, err
 		}
-		return impatientConn{conn}, nil
+		return deadlineConn{conn}, nil
 	}
 }
 
-type impatientConn struct{ net.Conn }
+type deadlineConn struct{ net.Conn }
 
 // Write implements io.Writer.
-func (c impatientConn) Write(p []byte) (int, error) {
-	if err := c.SetWriteDeadline(time.Now().Add(patience)); err != nil {
+func (c deadlineConn) Write(p []byte) (int, error) {
+	if err := c.SetWriteDeadline(time.Now().Add(responseTimeout)); err != nil {
 		return 0, err
 	}
 	return c.Conn.Write(p)
@@ -118,7 +118,7 @@ func (c impatientConn) Write(p []byte) (int, error) {
 
 func (c *client) headBucket(ctx context.Context) error {
 	_, err := c.s3.HeadBucket(ctx, &awss3.HeadBucketInput{Bucket: c.bucket})
-	return meaning("find the bucket", *c.bucket, err)
+	return mapError("find the bucket", *c.bucket, err)
 }
 
 func (c *client) bucketIsThere(ctx context.Context, opts Options) error {

@@ -19,7 +19,7 @@ import (
 // cells too, all divided by 3.2: then cells are as small as S3 lets parts be, and
 // the requests are as many as at full size.
 const (
-	goodCount  = goodCell * 10 / 32 // 5 MiB for 16
+	goodCount  = targetPartSize * 10 / 32 // 5 MiB for 16
 	gibCount   = 1 << 30 * 10 / 32
 	chunkCount = 50 * mib * 10 / 32
 )
@@ -39,7 +39,7 @@ func countingNode(t *testing.T) (*node, Options) {
 	t.Helper()
 	useKeys(t)
 	opts := options(servers.S3(t).URL("http"))
-	opts.cell = goodCount
+	opts.partSize = goodCount
 	return startNode(t, opts), opts
 }
 
@@ -247,7 +247,7 @@ func TestRequestsOfUnalignedChunks(t *testing.T) {
 	for _, r := range chunks {
 		mustWrite(t, n, odd, r)
 	}
-	if _, err := n.Declare(t.Context(), odd, size); err != nil {
+	if _, err := n.SetSize(t.Context(), odd, size); err != nil {
 		t.Errorf("declare: %v", err)
 	}
 	wantRequests(t, n, "odd chunks of an unknown size", len(chunks)*3/2)
@@ -276,7 +276,7 @@ func TestRequestsOfASweepAreThoseOfWhatIsOwed(t *testing.T) {
 	wantRemoval(t, n, "40 uploads")
 
 	owing := startNode(t, opts)
-	owing.Uploads = storage.New(owing.store, new(storage.LocalLocker), new(storage.LocalIndex), storage.Options{
+	owing.Uploads = storage.New(owing.store, new(storage.MemoryLocker), new(storage.MemoryCache), storage.Options{
 		Delivery: storagetest.NoDelivery, Log: slog.New(slog.DiscardHandler),
 	})
 	for range 5 {

@@ -14,11 +14,11 @@ import (
 // Create implements storage.Store. An id that was made here needs no look whether it
 // is taken, and neither does one of which Load has just found nothing.
 func (s *Store) Create(ctx context.Context, rec storage.Record) error {
-	if err := fits(rec.Size, maxSize); err != nil {
+	if err := checkMaxSize(rec.Size, maxSize); err != nil {
 		return err
 	}
 	var left []string
-	unknown := rec.Chosen && !s.absent.take(rec.ID)
+	unknown := rec.ClientChosenID && !s.absent.take(rec.ID)
 	if unknown {
 		t, err := s.unused(ctx, rec)
 		if err != nil {
@@ -27,8 +27,8 @@ func (s *Store) Create(ctx context.Context, rec storage.Record) error {
 		left = t.keys
 	}
 	if unknown || rec.Key != "" {
-		if err := s.claim(ctx, rec); err != nil {
-			return errors.Join(err, s.unclaim(ctx, rec))
+		if err := s.reserveKey(ctx, rec); err != nil {
+			return errors.Join(err, s.releaseKey(ctx, rec))
 		}
 	}
 	text, err := json.Marshal(rec)
@@ -37,7 +37,7 @@ func (s *Store) Create(ctx context.Context, rec storage.Record) error {
 	}
 	there, err := s.client.putOnce(ctx, s.liveKey(rec.ID, "record"), text)
 	if err != nil {
-		return storage.Unavailable("create", rec.ID, errors.Join(err, s.unclaim(ctx, rec)))
+		return storage.Unavailable("create", rec.ID, errors.Join(err, s.releaseKey(ctx, rec)))
 	}
 	if !bytes.Equal(there, text) {
 		return storage.ErrExists
@@ -50,8 +50,8 @@ func (s *Store) Create(ctx context.Context, rec storage.Record) error {
 
 // unused returns no error if no upload has, or lately had, the id, and none claims it as
 // the key of its file; and what is there all the same.
-func (s *Store) unused(ctx context.Context, rec storage.Record) (traces, error) {
-	t, err := s.traces(ctx, rec.ID)
+func (s *Store) unused(ctx context.Context, rec storage.Record) (listing, error) {
+	t, err := s.list(ctx, rec.ID)
 	switch {
 	case err != nil:
 		return t, err
@@ -61,18 +61,18 @@ func (s *Store) unused(ctx context.Context, rec storage.Record) (traces, error) 
 		return t, storage.ErrExists
 	}
 	if rec.Key == "" {
-		if err := s.uncontested(ctx, t, rec.ID); err != nil {
+		if err := s.checkReservations(ctx, t, rec.ID); err != nil {
 			return t, err
 		}
 	}
 	if _, err := s.client.head(ctx, s.doneKey(rec.ID)); !errors.Is(err, errMissing) {
-		return t, ifNil(err, storage.ErrExists)
+		return t, orElse(err, storage.ErrExists)
 	}
 	return t, nil
 }
 
 // ifNil is then if err is nil.
-func ifNil(err, then error) error {
+func orElse(err, then error) error {
 	if err == nil {
 		return then
 	}
@@ -80,8 +80,8 @@ func ifNil(err, then error) error {
 }
 
 // Declare implements storage.Store.
-func (s *Store) Declare(ctx context.Context, id string, size int64) error {
-	if err := fits(size, grown(s.opts.cell)); err != nil {
+func (s *Store) SetSize(ctx context.Context, id string, size int64) error {
+	if err := checkMaxSize(size, growingCapacity(s.opts.partSize)); err != nil {
 		return err
 	}
 	there, err := s.client.putOnce(ctx, s.liveKey(id, "size"), strconv.AppendInt(nil, size, 10))
@@ -89,7 +89,7 @@ func (s *Store) Declare(ctx context.Context, id string, size int64) error {
 		return storage.Unavailable("declare the size of", id, err)
 	}
 	if string(there) != strconv.FormatInt(size, 10) {
-		return fmt.Errorf("declare %s: %w: %d bytes now, %.20s before", id, storage.ErrSizeConflict, size, there)
+		return fmt.Errorf("declare %s: %w: %d bytes now, %.20s before", id, storage.ErrSizeMismatch, size, there)
 	}
 	return nil
 }

@@ -12,17 +12,17 @@ import (
 
 // prospect is the layout that up has, or would get if it were decided now for
 // chunks like c; that one has no UploadID yet.
-func (s *Store) prospect(up storage.Upload, c storage.Chunk) layout {
+func (s *Store) plannedLayout(up storage.Upload, c storage.Chunk) layout {
 	if l, ok := s.layoutOf(up); ok {
 		return l
 	}
-	if l, ok := s.remembered(up); ok {
+	if l, ok := s.cachedLayout(up); ok {
 		return l
 	}
-	if !teaches(up, c) {
-		return layout{Cell: lastCell(s.opts.cell, c)}
+	if !hintsChunkSize(up, c) {
+		return layout{PartSize: lastCell(s.opts.partSize, c)}
 	}
-	return choose(s.opts.cell, up.Size, c.Length)
+	return choose(s.opts.partSize, up.Size, c.Length)
 }
 
 // single tells whether a cell of this layout is the whole file, put as an object. An
@@ -31,17 +31,17 @@ func (s *Store) single(l layout, up storage.Upload) bool {
 	if up.Size == 0 {
 		return true
 	}
-	if s.opts.Hold {
+	if s.opts.DeferFile {
 		return false
 	}
-	return l.UploadID == "" && !l.Grows && up.Size != storage.Unknown && up.Size <= l.Cell
+	return l.UploadID == "" && !l.Grows && up.Size != storage.Unknown && up.Size <= l.PartSize
 }
 
 // decide returns the layout of the upload, and makes it if there is none: the one
 // wished for, unless another node has decided before.
-func (s *Store) decide(ctx context.Context, up storage.Upload, wish layout) (layout, error) {
+func (s *Store) createLayout(ctx context.Context, up storage.Upload, proposed layout) (layout, error) {
 	for {
-		l, err := s.decideHere(up, func() (layout, error) { return s.decideOnce(ctx, up, wish) })
+		l, err := s.createLayoutOnce(up, func() (layout, error) { return s.writeLayout(ctx, up, proposed) })
 		if err != errUndecided { // what another call of learn has met
 			return l, err
 		}
@@ -51,21 +51,21 @@ func (s *Store) decide(ctx context.Context, up storage.Upload, wish layout) (lay
 var errUndecided = errors.New("the layout is undecided")
 
 // learn returns the layout if this process has decided it, or is about to.
-func (s *Store) learn(up storage.Upload) (layout, bool) {
-	l, err := s.decideHere(up, func() (layout, error) { return layout{}, errUndecided })
+func (s *Store) adoptLayout(up storage.Upload) (layout, bool) {
+	l, err := s.createLayoutOnce(up, func() (layout, error) { return layout{}, errUndecided })
 	return l, err == nil
 }
 
 // decideHere lets one call at a time decide; all that come meanwhile share what it
 // finds.
-func (s *Store) decideHere(up storage.Upload, how func() (layout, error)) (layout, error) {
-	l, err, _ := s.deciding.Do(up.ID, func() (any, error) {
-		if l, ok := s.remembered(up); ok {
+func (s *Store) createLayoutOnce(up storage.Upload, how func() (layout, error)) (layout, error) {
+	l, err, _ := s.creatingLayout.Do(up.ID, func() (any, error) {
+		if l, ok := s.cachedLayout(up); ok {
 			return l, nil
 		}
 		l, err := how()
 		if err == nil {
-			s.remember(up, l)
+			s.cacheLayout(up, l)
 		}
 		return l, err
 	})
@@ -74,22 +74,22 @@ func (s *Store) decideHere(up storage.Upload, how func() (layout, error)) (layou
 
 // decision is a layout as it is written down: with the record, so that whoever
 // loads the upload needs to read no other object.
-type decision struct {
+type layoutRecord struct {
 	layout
 	Record storage.Record `json:"record"`
 }
 
-func (s *Store) decideOnce(ctx context.Context, up storage.Upload, wish layout) (layout, error) {
+func (s *Store) writeLayout(ctx context.Context, up storage.Upload, proposed layout) (layout, error) {
 	o, err := s.file(up.Record)
 	if err != nil {
 		return layout{}, err
 	}
-	wish.UploadID, err = s.client.begin(ctx, o)
+	proposed.UploadID, err = s.client.begin(ctx, o)
 	if err != nil {
 		return layout{}, storage.Unavailable("begin", up.ID, err)
 	}
-	wish.Summed = s.client.checksums
-	text, err := json.Marshal(decision{wish, up.Record})
+	proposed.Summed = s.client.checksums
+	text, err := json.Marshal(layoutRecord{proposed, up.Record})
 	if err != nil {
 		return layout{}, err
 	}
@@ -99,46 +99,46 @@ func (s *Store) decideOnce(ctx context.Context, up storage.Upload, wish layout) 
 		// nothing ever speaks of it, Clean removes it.
 		return layout{}, storage.Unavailable("decide the layout of", up.ID, err)
 	}
-	var decided decision
+	var decided layoutRecord
 	if err := json.Unmarshal(there, &decided); err != nil {
 		return layout{}, storage.Unavailable("read the layout of", up.ID, err)
 	}
-	if decided.UploadID != wish.UploadID {
-		_ = s.client.abort(ctx, o.key, wish.UploadID) // or else Clean does
+	if decided.UploadID != proposed.UploadID {
+		_ = s.client.abort(ctx, o.key, proposed.UploadID) // or else Clean does
 	}
 	return decided.layout, nil
 }
 
 // decided is a layout that this process has seen decided.
-type decided struct {
+type cachedLayout struct {
 	layout
 	created, at time.Time // the upload, the layout
 }
 
 // maxRemembered is how many layouts a process remembers. One that is forgotten is
 // in the index, or in S3.
-const maxRemembered = 10_000
+const maxCachedLayouts = 10_000
 
-func (s *Store) remembered(up storage.Upload) (layout, bool) {
+func (s *Store) cachedLayout(up storage.Upload) (layout, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	d, ok := s.layouts[up.ID]
 	return d.layout, ok && d.created.Equal(up.Created)
 }
 
-func (s *Store) remember(up storage.Upload, l layout) {
+func (s *Store) cacheLayout(up storage.Upload, l layout) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.layouts) >= maxRemembered {
+	if len(s.layouts) >= maxCachedLayouts {
 		clear(s.layouts)
 	}
-	s.layouts[up.ID] = decided{l, up.Created, time.Now()}
+	s.layouts[up.ID] = cachedLayout{l, up.Created, time.Now()}
 }
 
 // forget lets go of what this process remembers of an upload that is over, or not
 // as it was thought to be.
-func (s *Store) forget(id string) {
-	s.tails.drop(id)
+func (s *Store) dropCached(id string) {
+	s.tailCache.drop(id)
 	s.absent.take(id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -147,11 +147,11 @@ func (s *Store) forget(id string) {
 
 // forgetBefore lets go of what this process remembers of uploads that nobody has
 // added to since.
-func (s *Store) forgetBefore(at time.Time) {
-	s.tails.dropBefore(at)
+func (s *Store) dropCachedBefore(at time.Time) {
+	s.tailCache.dropBefore(at)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	maps.DeleteFunc(s.layouts, func(_ string, d decided) bool { return d.at.Before(at) })
+	maps.DeleteFunc(s.layouts, func(_ string, d cachedLayout) bool { return d.at.Before(at) })
 	maps.DeleteFunc(s.files, func(_ string, f fileSeen) bool { return f.at.Before(at) })
-	maps.DeleteFunc(s.missing, func(_ string, since time.Time) bool { return since.Before(at.Add(-s.opts.lostAfter)) })
+	maps.DeleteFunc(s.missing, func(_ string, since time.Time) bool { return since.Before(at.Add(-s.opts.lostGrace)) })
 }

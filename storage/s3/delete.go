@@ -25,7 +25,7 @@ func (s *Store) DeleteCreated(ctx context.Context, up storage.Upload) error {
 // deleteCreated deletes the upload that was created at the given time, or whichever there
 // is if that is zero, and no other that gets its id meanwhile.
 func (s *Store) deleteCreated(ctx context.Context, id string, created time.Time) error {
-	for range looks {
+	for range maxLoadAttempts {
 		if err := s.deleteOnce(ctx, id, &created); !errors.Is(err, errMissing) {
 			return err
 		}
@@ -36,7 +36,7 @@ func (s *Store) deleteCreated(ctx context.Context, id string, created time.Time)
 // deleteOnce is deleteCreated, and errMissing if what tells of the file's key vanished on
 // the way, for it is elsewhere then, or if the listing has become old. It sets created.
 func (s *Store) deleteOnce(ctx context.Context, id string, created *time.Time) error {
-	t, err := s.traces(ctx, id)
+	t, err := s.list(ctx, id)
 	if err != nil {
 		return err
 	}
@@ -49,7 +49,7 @@ func (s *Store) deleteOnce(ctx context.Context, id string, created *time.Time) e
 	if err != nil {
 		return err
 	}
-	s.forget(id)
+	s.dropCached(id)
 	s.active.deleted(id)
 	if err = s.removeAll(ctx, rec, t, mark.Owed != nil); err == nil {
 		s.deletions.note(id)
@@ -60,7 +60,7 @@ func (s *Store) deleteOnce(ctx context.Context, id string, created *time.Time) e
 // recordFor is the record of an upload that is to be deleted, as far as anything still
 // tells of it, and whether there is anything to delete. It is errMissing if what the
 // traces show is not there any more.
-func (s *Store) recordFor(ctx context.Context, id string, t traces) (rec storage.Record, there bool, err error) {
+func (s *Store) recordFor(ctx context.Context, id string, t listing) (rec storage.Record, there bool, err error) {
 	switch {
 	case t.record:
 		err = s.loadJSON(ctx, s.liveKey(id, "record"), &rec)
@@ -85,7 +85,7 @@ func (s *Store) recordFor(ctx context.Context, id string, t traces) (rec storage
 // record of one that is owed. Its file
 // goes first: then it does not matter that nothing tells of its key any more. The claim
 // of that key goes last.
-func (s *Store) removeAll(ctx context.Context, rec storage.Record, t traces, owed bool) error {
+func (s *Store) removeAll(ctx context.Context, rec storage.Record, t listing, owed bool) error {
 	err := s.abort(ctx, rec)
 	if err == nil && rec.Key != "" {
 		err = s.abortStrays(ctx, rec)
@@ -104,7 +104,7 @@ func (s *Store) removeAll(ctx context.Context, rec storage.Record, t traces, owe
 
 // removeKeys removes the objects of a deleted upload, and first those that every reader
 // reads after it has listed all: one who finds them has overlooked none of the others.
-func (s *Store) removeKeys(ctx context.Context, rec storage.Record, t traces, owed bool) error {
+func (s *Store) removeKeys(ctx context.Context, rec storage.Record, t listing, owed bool) error {
 	id, record := rec.ID, s.liveKey(rec.ID, "record")
 	kept, first := []string{s.liveKey(id, "gone")}, []string{record, s.layoutKey(rec), s.doneKey(id)}
 	rest := append(s.needless.take(id), s.retired.take(id)...)
@@ -131,7 +131,7 @@ func (s *Store) removeKeys(ctx context.Context, rec storage.Record, t traces, ow
 // another upload's, they may be that one's, and stay.
 func (s *Store) abortStrays(ctx context.Context, rec storage.Record) error {
 	switch err := s.claimLive(ctx, rec); {
-	case errors.Is(err, storage.ErrKeyTaken), errors.Is(err, errClaimed):
+	case errors.Is(err, storage.ErrKeyTaken), errors.Is(err, errReserved):
 		return nil
 	case err != nil:
 		return err
@@ -181,7 +181,7 @@ func (s *Store) hasRecord(ctx context.Context, rec storage.Record) (bool, error)
 
 // recent returns nil if a listing is so new that what it shows may be removed. A process
 // that was stopped meanwhile has to look again: the id may be another upload's by now.
-func (s *Store) recent(t traces) error {
+func (s *Store) recent(t listing) error {
 	if s.opts.now().Sub(t.began) > s.needless.after {
 		return errMissing
 	}
@@ -220,7 +220,7 @@ func (s *Store) List(ctx context.Context) iter.Seq2[string, error] {
 }
 
 type tracesOrError struct {
-	traces
+	listing
 	err error
 }
 

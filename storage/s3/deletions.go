@@ -47,7 +47,7 @@ func (d *deletions) forgetBefore(at time.Time) {
 
 // completeDeletion removes what a deletion may have left: what is listed beside its mark,
 // and its file unless this process has seen that the deletion is complete.
-func (s *Store) completeDeletion(ctx context.Context, id string, t traces) error {
+func (s *Store) completeDeletion(ctx context.Context, id string, t listing) error {
 	complete := len(t.keys) == 1 && (s.deletions.knows(id) || time.Since(t.touched) > checkDeletions)
 	if !t.gone || complete {
 		return nil

@@ -30,7 +30,7 @@ type done struct {
 
 // remembered is the upload without its file.
 func (d done) remembered() storage.Upload {
-	up := storage.Upload{Record: d.Record, Delivered: d.Delivered, Finished: true, FileMissing: true, Touched: d.Finished}
+	up := storage.Upload{Record: d.Record, Delivered: d.Delivered, Finished: true, FileMissing: true, ModifiedAt: d.Finished}
 	up.Received = ranges.NewSet(ranges.Range{End: d.Size})
 	return up
 }
@@ -43,7 +43,7 @@ func (s *Store) noteDelivered(ctx context.Context, up storage.Upload) error {
 	if !up.Delivered.IsZero() {
 		return nil
 	}
-	text, err := json.Marshal(done{up.Record, up.Touched.UTC(), time.Now().UTC()})
+	text, err := json.Marshal(done{up.Record, up.ModifiedAt.UTC(), time.Now().UTC()})
 	if err != nil {
 		return err
 	}
@@ -62,7 +62,7 @@ func (s *Store) noteDelivered(ctx context.Context, up storage.Upload) error {
 	if o, err = s.doneObject(up.Record, text); err != nil {
 		return err
 	}
-	o.once = false // what is there is of an earlier upload
+	o.ifAbsent = false // what is there is of an earlier upload
 	return s.client.put(ctx, o)
 }
 
@@ -72,12 +72,12 @@ func (s *Store) doneObject(rec storage.Record, text []byte) (object, error) {
 	if err != nil {
 		return object{}, err
 	}
-	o := small(s.doneKey(rec.ID), text)
-	if rec.Key == "" && !strings.HasPrefix(kept.metadata[recordName], elsewhere) {
-		o = small(s.doneKey(rec.ID), nil)
+	o := jsonObject(s.doneKey(rec.ID), text)
+	if rec.Key == "" && !strings.HasPrefix(kept.metadata[recordName], externalRecord) {
+		o = jsonObject(s.doneKey(rec.ID), nil)
 		o.metadata = map[string]string{recordName: base64.RawURLEncoding.EncodeToString(text)}
 	}
-	o.once = true
+	o.ifAbsent = true
 	return o, nil
 }
 
@@ -101,11 +101,11 @@ func (s *Store) loadDone(ctx context.Context, id string) (d done, err error) {
 func (c *client) getWithMetadata(ctx context.Context, key string) (text []byte, metadata map[string]string, err error) {
 	out, err := c.s3.GetObject(ctx, &awss3.GetObjectInput{Bucket: c.bucket, Key: &key})
 	if err != nil {
-		return nil, nil, meaning("get", key, err)
+		return nil, nil, mapError("get", key, err)
 	}
 	defer out.Body.Close()
 	text, err = io.ReadAll(out.Body)
-	return text, out.Metadata, meaning("get", key, err)
+	return text, out.Metadata, mapError("get", key, err)
 }
 
 // withDone completes what was found of an upload that still has a record: it may be
@@ -120,7 +120,7 @@ func (s *Store) withDone(ctx context.Context, up storage.Upload) (storage.Upload
 	case !d.isOf(up):
 		return up, nil
 	case up.Finished:
-		up.Owed, up.Delivered = false, d.Delivered
+		up.DeliveryPending, up.Delivered = false, d.Delivered
 		return up, nil
 	case d.Delivered.IsZero():
 		return up, nil

@@ -31,7 +31,7 @@ func TestF23ARetirementThatWasCutShortIsCompletedWithoutBeingToldAgain(t *testin
 			opts := bucket(t)
 			c, _ := retiredOn(t, opts, storage.Record{Size: size})
 			other := startNode(t, opts)
-			if up, err := other.Get(t.Context(), c.id); err != nil || !up.Finished || up.Owed || up.Delivered.IsZero() {
+			if up, err := other.Get(t.Context(), c.id); err != nil || !up.Finished || up.DeliveryPending || up.Delivered.IsZero() {
 				t.Errorf("%d bytes: %+v, %v", size, up, err)
 			}
 			want := []string{c.id}
@@ -39,7 +39,7 @@ func TestF23ARetirementThatWasCutShortIsCompletedWithoutBeingToldAgain(t *testin
 				moveFile(t, opts, storage.Upload{Record: storage.Record{ID: c.id}})
 				want = nil
 			}
-			if up, err := other.store.Load(t.Context(), c.id); err != nil || !up.Finished || up.Owed || up.FileMissing != moved || up.Size != size {
+			if up, err := other.store.Load(t.Context(), c.id); err != nil || !up.Finished || up.DeliveryPending || up.FileMissing != moved || up.Size != size {
 				t.Errorf("%d bytes, moved %v: %+v, %v", size, moved, up, err)
 			}
 			if err := other.Sweep(t.Context()); err != nil {

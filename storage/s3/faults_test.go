@@ -85,8 +85,8 @@ func (p plan) run(t *testing.T, n *node, opts Options, data []byte) *phone {
 
 func (c *phone) declare() {
 	c.t.Helper()
-	for range clientTries {
-		_, err := c.node.Declare(c.t.Context(), c.id, int64(len(c.data)))
+	for range clientAttempts {
+		_, err := c.node.SetSize(c.t.Context(), c.id, int64(len(c.data)))
 		if err == nil {
 			return
 		}
@@ -175,7 +175,7 @@ func deleteWith(t *testing.T, opts Options, data []byte, f fault) {
 	c.send(ranges.Of(0, minPart+7))
 	n.wire.inject(f)
 	err := n.Delete(t.Context(), c.id)
-	for range clientTries {
+	for range clientAttempts {
 		if err == nil || !storage.Transient(err) {
 			break
 		}

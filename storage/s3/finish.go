@@ -30,14 +30,14 @@ func (s *Store) Finish(ctx context.Context, up storage.Upload) (storage.Upload, 
 // them.
 func (s *Store) finish(ctx context.Context, up storage.Upload) (done storage.Upload, err error) {
 	if !up.Finished {
-		if done, err = s.makeFile(ctx, up); err == nil {
+		if done, err = s.complete(ctx, up); err == nil {
 			return done, nil
 		}
 	}
-	l := s.prospect(up, storage.Chunk{}) // also what only this process knows of
+	l := s.plannedLayout(up, storage.Chunk{}) // also what only this process knows of
 	for _, pause := range finishPauses {
 		time.Sleep(pause)
-		s.forget(up.ID)
+		s.dropCached(up.ID)
 		s.active.forget(up.ID)
 		now, lookErr := s.Load(ctx, up.ID)
 		switch {
@@ -47,13 +47,13 @@ func (s *Store) finish(ctx context.Context, up storage.Upload) (done storage.Upl
 		case lookErr != nil:
 			return up, lookErr
 		case now.Finished:
-			s.abortNeedless(ctx, up, l)
+			s.abortLeftover(ctx, up, l)
 			return now, nil
 		case s.partsVanished(up, now):
 			err = errLost
 			continue
 		}
-		if done, err = s.makeFile(ctx, now); err == nil || errors.Is(err, storage.ErrIncomplete) || errors.Is(err, storage.ErrKeyTaken) {
+		if done, err = s.complete(ctx, now); err == nil || errors.Is(err, storage.ErrIncomplete) || errors.Is(err, storage.ErrKeyTaken) {
 			return done, err
 		}
 	}
@@ -65,35 +65,35 @@ func (s *Store) finish(ctx context.Context, up storage.Upload) (done storage.Upl
 // so would have the client send everything again, so only what stays that way is.
 func (s *Store) partsVanished(before, now storage.Upload) bool {
 	l, decided := s.layoutOf(before)
-	if !decided || l.UploadID == "" || before.Pieces[layoutName] != now.Pieces[layoutName] {
+	if !decided || l.UploadID == "" || before.Extents[layoutName] != now.Extents[layoutName] {
 		return false
 	}
-	for name := range before.Pieces {
-		if _, there := now.Pieces[name]; !there && isPart(name) {
-			return time.Since(s.missingSince(l.UploadID)) < s.opts.lostAfter
+	for name := range before.Extents {
+		if _, there := now.Extents[name]; !there && isPart(name) {
+			return time.Since(s.missingSince(l.UploadID)) < s.opts.lostGrace
 		}
 	}
-	s.seen(l.UploadID)
+	s.clearMissing(l.UploadID)
 	return false
 }
 
 // makeFile makes the file of a complete upload, and returns up with its checksum.
-func (s *Store) makeFile(ctx context.Context, up storage.Upload) (storage.Upload, error) {
+func (s *Store) complete(ctx context.Context, up storage.Upload) (storage.Upload, error) {
 	if !up.Complete() {
 		return up, fmt.Errorf("finish %s: %w", up.ID, storage.ErrIncomplete)
 	}
-	if file, put := up.Pieces[fileName]; put {
+	if file, put := up.Extents[fileName]; put {
 		return withFileSum(up, file), nil
 	}
 	l, decided := s.layoutOf(up)
 	if !decided {
 		var err error
-		if l, err = s.decide(ctx, up, choose(s.opts.cell, up.Size, storage.Unknown)); err != nil {
+		if l, err = s.createLayout(ctx, up, choose(s.opts.partSize, up.Size, storage.Unknown)); err != nil {
 			return up, err
 		}
 	}
 	if s.single(l, up) {
-		return s.makeSingle(ctx, up, l)
+		return s.putSingle(ctx, up, l)
 	}
 	parts, err := s.allParts(ctx, up, l)
 	if err == nil {
@@ -104,7 +104,7 @@ func (s *Store) makeFile(ctx context.Context, up storage.Upload) (storage.Upload
 	}
 	done, notThere := s.checkFile(ctx, up)
 	if notThere == nil && errors.Is(err, errTaken) {
-		s.abortNeedless(ctx, up, l)
+		s.abortLeftover(ctx, up, l)
 	}
 	return done, notThere
 }
@@ -112,7 +112,7 @@ func (s *Store) makeFile(ctx context.Context, up storage.Upload) (storage.Upload
 // abortNeedless aborts a multipart upload that may be there beside the whole file: one
 // that was begun late, by a process that did not know, or that S3 has begun anew when a
 // part came while it was completed. If it is what became the file, it is not there.
-func (s *Store) abortNeedless(ctx context.Context, up storage.Upload, l layout) {
+func (s *Store) abortLeftover(ctx context.Context, up storage.Upload, l layout) {
 	if l.UploadID != "" {
 		_ = s.client.abort(ctx, s.fileKey(up.Record), l.UploadID) // or else Clean does
 	}
@@ -120,8 +120,8 @@ func (s *Store) abortNeedless(ctx context.Context, up storage.Upload, l layout) 
 
 // makeSingle puts the file at once. A multipart upload can have been begun for it if its
 // size was not known to be 0 then.
-func (s *Store) makeSingle(ctx context.Context, up storage.Upload, l layout) (storage.Upload, error) {
-	file, err := s.fillCell(ctx, up, l, 1, ranges.Range{End: up.Size})
+func (s *Store) putSingle(ctx context.Context, up storage.Upload, l layout) (storage.Upload, error) {
+	file, err := s.fillSlot(ctx, up, l, 1, ranges.Range{End: up.Size})
 	if err != nil {
 		return up, err
 	}
@@ -142,43 +142,43 @@ func (s *Store) checkFile(ctx context.Context, up storage.Upload) (storage.Uploa
 	if of, _ := identity(h.metadata[recordName]); err == nil && of != up.ID {
 		return up, fmt.Errorf("finish %s: %w", up.ID, storage.ErrKeyTaken)
 	}
-	return up, storage.Unavailable("find the file of", up.ID, ifNil(err, errMissing))
+	return up, storage.Unavailable("find the file of", up.ID, orElse(err, errMissing))
 }
 
 // allParts lists the parts of the file, and puts those that are still fragments.
 func (s *Store) allParts(ctx context.Context, up storage.Upload, l layout) ([]part, error) {
 	var parts []part
 	for offset := int64(0); offset < up.Size; {
-		number, cell := l.cell(offset, up.Size)
-		piece, there := up.Pieces[partName(number)]
-		if !there || piece.Range != cell {
+		number, slot := l.slot(offset, up.Size)
+		piece, there := up.Extents[partName(number)]
+		if !there || piece.Range != slot {
 			var err error
-			if piece, err = s.fillCell(ctx, up, l, number, cell); err != nil {
+			if piece, err = s.fillSlot(ctx, up, l, number, slot); err != nil {
 				return nil, err
 			}
 		}
-		p := part{number: number, size: cell.Len()}
-		p.parseTag(piece.Tag)
+		p := part{number: number, size: slot.Len()}
+		p.parseTag(piece.Meta)
 		parts = append(parts, p)
-		offset = cell.End
+		offset = slot.End
 	}
 	return parts, nil
 }
 
-func (s *Store) fillCell(ctx context.Context, up storage.Upload, l layout, number int32, cell ranges.Range) (storage.Piece, error) {
-	b, err := s.assemble(ctx, up, cell, ranges.Set{}, nil)
+func (s *Store) fillSlot(ctx context.Context, up storage.Upload, l layout, number int32, slot ranges.Range) (storage.Extent, error) {
+	b, err := s.assemble(ctx, up, slot, ranges.Set{}, nil)
 	if err != nil {
-		return storage.Piece{}, err
+		return storage.Extent{}, err
 	}
 	defer b.release()
-	return s.putCell(ctx, up, l, number, cell, b)
+	return s.uploadPart(ctx, up, l, number, slot, b)
 }
 
 // Retire implements storage.Store: it notes that the event was delivered, and has all
 // removed soon that a finished upload needs no more. The record of a Partial one stays,
 // for that still has to expire.
-func (s *Store) Retire(ctx context.Context, up storage.Upload) error {
-	s.forget(up.ID)
+func (s *Store) MarkDelivered(ctx context.Context, up storage.Upload) error {
+	s.dropCached(up.ID)
 	if up.Partial {
 		return nil
 	}
@@ -208,7 +208,7 @@ func (s *Store) Retire(ctx context.Context, up storage.Upload) error {
 // hasID reports whether the id is a finished upload's still, and not that of another which
 // was created since. That costs a request unless its file was seen just now.
 func (s *Store) hasID(ctx context.Context, up storage.Upload) (bool, error) {
-	if !up.Chosen || s.sawFile(up.Record) {
+	if !up.ClientChosenID || s.sawFile(up.Record) {
 		return true, nil
 	}
 	h, err := s.client.head(ctx, s.fileKey(up.Record))
@@ -233,7 +233,7 @@ func (s *Store) sawFile(rec storage.Record) bool {
 func (s *Store) noteFile(rec storage.Record) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.files) >= maxRemembered {
+	if len(s.files) >= maxCachedLayouts {
 		clear(s.files)
 	}
 	s.files[rec.ID] = fileSeen{rec.Created, s.opts.now()}
@@ -243,10 +243,10 @@ func (s *Store) noteFile(rec storage.Record) {
 type fileSeen struct{ created, at time.Time }
 
 // Park implements storage.Store.
-func (s *Store) Park(ctx context.Context, up storage.Upload) error {
-	t, err := s.traces(ctx, up.ID)
+func (s *Store) DeadLetter(ctx context.Context, up storage.Upload) error {
+	t, err := s.list(ctx, up.ID)
 	if err != nil || !t.record {
 		return err
 	}
-	return s.client.put(ctx, small(s.liveKey(up.ID, "parked"), []byte("{}")))
+	return s.client.put(ctx, jsonObject(s.liveKey(up.ID, "parked"), []byte("{}")))
 }

@@ -53,8 +53,8 @@ type filling struct {
 }
 
 // beginFilling has flush know what the writer reads: the bytes from offset on are new.
-func (w *writer) beginFilling(b *buffer, start, offset int64, cell ranges.Range) *filling {
-	f := &filling{buffer: b, start: start, cell: cell, stored: offset}
+func (w *writer) beginFilling(b *buffer, start, offset int64, slot ranges.Range) *filling {
+	f := &filling{buffer: b, start: start, cell: slot, stored: offset}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.filling = f
@@ -62,10 +62,10 @@ func (w *writer) beginFilling(b *buffer, start, offset int64, cell ranges.Range)
 }
 
 // moved says that the cell has become another, because the layout was decided.
-func (f *filling) moved(cell ranges.Range) {
+func (f *filling) moved(slot ranges.Range) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.cell = cell
+	f.cell = slot
 }
 
 // end waits for a flush that runs, and lets no other begin. It returns the offset of the
@@ -105,7 +105,7 @@ func (w *writer) flushFilling(ctx context.Context, f *filling) error {
 	if f.ended || fresh.Empty() || len(fragments(w.known(), f.cell)) >= maxFragments {
 		return nil
 	}
-	alone, err := w.putFragments(ctx, held{buffer: b, all: ranges.Range{Start: f.start, End: fresh.End}, fresh: fresh})
+	alone, err := w.putFragments(ctx, pending{buffer: b, all: ranges.Range{Start: f.start, End: fresh.End}, new: fresh})
 	if err == nil && alone {
 		f.stored = fresh.End
 	}

@@ -17,7 +17,7 @@ type gone struct {
 }
 
 // markGone writes the mark that an upload is deleted, unless there is one, and returns it.
-func (s *Store) markGone(ctx context.Context, rec storage.Record, t traces) (g gone, err error) {
+func (s *Store) markGone(ctx context.Context, rec storage.Record, t listing) (g gone, err error) {
 	key := s.liveKey(rec.ID, "gone")
 	if t.gone {
 		if t.record {
@@ -25,7 +25,7 @@ func (s *Store) markGone(ctx context.Context, rec storage.Record, t traces) (g g
 		}
 		return g, err
 	}
-	g.Record = storage.Record{ID: rec.ID, Key: rec.Key, Chosen: rec.Chosen, Created: rec.Created}
+	g.Record = storage.Record{ID: rec.ID, Key: rec.Key, ClientChosenID: rec.ClientChosenID, Created: rec.Created}
 	if t.record && !t.parked {
 		if g.Owed, err = s.owed(ctx, rec); err != nil {
 			return g, err
@@ -38,7 +38,7 @@ func (s *Store) markGone(ctx context.Context, rec storage.Record, t traces) (g g
 	if err != nil {
 		return g, err
 	}
-	err = s.client.put(ctx, small(key, text))
+	err = s.client.put(ctx, jsonObject(key, text))
 	if err != nil {
 		if _, headErr := s.client.head(ctx, key); headErr == nil {
 			err = nil // only the answer was lost: the deletion goes on
@@ -53,14 +53,14 @@ func (s *Store) owed(ctx context.Context, rec storage.Record) (*done, error) {
 	if err == nil && up.Finished {
 		up, err = s.withDone(ctx, up)
 	}
-	if err != nil || !up.Owed || up.Partial {
+	if err != nil || !up.DeliveryPending || up.Partial {
 		return nil, err
 	}
-	return &done{Record: up.Record, Finished: up.Touched}, nil
+	return &done{Record: up.Record, Finished: up.ModifiedAt}, nil
 }
 
 // loadGone returns ErrGone, and the upload if it was deleted while it was owed.
-func (s *Store) loadGone(ctx context.Context, id string, t traces) (storage.Upload, error) {
+func (s *Store) loadGone(ctx context.Context, id string, t listing) (storage.Upload, error) {
 	if !t.record || s.retired.has(id) {
 		return storage.Upload{}, storage.ErrGone
 	}
@@ -79,15 +79,15 @@ func (s *Store) loadGone(ctx context.Context, id string, t traces) (storage.Uplo
 	case err != nil && !errors.Is(err, errMissing):
 		return storage.Upload{}, err
 	}
-	up.FileMissing, up.Deleted, up.Owed, up.Parked = false, true, true, t.parked
+	up.FileMissing, up.Deleted, up.DeliveryPending, up.DeadLettered = false, true, true, t.parked
 	return up, storage.ErrGone
 }
 
 // eventPending reports whether the event of a deleted upload has still to be delivered.
-func (s *Store) eventPending(ctx context.Context, id string, t traces) (bool, error) {
+func (s *Store) eventPending(ctx context.Context, id string, t listing) (bool, error) {
 	up, err := s.loadGone(ctx, id, t)
 	if errors.Is(err, storage.ErrGone) {
 		err = nil
 	}
-	return up.Owed && !up.Parked, err
+	return up.DeliveryPending && !up.DeadLettered, err
 }

@@ -57,7 +57,7 @@ func (s *Store) layoutKey(rec storage.Record) string {
 
 // creationMark tells the creations of an id apart, if there can be several.
 func creationMark(rec storage.Record) string {
-	if !rec.Chosen {
+	if !rec.ClientChosenID {
 		return ""
 	}
 	sum := sha256.Sum256([]byte(createdAt(rec)))
@@ -65,7 +65,7 @@ func creationMark(rec storage.Record) string {
 }
 
 // fragmentKey is the key of a fragment, as fragmentPiece names it.
-func (s *Store) fragmentKey(id string, p storage.Piece) string {
+func (s *Store) fragmentKey(id string, p storage.Extent) string {
 	_, mark := splitMark(p.Name, 2)
 	return s.liveKey(id, fmt.Sprintf("f/%016x-%016x%s", p.Start, p.End, mark))
 }
@@ -100,7 +100,7 @@ const (
 	maxInMetadata = 1800
 	// elsewhere stands in the metadata for a record that is too long for it; when
 	// the upload was created and its id follow.
-	elsewhere = "done@"
+	externalRecord = "done@"
 )
 
 // file describes the finished file of an upload, whatever its bytes.
@@ -111,7 +111,7 @@ func (s *Store) file(rec storage.Record) (o object, err error) {
 	}
 	kept := base64.RawURLEncoding.EncodeToString(text)
 	if len(kept) > maxInMetadata {
-		kept = elsewhere + createdAt(rec) + " " + rec.ID
+		kept = externalRecord + createdAt(rec) + " " + rec.ID
 	}
 	return object{
 		key: s.fileKey(rec), metadata: map[string]string{recordName: kept},
@@ -130,7 +130,7 @@ func recordOf(kept string) (rec storage.Record, err error) {
 
 // identity is what file has put into the metadata of whose file it is.
 func identity(kept string) (id, created string) {
-	if at, long := strings.CutPrefix(kept, elsewhere); long {
+	if at, long := strings.CutPrefix(kept, externalRecord); long {
 		created, id, _ = strings.Cut(at, " ")
 		return id, created
 	}

@@ -19,7 +19,7 @@ import (
 // nodesWithOneCache starts nodes that share locks and a cache, as those of one Redis do.
 func nodesWithOneCache(t *testing.T, opts Options, n int) []*node {
 	t.Helper()
-	locker, index := new(storage.LocalLocker), new(storage.LocalIndex)
+	locker, index := new(storage.MemoryLocker), new(storage.MemoryCache)
 	var nodes []*node
 	for range n {
 		node := startNode(t, opts)

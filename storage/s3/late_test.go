@@ -27,12 +27,12 @@ func TestTheAppHearsOfAnUploadWhoseRecordWasWrittenTwice(t *testing.T) {
 				rec := storage.Record{ID: storage.NewID(), Size: size, Metadata: map[string]string{"long": strings.Repeat("x", long)}}
 				c.create(rec)
 				c.send(ranges.Of(0, 100))
-				rec.Created, rec.Chosen = time.Now().UTC().Add(time.Second), true
+				rec.Created, rec.ClientChosenID = time.Now().UTC().Add(time.Second), true
 				text, err := json.Marshal(rec)
 				if err != nil {
 					t.Fatal(err)
 				}
-				if err := n.store.client.put(t.Context(), small(n.store.liveKey(c.id, "record"), text)); err != nil {
+				if err := n.store.client.put(t.Context(), jsonObject(n.store.liveKey(c.id, "record"), text)); err != nil {
 					t.Fatal(err)
 				}
 				c.send(ranges.Range{Start: 100, End: size})
@@ -44,7 +44,7 @@ func TestTheAppHearsOfAnUploadWhoseRecordWasWrittenTwice(t *testing.T) {
 				if err := n.store.client.remove(t.Context(), n.store.doneKey(c.id)); err != nil {
 					t.Fatal(err)
 				}
-				if err := n.store.client.put(t.Context(), small(n.store.liveKey(c.id, "record"), text)); err != nil {
+				if err := n.store.client.put(t.Context(), jsonObject(n.store.liveKey(c.id, "record"), text)); err != nil {
 					t.Fatal(err)
 				}
 				if err := other.Sweep(t.Context()); err != nil {
@@ -75,7 +75,7 @@ func TestALateFragmentIsRemovedByWhoeverFindsIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	known.Finished, known.Received = false, ranges.Set{} // as it was once
-	if err := zombie.store.Write(t.Context(), known, late, func(p storage.Piece) storage.Upload {
+	if err := zombie.store.Write(t.Context(), known, late, func(p storage.Extent) storage.Upload {
 		known.Add(p)
 		return known.Clone()
 	}); err != nil {
@@ -84,7 +84,7 @@ func TestALateFragmentIsRemovedByWhoeverFindsIt(t *testing.T) {
 	if err := n.store.flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if seen, err := n.store.traces(t.Context(), c.id); err != nil || len(seen.fragments) != 1 {
+	if seen, err := n.store.list(t.Context(), c.id); err != nil || len(seen.fragments) != 1 {
 		t.Fatalf("%d fragments came late, want 1; %v", len(seen.fragments), err)
 	}
 	c.wantFile(startNode(t, opts))
@@ -143,7 +143,7 @@ func TestADeletionBesideTheLastWordLeavesNoFileBehind(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	before, err := n.store.traces(t.Context(), up.ID)
+	before, err := n.store.list(t.Context(), up.ID)
 	if err != nil || !before.record {
 		t.Fatalf("record %v, %v", before.record, err)
 	}
@@ -165,7 +165,7 @@ func TestADeletionBesideTheLastWordLeavesNoFileBehind(t *testing.T) {
 // A hook that is asked before the finish must find that there is no file yet.
 func TestNothingIsAFileBeforeItIsFinishedIfItIsHeld(t *testing.T) {
 	opts := bucket(t)
-	opts.Hold = true
+	opts.DeferFile = true
 	for _, size := range []int64{1, 200_000, minPart, threeCells} {
 		store := mustOpen(t, opts)
 		data := storagetest.Content(1, size)
@@ -175,7 +175,7 @@ func TestNothingIsAFileBeforeItIsFinishedIfItIsHeld(t *testing.T) {
 		}
 		up := storage.Upload{Record: rec}
 		chunk := storage.Chunk{Length: size, Body: bytes.NewReader(data)}
-		if err := store.Write(t.Context(), up.Clone(), chunk, func(p storage.Piece) storage.Upload {
+		if err := store.Write(t.Context(), up.Clone(), chunk, func(p storage.Extent) storage.Upload {
 			up.Add(p)
 			return up.Clone()
 		}); err != nil {
@@ -211,7 +211,7 @@ type lateEnd struct {
 }
 
 // Expect implements storage.Expecting.
-func (s lateEnd) Expect() int64 { return s.n }
+func (s lateEnd) Length() int64 { return s.n }
 
 func TestChunksThatEndWhereABlockDoesAreKeptRight(t *testing.T) {
 	opts := bucket(t)

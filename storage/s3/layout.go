@@ -20,7 +20,7 @@ const (
 
 	// goodCell is the size near which cells are best: small enough to hold several
 	// in memory, large enough that requests cost little.
-	goodCell = 16 * mib
+	targetPartSize = 16 * mib
 	// maxLearnt is how large a chunk may be and still be made a cell as it is.
 	maxLearnt = 64 * mib
 )
@@ -33,8 +33,8 @@ type layout struct {
 	UploadID string `json:"uploadId"`
 	// Cell is the size of every part but the last, in bytes. If Grows, because the
 	// size of the upload was unknown, it is that of the first ones.
-	Cell  int64 `json:"cell"`
-	Grows bool  `json:"grows,omitempty"`
+	PartSize int64 `json:"cell"`
+	Grows    bool  `json:"grows,omitempty"`
 	// Summed: S3 was told, when the multipart upload was begun, which checksums its
 	// parts have.
 	Summed bool `json:"summed,omitempty"`
@@ -46,7 +46,7 @@ var steps = []struct{ count, times int64 }{{2000, 1}, {4000, 8}, {4000, 80}}
 
 // cell returns the number of the part that holds the byte at offset, from 1 on,
 // and the range of the part: size is that of the upload, if known.
-func (l layout) cell(offset, size int64) (int32, ranges.Range) {
+func (l layout) slot(offset, size int64) (int32, ranges.Range) {
 	number, r := l.grid(offset)
 	if size != storage.Unknown {
 		r.End = min(r.End, size)
@@ -56,12 +56,12 @@ func (l layout) cell(offset, size int64) (int32, ranges.Range) {
 
 func (l layout) grid(offset int64) (int32, ranges.Range) {
 	if !l.Grows {
-		n := offset / l.Cell
-		return int32(n + 1), ranges.Of(n*l.Cell, l.Cell)
+		n := offset / l.PartSize
+		return int32(n + 1), ranges.Of(n*l.PartSize, l.PartSize)
 	}
 	var number, start int64
 	for _, s := range steps {
-		size := s.times * l.Cell
+		size := s.times * l.PartSize
 		if length := s.count * size; offset-start >= length {
 			number += s.count
 			start += length
@@ -74,16 +74,16 @@ func (l layout) grid(offset int64) (int32, ranges.Range) {
 }
 
 // grown is what growing cells hold, the first of which have so many bytes.
-func grown(cell int64) int64 {
+func growingCapacity(slot int64) int64 {
 	var size int64
 	for _, s := range steps {
-		size += s.count * s.times * cell
+		size += s.count * s.times * slot
 	}
 	return size
 }
 
 // fits returns ErrTooLarge for a size that is above what parts can hold.
-func fits(size, limit int64) error {
+func checkMaxSize(size, limit int64) error {
 	if size > limit {
 		return fmt.Errorf("%w: %d bytes, S3 takes at most %d", storage.ErrTooLarge, size, limit)
 	}
@@ -98,15 +98,15 @@ func (l layout) at(number int32, size int64) (ranges.Range, bool) {
 	}
 	var start int64
 	if !l.Grows {
-		start = n * l.Cell
+		start = n * l.PartSize
 	} else {
 		for _, s := range steps {
 			here := min(n, s.count)
-			start += here * s.times * l.Cell
+			start += here * s.times * l.PartSize
 			n -= here
 		}
 	}
-	again, r := l.cell(start, size)
+	again, r := l.slot(start, size)
 	return r, again == number && !r.Empty()
 }
 
@@ -115,21 +115,21 @@ func (l layout) at(number int32, size int64) (ranges.Range, bool) {
 // is the size near which cells are best.
 func choose(good, size, chunk int64) layout {
 	if size == storage.Unknown {
-		return layout{Cell: good, Grows: true}
+		return layout{PartSize: good, Grows: true}
 	}
-	cell := good
+	slot := good
 	switch {
 	case chunk <= 0 || chunk >= size:
 		// It teaches nothing about where chunks end.
 	case chunk < good:
-		cell = chunk * ((good + chunk - 1) / chunk)
+		slot = chunk * ((good + chunk - 1) / chunk)
 	default:
-		cell = smallestDivisor(good, chunk)
+		slot = smallestDivisor(good, chunk)
 	}
-	if least := (size + maxParts - 1) / maxParts; cell < least {
-		cell *= (least + cell - 1) / cell
+	if least := (size + maxParts - 1) / maxParts; slot < least {
+		slot *= (least + slot - 1) / slot
 	}
-	return layout{Cell: min(max(cell, minPart), maxPart)}
+	return layout{PartSize: min(max(slot, minPart), maxPart)}
 }
 
 // smallestDivisor is the smallest n-th part of chunk that has at least good bytes,
@@ -154,6 +154,6 @@ func lastCell(good int64, c storage.Chunk) int64 {
 
 // teaches tells whether the length of a chunk says anything about the others: the
 // last one is as long as is left over.
-func teaches(up storage.Upload, c storage.Chunk) bool {
+func hintsChunkSize(up storage.Upload, c storage.Chunk) bool {
 	return c.Offset == 0 || c.Length == storage.Unknown || up.Size == storage.Unknown || c.Offset+c.Length < up.Size
 }

@@ -14,7 +14,7 @@ func TestCellsFitTheChunksOfTheClient(t *testing.T) {
 	const gib = 1 << 30
 	for _, c := range []struct {
 		name              string
-		size, chunk, cell int64
+		size, chunk, slot int64
 	}{
 		{"50 MiB chunks", gib, 50 * mib, 25 * mib},
 		{"64 MiB chunks", gib, 64 * mib, 16 * mib},
@@ -29,30 +29,30 @@ func TestCellsFitTheChunksOfTheClient(t *testing.T) {
 		{"48 TiB in 50 MiB chunks", maxSize, 50 * mib, maxPart},
 		{"unknown size", storage.Unknown, 50 * mib, 16 * mib},
 	} {
-		got := choose(goodCell, c.size, c.chunk)
-		if got.Cell != c.cell || got.Grows != (c.size == storage.Unknown) {
-			t.Errorf("%s: %+v, want %d", c.name, got, c.cell)
+		got := choose(targetPartSize, c.size, c.chunk)
+		if got.PartSize != c.slot || got.Grows != (c.size == storage.Unknown) {
+			t.Errorf("%s: %+v, want %d", c.name, got, c.slot)
 		}
-		if got.Cell > maxPart {
-			t.Errorf("%s: parts of %d bytes", c.name, got.Cell)
+		if got.PartSize > maxPart {
+			t.Errorf("%s: parts of %d bytes", c.name, got.PartSize)
 		}
-		if !got.Grows && (c.size+got.Cell-1)/got.Cell > maxParts {
-			t.Errorf("%s: %d parts", c.name, (c.size+got.Cell-1)/got.Cell)
+		if !got.Grows && (c.size+got.PartSize-1)/got.PartSize > maxParts {
+			t.Errorf("%s: %d parts", c.name, (c.size+got.PartSize-1)/got.PartSize)
 		}
 	}
 }
 
 // F9: however an upload is cut up, its parts are few enough, and no byte is in two.
 func TestF09CellsCoverEveryOffsetOnceIn10000Parts(t *testing.T) {
-	growing := layout{Cell: goodCell, Grows: true}
-	for l, end := range map[layout]int64{{Cell: 25 * mib}: 10_000 * 25 * mib, growing: 5 << 40} {
+	growing := layout{PartSize: targetPartSize, Grows: true}
+	for l, end := range map[layout]int64{{PartSize: 25 * mib}: 10_000 * 25 * mib, growing: 5 << 40} {
 		var number int32
 		for offset := int64(0); offset < end; {
-			n, r := l.cell(offset, storage.Unknown)
+			n, r := l.slot(offset, storage.Unknown)
 			if n != number+1 || r.Start != offset || r.Len() < minPart || n > maxParts {
 				t.Fatalf("cell %d of %+v: number %d, %v", number+1, l, n, r)
 			}
-			if last, same := l.cell(r.End-1, storage.Unknown); last != n || same != r {
+			if last, same := l.slot(r.End-1, storage.Unknown); last != n || same != r {
 				t.Fatalf("the last byte of cell %d is in %d", n, last)
 			}
 			if same, ok := l.at(n, storage.Unknown); !ok || same != r {
@@ -61,13 +61,13 @@ func TestF09CellsCoverEveryOffsetOnceIn10000Parts(t *testing.T) {
 			number, offset = n, r.End
 		}
 	}
-	if _, r := growing.cell(math.MaxInt64-1, storage.Unknown); !r.Valid() {
+	if _, r := growing.slot(math.MaxInt64-1, storage.Unknown); !r.Valid() {
 		t.Errorf("the last offset of all is in %v", r)
 	}
 }
 
 func TestLastCellEndsWithTheUpload(t *testing.T) {
-	if n, r := (layout{Cell: 25 * mib}).cell(1000*mib, 1001*mib); n != 41 || r.End != 1001*mib {
+	if n, r := (layout{PartSize: 25 * mib}).slot(1000*mib, 1001*mib); n != 41 || r.End != 1001*mib {
 		t.Errorf("%d %v", n, r)
 	}
 }
@@ -86,8 +86,8 @@ func TestASizeThatPartsCannotHoldIsRefusedBeforeAnythingIsStored(t *testing.T) {
 	c := &phone{t: t, node: n, data: storagetest.Content(1, twoCells)}
 	c.create(storage.Record{Size: storage.Unknown})
 	c.send(ranges.Of(0, minPart))
-	for _, size := range []int64{grown(minPart) + 1, maxSize + 1, math.MaxInt64} {
-		if _, err := n.Declare(t.Context(), c.id, size); !errors.Is(err, storage.ErrTooLarge) {
+	for _, size := range []int64{growingCapacity(minPart) + 1, maxSize + 1, math.MaxInt64} {
+		if _, err := n.SetSize(t.Context(), c.id, size); !errors.Is(err, storage.ErrTooLarge) {
 			t.Errorf("declare %d: %v, want ErrTooLarge", size, err)
 		}
 	}
@@ -97,9 +97,9 @@ func TestASizeThatPartsCannotHoldIsRefusedBeforeAnythingIsStored(t *testing.T) {
 }
 
 func TestGrownCellsHoldWhatMayBeDeclared(t *testing.T) {
-	growing := layout{Cell: goodCell, Grows: true}
-	size := grown(growing.Cell)
-	if n, r := growing.cell(size-1, storage.Unknown); n != maxParts || r.End != size || r.Len() > maxPart {
+	growing := layout{PartSize: targetPartSize, Grows: true}
+	size := growingCapacity(growing.PartSize)
+	if n, r := growing.slot(size-1, storage.Unknown); n != maxParts || r.End != size || r.Len() > maxPart {
 		t.Errorf("the last byte is in part %d, %v", n, r)
 	}
 }

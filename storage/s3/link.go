@@ -11,10 +11,10 @@ import (
 // Link implements storage.Linker: S3 serves the file itself, with the content type and
 // the disposition that were stored with it.
 func (s *Store) Link(ctx context.Context, up storage.Upload) (string, error) {
-	if s.opts.LinkFor <= 0 {
+	if s.opts.PresignTTL <= 0 {
 		return "", nil
 	}
-	presign := awss3.NewPresignClient(s.client.s3, awss3.WithPresignExpires(s.opts.LinkFor), awss3.WithPresignClientFromClientOptions(s.public))
+	presign := awss3.NewPresignClient(s.client.s3, awss3.WithPresignExpires(s.opts.PresignTTL), awss3.WithPresignClientFromClientOptions(s.public))
 	key := s.fileKey(up.Record)
 	link, err := presign.PresignGetObject(ctx, &awss3.GetObjectInput{Bucket: s.client.bucket, Key: &key})
 	if err != nil {

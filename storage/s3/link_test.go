@@ -14,7 +14,7 @@ import (
 
 func TestLinkLeadsToTheFileForAWhile(t *testing.T) {
 	opts := bucket(t)
-	opts.LinkFor = 8 * time.Second
+	opts.PresignTTL = 8 * time.Second
 	n := startNode(t, opts)
 	c := &phone{t: t, node: n, data: storagetest.Content(1, 1000)}
 	c.create(storage.Record{Size: 1000, Key: "videos/ä b.html", Metadata: map[string]string{"filename": "ä b.html", "filetype": "text/html"}})
@@ -42,13 +42,13 @@ func TestLinkLeadsToTheFileForAWhile(t *testing.T) {
 
 func TestLinkIsMadeForWhereClientsFindS3(t *testing.T) {
 	opts := bucket(t)
-	opts.LinkFor, opts.PublicEndpoint = time.Minute, "https://files.example:8443"
+	opts.PresignTTL, opts.PublicEndpoint = time.Minute, "https://files.example:8443"
 	up := storage.Upload{Record: storage.Record{ID: "it", Size: 1}, Finished: true}
 	link, err := mustOpen(t, opts).Link(t.Context(), up)
 	if err != nil || !strings.HasPrefix(link, "https://files.example:8443/"+opts.Bucket+"/it?") {
 		t.Errorf("link %s, %v", link, err)
 	}
-	opts.LinkFor = 0
+	opts.PresignTTL = 0
 	if link, err := mustOpen(t, opts).Link(t.Context(), up); link != "" || err != nil {
 		t.Errorf("a link that nobody wanted: %s, %v", link, err)
 	}

@@ -19,13 +19,13 @@ import (
 
 // looks is how often Load begins again when what it has just found is removed
 // before it is read.
-const looks = 5
+const maxLoadAttempts = 5
 
 // Load implements storage.Store. It takes four requests for a live upload of a thousand
 // objects or fewer: the listing, the layout, the look for the file, and the parts.
 func (s *Store) Load(ctx context.Context, id string) (storage.Upload, error) {
-	for range looks {
-		up, err := s.look(ctx, id)
+	for range maxLoadAttempts {
+		up, err := s.loadOnce(ctx, id)
 		if !errors.Is(err, errMissing) {
 			return up, err
 		}
@@ -34,8 +34,8 @@ func (s *Store) Load(ctx context.Context, id string) (storage.Upload, error) {
 }
 
 // look is Load, and errMissing if something vanished on the way.
-func (s *Store) look(ctx context.Context, id string) (storage.Upload, error) {
-	t, err := s.traces(ctx, id)
+func (s *Store) loadOnce(ctx context.Context, id string) (storage.Upload, error) {
+	t, err := s.list(ctx, id)
 	switch {
 	case err != nil:
 		return storage.Upload{}, err
@@ -55,17 +55,17 @@ func (s *Store) look(ctx context.Context, id string) (storage.Upload, error) {
 		up, err = s.withPieces(ctx, up, t, l)
 	}
 	if err == nil && up.Finished { // needless, and for Retire to remove
-		up.Pieces = map[string]storage.Piece{}
+		up.Extents = map[string]storage.Extent{}
 		for _, p := range t.pieces(up.Record) {
-			up.Pieces[p.Name] = p
+			up.Extents[p.Name] = p
 		}
 	}
-	up.Parked = up.Owed && t.parked
+	up.DeadLettered = up.DeliveryPending && t.parked
 	return up, err
 }
 
 // withPieces adds what has been stored of an upload that is not finished.
-func (s *Store) withPieces(ctx context.Context, up storage.Upload, t traces, l layout) (storage.Upload, error) {
+func (s *Store) withPieces(ctx context.Context, up storage.Upload, t listing, l layout) (storage.Upload, error) {
 	there := t.pieces(up.Record)
 	for _, p := range longest(there) {
 		up.Add(p)
@@ -81,11 +81,11 @@ func (s *Store) withPieces(ctx context.Context, up storage.Upload, t traces, l l
 }
 
 // longest are the fragments that do not lie in another one.
-func longest(fragments []storage.Piece) []storage.Piece {
-	slices.SortFunc(fragments, func(a, b storage.Piece) int {
+func longest(fragments []storage.Extent) []storage.Extent {
+	slices.SortFunc(fragments, func(a, b storage.Extent) int {
 		return cmp.Or(cmp.Compare(a.Start, b.Start), cmp.Compare(b.End, a.End))
 	})
-	var out []storage.Piece
+	var out []storage.Extent
 	for _, p := range fragments {
 		if len(out) == 0 || p.End > out[len(out)-1].End {
 			out = append(out, p)
@@ -96,10 +96,10 @@ func longest(fragments []storage.Piece) []storage.Piece {
 
 // removeCovered has those fragments removed later that longer ones, or parts, have made
 // needless, and which a process that has ended may not have removed.
-func (s *Store) removeCovered(up storage.Upload, there []storage.Piece) {
+func (s *Store) removeCovered(up storage.Upload, there []storage.Extent) {
 	var covered []string
 	for _, p := range there {
-		if _, needed := up.Pieces[p.Name]; !needed {
+		if _, needed := up.Extents[p.Name]; !needed {
 			covered = append(covered, s.fragmentKey(up.ID, p))
 		}
 	}
@@ -107,8 +107,8 @@ func (s *Store) removeCovered(up storage.Upload, there []storage.Piece) {
 }
 
 // loadRecord reads the record, and the layout if there is one.
-func (s *Store) loadRecord(ctx context.Context, id string, t traces) (up storage.Upload, l layout, err error) {
-	up.Touched, up.Pieces = t.touched, map[string]storage.Piece{}
+func (s *Store) loadRecord(ctx context.Context, id string, t listing) (up storage.Upload, l layout, err error) {
+	up.ModifiedAt, up.Extents = t.touched, map[string]storage.Extent{}
 	d, err := s.loadDecision(ctx, id, t)
 	up.Record, l = d.Record, d.layout
 	if err == nil && t.size {
@@ -119,7 +119,7 @@ func (s *Store) loadRecord(ctx context.Context, id string, t traces) (up storage
 
 // loadDecision returns the record, and the layout of its creation if there is one. Mostly
 // the layout tells of both.
-func (s *Store) loadDecision(ctx context.Context, id string, t traces) (d decision, err error) {
+func (s *Store) loadDecision(ctx context.Context, id string, t listing) (d layoutRecord, err error) {
 	if len(t.layouts) == 1 {
 		d, err = s.loadLayoutAt(ctx, id, t.layouts[0].mark)
 		if err != nil || t.agrees(d) {
@@ -141,14 +141,14 @@ func (s *Store) loadDecision(ctx context.Context, id string, t traces) (d decisi
 			return d, err
 		}
 	}
-	return decision{Record: rec}, nil
+	return layoutRecord{Record: rec}, nil
 }
 
 // agrees reports whether the record that is listed is certain to be that of a layout: a
 // client has not chosen the id, or its ETag is the MD5 of the same text. (Where S3 encrypts
 // by keys of its own that is not so, and the record is read.)
-func (t *traces) agrees(d decision) bool {
-	if !d.Record.Chosen {
+func (t *listing) agrees(d layoutRecord) bool {
+	if !d.Record.ClientChosenID {
 		return true
 	}
 	text, err := json.Marshal(d.Record)
@@ -165,17 +165,17 @@ func (s *Store) loadJSON(ctx context.Context, key string, to any) error {
 }
 
 // loadLayout reads the layout of the creation of which rec is.
-func (s *Store) loadLayout(ctx context.Context, rec storage.Record) (decision, error) {
+func (s *Store) loadLayout(ctx context.Context, rec storage.Record) (layoutRecord, error) {
 	return s.loadLayoutAt(ctx, rec.ID, creationMark(rec))
 }
 
-func (s *Store) loadLayoutAt(ctx context.Context, id, mark string) (d decision, err error) {
+func (s *Store) loadLayoutAt(ctx context.Context, id, mark string) (d layoutRecord, err error) {
 	return d, s.loadJSON(ctx, s.liveKey(id, layoutName+mark), &d)
 }
 
 // loadSize reads the size that was declared late, unless it is of an earlier creation.
-func (s *Store) loadSize(ctx context.Context, rec storage.Record, t traces) (int64, error) {
-	if rec.Size != storage.Unknown || rec.Chosen && t.isOlder(t.sized) {
+func (s *Store) loadSize(ctx context.Context, rec storage.Record, t listing) (int64, error) {
+	if rec.Size != storage.Unknown || rec.ClientChosenID && t.isOlder(t.sized) {
 		return rec.Size, nil
 	}
 	text, err := s.client.get(ctx, s.liveKey(rec.ID, "size"))
@@ -197,15 +197,15 @@ func (s *Store) withFile(ctx context.Context, up storage.Upload) (storage.Upload
 	case id != up.ID: // there is none, or it is another upload's
 		return up, nil
 	case created != createdAt(up.Record):
-		up, err = s.twiceCreated(ctx, up, h)
+		up, err = s.duplicateRecord(ctx, up, h)
 	case up.Size != storage.Unknown && up.Size != h.size:
 		return up, nil
 	default:
 		s.noteFile(up.Record)
 		up = finished(up, h)
 	}
-	s.seen(up.ID)
-	up.Owed = err == nil // as long as there is a record
+	s.clearMissing(up.ID)
+	up.DeliveryPending = err == nil // as long as there is a record
 	return up, err
 }
 
@@ -213,7 +213,7 @@ func (s *Store) withFile(ctx context.Context, up storage.Upload) (storage.Upload
 // to than the record that is there: one that was held up until the upload had come and
 // gone, or one at the same time, on an S3 that let both write. A record means nothing
 // beside a whole file. That the app has heard of it is not certain.
-func (s *Store) twiceCreated(ctx context.Context, up storage.Upload, h header) (storage.Upload, error) {
+func (s *Store) duplicateRecord(ctx context.Context, up storage.Upload, h header) (storage.Upload, error) {
 	of, err := s.fromFile(ctx, up.ID, h)
 	if errors.Is(err, errMissing) { // the file's own record was never written down
 		return finished(up, h), nil
@@ -225,10 +225,10 @@ func (s *Store) twiceCreated(ctx context.Context, up storage.Upload, h header) (
 func (s *Store) withParts(ctx context.Context, up storage.Upload, l layout) (storage.Upload, error) {
 	up.Add(l.piece())
 	for p, err := range s.client.parts(ctx, s.fileKey(up.Record), l.UploadID) {
-		if errors.Is(err, errAnew) && !l.Summed {
+		if errors.Is(err, errRecreated) && !l.Summed {
 			continue
 		}
-		if errors.Is(err, errAnew) || errors.Is(err, errNoUpload) || errors.Is(err, errMissing) {
+		if errors.Is(err, errRecreated) || errors.Is(err, errNoUpload) || errors.Is(err, errMissing) {
 			return s.withoutParts(ctx, up)
 		}
 		if err != nil {
@@ -237,11 +237,11 @@ func (s *Store) withParts(ctx context.Context, up storage.Upload, l layout) (sto
 		if piece, ok := l.partPiece(p, up.Size); ok {
 			up.Add(piece)
 		}
-		if p.stored.After(up.Touched) {
-			up.Touched = p.stored
+		if p.stored.After(up.ModifiedAt) {
+			up.ModifiedAt = p.stored
 		}
 	}
-	s.seen(up.ID)
+	s.clearMissing(up.ID)
 	return up, nil
 }
 
@@ -265,7 +265,7 @@ var errLost = errors.New("S3 has neither its parts nor its file")
 // would have the file removed which comes next. So only what stays that way is.
 func (s *Store) lost(id string) error {
 	since := s.missingSince(id)
-	if time.Since(since) < s.opts.lostAfter {
+	if time.Since(since) < s.opts.lostGrace {
 		return storage.Unavailable("load", id, errLost)
 	}
 	return fmt.Errorf("load %s: %w: %w since %s", id, storage.ErrGone, errLost, since.Format(time.RFC3339))
@@ -284,7 +284,7 @@ func (s *Store) missingSince(what string) time.Time {
 }
 
 // seen notes that what may have been missing is there.
-func (s *Store) seen(what string) {
+func (s *Store) clearMissing(what string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.missing, what)
@@ -292,7 +292,7 @@ func (s *Store) seen(what string) {
 
 // loadOver finds an upload without a record: a finished one, or none. Fragments beside
 // a finished one came late, from a write that did not know, and are removed.
-func (s *Store) loadOver(ctx context.Context, id string, t traces) (storage.Upload, error) {
+func (s *Store) loadOver(ctx context.Context, id string, t listing) (storage.Upload, error) {
 	up, err := s.loadFile(ctx, id)
 	if err == nil && !s.retired.has(id) { // or else they are about to be removed
 		var late []string
@@ -321,7 +321,7 @@ func (s *Store) loadFile(ctx context.Context, id string) (storage.Upload, error)
 
 // fromFile is the upload that a file tells of.
 func (s *Store) fromFile(ctx context.Context, id string, h header) (up storage.Upload, err error) {
-	if kept := h.metadata[recordName]; strings.HasPrefix(kept, elsewhere) {
+	if kept := h.metadata[recordName]; strings.HasPrefix(kept, externalRecord) {
 		err = s.loadJSON(ctx, s.doneKey(id), &up.Record)
 	} else {
 		up.Record, err = recordOf(kept)
@@ -331,11 +331,11 @@ func (s *Store) fromFile(ctx context.Context, id string, h header) (up storage.U
 }
 
 func finished(up storage.Upload, h header) storage.Upload {
-	up.Finished, up.Size, up.Touched = true, h.size, h.modified
-	up.Received, up.Pieces = ranges.NewSet(ranges.Range{End: h.size}), nil
+	up.Finished, up.Size, up.ModifiedAt = true, h.size, h.modified
+	up.Received, up.Extents = ranges.NewSet(ranges.Range{End: h.size}), nil
 	up.CRC32C = h.sum
 	if up.Partial { // it still has to expire
-		up.Touched = h.stored
+		up.ModifiedAt = h.stored
 	}
 	return up
 }

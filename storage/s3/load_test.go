@@ -29,8 +29,8 @@ func (c *phone) mergeFragments(r ranges.Range) {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	w := &writer{store: c.node.store, id: c.id, active: c.node.store.active.join(up), up: up, tell: func(storage.Piece) storage.Upload { return up }}
-	w.coalesce(c.t.Context(), r, ranges.Set{}, held{buffer: &buffer{budget: c.node.store.budget}})
+	w := &writer{store: c.node.store, id: c.id, active: c.node.store.active.join(up), up: up, onStored: func(storage.Extent) storage.Upload { return up }}
+	w.coalesce(c.t.Context(), r, ranges.Set{}, pending{buffer: &buffer{budget: c.node.store.budget}})
 }
 
 // A listing of several pages is none of one moment: another node puts a fragment where

@@ -17,8 +17,8 @@ const maxFragments = 32
 
 // putFragments stores those fresh bytes that nobody has stored yet. It tells
 // whether these were all of them, so that what is stored is what h holds.
-func (w *writer) putFragments(ctx context.Context, h held) (alone bool, err error) {
-	missing := w.known().Received.Missing(h.fresh)
+func (w *writer) putFragments(ctx context.Context, h pending) (alone bool, err error) {
+	missing := w.known().Received.Missing(h.new)
 	for _, r := range missing.Ranges() {
 		sum, err := w.store.putFragment(ctx, w.id, w.fragment(r), h.section(h.all.Start, r))
 		if err != nil {
@@ -26,7 +26,7 @@ func (w *writer) putFragments(ctx context.Context, h held) (alone bool, err erro
 		}
 		w.stored(withSum(w.fragment(r), sum))
 	}
-	return missing.Contains(h.fresh), nil
+	return missing.Contains(h.new), nil
 }
 
 // section is the part of the buffer that holds r, if the buffer begins at start.
@@ -35,7 +35,7 @@ func (b *buffer) section(start int64, r ranges.Range) *io.SectionReader {
 }
 
 // fragment is the piece that a fragment makes of the upload.
-func (w *writer) fragment(r ranges.Range) storage.Piece {
+func (w *writer) fragment(r ranges.Range) storage.Extent {
 	return fragmentPiece(r, creationMark(w.known().Record))
 }
 
@@ -43,7 +43,7 @@ func (w *writer) fragment(r ranges.Range) storage.Piece {
 // same bytes, unless writes on two nodes contradict each other, and then either may stay.
 // So it is put without a condition: where that does not hold, some S3s answer before they
 // have read the bytes, which looks like a broken connection.
-func (s *Store) putFragment(ctx context.Context, id string, p storage.Piece, body *io.SectionReader) (checksum, error) {
+func (s *Store) putFragment(ctx context.Context, id string, p storage.Extent, body *io.SectionReader) (checksum, error) {
 	sum, err := sumAll(body)
 	if err != nil {
 		return sum, noRoom(err)
@@ -53,18 +53,18 @@ func (s *Store) putFragment(ctx context.Context, id string, p storage.Piece, bod
 
 // merge puts a cell of which a part is in h and the rest in fragments. If that
 // can't be, what is fresh becomes a fragment too, and the cell is left to others.
-func (w *writer) merge(ctx context.Context, cell ranges.Range, h held) error {
-	number, _ := w.cell(cell.Start)
-	defer w.hold(ctx, cell, partName(number))()
-	return w.mergeHeld(ctx, cell, h)
+func (w *writer) merge(ctx context.Context, slot ranges.Range, h pending) error {
+	number, _ := w.cell(slot.Start)
+	defer w.hold(ctx, slot, partName(number))()
+	return w.mergeHeld(ctx, slot, h)
 }
 
 // mergeHeld is merge for a caller who holds the cell.
-func (w *writer) mergeHeld(ctx context.Context, cell ranges.Range, h held) error {
-	if w.whole(cell) {
+func (w *writer) mergeHeld(ctx context.Context, slot ranges.Range, h pending) error {
+	if w.whole(slot) {
 		return nil
 	}
-	err := w.tryMerge(ctx, cell, h)
+	err := w.tryMerge(ctx, slot, h)
 	if err == nil || errors.Is(err, errNoUpload) {
 		return err
 	}
@@ -75,49 +75,49 @@ func (w *writer) mergeHeld(ctx context.Context, cell ranges.Range, h held) error
 }
 
 // errOtherCells: another node has cut the upload up in another way.
-var errOtherCells = errors.New("the cells are others than were expected")
+var errLayoutChanged = errors.New("the cells are others than were expected")
 
-func (w *writer) tryMerge(ctx context.Context, cell ranges.Range, h held) error {
+func (w *writer) tryMerge(ctx context.Context, slot ranges.Range, h pending) error {
 	if !w.ready() {
-		if err := w.decide(ctx); err != nil {
+		if err := w.createLayout(ctx); err != nil {
 			return err
 		}
 	}
-	number, now := w.cell(cell.Start)
-	if now != cell {
-		return errOtherCells
+	number, now := w.cell(slot.Start)
+	if now != slot {
+		return errLayoutChanged
 	}
 	up := w.known()
 	// Of bytes that came twice, the first ones stay.
-	own := ranges.NewSet(h.tail())
-	own.AddSet(up.Received.Missing(h.fresh))
-	b, err := w.store.assemble(ctx, up, cell, own, &h)
+	local := ranges.NewSet(h.cachedTail())
+	local.AddSet(up.Received.Missing(h.new))
+	b, err := w.store.assemble(ctx, up, slot, local, &h)
 	if err != nil {
 		return err
 	}
 	defer b.release()
-	return w.putCell(ctx, number, cell, b)
+	return w.uploadPart(ctx, number, slot, b)
 }
 
 // tidyCell is called when fragments of h were stored. If the cell is complete by
 // now, thanks to others, it is put; if it has many fragments, they are made one.
 // If h is trusted, what it holds is what is stored.
-func (w *writer) tidyCell(ctx context.Context, cell ranges.Range, h held, trusted bool) error {
+func (w *writer) compactPart(ctx context.Context, slot ranges.Range, h pending, trusted bool) error {
 	up := w.known()
-	own := ranges.Set{}
+	local := ranges.Set{}
 	if trusted {
-		own.Add(h.all)
+		local.Add(h.all)
 	}
-	if up.Received.Contains(cell) && (w.ready() || w.teaches) {
-		h.fresh = ranges.Range{Start: h.all.End, End: h.all.End} // it is all stored
+	if up.Received.Contains(slot) && (w.ready() || w.hintsChunkSize) {
+		h.new = ranges.Range{Start: h.all.End, End: h.all.End} // it is all stored
 		if !trusted {
-			h.all = h.fresh
+			h.all = h.new
 		}
-		return w.merge(ctx, cell, h)
+		return w.merge(ctx, slot, h)
 	}
-	if len(fragments(up, cell)) > maxFragments {
-		for _, run := range up.Received.Within(cell).Ranges() {
-			w.coalesce(ctx, run, own, h)
+	if len(fragments(up, slot)) > maxFragments {
+		for _, run := range up.Received.Within(slot).Ranges() {
+			w.coalesce(ctx, run, local, h)
 		}
 	}
 	return nil
@@ -125,13 +125,13 @@ func (w *writer) tidyCell(ctx context.Context, cell ranges.Range, h held, truste
 
 // coalesce makes one fragment of several that lie side by side. It is no harm if
 // it fails: they are there.
-func (w *writer) coalesce(ctx context.Context, run ranges.Range, own ranges.Set, h held) {
+func (w *writer) coalesce(ctx context.Context, run ranges.Range, local ranges.Set, h pending) {
 	defer w.hold(ctx, run, w.fragment(run).Name)()
 	up := w.known()
 	if len(fragments(up, run)) < 2 {
 		return
 	}
-	b, err := w.store.assemble(ctx, up, run, own.Within(run), &h)
+	b, err := w.store.assemble(ctx, up, run, local.Within(run), &h)
 	if err != nil {
 		return
 	}
@@ -147,11 +147,11 @@ func (w *writer) coalesce(ctx context.Context, run ranges.Range, own ranges.Set,
 var errLacking = errors.New("bytes are in no fragment")
 
 // assemble collects the bytes of r: those of own from h, the rest from fragments.
-func (s *Store) assemble(ctx context.Context, up storage.Upload, r ranges.Range, own ranges.Set, h *held) (*buffer, error) {
+func (s *Store) assemble(ctx context.Context, up storage.Upload, r ranges.Range, local ranges.Set, h *pending) (*buffer, error) {
 	b := &buffer{budget: s.budget}
 	for at := r.Start; at < r.End; at = r.Start + b.size {
 		var err error
-		if mine := own.Within(ranges.Range{Start: at, End: r.End}); mine.Contains(ranges.Of(at, 1)) {
+		if mine := local.Within(ranges.Range{Start: at, End: r.End}); mine.Contains(ranges.Of(at, 1)) {
 			run := mine.Ranges()[0]
 			_, err = b.fill(h.section(h.all.Start, run), b.size+run.Len())
 		} else {
@@ -196,7 +196,7 @@ func (s *Store) readFragment(ctx context.Context, up storage.Upload, r ranges.Ra
 
 // removeFragments has the fragments removed later that lie in r, which is stored as a
 // whole, but not the one of kept.
-func (s *Store) removeFragments(up storage.Upload, r ranges.Range, kept storage.Piece) {
+func (s *Store) removeFragments(up storage.Upload, r ranges.Range, kept storage.Extent) {
 	var keys []string
 	for _, f := range fragments(up, r) {
 		if f.Name != kept.Name && r.Start <= f.Start && f.End <= r.End {

@@ -198,8 +198,8 @@ func tornNode(t *testing.T, opts Options) (*node, *tornS3) {
 
 // forgetAll makes a node know nothing of what is there.
 func (n *node) forgetAll() {
-	n.Uploads = n.core(new(storage.LocalIndex))
-	n.store.layouts, n.store.missing = map[string]decided{}, map[string]time.Time{}
+	n.Uploads = n.core(new(storage.MemoryCache))
+	n.store.layouts, n.store.missing = map[string]cachedLayout{}, map[string]time.Time{}
 	for id := range n.store.needless.byUpload {
 		n.store.needless.take(id)
 	}

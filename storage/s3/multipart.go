@@ -51,7 +51,7 @@ func (c *client) begin(ctx context.Context, o object) (uploadID string, err erro
 	}
 	out, err := c.s3.CreateMultipartUpload(ctx, in)
 	if err != nil {
-		return "", meaning("begin", o.key, err)
+		return "", mapError("begin", o.key, err)
 	}
 	return *out.UploadId, nil
 }
@@ -63,7 +63,7 @@ func (c *client) putPart(ctx context.Context, key, uploadID string, number int32
 	in.ChecksumCRC32C, in.ChecksumAlgorithm = c.crc(sum)
 	out, err := c.s3.UploadPart(ctx, in, unsigned)
 	if err != nil {
-		return part{}, meaning(fmt.Sprintf("put part %d of", number), key, err)
+		return part{}, mapError(fmt.Sprintf("put part %d of", number), key, err)
 	}
 	return part{number: number, size: size, etag: aws.ToString(out.ETag), sum: sum, summed: true}, nil
 }
@@ -77,7 +77,7 @@ func (c *client) copyPart(ctx context.Context, key, uploadID string, number int3
 		CopySourceRange: aws.String(fmt.Sprintf("bytes=%d-%d", offset, offset+n-1)),
 	})
 	if err != nil {
-		return part{}, meaning(fmt.Sprintf("copy part %d of", number), key, err)
+		return part{}, mapError(fmt.Sprintf("copy part %d of", number), key, err)
 	}
 	p := part{number: number, size: n, etag: aws.ToString(out.CopyPartResult.ETag)}
 	p.sum, p.summed = parseChecksum(aws.ToString(out.CopyPartResult.ChecksumCRC32C))
@@ -97,10 +97,10 @@ func (c *client) parts(ctx context.Context, key, uploadID string) iter.Seq2[part
 		for pages.HasMorePages() {
 			page, err := pages.NextPage(ctx)
 			if err != nil {
-				yield(part{}, meaning("list parts of", key, err))
+				yield(part{}, mapError("list parts of", key, err))
 				return
 			}
-			if page.ChecksumAlgorithm == noChecksums && !yield(part{}, errAnew) {
+			if page.ChecksumAlgorithm == noChecksums && !yield(part{}, errRecreated) {
 				return
 			}
 			ahead := c.ahead(page.ResultMetadata)
@@ -144,14 +144,14 @@ func (c *client) complete(ctx context.Context, key, uploadID string, parts []par
 		in.IfNoneMatch = nil // then what is there has been looked for before, no more
 		_, err = c.s3.CompleteMultipartUpload(ctx, in)
 	}
-	return meaning("complete", key, err)
+	return mapError("complete", key, err)
 }
 
 // abort removes a multipart upload with all its parts. One that is not there is
 // as good as removed.
 func (c *client) abort(ctx context.Context, key, uploadID string) error {
 	_, err := c.s3.AbortMultipartUpload(ctx, &awss3.AbortMultipartUploadInput{Bucket: c.bucket, Key: &key, UploadId: &uploadID})
-	if err = meaning("abort", key, err); err == errNoUpload || err == errMissing {
+	if err = mapError("abort", key, err); err == errNoUpload || err == errMissing {
 		return nil
 	}
 	return err
@@ -170,7 +170,7 @@ func (c *client) multiparts(ctx context.Context, prefix string) iter.Seq2[begun,
 		for {
 			page, err := c.s3.ListMultipartUploads(ctx, in)
 			if err != nil {
-				yield(begun{}, meaning("list multipart uploads of", prefix, err))
+				yield(begun{}, mapError("list multipart uploads of", prefix, err))
 				return
 			}
 			ahead := c.ahead(page.ResultMetadata)

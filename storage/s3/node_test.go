@@ -38,15 +38,15 @@ type node struct {
 func startNode(t *testing.T, opts Options) *node {
 	t.Helper()
 	n := &node{wire: newWire(), told: map[string]int{}}
-	opts.Wrap = n.wire.wrap
+	opts.Middleware = n.wire.wrap
 	n.store = mustOpen(t, opts)
 	n.wire.reset()
-	n.Uploads = n.core(new(storage.LocalIndex))
+	n.Uploads = n.core(new(storage.MemoryCache))
 	return n
 }
 
-func (n *node) core(index storage.Index) *storage.Uploads {
-	return storage.New(n.store, new(storage.LocalLocker), index, storage.Options{
+func (n *node) core(index storage.Cache) *storage.Uploads {
+	return storage.New(n.store, new(storage.MemoryLocker), index, storage.Options{
 		ExpireAfter: time.Hour, Log: slog.New(slog.DiscardHandler), Now: n.now, Observer: storage.Observer{Event: n.hear, Progress: n.progress},
 	})
 }
@@ -98,7 +98,7 @@ type sized struct {
 }
 
 // Expect implements storage.Expecting.
-func (s sized) Expect() int64 { return s.n }
+func (s sized) Length() int64 { return s.n }
 
 func body(data []byte, r ranges.Range) io.Reader {
 	return sized{bytes.NewReader(data[r.Start:r.End]), r.Len()}
@@ -115,11 +115,11 @@ type phone struct {
 	acked ranges.Set
 }
 
-const clientTries = 8
+const clientAttempts = 8
 
 func (c *phone) create(rec storage.Record) {
 	c.t.Helper()
-	for range clientTries {
+	for range clientAttempts {
 		up, err := c.node.Create(c.t.Context(), rec)
 		if errors.Is(err, storage.ErrExists) {
 			c.id = rec.ID // an answer was lost: it is this client's own
@@ -139,7 +139,7 @@ func (c *phone) create(rec storage.Record) {
 // send sends one chunk until it is acknowledged.
 func (c *phone) send(r ranges.Range) {
 	c.t.Helper()
-	for range clientTries {
+	for range clientAttempts {
 		up, err := c.node.Write(c.t.Context(), c.id, r.Start, body(c.data, r))
 		if err == nil {
 			if !up.Has(r) {
@@ -187,7 +187,7 @@ func (c *phone) check(n *node) {
 // finish looks at the upload until it is finished, and reads it elsewhere.
 func (c *phone) finish() {
 	c.t.Helper()
-	for range clientTries {
+	for range clientAttempts {
 		up, err := c.node.Get(c.t.Context(), c.id)
 		if err != nil && !storage.Transient(err) {
 			c.t.Fatalf("get: %v", err)
@@ -204,7 +204,7 @@ func (c *phone) finish() {
 func (c *phone) wantFile(n *node) {
 	c.t.Helper()
 	err := c.read(n)
-	for try := 1; storage.Transient(err) && try < clientTries; try++ {
+	for try := 1; storage.Transient(err) && try < clientAttempts; try++ {
 		err = c.read(n)
 	}
 	if err != nil {

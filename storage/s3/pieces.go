@@ -23,9 +23,9 @@ const (
 	fileName   = "file"
 )
 
-func (l layout) piece() storage.Piece {
+func (l layout) piece() storage.Extent {
 	text, _ := json.Marshal(l) // a string and a number
-	return storage.Piece{Name: layoutName, Tag: string(text)}
+	return storage.Extent{Name: layoutName, Meta: string(text)}
 }
 
 func partName(number int32) string { return fmt.Sprintf("p%d", number) }
@@ -33,7 +33,7 @@ func partName(number int32) string { return fmt.Sprintf("p%d", number) }
 func isPart(name string) bool { return strings.HasPrefix(name, "p") }
 
 // Kind names the kind of a piece, for people.
-func (s *Store) Kind(p storage.Piece) string {
+func (s *Store) Kind(p storage.Extent) string {
 	switch {
 	case p.Name == layoutName, p.Name == fileName:
 		return p.Name
@@ -44,20 +44,20 @@ func (s *Store) Kind(p storage.Piece) string {
 }
 
 // partPiece is the piece that a stored part makes, if it is as long as its cell.
-func (l layout) partPiece(p part, size int64) (storage.Piece, bool) {
+func (l layout) partPiece(p part, size int64) (storage.Extent, bool) {
 	r, ok := l.at(p.number, size)
-	return storage.Piece{Range: r, Name: partName(p.number), Tag: p.tag()}, ok && r.Len() == p.size
+	return storage.Extent{Range: r, Name: partName(p.number), Meta: p.tag()}, ok && r.Len() == p.size
 }
 
 // fragmentPiece is the piece that a fragment makes of an upload, by the mark of whose
 // creation its key ends.
-func fragmentPiece(r ranges.Range, mark string) storage.Piece {
-	return storage.Piece{Range: r, Name: fmt.Sprintf("f%x-%x%s", r.Start, r.End, mark)}
+func fragmentPiece(r ranges.Range, mark string) storage.Extent {
+	return storage.Extent{Range: r, Name: fmt.Sprintf("f%x-%x%s", r.Start, r.End, mark)}
 }
 
 // filePiece stands for a file that is there, whole, with its checksum, if that is known.
-func filePiece(size int64, sum *checksum) storage.Piece {
-	p := storage.Piece{Range: ranges.Range{End: size}, Name: fileName}
+func filePiece(size int64, sum *checksum) storage.Extent {
+	p := storage.Extent{Range: ranges.Range{End: size}, Name: fileName}
 	if sum != nil {
 		p = withSum(p, *sum)
 	}
@@ -65,7 +65,7 @@ func filePiece(size int64, sum *checksum) storage.Piece {
 }
 
 // withFileSum returns up with the checksum of its file.
-func withFileSum(up storage.Upload, file storage.Piece) storage.Upload {
+func withFileSum(up storage.Upload, file storage.Extent) storage.Upload {
 	if sum, ok := pieceSum(file); ok {
 		up.CRC32C = &sum
 	}
@@ -74,24 +74,24 @@ func withFileSum(up storage.Upload, file storage.Piece) storage.Upload {
 
 // fragments are the fragments of up that share bytes with r, the longest first:
 // a short one may have been merged into it since, and be gone.
-func fragments(up storage.Upload, r ranges.Range) []storage.Piece {
-	var out []storage.Piece
-	for _, p := range up.Pieces {
+func fragments(up storage.Upload, r ranges.Range) []storage.Extent {
+	var out []storage.Extent
+	for _, p := range up.Extents {
 		if p.Name[0] == 'f' && p.Name != fileName && !p.Range.Intersect(r).Empty() {
 			out = append(out, p)
 		}
 	}
-	slices.SortFunc(out, func(a, b storage.Piece) int { return cmp.Compare(b.Len(), a.Len()) })
+	slices.SortFunc(out, func(a, b storage.Extent) int { return cmp.Compare(b.Len(), a.Len()) })
 	return out
 }
 
 // layoutOf returns the layout that up has: that which was decided, or, for an
 // upload that fits one cell, that of a single put. It has none before either.
 func (s *Store) layoutOf(up storage.Upload) (layout, bool) {
-	if p, ok := up.Pieces[layoutName]; ok {
+	if p, ok := up.Extents[layoutName]; ok {
 		var l layout
-		return l, json.Unmarshal([]byte(p.Tag), &l) == nil
+		return l, json.Unmarshal([]byte(p.Meta), &l) == nil
 	}
-	single := layout{Cell: s.opts.cell}
+	single := layout{PartSize: s.opts.partSize}
 	return single, s.single(single, up)
 }

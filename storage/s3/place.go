@@ -35,37 +35,37 @@ func (w *writer) hold(ctx context.Context, r ranges.Range, piece string) (releas
 }
 
 // placeWhole stores the bytes of a whole cell.
-func (w *writer) placeWhole(ctx context.Context, number int32, cell ranges.Range, h held) error {
-	release := w.hold(ctx, cell, partName(number))
-	others := w.known().Received.Within(cell).Minus(ranges.NewSet(h.tail()))
+func (w *writer) placeWhole(ctx context.Context, number int32, slot ranges.Range, h pending) error {
+	release := w.hold(ctx, slot, partName(number))
+	others := w.known().Received.Within(slot).Minus(ranges.NewSet(h.cachedTail()))
 	if others.Empty() {
-		return w.put(ctx, number, cell, h.buffer, release)
+		return w.put(ctx, number, slot, h.buffer, release)
 	}
 	defer release()
 	defer h.release()
-	if err := w.checkSame(cell, h.sum); err != nil {
+	if err := w.checkSame(slot, h.sum); err != nil {
 		return err
 	}
-	return w.mergeHeld(ctx, cell, h)
+	return w.mergeHeld(ctx, slot, h)
 }
 
 // placeFragments stores fresh bytes as fragments; see putFragments.
-func (w *writer) placeFragments(ctx context.Context, h held) (alone bool, err error) {
-	defer w.hold(ctx, h.fresh, w.fragment(h.fresh).Name)()
-	if w.known().Received.Contains(h.fresh) {
-		sum, err := sumAll(h.section(h.all.Start, h.fresh))
+func (w *writer) placeFragments(ctx context.Context, h pending) (alone bool, err error) {
+	defer w.hold(ctx, h.new, w.fragment(h.new).Name)()
+	if w.known().Received.Contains(h.new) {
+		sum, err := sumAll(h.section(h.all.Start, h.new))
 		if err != nil {
 			return false, noRoom(err)
 		}
-		return false, w.checkSame(h.fresh, sum)
+		return false, w.checkSame(h.new, sum)
 	}
 	return w.putFragments(ctx, h)
 }
 
 // whole reports whether a cell is stored in one piece.
-func (w *writer) whole(cell ranges.Range) bool {
-	for name, p := range w.known().Pieces {
-		if (isPart(name) || name == fileName) && p.Range == cell {
+func (w *writer) whole(slot ranges.Range) bool {
+	for name, p := range w.known().Extents {
+		if (isPart(name) || name == fileName) && p.Range == slot {
 			return true
 		}
 	}
@@ -75,7 +75,7 @@ func (w *writer) whole(cell ranges.Range) bool {
 // checkSame returns ErrContentConflict if other bytes than those with the given checksum
 // are stored of r, which another write has stored since this one began.
 func (w *writer) checkSame(r ranges.Range, sum checksum) error {
-	for _, p := range w.known().Pieces {
+	for _, p := range w.known().Extents {
 		if p.Range != r || p.Empty() {
 			continue
 		}
@@ -87,13 +87,13 @@ func (w *writer) checkSame(r ranges.Range, sum checksum) error {
 }
 
 // withSum is a piece of which the checksum is known.
-func withSum(p storage.Piece, sum checksum) storage.Piece {
-	p.Tag = ";" + sum.String()
+func withSum(p storage.Extent, sum checksum) storage.Extent {
+	p.Meta = ";" + sum.String()
 	return p
 }
 
 // pieceSum returns the checksum of a piece, if it is known.
-func pieceSum(p storage.Piece) (checksum, bool) {
-	_, sum, _ := strings.Cut(p.Tag, ";")
+func pieceSum(p storage.Extent) (checksum, bool) {
+	_, sum, _ := strings.Cut(p.Meta, ";")
 	return parseChecksum(sum)
 }

@@ -120,13 +120,13 @@ func TestWhatAProcessHasNotRemovedWhenItEndsIsRemovedByOthers(t *testing.T) {
 	up := mustLoad(t, last, c.id)
 	last.store.needless.take(c.id) // it knows only what an index does
 	if err := last.store.Write(t.Context(), up.Clone(), storage.Chunk{Offset: threeCells - 100, Length: 100, Body: body(c.data, ranges.Range{Start: threeCells - 100, End: threeCells})},
-		func(p storage.Piece) storage.Upload { up.Add(p); return up.Clone() }); err != nil {
+		func(p storage.Extent) storage.Upload { up.Add(p); return up.Clone() }); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := last.store.Finish(t.Context(), up); err != nil {
 		t.Fatal(err)
 	}
-	if err := last.store.Retire(t.Context(), up); err != nil {
+	if err := last.store.MarkDelivered(t.Context(), up); err != nil {
 		t.Fatal(err)
 	}
 	if keys, _ := leftIn(t, last.store); len(keys) < 2 {

@@ -75,10 +75,10 @@ func TestWhatALateWriterLeavesIsNoPartOfTheNextUploadOfItsID(t *testing.T) {
 func late(t *testing.T, c *phone, up storage.Upload, r ranges.Range) {
 	t.Helper()
 	n := c.node.store
-	n.forget(up.ID)
+	n.dropCached(up.ID)
 	up = up.Clone()
 	chunk := storage.Chunk{Offset: r.Start, Length: r.Len(), Body: bytes.NewReader(c.data[r.Start:r.End])}
-	if err := n.Write(t.Context(), up, chunk, func(p storage.Piece) storage.Upload {
+	if err := n.Write(t.Context(), up, chunk, func(p storage.Extent) storage.Upload {
 		up.Add(p)
 		return up.Clone()
 	}); err != nil {
@@ -93,7 +93,7 @@ func TestWhatIsRemovedOfAnUploadIsNotThatOfTheNextOneOfItsID(t *testing.T) {
 		for _, key := range []string{"", "videos/it.mp4"} {
 			rec := storage.Record{ID: "it", Key: key, Size: size}
 			for name, remove := range map[string]func(*Store, storage.Upload) error{
-				"told":    func(s *Store, up storage.Upload) error { return s.Retire(context.Background(), up) },
+				"told":    func(s *Store, up storage.Upload) error { return s.MarkDelivered(context.Background(), up) },
 				"expired": func(s *Store, up storage.Upload) error { return s.DeleteCreated(context.Background(), up) },
 				"deleted, in the middle": func(s *Store, up storage.Upload) error {
 					return errors.Join(s.abort(context.Background(), up.Record), s.removeFile(context.Background(), up.Record))

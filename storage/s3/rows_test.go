@@ -120,7 +120,7 @@ func TestF04AVanishedMultipartUploadIsNotComplete(t *testing.T) {
 	if _, err := patient.Get(t.Context(), c.id); !storage.Transient(err) {
 		t.Errorf("get at first: %v, want one that may pass", err)
 	}
-	opts.lostAfter = time.Millisecond
+	opts.lostGrace = time.Millisecond
 	hasty := startNode(t, opts)
 	_, _ = hasty.Get(t.Context(), c.id)
 	time.Sleep(5 * time.Millisecond)
@@ -171,7 +171,7 @@ func TestF04PartsThatVanishForAMomentAreNotSentAgain(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			opts := bucket(t)
-			opts.lostAfter = tt.lostAfter
+			opts.lostGrace = tt.lostAfter
 			n, s3 := startNode(t, opts), &hollow{parts: tt.parts}
 			n.wire.next = s3
 			c := begunOn(t, n)
@@ -253,7 +253,7 @@ func TestF09FragmentsStayFew(t *testing.T) {
 		for i, r := range chunks {
 			broken := sized{io.MultiReader(body(c.data, r), iotest.ErrReader(io.ErrUnexpectedEOF)), int64(len(c.data)) - r.Start}
 			up, err := n.Write(t.Context(), c.id, r.Start, broken)
-			if r.End < up.Size && !errors.Is(err, storage.ErrBody) || !up.Has(r) {
+			if r.End < up.Size && !errors.Is(err, storage.ErrBodyAborted) || !up.Has(r) {
 				t.Fatalf("write %v: %v; %v is there", r, err, up.Received)
 			}
 			c.ack(r)
@@ -275,7 +275,7 @@ func wantFewObjects(t *testing.T, s *Store, id string) {
 	if err := s.flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	seen, err := s.traces(t.Context(), id)
+	seen, err := s.list(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -314,7 +314,7 @@ func TestF13AnEmptyBodyOfUnknownLengthIsAnEmptyFile(t *testing.T) {
 func TestF13AnEmptyFileOfWhichAMultipartUploadWasBegunIsFinished(t *testing.T) {
 	opts := bucket(t)
 	for name, hold := range map[string]bool{"put at once": false, "held": true} {
-		opts.Hold, opts.Prefix = hold, name[:3]+"/"
+		opts.DeferFile, opts.Prefix = hold, name[:3]+"/"
 		n := startNode(t, opts)
 		c := &phone{t: t, node: n}
 		c.create(storage.Record{Size: storage.Unknown})
@@ -322,7 +322,7 @@ func TestF13AnEmptyFileOfWhichAMultipartUploadWasBegunIsFinished(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := n.store.decide(t.Context(), up, choose(minPart, storage.Unknown, storage.Unknown)); err != nil {
+		if _, err := n.store.createLayout(t.Context(), up, choose(minPart, storage.Unknown, storage.Unknown)); err != nil {
 			t.Fatal(err)
 		}
 		c.declare()
@@ -420,7 +420,7 @@ func TestF17WhatCameBeforeAShutdownIsStored(t *testing.T) {
 	parallel(len(chunks), len(chunks), func(i int) {
 		came := ranges.Range{Start: chunks[i].Start, End: chunks[i].End - 1000}
 		broken := sized{io.MultiReader(body(c.data, came), iotest.ErrReader(io.ErrUnexpectedEOF)), chunks[i].Len()}
-		if up, err := n.Write(t.Context(), c.id, came.Start, broken); !errors.Is(err, storage.ErrBody) || !up.Has(came) {
+		if up, err := n.Write(t.Context(), c.id, came.Start, broken); !errors.Is(err, storage.ErrBodyAborted) || !up.Has(came) {
 			t.Errorf("write %v: %v", came, err)
 		}
 		c.ack(came)
@@ -440,7 +440,7 @@ func TestF18WhatACrashLeftHalfMadeIsRemoved(t *testing.T) {
 	}
 	other := startNode(t, opts)
 	c := begunOn(t, other)
-	l := layout{Cell: minPart}
+	l := layout{PartSize: minPart}
 	o, err := other.store.file(storage.Record{ID: c.id})
 	if err != nil {
 		t.Fatal(err)
@@ -459,7 +459,7 @@ func TestForeignObjectsAreLeftAlone(t *testing.T) {
 	opts := bucket(t)
 	n := startNode(t, opts)
 	s := n.store
-	foreign := small("report", []byte("of somebody else"))
+	foreign := jsonObject("report", []byte("of somebody else"))
 	if err := s.client.put(t.Context(), foreign); err != nil {
 		t.Fatal(err)
 	}
@@ -469,7 +469,7 @@ func TestForeignObjectsAreLeftAlone(t *testing.T) {
 	if _, err := n.Create(t.Context(), storage.Record{ID: "report", Size: 3}); !errors.Is(err, storage.ErrKeyTaken) {
 		t.Errorf("create over an object: %v, want ErrKeyTaken", err)
 	}
-	if err := s.client.put(t.Context(), small(s.liveKey("report", "size"), []byte("3"))); err != nil { // left over
+	if err := s.client.put(t.Context(), jsonObject(s.liveKey("report", "size"), []byte("3"))); err != nil { // left over
 		t.Fatal(err)
 	}
 	if err := s.Delete(t.Context(), "report"); err != nil {

@@ -27,8 +27,8 @@ func useKeys(t *testing.T) {
 func options(endpoint string) Options {
 	return Options{
 		Bucket: fmt.Sprintf("bucket-%d", buckets.Add(1)), Endpoint: endpoint, PathStyle: true,
-		CreateBucket: true, Memory: 64 * mib, cell: minPart, longestPause: 5 * time.Millisecond,
-		Wrap: func(http.RoundTripper) http.RoundTripper { return plain },
+		CreateBucket: true, Memory: 64 * mib, partSize: minPart, longestPause: 5 * time.Millisecond,
+		Middleware: func(http.RoundTripper) http.RoundTripper { return plain },
 	}
 }
 
@@ -46,7 +46,7 @@ func mustOpen(t *testing.T, opts Options) *Store {
 // the ends of chunks.
 func wantMemoryBack(t *testing.T, s *Store) {
 	t.Helper()
-	s.tails.dropBefore(time.Now().Add(time.Hour))
+	s.tailCache.dropBefore(time.Now().Add(time.Hour))
 	s.budget.mu.Lock()
 	defer s.budget.mu.Unlock()
 	if whole := int(s.opts.Memory / blockSize); s.budget.left+len(s.budget.free) != whole {
@@ -83,7 +83,7 @@ func TestS3KeepsThePromisesOfAStore(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			storagetest.TestStore(t, func(t *testing.T) storagetest.Harness {
 				opts := options(endpoint)
-				opts.Hold = c.hold
+				opts.DeferFile = c.hold
 				open := func() storage.Store { return mustOpen(t, opts) }
 				left := func(id string) []string { return leftOf(t, open().(*Store), id) }
 				return storagetest.Harness{Open: open, Node: open, Size: c.size, Key: c.key, Left: left, Move: func(up storage.Upload) { moveFile(t, opts, up) }}

@@ -11,7 +11,7 @@ import (
 // newSlab is memory that the garbage collector does not know of: if it did, it would
 // let as much garbage pile up beside it before it collects any. It lasts as long as
 // the budget, to which whoever uses a part of it holds on.
-func newSlab(of *budget, size int) []byte {
+func newArena(of *memoryPool, size int) []byte {
 	slab, err := unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
 	if err != nil {
 		return make([]byte, size)

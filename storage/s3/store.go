@@ -50,9 +50,9 @@ type Options struct {
 	StorageClass, Encryption, EncryptionKey string
 	// Hold lets no file come to be before Finish is called, not even that of an upload
 	// which could be put at once.
-	Hold bool
+	DeferFile bool
 	// LinkFor is for how long the links that Link makes are valid; 0 makes none.
-	LinkFor time.Duration
+	PresignTTL time.Duration
 	// PublicEndpoint is Endpoint as clients reach it, for Link; "" is the same.
 	PublicEndpoint string
 	// Memory is how many bytes of all uploads together are held in memory; what is
@@ -60,12 +60,12 @@ type Options struct {
 	Memory int64
 	// Wrap, if set, is given what sends requests, and returns what sends them instead. The
 	// context of each request knows the name of its operation.
-	Wrap func(http.RoundTripper) http.RoundTripper
+	Middleware func(http.RoundTripper) http.RoundTripper
 
-	cell         int64         // the size near which cells are best
+	partSize     int64         // the size near which cells are best
 	copy         int64         // how many bytes one request copies, if parts are few enough then
 	longestPause time.Duration // between two tries of a request, at most
-	lostAfter    time.Duration // how long an upload is looked for before it is gone
+	lostGrace    time.Duration // how long an upload is looked for before it is gone
 	claimLasts   time.Duration // how long a claim counts without an upload: longer than a creation or deletion takes
 	removeAfter  time.Duration // how long needless objects stay; a listing that takes longer than half of it is made again
 	now          func() time.Time
@@ -74,8 +74,8 @@ type Options struct {
 }
 
 func (opts *Options) setDefaults() {
-	if opts.cell == 0 {
-		opts.cell = goodCell
+	if opts.partSize == 0 {
+		opts.partSize = targetPartSize
 	}
 	if opts.copy == 0 {
 		opts.copy = goodCopy
@@ -90,7 +90,7 @@ func (opts *Options) setDefaults() {
 		opts.removeAfter = removeAfter
 	}
 	if opts.patience == 0 {
-		opts.patience = patience
+		opts.patience = responseTimeout
 	}
 	if opts.retiredAfter == 0 {
 		opts.retiredAfter = removeRetiredAfter
@@ -98,30 +98,30 @@ func (opts *Options) setDefaults() {
 	if opts.now == nil {
 		opts.now = time.Now
 	}
-	if opts.lostAfter == 0 {
-		opts.lostAfter = 15 * time.Minute
+	if opts.lostGrace == 0 {
+		opts.lostGrace = 15 * time.Minute
 	}
 }
 
 // Store is a storage.Store in a bucket. Create it with Open.
 type Store struct {
-	opts     Options
-	client   *client
-	budget   *budget
-	tails    *tails
-	needless *remover
-	retired  *remover // what belongs to retired uploads
-	absent   absent
-	active   activities
+	opts      Options
+	client    *client
+	budget    *memoryPool
+	tailCache *tailCache
+	needless  *remover
+	retired   *remover // what belongs to retired uploads
+	absent    absent
+	active    activities
 
 	deletions deletions
 
-	deciding singleflight.Group // layouts, by upload id
-	mu       sync.Mutex
-	layouts  map[string]decided
-	files    map[string]fileSeen
-	writers  map[string][]*writer // the writes that run, by upload id
-	missing  map[string]time.Time // since when S3 shows only the record of an upload, or not all parts of a multipart upload; by their ids
+	creatingLayout singleflight.Group // layouts, by upload id
+	mu             sync.Mutex
+	layouts        map[string]cachedLayout
+	files          map[string]fileSeen
+	writers        map[string][]*writer // the writes that run, by upload id
+	missing        map[string]time.Time // since when S3 shows only the record of an upload, or not all parts of a multipart upload; by their ids
 }
 
 var (
@@ -143,13 +143,13 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := newBudget(opts.Memory)
+	b := newMemoryPool(opts.Memory)
 	s := &Store{
-		opts: opts, budget: b, tails: newTails(), layouts: map[string]decided{}, files: map[string]fileSeen{}, writers: map[string][]*writer{}, missing: map[string]time.Time{},
+		opts: opts, budget: b, tailCache: newTailCache(), layouts: map[string]cachedLayout{}, files: map[string]fileSeen{}, writers: map[string][]*writer{}, missing: map[string]time.Time{},
 		client: &client{s3: sdk, bucket: &opts.Bucket, checksums: !opts.NoChecksums, now: opts.now,
 			class: types.StorageClass(opts.StorageClass), sse: types.ServerSideEncryption(opts.Encryption), sseKey: notEmpty(opts.EncryptionKey)},
 	}
-	b.reclaim = s.tails.dropOldest
+	b.reclaim = s.tailCache.dropOldest
 	s.needless = newRemover(s.client.remove, opts.now, opts.removeAfter)
 	s.retired = newRemover(s.client.remove, opts.now, opts.retiredAfter)
 	return s, s.client.bucketIsThere(ctx, opts)

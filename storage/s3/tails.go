@@ -11,7 +11,7 @@ import (
 // tails keeps the bytes with which chunks ended in the middle of a cell, as long
 // as there is memory to spare: the next chunk mostly goes on from there, and then
 // the cell can be put whole without reading its fragments back.
-type tails struct {
+type tailCache struct {
 	mu sync.Mutex
 	of map[string]*tail
 }
@@ -22,15 +22,15 @@ type tail struct {
 	created, at  time.Time // the upload, the tail
 }
 
-func newTails() *tails { return &tails{of: map[string]*tail{}} }
+func newTailCache() *tailCache { return &tailCache{of: map[string]*tail{}} }
 
 // take gives the caller the tail of an upload that ends at offset and lies in
 // cell, if there is one.
-func (t *tails) take(up storage.Upload, offset int64, cell ranges.Range) *tail {
+func (t *tailCache) take(up storage.Upload, offset int64, slot ranges.Range) *tail {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	kept, ok := t.of[up.ID]
-	if !ok || !kept.created.Equal(up.Created) || kept.End != offset || kept.Start < cell.Start || kept.End >= cell.End {
+	if !ok || !kept.created.Equal(up.Created) || kept.End != offset || kept.Start < slot.Start || kept.End >= slot.End {
 		return nil
 	}
 	delete(t.of, up.ID)
@@ -39,7 +39,7 @@ func (t *tails) take(up storage.Upload, offset int64, cell ranges.Range) *tail {
 
 // keep takes a buffer over from the caller. What it holds must be what is stored
 // for r, byte for byte. One in a file is not worth keeping.
-func (t *tails) keep(up storage.Upload, b *buffer, r ranges.Range) {
+func (t *tailCache) keep(up storage.Upload, b *buffer, r ranges.Range) {
 	if b.file != nil {
 		b.release()
 		return
@@ -54,7 +54,7 @@ func (t *tails) keep(up storage.Upload, b *buffer, r ranges.Range) {
 }
 
 // drop lets go of what is kept of an upload.
-func (t *tails) drop(id string) {
+func (t *tailCache) drop(id string) {
 	t.mu.Lock()
 	kept, ok := t.of[id]
 	delete(t.of, id)
@@ -65,7 +65,7 @@ func (t *tails) drop(id string) {
 }
 
 // dropOldest makes room, and tells whether there was anything to drop.
-func (t *tails) dropOldest() bool {
+func (t *tailCache) dropOldest() bool {
 	t.mu.Lock()
 	oldest := ""
 	for id, kept := range t.of {
@@ -82,7 +82,7 @@ func (t *tails) dropOldest() bool {
 }
 
 // dropBefore lets go of what nobody has gone on from for long.
-func (t *tails) dropBefore(at time.Time) {
+func (t *tailCache) dropBefore(at time.Time) {
 	t.mu.Lock()
 	var old []*tail
 	for id, kept := range t.of {

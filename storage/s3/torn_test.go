@@ -93,7 +93,7 @@ func live(t *testing.T, endpoint string, of life, pause time.Duration, look func
 			l.ack(r)
 		}
 	}
-	n.Uploads = n.core(new(storage.LocalIndex))
+	n.Uploads = n.core(new(storage.MemoryCache))
 	l.create(of.rec)
 	l.created = true
 	for _, step := range of.steps(l) {
@@ -196,7 +196,7 @@ var acts = []act{
 	{"sweep", func(n *node) error { return n.Sweep(context.Background()) }},
 	{"clean", func(n *node) error { return n.store.Clean(context.Background(), n.now().Add(time.Hour)) }},
 	{"create", func(n *node) error {
-		return n.store.Create(context.Background(), storage.Record{ID: "upload", Size: 1, Chosen: true, Created: n.now()})
+		return n.store.Create(context.Background(), storage.Record{ID: "upload", Size: 1, ClientChosenID: true, Created: n.now()})
 	}},
 }
 

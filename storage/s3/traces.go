@@ -11,11 +11,11 @@ import (
 )
 
 // traces is what a listing shows of an unfinished upload.
-type traces struct {
+type listing struct {
 	record, size, gone, parked bool
 	layouts                    []marked
 	fragments                  []marked
-	claims                     []claim
+	claims                     []reservation
 	keys                       []string // without those of claims
 	touched                    time.Time
 	recorded, sized            time.Time // when record and size were stored, by S3's clock
@@ -32,17 +32,17 @@ type marked struct {
 
 // isOf reports whether the object belongs to the creation of which rec is, and not to
 // one before it. A mark is lacking where an id is used once, or was not needed once.
-func (t *traces) isOf(rec storage.Record, m marked) bool {
+func (t *listing) isOf(rec storage.Record, m marked) bool {
 	return m.mark == creationMark(rec) || m.mark == "" && !t.isOlder(m.at)
 }
 
 // isOlder reports whether what was stored at the given time is older than the record.
-func (t *traces) isOlder(at time.Time) bool { return at.Before(t.recorded) }
+func (t *listing) isOlder(at time.Time) bool { return at.Before(t.recorded) }
 
 // pieces are the fragments that belong to the creation of which rec is.
-func (t *traces) pieces(rec storage.Record) (all []storage.Piece) {
+func (t *listing) pieces(rec storage.Record) (all []storage.Extent) {
 	for _, m := range t.fragments {
-		if t.isOf(rec, m) || !rec.Chosen {
+		if t.isOf(rec, m) || !rec.ClientChosenID {
 			all = append(all, fragmentPiece(m.Range, m.mark))
 		}
 	}
@@ -54,8 +54,8 @@ var errSlow = errors.New("listings take too long to be believed")
 
 // traces lists the objects of an upload. The listing need not show one moment, but must
 // not take long: see remover.
-func (s *Store) traces(ctx context.Context, id string) (traces, error) {
-	for range looks {
+func (s *Store) list(ctx context.Context, id string) (listing, error) {
+	for range maxLoadAttempts {
 		began := s.opts.now()
 		t, err := s.listOnce(ctx, id)
 		t.began = began
@@ -63,10 +63,10 @@ func (s *Store) traces(ctx context.Context, id string) (traces, error) {
 			return t, err
 		}
 	}
-	return traces{}, storage.Unavailable("list", id, errSlow)
+	return listing{}, storage.Unavailable("list", id, errSlow)
 }
 
-func (s *Store) listOnce(ctx context.Context, id string) (t traces, err error) {
+func (s *Store) listOnce(ctx context.Context, id string) (t listing, err error) {
 	base := s.liveKey(id, "")
 	for e, err := range s.client.list(ctx, base) {
 		if err != nil {
@@ -77,9 +77,9 @@ func (s *Store) listOnce(ctx context.Context, id string) (t traces, err error) {
 	return t, nil
 }
 
-func (t *traces) add(name string, e entry) {
+func (t *listing) add(name string, e entry) {
 	if id, ok := strings.CutPrefix(name, claimPrefix); ok {
-		t.claims = append(t.claims, claim{id, e.key, e.stored})
+		t.claims = append(t.claims, reservation{id, e.key, e.stored})
 		return
 	}
 	t.keys = append(t.keys, e.key)

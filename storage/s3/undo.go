@@ -23,7 +23,7 @@ func (s *Store) undo(ctx context.Context, op string, up storage.Upload, l layout
 
 // CompleteDeletion implements storage.DeletionCompleter.
 func (s *Store) CompleteDeletion(ctx context.Context, id string) (deleted bool, err error) {
-	t, err := s.traces(ctx, id)
+	t, err := s.list(ctx, id)
 	if err != nil || !t.gone {
 		return false, err
 	}

@@ -16,13 +16,13 @@ const inFlight = 2
 
 // writer stores one chunk.
 type writer struct {
-	store   *Store
-	id      string
-	active  *activity
-	others  storage.Exclusive // nil if no other process has to be asked
-	src     io.Reader
-	teaches bool // its length tells where other chunks end
-	tell    func(storage.Piece) storage.Upload
+	store          *Store
+	id             string
+	active         *activity
+	others         storage.Exclusive // nil if no other process has to be asked
+	src            io.Reader
+	hintsChunkSize bool // its length tells where other chunks end
+	onStored       func(storage.Extent) storage.Upload
 
 	mu     sync.Mutex
 	layout layout
@@ -37,8 +37,8 @@ type writer struct {
 }
 
 // Write implements storage.Store.
-func (s *Store) Write(ctx context.Context, up storage.Upload, c storage.Chunk, stored func(storage.Piece) storage.Upload) error {
-	w := &writer{store: s, id: up.ID, src: c.Body, tell: stored, up: up, teaches: teaches(up, c), layout: s.prospect(up, c), slots: make(chan struct{}, inFlight)}
+func (s *Store) Write(ctx context.Context, up storage.Upload, c storage.Chunk, stored func(storage.Extent) storage.Upload) error {
+	w := &writer{store: s, id: up.ID, src: c.Body, onStored: stored, up: up, hintsChunkSize: hintsChunkSize(up, c), layout: s.plannedLayout(up, c), slots: make(chan struct{}, inFlight)}
 	w.active, w.others = s.active.join(up), c.Exclusive
 	defer s.active.leave(w.active)
 	defer s.track(w)()
@@ -53,22 +53,22 @@ func (s *Store) Write(ctx context.Context, up storage.Upload, c storage.Chunk, s
 	if w.active.isGone() {
 		return s.undo(ctx, "write", up, w.currentLayout())
 	}
-	return w.meaning(ctx, err)
+	return w.mapError(ctx, err)
 }
 
 // begin decides the layout before the first byte, if the chunk will fill a cell. For one
 // of unknown length, which may stay empty, nothing is begun before that byte has come.
 func (w *writer) begin(ctx context.Context, c storage.Chunk) error {
-	if w.ready() || c.Length == 0 || !w.teaches {
+	if w.ready() || c.Length == 0 || !w.hintsChunkSize {
 		return nil
 	}
-	if _, cell := w.cell(c.Offset); c.Length != storage.Unknown && c.Length < cell.Len() {
+	if _, slot := w.cell(c.Offset); c.Length != storage.Unknown && c.Length < slot.Len() {
 		return nil
 	}
 	if c.Length == storage.Unknown && !w.await() {
 		return nil
 	}
-	return w.decide(ctx)
+	return w.createLayout(ctx)
 }
 
 // await waits for the first byte of the chunk, and tells whether there is one.
@@ -79,8 +79,8 @@ func (w *writer) await() bool {
 	return n > 0
 }
 
-func (w *writer) decide(ctx context.Context) error {
-	l, err := w.store.decide(ctx, w.known(), w.currentLayout())
+func (w *writer) createLayout(ctx context.Context) error {
+	l, err := w.store.createLayout(ctx, w.known(), w.currentLayout())
 	if err == nil {
 		w.take(l)
 	}
@@ -101,11 +101,11 @@ func (w *writer) ready() bool {
 }
 
 // learn tells whether the layout was decided meanwhile, for another chunk.
-func (w *writer) learn() bool {
+func (w *writer) adoptLayout() bool {
 	if w.ready() {
 		return false
 	}
-	l, ok := w.store.learn(w.known())
+	l, ok := w.store.adoptLayout(w.known())
 	if ok {
 		w.take(l)
 	}
@@ -114,14 +114,14 @@ func (w *writer) learn() bool {
 
 // cell is the cell that holds the byte at offset.
 func (w *writer) cell(offset int64) (int32, ranges.Range) {
-	return w.currentLayout().cell(offset, w.known().Size)
+	return w.currentLayout().slot(offset, w.known().Size)
 }
 
 // run reads the chunk cell by cell.
 func (w *writer) run(ctx context.Context, offset int64) error {
 	for w.failure() == nil && !w.active.isGone() {
-		_, cell := w.cell(offset)
-		rest := ranges.Range{Start: offset, End: cell.End}
+		_, slot := w.cell(offset)
+		rest := ranges.Range{Start: offset, End: slot.End}
 		if rest.Empty() {
 			_, _ = io.Copy(io.Discard, w.src) // it ends here, and has to be seen to
 			return nil
@@ -134,7 +134,7 @@ func (w *writer) run(ctx context.Context, offset int64) error {
 			offset += n
 			continue
 		}
-		n, ended, err := w.readCell(ctx, offset)
+		n, ended, err := w.readSlot(ctx, offset)
 		if err != nil || ended {
 			return err
 		}
@@ -144,18 +144,18 @@ func (w *writer) run(ctx context.Context, offset int64) error {
 }
 
 // readCell reads what src has of a cell, from offset on, and stores it.
-func (w *writer) readCell(ctx context.Context, offset int64) (n int64, ended bool, err error) {
-	_, cell := w.cell(offset)
+func (w *writer) readSlot(ctx context.Context, offset int64) (n int64, ended bool, err error) {
+	_, slot := w.cell(offset)
 	b, start := &buffer{budget: w.store.budget}, offset
-	if kept := w.store.tails.take(w.known(), offset, cell); kept != nil {
+	if kept := w.store.tailCache.take(w.known(), offset, slot); kept != nil {
 		b, start = kept.buffer, kept.Start
 	}
-	filling := w.beginFilling(b, start, offset, cell)
-	ended, err = b.fill(w.src, cell.End-start)
-	if err == nil && w.learn() && !ended {
-		_, cell = w.cell(offset)
-		filling.moved(cell)
-		ended, err = b.fill(w.src, cell.End-start)
+	filling := w.beginFilling(b, start, offset, slot)
+	ended, err = b.fill(w.src, slot.End-start)
+	if err == nil && w.adoptLayout() && !ended {
+		_, slot = w.cell(offset)
+		filling.moved(slot)
+		ended, err = b.fill(w.src, slot.End-start)
 	}
 	stored := filling.end()
 	n = start + b.size - offset
@@ -163,38 +163,38 @@ func (w *writer) readCell(ctx context.Context, offset int64) (n int64, ended boo
 		b.release()
 		return n, ended, err
 	}
-	return n, ended, w.place(ctx, held{buffer: b, all: ranges.Of(start, b.size), fresh: ranges.Range{Start: stored, End: offset + n}})
+	return n, ended, w.place(ctx, pending{buffer: b, all: ranges.Of(start, b.size), new: ranges.Range{Start: stored, End: offset + n}})
 }
 
 // held is a buffer with a run of an upload's bytes. Those before the fresh ones
 // are stored as fragments already.
-type held struct {
+type pending struct {
 	*buffer
-	all, fresh ranges.Range
+	all, new ranges.Range
 }
 
-func (h held) tail() ranges.Range { return ranges.Range{Start: h.all.Start, End: h.fresh.Start} }
+func (h pending) cachedTail() ranges.Range { return ranges.Range{Start: h.all.Start, End: h.new.Start} }
 
 // place stores fresh bytes: as the part if they complete the cell, or else as a
 // fragment. It takes the buffer over.
-func (w *writer) place(ctx context.Context, h held) error {
-	number, cell := w.cell(h.fresh.Start)
-	if h.all == cell && w.ready() {
-		return w.placeWhole(ctx, number, cell, h)
+func (w *writer) place(ctx context.Context, h pending) error {
+	number, slot := w.cell(h.new.Start)
+	if h.all == slot && w.ready() {
+		return w.placeWhole(ctx, number, slot, h)
 	}
-	received := w.known().Received.Within(cell)
-	inside := cell.Start <= h.all.Start && h.all.End <= cell.End // not so if the grid changed under it
-	received.Add(h.fresh)
-	if inside && received.Contains(cell) && (w.ready() || w.teaches) {
+	received := w.known().Received.Within(slot)
+	inside := slot.Start <= h.all.Start && h.all.End <= slot.End // not so if the grid changed under it
+	received.Add(h.new)
+	if inside && received.Contains(slot) && (w.ready() || w.hintsChunkSize) {
 		defer h.release()
-		return w.merge(ctx, cell, h)
+		return w.merge(ctx, slot, h)
 	}
 	alone, err := w.placeFragments(ctx, h)
 	if err == nil {
-		err = w.tidyCell(ctx, cell, h, alone && inside)
+		err = w.compactPart(ctx, slot, h, alone && inside)
 	}
 	if err == nil && alone && inside {
-		w.store.tails.keep(w.known(), h.buffer, h.all)
+		w.store.tailCache.keep(w.known(), h.buffer, h.all)
 	} else {
 		h.release()
 	}
@@ -203,7 +203,7 @@ func (w *writer) place(ctx context.Context, h held) error {
 
 // put sends a whole cell, while the next one is read, and takes the buffer over. The cell
 // is released when it is there.
-func (w *writer) put(ctx context.Context, number int32, cell ranges.Range, b *buffer, release func()) error {
+func (w *writer) put(ctx context.Context, number int32, slot ranges.Range, b *buffer, release func()) error {
 	w.slots <- struct{}{}
 	w.parts.Add(1)
 	end := w.putting()
@@ -213,7 +213,7 @@ func (w *writer) put(ctx context.Context, number int32, cell ranges.Range, b *bu
 		defer func() { <-w.slots }()
 		defer b.release()
 		defer release()
-		if err := w.putCell(ctx, number, cell, b); err != nil {
+		if err := w.uploadPart(ctx, number, slot, b); err != nil {
 			w.fail(err)
 		}
 	}()
@@ -221,36 +221,36 @@ func (w *writer) put(ctx context.Context, number int32, cell ranges.Range, b *bu
 }
 
 // putCell stores a whole cell, and has the fragments removed that it makes needless.
-func (w *writer) putCell(ctx context.Context, number int32, cell ranges.Range, b *buffer) error {
+func (w *writer) uploadPart(ctx context.Context, number int32, slot ranges.Range, b *buffer) error {
 	before := w.known()
-	piece, err := w.store.putCell(ctx, before, w.currentLayout(), number, cell, b)
+	piece, err := w.store.uploadPart(ctx, before, w.currentLayout(), number, slot, b)
 	if err != nil {
 		return err
 	}
 	w.stored(piece)
-	w.store.removeFragments(before, cell, storage.Piece{})
+	w.store.removeFragments(before, slot, storage.Extent{})
 	return nil
 }
 
 // putCell stores the bytes of a cell as its part or, where the cell is the whole
 // upload, as the file.
-func (s *Store) putCell(ctx context.Context, up storage.Upload, l layout, number int32, cell ranges.Range, b *buffer) (storage.Piece, error) {
+func (s *Store) uploadPart(ctx context.Context, up storage.Upload, l layout, number int32, slot ranges.Range, b *buffer) (storage.Extent, error) {
 	if s.single(l, up) {
 		return s.putFile(ctx, up, b)
 	}
 	p, err := s.client.putPart(ctx, s.fileKey(up.Record), l.UploadID, number, b.reader(), b.size, b.sum)
-	return storage.Piece{Range: cell, Name: partName(number), Tag: p.tag()}, err
+	return storage.Extent{Range: slot, Name: partName(number), Meta: p.tag()}, err
 }
 
-func (s *Store) putFile(ctx context.Context, up storage.Upload, b *buffer) (storage.Piece, error) {
+func (s *Store) putFile(ctx context.Context, up storage.Upload, b *buffer) (storage.Extent, error) {
 	if s.retired.has(up.ID) {
 		return filePiece(up.Size, up.CRC32C), nil // the app may have moved it
 	}
 	o, err := s.file(up.Record)
 	if err != nil {
-		return storage.Piece{}, err
+		return storage.Extent{}, err
 	}
-	o.body, o.size, o.sum, o.once = b.reader(), b.size, b.sum, true
+	o.body, o.size, o.sum, o.ifAbsent = b.reader(), b.size, b.sum, true
 	if !s.client.checksums {
 		o.metadata[sumName] = b.sum.String()
 	}
@@ -277,10 +277,10 @@ func (w *writer) currentLayout() layout {
 	return w.layout
 }
 
-func (w *writer) stored(p storage.Piece) {
+func (w *writer) stored(p storage.Extent) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.up = w.tell(p)
+	w.up = w.onStored(p)
 	w.active.add(p)
 }
 
@@ -301,11 +301,11 @@ func (w *writer) failure() error {
 // meaning finds out what an error means: that another node has finished the
 // upload, so that nothing needs to be written any more, that it was deleted, or no
 // more than it says.
-func (w *writer) meaning(ctx context.Context, err error) error {
+func (w *writer) mapError(ctx context.Context, err error) error {
 	if err == nil || errors.Is(err, storage.ErrContentConflict) {
 		return err
 	}
-	w.store.forget(w.id)
+	w.store.dropCached(w.id)
 	w.store.active.forget(w.id)
 	up, lookErr := w.store.Load(ctx, w.id)
 	switch {

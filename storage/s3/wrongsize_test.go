@@ -90,7 +90,7 @@ func TestF01WhatHasAnotherLengthThanItsPlaceIsNotReceived(t *testing.T) {
 	for r, size := range map[ranges.Range]int{
 		ranges.Of(minPart, 100): 99, ranges.Of(minPart+100, 100): 101, ranges.Of(minPart+200, 100): 0,
 	} {
-		o := small(n.store.fragmentKey(c.id, fragmentPiece(r, "")), make([]byte, size))
+		o := jsonObject(n.store.fragmentKey(c.id, fragmentPiece(r, "")), make([]byte, size))
 		if err := n.store.client.put(t.Context(), o); err != nil {
 			t.Fatal(err)
 		}
@@ -107,15 +107,15 @@ func TestF01WhatHasAnotherLengthThanItsPlaceIsNotReceived(t *testing.T) {
 // A deletion leaves no multipart upload behind, which would be paid for as long as the
 // bucket exists, and does not need a sweep for it.
 func TestF16ADeletionAbortsTheMultipartUpload(t *testing.T) {
-	for name, change := range map[string]func(*Options){"": nil, "held until Finish": func(o *Options) { o.Hold = true }} {
+	for name, change := range map[string]func(*Options){"": nil, "held until Finish": func(o *Options) { o.DeferFile = true }} {
 		opts := bucket(t)
 		if change != nil {
 			change(&opts)
 		}
 		for how, remove := range map[string]func(n *node, id string) error{
 			"deleted":   func(n *node, id string) error { return n.Delete(t.Context(), id) },
-			"discarded": func(n *node, id string) error { return n.Discard(t.Context(), id) },
-			"abandoned": func(n *node, id string) error { _, err := n.Abandon(t.Context(), id); return err },
+			"discarded": func(n *node, id string) error { return n.DeleteAsAdmin(t.Context(), id) },
+			"abandoned": func(n *node, id string) error { _, err := n.DeleteIfUnfinished(t.Context(), id); return err },
 		} {
 			n := startNode(t, opts)
 			c := begunOn(t, n)

@@ -35,7 +35,7 @@ func recordIsKept(f *fixture) {
 	at := time.Date(2026, 3, 1, 12, 30, 15, 123456789, time.UTC)
 	for _, rec := range []storage.Record{
 		{ID: storage.NewID(), Size: 0, Created: at},
-		{ID: storage.NewID(), Size: 1 << 40, Created: at, Chosen: true},
+		{ID: storage.NewID(), Size: 1 << 40, Created: at, ClientChosenID: true},
 		{ID: storage.NewID(), Size: storage.Unknown, Created: at, Partial: true},
 		{ID: storage.NewID(), Size: 7, Created: at, Parts: []string{"one", "two", "one"}},
 		{ID: strings.Repeat("i", storage.MaxIDLength), Size: 7, Created: at},
@@ -43,7 +43,7 @@ func recordIsKept(f *fixture) {
 			"latin1": "sp\xe4t", "not UTF-8 \xff": "\xfe\x00", "filename": "späť \"1\"\n/../é\x00.mp4", "empty": "", "": "no name", "long": strings.Repeat("x", 4000)}},
 	} {
 		up := f.createAs(rec)
-		if up.ID != rec.ID || up.Size != rec.Size || up.Partial != rec.Partial || up.Chosen != rec.Chosen || !up.Created.Equal(rec.Created) ||
+		if up.ID != rec.ID || up.Size != rec.Size || up.Partial != rec.Partial || up.ClientChosenID != rec.ClientChosenID || !up.Created.Equal(rec.Created) ||
 			!maps.Equal(up.Metadata, rec.Metadata) || !slices.Equal(up.Parts, rec.Parts) {
 			f.Errorf("created %+v, loaded %+v", rec, up.Record)
 		}
@@ -76,11 +76,11 @@ func unknownIsNotFound(f *fixture) {
 
 func idIsCreatedOnce(f *fixture) {
 	data := Content(1, f.size)
-	up := f.createAs(storage.Record{ID: storage.NewID(), Size: f.size, Chosen: true,
+	up := f.createAs(storage.Record{ID: storage.NewID(), Size: f.size, ClientChosenID: true,
 		Metadata: map[string]string{"is": "first"}})
 	again := func(state string) {
 		f.Helper()
-		err := f.store.Create(f.ctx, storage.Record{ID: up.ID, Size: 5, Chosen: true, Created: time.Now().UTC()})
+		err := f.store.Create(f.ctx, storage.Record{ID: up.ID, Size: 5, ClientChosenID: true, Created: time.Now().UTC()})
 		if !errors.Is(err, storage.ErrExists) {
 			f.Errorf("create a second time, %s: %v, want ErrExists", state, err)
 		}
@@ -105,7 +105,7 @@ func oneCreationSucceeds(f *fixture) {
 	for range 10 {
 		id := storage.NewID()
 		errs := together(8, func(i int) error {
-			rec := storage.Record{ID: id, Size: int64(100 + i), Chosen: true, Created: time.Now().UTC()}
+			rec := storage.Record{ID: id, Size: int64(100 + i), ClientChosenID: true, Created: time.Now().UTC()}
 			return f.store.Create(f.ctx, rec)
 		})
 		f.step()
@@ -137,14 +137,14 @@ func alikeIDsStayApart(f *fixture) {
 		"a.parked", "a.log.new", "a.file", "a.size", "a.record", "a.gone", "a.deleted", "a.finished", "a.layout", "a.meta", "record", "file"}
 	content := func(i int) []byte { return Content(uint64(i), 1000) }
 	for i, id := range ids {
-		up := f.createAs(storage.Record{ID: id, Size: 1000, Chosen: true})
+		up := f.createAs(storage.Record{ID: id, Size: 1000, ClientChosenID: true})
 		f.put(up, content(i), ranges.Of(0, 1000))
 		if i%3 != 0 {
 			f.finish(id, content(i))
 		}
 	}
 	f.delete("a")
-	f.wantGone(storage.Upload{Record: storage.Record{ID: "a", Size: 1000, Chosen: true}})
+	f.wantGone(storage.Upload{Record: storage.Record{ID: "a", Size: 1000, ClientChosenID: true}})
 	for i, id := range ids[1:] {
 		f.finish(id, content(i+1))
 	}
@@ -171,12 +171,12 @@ func touchedIsTheLastStore(f *fixture) {
 	const tolerance = 20 * time.Second
 	created := time.Now().UTC().Add(-time.Hour)
 	up := f.createAs(storage.Record{ID: storage.NewID(), Size: 20, Created: created})
-	if now := f.load(up.ID); now.Touched.Before(created.Add(-tolerance)) || time.Until(now.Touched) > tolerance {
-		f.Errorf("created at %v, touched at %v", created, now.Touched)
+	if now := f.load(up.ID); now.ModifiedAt.Before(created.Add(-tolerance)) || time.Until(now.ModifiedAt) > tolerance {
+		f.Errorf("created at %v, touched at %v", created, now.ModifiedAt)
 	}
 	f.put(up, Content(1, 20), ranges.Of(10, 10))
-	if now := f.load(up.ID); time.Since(now.Touched).Abs() > tolerance {
-		f.Errorf("written to at %v, touched at %v", time.Now(), now.Touched)
+	if now := f.load(up.ID); time.Since(now.ModifiedAt).Abs() > tolerance {
+		f.Errorf("written to at %v, touched at %v", time.Now(), now.ModifiedAt)
 	}
 }
 
@@ -187,7 +187,7 @@ func sizeIsDeclaredOnce(f *fixture) {
 	check := func(state string) {
 		f.Helper()
 		f.declare(up.ID, f.size)
-		if err := f.store.Declare(f.ctx, up.ID, f.size+1); !errors.Is(err, storage.ErrSizeConflict) {
+		if err := f.store.SetSize(f.ctx, up.ID, f.size+1); !errors.Is(err, storage.ErrSizeMismatch) {
 			f.Errorf("declare another size, %s: %v, want ErrSizeConflict", state, err)
 		}
 		f.step()
@@ -206,12 +206,12 @@ func sizeIsDeclaredOnce(f *fixture) {
 func oneDeclaredSizeStays(f *fixture) {
 	for range 5 {
 		up := f.create(storage.Unknown)
-		errs := together(6, func(i int) error { return f.store.Declare(f.ctx, up.ID, int64(10+i/2)) })
+		errs := together(6, func(i int) error { return f.store.SetSize(f.ctx, up.ID, int64(10+i/2)) })
 		f.step()
 		size := f.load(up.ID).Size
 		for i, err := range errs {
 			won := int64(10+i/2) == size
-			if won && err != nil || !won && !errors.Is(err, storage.ErrSizeConflict) {
+			if won && err != nil || !won && !errors.Is(err, storage.ErrSizeMismatch) {
 				f.Errorf("declare %d: %v, while the size is %d", 10+i/2, err, size)
 			}
 		}

@@ -27,7 +27,7 @@ func deleteCases() []storeCase {
 func (f *fixture) inState(state string, data []byte) storage.Upload {
 	f.Helper()
 	size := int64(len(data))
-	rec := storage.Record{ID: storage.NewID(), Size: size, Chosen: true, Partial: state == "partial finished"}
+	rec := storage.Record{ID: storage.NewID(), Size: size, ClientChosenID: true, Partial: state == "partial finished"}
 	if state == "unknown size" || state == "declared" {
 		rec.Size = storage.Unknown
 	}
@@ -88,14 +88,14 @@ func deletedStaysDeleted(f *fixture) {
 		}
 		_ = f.store.Write(f.ctx, up, chunk(0, bytes.NewReader(data)), newReports(f).stored(up))
 		check()
-		_ = f.store.Declare(f.ctx, up.ID, f.size)
+		_ = f.store.SetSize(f.ctx, up.ID, f.size)
 		check()
 		if _, err := f.store.Finish(f.ctx, up); err == nil {
 			f.Errorf("%s: a deleted upload was finished", state)
 		}
 		check()
-		up.Finished, up.Owed = true, true
-		_ = f.store.Retire(f.ctx, up)
+		up.Finished, up.DeliveryPending = true, true
+		_ = f.store.MarkDelivered(f.ctx, up)
 		check()
 		f.wantGoneAfterRace(up)
 	}
@@ -252,7 +252,7 @@ func cleanHarmsNothing(f *fixture) {
 	if _, err := f.store.Load(f.ctx, deleted.ID); !errors.Is(err, storage.ErrNotFound) {
 		f.Errorf("load what was deleted long ago: %v, want ErrNotFound", err)
 	}
-	f.createAs(storage.Record{ID: deleted.ID, Size: 10, Chosen: true})
+	f.createAs(storage.Record{ID: deleted.ID, Size: 10, ClientChosenID: true})
 	for state, up := range ups {
 		if now := f.load(up.ID); !now.Received.Equal(up.Received) || now.Finished != up.Finished || now.Size != up.Size {
 			f.Errorf("%s: %+v before the cleaning, %+v after it", state, up, now)

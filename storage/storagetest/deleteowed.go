@@ -21,7 +21,7 @@ func (f *fixture) owedDeleted(before storage.Upload) storage.Upload {
 	f.Helper()
 	f.wantGone(before)
 	up, err := f.store.Load(f.ctx, before.ID)
-	if !errors.Is(err, storage.ErrGone) || !up.Deleted || !up.Owed || up.Parked || !up.Finished || up.Size != before.Size || !sameRecord(up.Record, before.Record) {
+	if !errors.Is(err, storage.ErrGone) || !up.Deleted || !up.DeliveryPending || up.DeadLettered || !up.Finished || up.Size != before.Size || !sameRecord(up.Record, before.Record) {
 		f.Errorf("deleted while it was owed: %+v, %v, before it was %+v", up, err, before)
 	}
 	if !f.ids()[before.ID] {
@@ -32,7 +32,7 @@ func (f *fixture) owedDeleted(before storage.Upload) storage.Upload {
 
 func deletedWhileOwed(f *fixture) {
 	data := Content(1, f.size)
-	for _, rec := range []storage.Record{f.chosen(), {ID: storage.NewID(), Size: storage.Unknown, Chosen: true}} {
+	for _, rec := range []storage.Record{f.chosen(), {ID: storage.NewID(), Size: storage.Unknown, ClientChosenID: true}} {
 		up := f.createAs(rec)
 		if rec.Size == storage.Unknown {
 			f.declare(up.ID, f.size)
@@ -46,7 +46,7 @@ func deletedWhileOwed(f *fixture) {
 		f.clean(f.cleaner(), time.Now().Add(time.Hour))
 		deleted := f.owedDeleted(finished)
 		for range 2 {
-			if err := f.store.Retire(f.ctx, deleted); err != nil {
+			if err := f.store.MarkDelivered(f.ctx, deleted); err != nil {
 				f.Fatalf("retire: %v", err)
 			}
 			f.step()
@@ -59,7 +59,7 @@ func deletedWhileOwed(f *fixture) {
 func (f *fixture) wantForgottenEvent(before storage.Upload) {
 	f.Helper()
 	f.wantGone(before)
-	if up, _ := f.store.Load(f.ctx, before.ID); up.Owed || up.Deleted {
+	if up, _ := f.store.Load(f.ctx, before.ID); up.DeliveryPending || up.Deleted {
 		f.Errorf("still to be delivered: %+v", up)
 	}
 }
@@ -67,7 +67,7 @@ func (f *fixture) wantForgottenEvent(before storage.Upload) {
 func deletedWhileParked(f *fixture) {
 	data := Content(1, f.size)
 	up := f.inState("finished", data)
-	if err := f.store.Park(f.ctx, up); err != nil {
+	if err := f.store.DeadLetter(f.ctx, up); err != nil {
 		f.Fatal(err)
 	}
 	f.step()
@@ -76,11 +76,11 @@ func deletedWhileParked(f *fixture) {
 
 	later := f.inState("finished", data)
 	f.delete(later.ID)
-	if err := f.store.Park(f.ctx, f.owedDeleted(later)); err != nil {
+	if err := f.store.DeadLetter(f.ctx, f.owedDeleted(later)); err != nil {
 		f.Fatal(err)
 	}
 	f.step()
-	if up, err := f.store.Load(f.ctx, later.ID); !errors.Is(err, storage.ErrGone) || !up.Parked || !up.Owed {
+	if up, err := f.store.Load(f.ctx, later.ID); !errors.Is(err, storage.ErrGone) || !up.DeadLettered || !up.DeliveryPending {
 		f.Errorf("parked after it was deleted: %+v, %v", up, err)
 	}
 	f.clean(f.cleaner(), time.Now().Add(time.Hour))
@@ -99,10 +99,10 @@ func keyOfDeletedWhileOwed(f *fixture) {
 	f.putAll(next, Content(2, f.size))
 	f.finish(next.ID, Content(2, f.size))
 	up, _ := f.store.Load(f.ctx, first.ID)
-	if !up.Owed {
+	if !up.DeliveryPending {
 		f.Error("the event of the first is lost")
 	}
-	if err := f.store.Retire(f.ctx, up); err != nil {
+	if err := f.store.MarkDelivered(f.ctx, up); err != nil {
 		f.Fatal(err)
 	}
 	f.step()
@@ -115,7 +115,7 @@ func retiredByStranger(f *fixture) {
 	data := Content(1, f.size)
 	up := f.inState("finished", data)
 	f.delete(up.ID)
-	if err := f.store.Retire(f.ctx, up); err != nil {
+	if err := f.store.MarkDelivered(f.ctx, up); err != nil {
 		f.Fatal(err)
 	}
 	f.step()

@@ -107,7 +107,7 @@ func bytesBeyondTheEnd(f *fixture) {
 	store, done, half := f.store, make(chan error, 1), f.load(up.ID)
 	go func() { done <- store.Write(f.ctx, half, chunk(f.size/2, src), rep.stored(half)) }()
 	<-src.Reached
-	for _, err := range []error{store.Declare(f.ctx, up.ID, f.size/2), f.finishOnly(store, f.load(up.ID))} {
+	for _, err := range []error{store.SetSize(f.ctx, up.ID, f.size/2), f.finishOnly(store, f.load(up.ID))} {
 		if err != nil {
 			f.Errorf("declare and finish: %v", err)
 		}
@@ -205,20 +205,20 @@ func finishedKeepsRecord(f *fixture) {
 	if got.ID != up.ID || !got.Partial || got.Metadata["filename"] != "a.mp4" || len(got.Parts) != 2 || !got.Created.Equal(up.Created) {
 		f.Errorf("created %+v, finished %+v", up.Record, got.Record)
 	}
-	if got.Touched.IsZero() || got.Offset() != f.size {
-		f.Errorf("finished: touched %v, offset %d of %d", got.Touched, got.Offset(), f.size)
+	if got.ModifiedAt.IsZero() || got.Offset() != f.size {
+		f.Errorf("finished: touched %v, offset %d of %d", got.ModifiedAt, got.Offset(), f.size)
 	}
 }
 
 // retire notes that the event of a finished upload was told.
 func (f *fixture) retire(id string) {
 	f.Helper()
-	if err := f.store.Retire(f.ctx, f.load(id)); err != nil {
+	if err := f.store.MarkDelivered(f.ctx, f.load(id)); err != nil {
 		f.Fatalf("retire: %v", err)
 	}
 	f.step()
-	if up := f.load(id); up.Owed || !up.Finished {
-		f.Errorf("retired: owed %v, finished %v", up.Owed, up.Finished)
+	if up := f.load(id); up.DeliveryPending || !up.Finished {
+		f.Errorf("retired: owed %v, finished %v", up.DeliveryPending, up.Finished)
 	}
 }
 
@@ -226,14 +226,14 @@ func owedUntilRetired(f *fixture) {
 	data := Content(1, f.size)
 	up := f.create(f.size)
 	f.putAll(up, data)
-	if now := f.load(up.ID); now.Owed && !now.Finished {
+	if now := f.load(up.ID); now.DeliveryPending && !now.Finished {
 		f.Error("what is not finished is owed")
 	}
 	finished := f.finish(up.ID, data)
-	if !finished.Owed || !f.ids()[up.ID] {
-		f.Errorf("finished: owed %v, listed %v", finished.Owed, f.ids()[up.ID])
+	if !finished.DeliveryPending || !f.ids()[up.ID] {
+		f.Errorf("finished: owed %v, listed %v", finished.DeliveryPending, f.ids()[up.ID])
 	}
-	errs := together(3, func(int) error { return f.store.Retire(f.ctx, finished.Clone()) })
+	errs := together(3, func(int) error { return f.store.MarkDelivered(f.ctx, finished.Clone()) })
 	if err := errors.Join(errs...); err != nil {
 		f.Errorf("retire at once: %v", err)
 	}
@@ -249,29 +249,29 @@ func parkedUntilRetired(f *fixture) {
 	up := f.create(f.size)
 	f.putAll(up, data)
 	finished := f.finish(up.ID, data)
-	if finished.Parked {
+	if finished.DeadLettered {
 		f.Error("parked at once")
 	}
 	for range 2 {
-		if err := f.store.Park(f.ctx, finished); err != nil {
+		if err := f.store.DeadLetter(f.ctx, finished); err != nil {
 			f.Fatalf("park: %v", err)
 		}
 		f.step()
-		if now := f.load(up.ID); !now.Parked || !now.Owed || !now.Finished || !f.ids()[up.ID] {
-			f.Errorf("parked: parked %v, owed %v, finished %v, listed %v", now.Parked, now.Owed, now.Finished, f.ids()[up.ID])
+		if now := f.load(up.ID); !now.DeadLettered || !now.DeliveryPending || !now.Finished || !f.ids()[up.ID] {
+			f.Errorf("parked: parked %v, owed %v, finished %v, listed %v", now.DeadLettered, now.DeliveryPending, now.Finished, f.ids()[up.ID])
 		}
 	}
 	f.wantFile(up.ID, data)
 	f.retire(up.ID)
-	if f.load(up.ID).Parked {
+	if f.load(up.ID).DeadLettered {
 		f.Error("retired, and still parked")
 	}
-	if err := f.store.Park(f.ctx, finished); err != nil {
+	if err := f.store.DeadLetter(f.ctx, finished); err != nil {
 		f.Errorf("park what is retired: %v", err)
 	}
 	f.step()
-	if now := f.load(up.ID); now.Owed || !now.Finished {
-		f.Errorf("parked too late: owed %v, finished %v", now.Owed, now.Finished)
+	if now := f.load(up.ID); now.DeliveryPending || !now.Finished {
+		f.Errorf("parked too late: owed %v, finished %v", now.DeliveryPending, now.Finished)
 	}
 	f.delete(up.ID)
 	f.wantGone(up)

@@ -19,7 +19,7 @@ import (
 // forgetting, which it should not do while it is tested. Each call of node
 // returns another node's view of the same index; for an index of one process
 // that is always the same one.
-func TestIndex(t *testing.T, node func() storage.Index) {
+func TestIndex(t *testing.T, node func() storage.Cache) {
 	for _, c := range []struct {
 		name string
 		run  func(*indexFixture)
@@ -43,11 +43,11 @@ func TestIndex(t *testing.T, node func() storage.Index) {
 type indexFixture struct {
 	*testing.T
 	ctx   context.Context
-	here  storage.Index
-	there storage.Index
+	here  storage.Cache
+	there storage.Cache
 }
 
-func newIndexFixture(t *testing.T, node func() storage.Index) *indexFixture {
+func newIndexFixture(t *testing.T, node func() storage.Cache) *indexFixture {
 	return &indexFixture{T: t, ctx: t.Context(), here: node(), there: node()}
 }
 
@@ -55,20 +55,20 @@ func newIndexFixture(t *testing.T, node func() storage.Index) *indexFixture {
 func upload(size int64, received ...ranges.Range) storage.Upload {
 	now := time.Now().UTC()
 	up := storage.Upload{
-		Record: storage.Record{ID: storage.NewID(), Size: size, Created: now.Add(-time.Hour), Chosen: true,
+		Record: storage.Record{ID: storage.NewID(), Size: size, Created: now.Add(-time.Hour), ClientChosenID: true,
 			Metadata: map[string]string{"filename": "ä\x00\n.mp4", "empty": "", "bytes": "\xff\xe4", "\xff": ""}, Partial: true, Parts: []string{"a", "b"}},
-		Touched: now.Add(-time.Minute),
+		ModifiedAt: now.Add(-time.Minute),
 	}
-	up.Add(storage.Piece{Name: "layout", Tag: `a fact, {"not": "a range"}`})
+	up.Add(storage.Extent{Name: "layout", Meta: `a fact, {"not": "a range"}`})
 	for i, r := range received {
-		up.Add(storage.Piece{Range: r, Name: fmt.Sprint("piece ", i), Tag: `"an: ETag, 1"`})
+		up.Add(storage.Extent{Range: r, Name: fmt.Sprint("piece ", i), Meta: `"an: ETag, 1"`})
 	}
 	return up
 }
 
 func (f *indexFixture) put(up storage.Upload) storage.Upload {
 	f.Helper()
-	known, err := f.here.Put(f.ctx, f.begin(up.ID), up)
+	known, err := f.here.Store(f.ctx, f.begin(up.ID), up)
 	if err != nil {
 		f.Fatalf("put: %v", err)
 	}
@@ -77,7 +77,7 @@ func (f *indexFixture) put(up storage.Upload) storage.Upload {
 
 func (f *indexFixture) begin(id string) string {
 	f.Helper()
-	begun, err := f.here.Begin(f.ctx, id)
+	begun, err := f.here.Generation(f.ctx, id)
 	if err != nil {
 		f.Fatalf("begin: %v", err)
 	}
@@ -86,12 +86,12 @@ func (f *indexFixture) begin(id string) string {
 
 func (f *indexFixture) add(id string, r ranges.Range) storage.Upload {
 	f.Helper()
-	return f.addPiece(id, storage.Piece{Range: r})
+	return f.addPiece(id, storage.Extent{Range: r})
 }
 
-func (f *indexFixture) addPiece(id string, p storage.Piece) storage.Upload {
+func (f *indexFixture) addPiece(id string, p storage.Extent) storage.Upload {
 	f.Helper()
-	known, err := f.here.Add(f.ctx, id, p)
+	known, err := f.here.Append(f.ctx, id, p)
 	if err != nil {
 		f.Fatalf("add: %v", err)
 	}
@@ -101,7 +101,7 @@ func (f *indexFixture) addPiece(id string, p storage.Piece) storage.Upload {
 // want checks what the index knows, on both nodes.
 func (f *indexFixture) want(up storage.Upload) {
 	f.Helper()
-	for _, x := range []storage.Index{f.here, f.there} {
+	for _, x := range []storage.Cache{f.here, f.there} {
 		known, err := x.Get(f.ctx, up.ID)
 		if err != nil {
 			f.Fatalf("get: %v", err)
@@ -114,7 +114,7 @@ func (f *indexFixture) wantSame(got, want storage.Upload) {
 	f.Helper()
 	same := got.ID == want.ID && got.Size == want.Size && got.Partial == want.Partial && got.Created.Equal(want.Created) &&
 		len(got.Metadata) == len(want.Metadata) && slices.Equal(got.Parts, want.Parts) && got.Received.Equal(want.Received) &&
-		got.Chosen == want.Chosen && maps.Equal(got.Pieces, want.Pieces) && got.Finished == want.Finished
+		got.ClientChosenID == want.ClientChosenID && maps.Equal(got.Extents, want.Extents) && got.Finished == want.Finished
 	for name, value := range want.Metadata {
 		same = same && got.Metadata[name] == value
 	}
@@ -125,11 +125,11 @@ func (f *indexFixture) wantSame(got, want storage.Upload) {
 
 func (f *indexFixture) wantNotFound(id string) {
 	f.Helper()
-	for _, x := range []storage.Index{f.here, f.there} {
+	for _, x := range []storage.Cache{f.here, f.there} {
 		if _, err := x.Get(f.ctx, id); !errors.Is(err, storage.ErrNotFound) {
 			f.Errorf("get: %v, want ErrNotFound", err)
 		}
-		if _, err := x.Add(f.ctx, id, storage.Piece{Range: ranges.Of(0, 1)}); !errors.Is(err, storage.ErrNotFound) {
+		if _, err := x.Append(f.ctx, id, storage.Extent{Range: ranges.Of(0, 1)}); !errors.Is(err, storage.ErrNotFound) {
 			f.Errorf("add: %v, want ErrNotFound", err)
 		}
 	}
@@ -150,8 +150,8 @@ func putIsKnown(f *indexFixture) {
 		known := f.put(up)
 		f.wantSame(known, up)
 		f.want(up)
-		if known.Touched.Sub(up.Touched).Abs() > time.Millisecond {
-			f.Errorf("put as touched at %v, known as touched at %v", up.Touched, known.Touched)
+		if known.ModifiedAt.Sub(up.ModifiedAt).Abs() > time.Millisecond {
+			f.Errorf("put as touched at %v, known as touched at %v", up.ModifiedAt, known.ModifiedAt)
 		}
 		f.put(up)
 		f.want(up)
@@ -169,8 +169,8 @@ func putMerges(f *indexFixture) {
 	want.Received = ranges.NewSet(ranges.Of(0, 7), ranges.Of(20, 5))
 	f.wantSame(known, want)
 	f.want(want)
-	if known.Touched.Before(added.Touched.Add(-time.Millisecond)) {
-		f.Errorf("added to at %v, after a stale put touched at %v", added.Touched, known.Touched)
+	if known.ModifiedAt.Before(added.ModifiedAt.Add(-time.Millisecond)) {
+		f.Errorf("added to at %v, after a stale put touched at %v", added.ModifiedAt, known.ModifiedAt)
 	}
 
 	want.Size = 100
@@ -187,8 +187,8 @@ func addedIsKept(f *indexFixture) {
 		known := f.add(up.ID, r)
 		f.wantSame(known, up)
 		f.want(up)
-		if time.Since(known.Touched).Abs() > 5*time.Second {
-			f.Errorf("added to at %v, touched at %v", time.Now(), known.Touched)
+		if time.Since(known.ModifiedAt).Abs() > 5*time.Second {
+			f.Errorf("added to at %v, touched at %v", time.Now(), known.ModifiedAt)
 		}
 		f.here, f.there = f.there, f.here
 	}
@@ -206,9 +206,9 @@ func namedPiecesAreKept(f *indexFixture) {
 		if i%3 == 0 {
 			r = ranges.Of(start/cell*cell, cell)
 		}
-		p := storage.Piece{Range: r, Name: r.String() + "/x", Tag: fmt.Sprint("tag ", i)}
+		p := storage.Extent{Range: r, Name: r.String() + "/x", Meta: fmt.Sprint("tag ", i)}
 		if i%5 == 0 {
-			p.Name, p.Tag = "", ""
+			p.Name, p.Meta = "", ""
 		}
 		if r.Empty() {
 			p.Name = "a fact"
@@ -224,19 +224,19 @@ func putMergesPieces(f *indexFixture) {
 	old := upload(100, ranges.Of(0, 5), ranges.Of(50, 5))
 	f.put(old)
 	want := old.Clone()
-	for _, p := range []storage.Piece{
-		{Range: ranges.Of(0, 20), Name: "covers", Tag: "1"},
-		{Range: ranges.Of(70, 5), Name: "apart", Tag: "2"},
-		{Name: "fact", Tag: "3"},
+	for _, p := range []storage.Extent{
+		{Range: ranges.Of(0, 20), Name: "covers", Meta: "1"},
+		{Range: ranges.Of(70, 5), Name: "apart", Meta: "2"},
+		{Name: "fact", Meta: "3"},
 	} {
 		want.Add(p)
 		f.addPiece(old.ID, p)
 	}
 	f.wantSame(f.put(old), want) // it brings nothing back that was covered
 	newer := old.Clone()
-	for _, p := range []storage.Piece{
-		{Range: ranges.Of(90, 5), Name: "newer", Tag: "4"},
-		{Range: ranges.Of(45, 20), Name: "covers more", Tag: "5"},
+	for _, p := range []storage.Extent{
+		{Range: ranges.Of(90, 5), Name: "newer", Meta: "4"},
+		{Range: ranges.Of(45, 20), Name: "covers more", Meta: "5"},
 	} {
 		newer.Add(p)
 		want.Add(p)
@@ -252,8 +252,8 @@ func oneAdderCompletes(f *indexFixture) {
 		f.put(up)
 		var completed atomic.Int32
 		errs := together(n, func(i int) error {
-			x := []storage.Index{f.here, f.there}[i%2]
-			known, err := x.Add(f.ctx, up.ID, storage.Piece{Range: ranges.Of(int64(i)*size/n, size/n)})
+			x := []storage.Cache{f.here, f.there}[i%2]
+			known, err := x.Append(f.ctx, up.ID, storage.Extent{Range: ranges.Of(int64(i)*size/n, size/n)})
 			if err == nil && known.Complete() {
 				completed.Add(1)
 			}
@@ -271,14 +271,14 @@ func nothingIsLost(f *indexFixture) {
 	f.put(up)
 	errs := together(2*n, func(i int) error {
 		if i%2 == 0 {
-			_, err := f.here.Add(f.ctx, up.ID, storage.Piece{Range: ranges.Of(int64(i/2), 1)})
+			_, err := f.here.Append(f.ctx, up.ID, storage.Extent{Range: ranges.Of(int64(i/2), 1)})
 			return err
 		}
 		stale := up.Clone()
 		stale.Received = ranges.NewSet(ranges.Of(int64(i%7), 1))
-		begun, err := f.there.Begin(f.ctx, up.ID)
+		begun, err := f.there.Generation(f.ctx, up.ID)
 		if err == nil {
-			_, err = f.there.Put(f.ctx, begun, stale)
+			_, err = f.there.Store(f.ctx, begun, stale)
 		}
 		return err
 	})
@@ -292,15 +292,15 @@ func nothingIsLost(f *indexFixture) {
 func droppedStaysDropped(f *indexFixture) {
 	up := upload(100, ranges.Of(0, 50))
 	f.put(up)
-	for _, x := range []storage.Index{f.here, f.there} {
-		if err := x.Drop(f.ctx, up.ID); err != nil {
+	for _, x := range []storage.Cache{f.here, f.there} {
+		if err := x.Invalidate(f.ctx, up.ID); err != nil {
 			f.Errorf("drop: %v", err)
 		}
 		f.wantNotFound(up.ID)
-		for _, y := range []storage.Index{f.here, f.there} {
-			begun, err := y.Begin(f.ctx, up.ID)
+		for _, y := range []storage.Cache{f.here, f.there} {
+			begun, err := y.Generation(f.ctx, up.ID)
 			if err == nil {
-				_, err = y.Put(f.ctx, begun, up)
+				_, err = y.Store(f.ctx, begun, up)
 			}
 			if err == nil {
 				f.Error("a dropped upload was put")
@@ -308,7 +308,7 @@ func droppedStaysDropped(f *indexFixture) {
 		}
 		f.wantNotFound(up.ID)
 	}
-	if err := f.here.Drop(f.ctx, storage.NewID()); err != nil {
+	if err := f.here.Invalidate(f.ctx, storage.NewID()); err != nil {
 		f.Errorf("drop what is not known: %v", err)
 	}
 }
@@ -322,7 +322,7 @@ func indexTellsApart(f *indexFixture) {
 	f.add(a.ID, ranges.Of(50, 1))
 	f.want(a)
 	f.want(b)
-	if err := f.here.Drop(f.ctx, a.ID); err != nil {
+	if err := f.here.Invalidate(f.ctx, a.ID); err != nil {
 		f.Errorf("drop: %v", err)
 	}
 	f.wantNotFound(a.ID)
@@ -341,7 +341,7 @@ func indexSnapshotIsItsOwn(f *indexFixture) {
 		known := snapshot()
 		known.Metadata["empty"] = "changed"
 		known.Parts[0] = "changed"
-		delete(known.Pieces, "layout")
+		delete(known.Extents, "layout")
 		known.Received.Remove(ranges.Of(20, 5))
 		f.want(want)
 	}

@@ -86,7 +86,7 @@ func (f *fixture) join(part map[int64]storage.Upload, sizes []int64, first int64
 			return
 		}
 		now := f.wantFile(up.ID, data)
-		if !now.Owed {
+		if !now.DeliveryPending {
 			f.Errorf("join %v: it is not owed", sizes)
 		}
 		f.wantChecksum(now, data)

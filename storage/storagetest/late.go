@@ -33,7 +33,7 @@ func (f *fixture) startLate(up storage.Upload, data []byte, r ranges.Range, firs
 	store, rep := f.store, newReports(f)
 	stored := rep.stored(up)
 	go func() {
-		err := store.Write(f.ctx, up, storage.Chunk{Offset: r.Start, Length: r.Len(), Body: l.Gate}, func(p storage.Piece) storage.Upload {
+		err := store.Write(f.ctx, up, storage.Chunk{Offset: r.Start, Length: r.Len(), Body: l.Gate}, func(p storage.Extent) storage.Upload {
 			defer f.tell(up.ID, ranges.NewSet(p.Range))
 			return stored(p)
 		})
@@ -131,7 +131,7 @@ func (f *fixture) lateWriteLeavesNothing(data []byte, r ranges.Range, state stri
 		}
 	}
 	if state == "retired" {
-		if err := f.store.Retire(f.ctx, f.load(up.ID)); err != nil {
+		if err := f.store.MarkDelivered(f.ctx, f.load(up.ID)); err != nil {
 			f.Fatalf("retire: %v", err)
 		}
 	}

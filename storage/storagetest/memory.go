@@ -89,7 +89,7 @@ func (m *Memory) Create(_ context.Context, rec storage.Record) error {
 				return storage.ErrKeyTaken
 			}
 		}
-		up := storage.Upload{Record: rec, Touched: rec.Created}
+		up := storage.Upload{Record: rec, ModifiedAt: rec.Created}
 		m.uploads[rec.ID] = &memoryUpload{Upload: up.Clone()}
 		return nil
 	})
@@ -114,14 +114,14 @@ func (m *Memory) Load(_ context.Context, id string) (loaded storage.Upload, err 
 }
 
 // Declare implements storage.Store.
-func (m *Memory) Declare(_ context.Context, id string, size int64) error {
+func (m *Memory) SetSize(_ context.Context, id string, size int64) error {
 	return m.do(Declare, id, func() error {
 		up, err := m.find(id)
 		if err != nil {
 			return err
 		}
 		if up.Size != storage.Unknown && up.Size != size {
-			return storage.ErrSizeConflict
+			return storage.ErrSizeMismatch
 		}
 		up.Size = size
 		return nil
@@ -130,7 +130,7 @@ func (m *Memory) Declare(_ context.Context, id string, size int64) error {
 
 // Write implements storage.Store. What has been reported before is not reported
 // again.
-func (m *Memory) Write(_ context.Context, up storage.Upload, c storage.Chunk, stored func(storage.Piece) storage.Upload) error {
+func (m *Memory) Write(_ context.Context, up storage.Upload, c storage.Chunk, stored func(storage.Extent) storage.Upload) error {
 	offset := c.Offset
 	buf := make([]byte, m.piece)
 	for {
@@ -145,7 +145,7 @@ func (m *Memory) Write(_ context.Context, up storage.Upload, c storage.Chunk, st
 		}); failed != nil {
 			return failed
 		}
-		m.report(up.ID, piece, func(r ranges.Range) { stored(storage.Piece{Range: r}) })
+		m.report(up.ID, piece, func(r ranges.Range) { stored(storage.Extent{Range: r}) })
 		offset = piece.End
 		if err != nil {
 			return nil
@@ -178,7 +178,7 @@ func (up *memoryUpload) put(offset int64, data []byte) {
 	for _, r := range missing.Ranges() {
 		up.pieces = append(up.pieces, memoryPiece{r.Start, bytes.Clone(data[r.Start-offset : r.End-offset])})
 		up.Received.Add(r)
-		up.Touched = time.Now().UTC()
+		up.ModifiedAt = time.Now().UTC()
 	}
 }
 
@@ -215,19 +215,19 @@ func (up *memoryUpload) content() []byte {
 // finishWith makes data the file of the upload.
 func (up *memoryUpload) finishWith(data []byte) {
 	sum := crc32c.Of(data)
-	up.file, up.Finished, up.Owed, up.CRC32C = data, true, true, &sum
+	up.file, up.Finished, up.DeliveryPending, up.CRC32C = data, true, true, &sum
 }
 
 // Retire implements storage.Store.
-func (m *Memory) Retire(_ context.Context, up storage.Upload) error {
+func (m *Memory) MarkDelivered(_ context.Context, up storage.Upload) error {
 	return m.do(Retire, up.ID, func() error {
 		up, err := m.find(up.ID)
 		switch {
 		case err == nil && !up.Partial:
-			if up.Owed {
+			if up.DeliveryPending {
 				up.Delivered = time.Now().UTC()
 			}
-			up.Owed, up.Parked = false, false
+			up.DeliveryPending, up.DeadLettered = false, false
 		case up != nil && up.Deleted:
 			*up = memoryUpload{gone: up.gone}
 		}
@@ -236,10 +236,10 @@ func (m *Memory) Retire(_ context.Context, up storage.Upload) error {
 }
 
 // Park implements storage.Store.
-func (m *Memory) Park(_ context.Context, up storage.Upload) error {
+func (m *Memory) DeadLetter(_ context.Context, up storage.Upload) error {
 	return m.do(Park, up.ID, func() error {
-		if up, _ := m.find(up.ID); up != nil && up.Owed {
-			up.Parked = true
+		if up, _ := m.find(up.ID); up != nil && up.DeliveryPending {
+			up.DeadLettered = true
 		}
 		return nil
 	})
@@ -270,7 +270,7 @@ func (m *Memory) Delete(_ context.Context, id string) error {
 		up, err := m.find(id)
 		switch {
 		case err != nil:
-		case up.Owed && !up.Parked && !up.Partial:
+		case up.DeliveryPending && !up.DeadLettered && !up.Partial:
 			up.gone, up.Deleted, up.file, up.pieces = time.Now(), true, nil, nil
 		default:
 			*up = memoryUpload{gone: time.Now()}
@@ -285,7 +285,7 @@ func (m *Memory) List(context.Context) iter.Seq2[string, error] {
 		var ids []string
 		err := m.do(List, "uploads", func() error {
 			for _, id := range slices.Sorted(maps.Keys(m.uploads)) {
-				if up, err := m.find(id); err == nil && (!up.Finished || up.Owed) || up.Deleted {
+				if up, err := m.find(id); err == nil && (!up.Finished || up.DeliveryPending) || up.Deleted {
 					ids = append(ids, id)
 				}
 			}
@@ -306,7 +306,7 @@ func (m *Memory) List(context.Context) iter.Seq2[string, error] {
 func (m *Memory) Clean(_ context.Context, before time.Time) error {
 	return m.do(Clean, "uploads", func() error {
 		maps.DeleteFunc(m.uploads, func(_ string, up *memoryUpload) bool {
-			return !up.gone.IsZero() && up.gone.Before(before) && (!up.Deleted || up.Parked)
+			return !up.gone.IsZero() && up.gone.Before(before) && (!up.Deleted || up.DeadLettered)
 		})
 		return nil
 	})

@@ -68,7 +68,7 @@ func keyIsTakenOnce(f *fixture) {
 func keyIsAnothersID(f *fixture) {
 	id, key := storage.NewID(), storage.NewID()
 	create := func(rec storage.Record) {
-		rec.Size, rec.Created, rec.Chosen = 3, time.Now().UTC(), true
+		rec.Size, rec.Created, rec.ClientChosenID = 3, time.Now().UTC(), true
 		if err := f.store.Create(f.ctx, rec); err != nil {
 			f.Fatalf("create %+v: %v", rec, err)
 		}
@@ -77,7 +77,7 @@ func keyIsAnothersID(f *fixture) {
 	create(storage.Record{ID: id})
 	f.wantKeyTaken(keyed(id, 3))
 	create(storage.Record{ID: "other", Key: key})
-	f.wantKeyTaken(storage.Record{ID: key, Size: 3, Chosen: true, Created: time.Now().UTC()})
+	f.wantKeyTaken(storage.Record{ID: key, Size: 3, ClientChosenID: true, Created: time.Now().UTC()})
 	create(storage.Record{ID: key, Key: "yet/another"})
 	f.delete(id)
 	create(storage.Record{ID: "after it", Key: id})

@@ -46,7 +46,7 @@ func nodesCreateOnce(f *fixture) {
 	nodes := f.nodes()
 	id := storage.NewID()
 	errs := together(8, func(i int) error {
-		return nodes[i%2].Create(f.ctx, storage.Record{ID: id, Size: int64(100 + i), Chosen: true, Created: time.Now().UTC()})
+		return nodes[i%2].Create(f.ctx, storage.Record{ID: id, Size: int64(100 + i), ClientChosenID: true, Created: time.Now().UTC()})
 	})
 	for _, f.store = range nodes {
 		f.wantOneCreation(id, errs)
@@ -57,7 +57,7 @@ func nodesDeclareOnce(f *fixture) {
 	nodes := f.nodes()
 	up := f.create(storage.Unknown)
 	f.declare(up.ID, f.size)
-	if err := nodes[1].Declare(f.ctx, up.ID, f.size+1); !errors.Is(err, storage.ErrSizeConflict) {
+	if err := nodes[1].SetSize(f.ctx, up.ID, f.size+1); !errors.Is(err, storage.ErrSizeMismatch) {
 		f.Errorf("declare another size on another node: %v, want ErrSizeConflict", err)
 	}
 	f.store = nodes[1]

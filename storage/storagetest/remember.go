@@ -42,8 +42,8 @@ func (f *fixture) moved(rec storage.Record, data []byte) storage.Upload {
 func (f *fixture) wantRemembered(before storage.Upload) {
 	f.Helper()
 	up := f.load(before.ID)
-	if !up.Finished || !up.FileMissing || up.Owed || up.Parked || up.Deleted || !up.Complete() {
-		f.Errorf("finished %v, without its file %v, owed %v, complete %v", up.Finished, up.FileMissing, up.Owed, up.Complete())
+	if !up.Finished || !up.FileMissing || up.DeliveryPending || up.DeadLettered || up.Deleted || !up.Complete() {
+		f.Errorf("finished %v, without its file %v, owed %v, complete %v", up.Finished, up.FileMissing, up.DeliveryPending, up.Complete())
 	}
 	if up.Size != before.Size || up.Offset() != before.Size || !up.Has(ranges.Of(0, before.Size)) || !up.Missing().Empty() {
 		f.Errorf("size %d, offset %d, missing %v, want all %d bytes", up.Size, up.Offset(), up.Missing(), before.Size)
@@ -51,8 +51,8 @@ func (f *fixture) wantRemembered(before storage.Upload) {
 	if !sameRecord(up.Record, before.Record) {
 		f.Errorf("record %+v, want %+v", up.Record, before.Record)
 	}
-	if d := up.Touched.Sub(before.Touched).Abs(); d > 20*time.Second {
-		f.Errorf("touched at %v, before at %v", up.Touched, before.Touched)
+	if d := up.ModifiedAt.Sub(before.ModifiedAt).Abs(); d > 20*time.Second {
+		f.Errorf("touched at %v, before at %v", up.ModifiedAt, before.ModifiedAt)
 	}
 	if age := time.Since(up.Delivered); age.Abs() > time.Minute {
 		f.Errorf("delivered %v ago", age)
@@ -61,7 +61,7 @@ func (f *fixture) wantRemembered(before storage.Upload) {
 }
 
 func sameRecord(a, b storage.Record) bool {
-	return a.ID == b.ID && a.Key == b.Key && a.Owner == b.Owner && a.Chosen == b.Chosen && a.Partial == b.Partial &&
+	return a.ID == b.ID && a.Key == b.Key && a.Owner == b.Owner && a.ClientChosenID == b.ClientChosenID && a.Partial == b.Partial &&
 		a.Created.Equal(b.Created) && slices.Equal(a.Parts, b.Parts) && sameMetadata(a.Metadata, b.Metadata)
 }
 
@@ -75,7 +75,7 @@ func sameMetadata(a, b storage.Metadata) bool {
 }
 
 func (f *fixture) chosen() storage.Record {
-	return storage.Record{ID: storage.NewID(), Size: f.size, Chosen: true, Owner: "anna",
+	return storage.Record{ID: storage.NewID(), Size: f.size, ClientChosenID: true, Owner: "anna",
 		Metadata: storage.Metadata{"filename": "a.mp4", "bytes": "\xff"}}
 }
 
@@ -84,12 +84,12 @@ func (f *fixture) cleaner() storage.Cleaner { return f.store.(storage.Cleaner) }
 func movedStaysFinished(f *fixture) {
 	up := f.moved(f.chosen(), Content(1, f.size))
 	f.wantRemembered(up)
-	if err := f.store.Create(f.ctx, storage.Record{ID: up.ID, Size: 5, Chosen: true, Created: time.Now().UTC()}); !errors.Is(err, storage.ErrExists) {
+	if err := f.store.Create(f.ctx, storage.Record{ID: up.ID, Size: 5, ClientChosenID: true, Created: time.Now().UTC()}); !errors.Is(err, storage.ErrExists) {
 		f.Errorf("create the id again: %v, want ErrExists", err)
 	}
 	f.step()
 	f.wantRemembered(up)
-	if err := errors.Join(f.store.Retire(f.ctx, f.load(up.ID)), f.store.Park(f.ctx, f.load(up.ID))); err != nil {
+	if err := errors.Join(f.store.MarkDelivered(f.ctx, f.load(up.ID)), f.store.DeadLetter(f.ctx, f.load(up.ID))); err != nil {
 		f.Errorf("retire and park: %v", err)
 	}
 	f.step()
@@ -101,7 +101,7 @@ func movedHoweverMade(f *fixture) {
 	long := f.chosen()
 	long.Metadata = storage.Metadata{"long": string(bytes.Repeat([]byte("x"), 4000))}
 	late, parts, server := f.chosen(), f.chosen(), f.chosen()
-	late.Size, parts.Parts, server.Chosen = storage.Unknown, []string{"one", "two"}, false
+	late.Size, parts.Parts, server.ClientChosenID = storage.Unknown, []string{"one", "two"}, false
 	keyed := f.chosen()
 	keyed.Key = "videos/" + keyed.ID + ".mp4"
 	for _, rec := range []storage.Record{long, late, parts, server, keyed} {
@@ -174,7 +174,7 @@ func movedIsForgotten(f *fixture) {
 // files with keys of their own by what it remembers may go on to remember them.
 func (f *fixture) wantForgotten(up storage.Upload) {
 	f.Helper()
-	rec, began := storage.Record{ID: up.ID, Size: 10, Chosen: true, Created: time.Now().UTC()}, time.Now()
+	rec, began := storage.Record{ID: up.ID, Size: 10, ClientChosenID: true, Created: time.Now().UTC()}, time.Now()
 	for {
 		if now, err := f.store.Load(f.ctx, up.ID); err == nil && now.FileMissing && now.Key != "" {
 			return

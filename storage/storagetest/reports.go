@@ -49,9 +49,9 @@ func (r *reports) end() { r.ended.Store(true) }
 
 // stored is to be given to Store.Write: it is durable, and returns the upload as
 // it was when the Write began, with what was reported since.
-func (r *reports) stored(up storage.Upload) func(storage.Piece) storage.Upload {
+func (r *reports) stored(up storage.Upload) func(storage.Extent) storage.Upload {
 	known := up.Clone()
-	return func(p storage.Piece) storage.Upload {
+	return func(p storage.Extent) storage.Upload {
 		r.durable(p.Range)
 		known.Add(p)
 		return known.Clone()

@@ -17,7 +17,7 @@ import (
 // tests pass this old snapshot on, as a request that began long ago would.
 func (f *fixture) create(size int64) storage.Upload {
 	f.Helper()
-	return f.createAs(storage.Record{ID: storage.NewID(), Size: size, Chosen: true})
+	return f.createAs(storage.Record{ID: storage.NewID(), Size: size, ClientChosenID: true})
 }
 
 func (f *fixture) createAs(rec storage.Record) storage.Upload {
@@ -63,7 +63,7 @@ func (f *fixture) putFrom(s storage.Store, up storage.Upload, r ranges.Range, sr
 	if r.Len()%2 == 0 {
 		c.Length = storage.Unknown
 	}
-	err := s.Write(f.ctx, up, c, func(p storage.Piece) storage.Upload {
+	err := s.Write(f.ctx, up, c, func(p storage.Extent) storage.Upload {
 		defer f.tell(up.ID, ranges.NewSet(p.Range))
 		return stored(p)
 	})
@@ -133,7 +133,7 @@ func (f *fixture) putAll(up storage.Upload, data []byte) {
 
 func (f *fixture) declare(id string, size int64) {
 	f.Helper()
-	if err := f.store.Declare(f.ctx, id, size); err != nil {
+	if err := f.store.SetSize(f.ctx, id, size); err != nil {
 		f.Fatalf("declare %d: %v", size, err)
 	}
 	f.step()
