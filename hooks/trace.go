@@ -10,7 +10,7 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/holdfast-upload/holdfast/storage/spans"
+	"github.com/holdfast-upload/holdfast/storage/tracing"
 )
 
 // startSpan begins the span of a request, below that of whoever sent it if what
@@ -30,13 +30,13 @@ func (o Options) startSpan(r *http.Request, door, id string) (context.Context, t
 	name := strings.TrimSpace(method + " " + door)
 	ctx, span := o.Tracer.Start(ctx, name, trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(
 		attribute.String("http.request.method", method), attribute.String("holdfast.protocol", door)))
-	return spans.Of(ctx, id), span
+	return tracing.Of(ctx, id), span
 }
 
 // endSpan ends the span of a request that was answered with status, 0 if it was not.
 func endSpan(span trace.Span, status int, id, outcome string, received int64) {
 	if id != "" {
-		span.SetAttributes(spans.UploadID.String(id))
+		span.SetAttributes(tracing.UploadID.String(id))
 	}
 	span.SetAttributes(attribute.Int("http.response.status_code", status),
 		attribute.Int64("http.request.body.size", received), attribute.String("holdfast.outcome", outcome))

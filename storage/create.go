@@ -6,7 +6,7 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/holdfast-upload/holdfast/storage/spans"
+	"github.com/holdfast-upload/holdfast/storage/tracing"
 )
 
 // Create writes down a new upload and returns it. An empty rec.ID is chosen by
@@ -16,12 +16,12 @@ import (
 // MaxParts), ErrTooLarge, ErrExists, ErrGone (an upload of that id was deleted not long
 // ago), ErrKeyTaken, transient ones, and whatever Policy.BeforeCreate returns.
 func (u *Uploads) Create(ctx context.Context, rec Record) (_ Upload, err error) {
-	ctx, end := spans.Start(ctx, "create", rec.ID)
+	ctx, end := tracing.Start(ctx, "create", rec.ID)
 	defer func() { end(err) }()
 	if rec, err = u.runBeforeCreate(ctx, rec); err != nil {
 		return Upload{}, err
 	}
-	ctx = spans.Of(ctx, rec.ID)
+	ctx = tracing.Of(ctx, rec.ID)
 	up, err := u.createRecord(ctx, rec)
 	if err != nil {
 		u.createFailed(ctx, rec)

@@ -11,7 +11,7 @@ import (
 
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/holdfast-upload/holdfast/storage/spans"
+	"github.com/holdfast-upload/holdfast/storage/tracing"
 )
 
 // maxInFlight is how many deliveries a process makes at once.
@@ -201,7 +201,7 @@ func (o *outbox) deliver(ctx context.Context, d *pendingDelivery, up Upload) (ti
 	if d.span != nil {
 		ctx = trace.ContextWithSpan(ctx, d.span)
 	}
-	ctx, end := spans.Start(ctx, "deliver", d.upload)
+	ctx, end := tracing.Start(ctx, "deliver", d.upload)
 	o.inFlight.Add(1)
 	err := o.opts.Deliverer.Deliver(ctx, Delivery{ID: d.event, Upload: up.Clone(), Origin: d.origin})
 	o.inFlight.Add(-1)

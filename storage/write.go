@@ -8,7 +8,7 @@ import (
 	"math"
 
 	"github.com/holdfast-upload/holdfast/storage/ranges"
-	"github.com/holdfast-upload/holdfast/storage/spans"
+	"github.com/holdfast-upload/holdfast/storage/tracing"
 )
 
 // Write stores what src yields from offset on, and returns the upload as it is
@@ -23,7 +23,7 @@ import (
 //
 // Other errors: those of Get, ErrScattered.
 func (u *Uploads) Write(ctx context.Context, id string, offset int64, src io.Reader) (_ Upload, err error) {
-	ctx, end := spans.Start(ctx, "write", id)
+	ctx, end := tracing.Start(ctx, "write", id)
 	defer func() { end(err) }()
 	up, err := u.authorized(ctx, id)
 	if err != nil {

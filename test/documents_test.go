@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/holdfast-upload/holdfast/config"
-	"github.com/holdfast-upload/holdfast/storage/observed"
+	"github.com/holdfast-upload/holdfast/storage/instrument"
 )
 
 var update = flag.Bool("update", false, "write the generated documents")
@@ -17,7 +17,7 @@ var update = flag.Bool("update", false, "write the generated documents")
 func TestGeneratedDocumentsAreCurrent(t *testing.T) {
 	for path, write := range map[string]func(io.Writer) error{
 		"../docs/configuration.md": config.WriteMarkdown,
-		"../docs/metrics.md":       observed.WriteMarkdown,
+		"../docs/metrics.md":       instrument.WriteMarkdown,
 	} {
 		var want bytes.Buffer
 		if err := write(&want); err != nil {

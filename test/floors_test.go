@@ -17,8 +17,8 @@ const module = "github.com/holdfast-upload/holdfast"
 // and never between two of one floor. A name that ends with "/" stands for all
 // that lie below it.
 var floors = [][]string{
-	{"storage/ranges", "storage/crc32c", "storage/spans", "config"},
-	{"storage", "storage/spans/otlp"},
+	{"storage/ranges", "storage/crc32c", "storage/tracing", "config"},
+	{"storage", "storage/tracing/otlp"},
 	{"storage/"}, // the drivers, and what measures them: only cmd, tests and the root import them
 	{"hooks", "hooks/transport"},
 	{"hooks/"}, // the protocols, and what stands in front of them
@@ -155,8 +155,8 @@ func TestImportsThatBreakTheFloorsAreFound(t *testing.T) {
 		"from the core to a driver":      {ImportPath: module + "/storage", Imports: []string{module + "/storage/disk"}},
 		"from a door to a driver":        {ImportPath: module + "/hooks/tus", Imports: []string{module + "/storage/disk"}},
 		"from driver to driver":          {ImportPath: module + "/storage/s3", Imports: []string{module + "/storage/disk"}},
-		"of what measures by a door":     {ImportPath: module + "/hooks", Imports: []string{module + "/storage/observed"}},
-		"from what measures to a driver": {ImportPath: module + "/storage/observed", Imports: []string{module + "/storage/s3"}},
+		"of what measures by a door":     {ImportPath: module + "/hooks", Imports: []string{module + "/storage/instrument"}},
+		"from what measures to a driver": {ImportPath: module + "/storage/instrument", Imports: []string{module + "/storage/s3"}},
 		"from door to door":              {ImportPath: module + "/hooks/contentrange", Imports: []string{module + "/hooks/tus"}},
 		"from door to webhook":           {ImportPath: module + "/hooks/tus", Imports: []string{module + "/hooks/webhook"}},
 		"from webhook to door":           {ImportPath: module + "/hooks/webhook", Imports: []string{module + "/hooks/contentrange"}},
@@ -178,7 +178,7 @@ func TestImportsThatBreakTheFloorsAreFound(t *testing.T) {
 	right := []goPackage{
 		{ImportPath: module + "/hooks/tus", Imports: []string{handler, module + "/hooks", module + "/storage", module + "/storage/ranges"}},
 		{ImportPath: module + "/hooks/webhook", Imports: []string{handler, module + "/hooks", module + "/storage"}, XTestImports: []string{module + "/storage/storagetest"}},
-		{ImportPath: module + "/cmd/holdfast", Imports: []string{module + "/storage/disk", module + "/storage/observed", module + "/config", module + "/hooks/tus"}},
+		{ImportPath: module + "/cmd/holdfast", Imports: []string{module + "/storage/disk", module + "/storage/instrument", module + "/config", module + "/hooks/tus"}},
 		{ImportPath: module + "/storage", Imports: []string{module + "/storage/ranges", module + "/storage/spans"}},
 		{ImportPath: module + "/storage/disk", Imports: []string{module + "/storage"}, TestImports: []string{module + "/storage/storagetest"}},
 		{ImportPath: module + "/test/peer/tusd", Imports: []string{handler}},

@@ -18,8 +18,8 @@ import (
 	"github.com/holdfast-upload/holdfast/hooks/limits"
 	"github.com/holdfast-upload/holdfast/hooks/webhook"
 	"github.com/holdfast-upload/holdfast/storage"
-	"github.com/holdfast-upload/holdfast/storage/observed"
-	"github.com/holdfast-upload/holdfast/storage/spans/otlp"
+	"github.com/holdfast-upload/holdfast/storage/instrument"
+	"github.com/holdfast-upload/holdfast/storage/tracing/otlp"
 )
 
 // settings are the options of a server as they follow from a config.Config, and what
@@ -27,7 +27,7 @@ import (
 type settings struct {
 	options   holdfast.Options
 	log       *slog.Logger
-	metrics   *observed.Metrics
+	metrics   *instrument.Metrics
 	tracing   *otlp.Exporter    // nil without --otlp-endpoint
 	webhooks  *webhook.Webhooks // nil without --hook-url
 	location  func(storage.Upload) map[string]string
@@ -37,7 +37,7 @@ type settings struct {
 }
 
 func (s *settings) open(cfg config.Config, log *slog.Logger) (err error) {
-	s.log, s.metrics = log, observed.New(version())
+	s.log, s.metrics = log, instrument.New(version())
 	s.options = holdfast.Options{
 		BasePath: cfg.BasePath, TrustForwarded: cfg.TrustForwarded,
 		CORS:    hooks.CORS{Origins: cfg.CORSOrigins, Credentials: cfg.CORSCredentials},
@@ -156,9 +156,9 @@ func (s *settings) openWebhooks(cfg config.Config) error {
 	}
 	s.options.Policy, s.options.Delivery = s.webhooks.Policy(), s.webhooks.Delivery()
 	s.options.Observer = storage.Observers(s.options.Observer, s.webhooks.Observer())
-	s.metrics.Hooks(func() observed.Hooks {
+	s.metrics.Hooks(func() instrument.Hooks {
 		d, h := s.server.Uploads().DeliveryStats(), s.webhooks.Stats()
-		return observed.Hooks{
+		return instrument.Hooks{
 			Pending: int64(d.Pending), InFlight: d.InFlight, Delivered: d.Delivered, Failed: d.Failed, DeadLettered: d.DeadLettered, Deferred: d.Deferred,
 			Queued: int64(h.Queued), Dropped: h.Dropped, BestEffortFailed: h.BestEffortFailed, BlockingFailed: h.BlockingFailed,
 		}

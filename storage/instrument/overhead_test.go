@@ -1,4 +1,4 @@
-package observed_test
+package instrument_test
 
 import (
 	"bytes"
@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"github.com/holdfast-upload/holdfast/storage"
-	"github.com/holdfast-upload/holdfast/storage/observed"
+	"github.com/holdfast-upload/holdfast/storage/instrument"
 )
 
 // endless is a body of n bytes that costs nothing to make.
@@ -60,7 +60,7 @@ func writer(s storage.Store, x storage.Cache) func() {
 const mostAllocations = 16
 
 func TestMeasuringAWriteCostsLittle(t *testing.T) {
-	m := observed.New("test")
+	m := instrument.New("test")
 	plain := testing.AllocsPerRun(200, writer(sink{}, new(storage.MemoryCache)))
 	measured := testing.AllocsPerRun(200, writer(m.Store(sink{}), m.Cache(new(storage.MemoryCache))))
 	t.Logf("a write of 1 MiB: %v allocations, measured %v", plain, measured)
@@ -73,7 +73,7 @@ func TestMeasuringAWriteCostsLittle(t *testing.T) {
 }
 
 func BenchmarkWrite1MiB(b *testing.B) {
-	m := observed.New("test")
+	m := instrument.New("test")
 	for name, write := range map[string]func(){
 		"plain":    writer(sink{}, new(storage.MemoryCache)),
 		"measured": writer(m.Store(sink{}), m.Cache(new(storage.MemoryCache))),

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/holdfast-upload/holdfast/storage/crc32c"
-	"github.com/holdfast-upload/holdfast/storage/spans"
+	"github.com/holdfast-upload/holdfast/storage/tracing"
 )
 
 // settle brings an upload as far as it can go without more bytes: one that is
@@ -105,7 +105,7 @@ func (u *Uploads) firstPublished(id string) bool {
 // believes what the index says the upload has; the store finds out if that is not
 // so.
 func (u *Uploads) finish(ctx context.Context, up Upload) (_ Upload, err error) {
-	ctx, end := spans.Start(ctx, "finish", up.ID)
+	ctx, end := tracing.Start(ctx, "finish", up.ID)
 	defer func() { end(err) }()
 	if !up.Complete() && len(up.Parts) > 0 {
 		return u.concatenate(ctx, up)

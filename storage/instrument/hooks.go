@@ -1,4 +1,4 @@
-package observed
+package instrument
 
 // Hooks are the figures of deliveries and hooks.
 type Hooks struct {

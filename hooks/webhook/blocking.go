@@ -10,7 +10,7 @@ import (
 
 	"github.com/holdfast-upload/holdfast/hooks"
 	"github.com/holdfast-upload/holdfast/storage"
-	"github.com/holdfast-upload/holdfast/storage/spans"
+	"github.com/holdfast-upload/holdfast/storage/tracing"
 )
 
 // askPause is how long to wait before asking for the second time; twice as long
@@ -65,7 +65,7 @@ func (a *Webhooks) callBlocking(ctx context.Context, typ tusd.HookType, id strin
 	ctx, cancel := context.WithTimeout(ctx, a.opts.Timeout)
 	defer cancel()
 	request := a.request(ctx)
-	ctx, end := spans.Start(ctx, "ask "+string(typ), id)
+	ctx, end := tracing.Start(ctx, "ask "+string(typ), id)
 	var r reply
 	got, err := a.client.postWithRetry(ctx, message{
 		// Whoever asks again may get another answer, so this is another question.

@@ -1,4 +1,4 @@
-package observed
+package instrument
 
 import (
 	"context"
@@ -9,7 +9,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/holdfast-upload/holdfast/storage"
-	"github.com/holdfast-upload/holdfast/storage/spans"
+	"github.com/holdfast-upload/holdfast/storage/tracing"
 )
 
 // operations measures and traces what is asked of one system.
@@ -37,7 +37,7 @@ func (m *Metrics) newOperations(system, help string, buckets []float64) *operati
 // what came of it.
 func (o *operations) begin(ctx context.Context, operation, id string) (_ context.Context, end func(error)) {
 	began := time.Now()
-	ctx, endSpan := spans.Start(ctx, o.system+" "+operation, id, trace.WithSpanKind(o.kind))
+	ctx, endSpan := tracing.Start(ctx, o.system+" "+operation, id, trace.WithSpanKind(o.kind))
 	return ctx, func(err error) {
 		endSpan(err)
 		o.total.WithLabelValues(operation).Inc()

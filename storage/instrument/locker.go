@@ -1,4 +1,4 @@
-package observed
+package instrument
 
 import (
 	"context"
@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/holdfast-upload/holdfast/storage"
-	"github.com/holdfast-upload/holdfast/storage/spans"
+	"github.com/holdfast-upload/holdfast/storage/tracing"
 )
 
 // locker is a storage.Locker whose waits are measured.
@@ -46,7 +46,7 @@ func (l *locker) Lock(ctx context.Context, id string, letGo func()) (func(), err
 		return l.Locker.Lock(ctx, id, letGo)
 	}
 	began := time.Now()
-	waiting, end := spans.Start(ctx, "lock", id)
+	waiting, end := tracing.Start(ctx, "lock", id)
 	unlock, err := l.Locker.Lock(waiting, id, letGo)
 	end(err)
 	took := time.Since(began)

@@ -1,7 +1,7 @@
-// Package spans lets every floor add to the trace of the request that it works for,
+// Package tracing lets every floor add to the trace of the request that it works for,
 // without a tracer being handed down or kept in a global: the span in the context
 // knows where it is collected. Without a trace nothing is done.
-package spans
+package tracing
 
 import (
 	"context"

@@ -1,9 +1,9 @@
-// Package observed shows from outside what a store, a locker and an index do: it
+// Package instrument shows from outside what a store, a locker and an index do: it
 // wraps them, and what they are connected by, and measures and traces each call.
 //
 // A Metrics is a registry of its own, so that several may live in one process. No
 // label holds the id of an upload, or anything else that clients choose.
-package observed
+package instrument
 
 import (
 	"net/http"

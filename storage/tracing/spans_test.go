@@ -1,4 +1,4 @@
-package spans_test
+package tracing_test
 
 import (
 	"context"
@@ -10,7 +10,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/holdfast-upload/holdfast/storage/spans"
+	"github.com/holdfast-upload/holdfast/storage/tracing"
 )
 
 // record returns a context with a span, and what is recorded of those that end.
@@ -24,7 +24,7 @@ func record(t *testing.T) (context.Context, trace.Span, *tracetest.SpanRecorder)
 
 func idOf(s sdk.ReadOnlySpan) string {
 	for _, a := range s.Attributes() {
-		if a.Key == spans.UploadID {
+		if a.Key == tracing.UploadID {
 			return a.Value.AsString()
 		}
 	}
@@ -33,10 +33,10 @@ func idOf(s sdk.ReadOnlySpan) string {
 
 func TestSpansBelowKnowTheUpload(t *testing.T) {
 	ctx, _, ended := record(t)
-	ctx, endOuter := spans.Start(ctx, "outer", "")
-	ctx = spans.Of(ctx, "it")
-	below, endInner := spans.Start(ctx, "inner", "")
-	_, endOther := spans.Start(below, "other", "part")
+	ctx, endOuter := tracing.Start(ctx, "outer", "")
+	ctx = tracing.Of(ctx, "it")
+	below, endInner := tracing.Start(ctx, "inner", "")
+	_, endOther := tracing.Start(below, "other", "part")
 	endOther(nil)
 	endInner(nil)
 	endOuter(nil)
@@ -51,7 +51,7 @@ func TestSpansBelowKnowTheUpload(t *testing.T) {
 func TestSpanMayBeginAfterTheOneAboveHasEnded(t *testing.T) {
 	ctx, request, ended := record(t)
 	request.End()
-	_, end := spans.Start(context.WithoutCancel(ctx), "notify", "it")
+	_, end := tracing.Start(context.WithoutCancel(ctx), "notify", "it")
 	end(nil)
 	all := ended.Ended()
 	if len(all) != 2 || all[1].Parent().SpanID() != request.SpanContext().SpanID() {
@@ -61,7 +61,7 @@ func TestSpanMayBeginAfterTheOneAboveHasEnded(t *testing.T) {
 
 func TestErrorInASpanHasNoQueryOfAURL(t *testing.T) {
 	ctx, _, ended := record(t)
-	_, end := spans.Start(ctx, "put", "it")
+	_, end := tracing.Start(ctx, "put", "it")
 	end(errors.New(`Put "http://s3/bucket/it?X-Amz-Signature=secret&b=c": connection refused`))
 	got := ended.Ended()[0].Status()
 	if want := `Put "http://s3/bucket/it": connection refused`; got.Code != codes.Error || got.Description != want {
@@ -72,9 +72,9 @@ func TestErrorInASpanHasNoQueryOfAURL(t *testing.T) {
 func TestWithoutATraceNothingIsDone(t *testing.T) {
 	ctx := t.Context()
 	if allocs := testing.AllocsPerRun(100, func() {
-		below, end := spans.Start(ctx, "put", "it")
+		below, end := tracing.Start(ctx, "put", "it")
 		end(nil)
-		if below != ctx || spans.Of(ctx, "it") != ctx {
+		if below != ctx || tracing.Of(ctx, "it") != ctx {
 			t.Error("the context has changed")
 		}
 	}); allocs > 0 {

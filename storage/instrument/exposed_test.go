@@ -1,4 +1,4 @@
-package observed_test
+package instrument_test
 
 import (
 	"context"
@@ -12,7 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/holdfast-upload/holdfast/storage"
-	"github.com/holdfast-upload/holdfast/storage/observed"
+	"github.com/holdfast-upload/holdfast/storage/instrument"
 )
 
 type roundTripper func(*http.Request) (*http.Response, error)
@@ -20,7 +20,7 @@ type roundTripper func(*http.Request) (*http.Response, error)
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 func TestS3AnswersAreNoErrorsAndRefusalsAre(t *testing.T) {
-	m := observed.New("test")
+	m := instrument.New("test")
 	status := 0
 	send := m.S3()(roundTripper(func(*http.Request) (*http.Response, error) {
 		if status == 0 {
@@ -51,7 +51,7 @@ func TestS3AnswersAreNoErrorsAndRefusalsAre(t *testing.T) {
 }
 
 func TestMethodsThatClientsInventAreOneLabel(t *testing.T) {
-	m := observed.New("test")
+	m := instrument.New("test")
 	for _, method := range []string{"GET", "BREW", "WHEN", "get"} {
 		m.Request("tus").End(method, 405, time.Millisecond)
 	}
@@ -63,17 +63,17 @@ func TestMethodsThatClientsInventAreOneLabel(t *testing.T) {
 }
 
 func TestHooksAreShownIfThereAreAny(t *testing.T) {
-	m := observed.New("test")
+	m := instrument.New("test")
 	want(t, m, 0, "holdfast_deliveries_delivered_total")
-	m.Hooks(func() observed.Hooks { return observed.Hooks{Pending: 1, Delivered: 3, DeadLettered: 4} })
+	m.Hooks(func() instrument.Hooks { return instrument.Hooks{Pending: 1, Delivered: 3, DeadLettered: 4} })
 	for name, n := range map[string]float64{"pending": 1, "delivered_total": 3, "dead_lettered_total": 4} {
 		want(t, m, n, "holdfast_deliveries_"+name)
 	}
 }
 
 // everything is a Metrics of which each family has a sample.
-func everything() *observed.Metrics {
-	m := observed.New("v1.2.3")
+func everything() *instrument.Metrics {
+	m := instrument.New("v1.2.3")
 	for _, e := range []storage.EventType{storage.Created, storage.Finished, storage.Deleted, storage.Expired} {
 		m.Upload(storage.Event{Type: e, Local: true}, "tus")
 	}
@@ -86,7 +86,7 @@ func everything() *observed.Metrics {
 	_, _ = m.S3()(roundTripper(func(*http.Request) (*http.Response, error) { return nil, io.EOF })).RoundTrip(httptest.NewRequest("GET", "/", nil))
 	m.Memory(func() (int64, int64, int64) { return 1, 2, 3 })
 	m.RedisUp(func() bool { return true })
-	m.Hooks(func() observed.Hooks { return observed.Hooks{} })
+	m.Hooks(func() instrument.Hooks { return instrument.Hooks{} })
 	_, _ = m.Cache(new(storage.MemoryCache)).Get(context.Background(), "it")
 	s := m.Store(failing{})
 	_ = s.Write(context.Background(), storage.Upload{}, storage.Chunk{}, func(storage.Extent) storage.Upload { return storage.Upload{} })

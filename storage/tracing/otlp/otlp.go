@@ -15,7 +15,7 @@ import (
 	sdk "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/holdfast-upload/holdfast/storage/spans"
+	"github.com/holdfast-upload/holdfast/storage/tracing"
 )
 
 // Options say where traces are sent.
@@ -63,7 +63,7 @@ func (t *Exporter) Tracer() trace.Tracer {
 	if t == nil {
 		return nil
 	}
-	return t.provider.Tracer(spans.Scope)
+	return t.provider.Tracer(tracing.Scope)
 }
 
 // Close sends what has not been sent yet, until ctx is done.

@@ -1,4 +1,4 @@
-package observed_test
+package instrument_test
 
 import (
 	"context"
@@ -9,12 +9,12 @@ import (
 	"time"
 
 	"github.com/holdfast-upload/holdfast/storage"
-	"github.com/holdfast-upload/holdfast/storage/observed"
+	"github.com/holdfast-upload/holdfast/storage/instrument"
 	"github.com/holdfast-upload/holdfast/storage/storagetest"
 )
 
 func TestObservedStoreKeepsThePromisesOfAStore(t *testing.T) {
-	m := observed.New("test")
+	m := instrument.New("test")
 	storagetest.TestStore(t, func(*testing.T) storagetest.Harness {
 		memory := storagetest.NewMemory(4096)
 		return storagetest.Harness{
@@ -33,12 +33,12 @@ func TestObservedStoreKeepsThePromisesOfAStore(t *testing.T) {
 }
 
 func TestObservedLockerKeepsThePromisesOfALocker(t *testing.T) {
-	locker := observed.New("test").Locker(new(storage.MemoryLocker), nil)
+	locker := instrument.New("test").Locker(new(storage.MemoryLocker), nil)
 	storagetest.TestLocker(t, func() storage.Locker { return locker })
 }
 
 func TestObservedIndexKeepsThePromisesOfAnIndex(t *testing.T) {
-	index := observed.New("test").Cache(new(storage.MemoryCache))
+	index := instrument.New("test").Cache(new(storage.MemoryCache))
 	storagetest.TestIndex(t, func() storage.Cache { return index })
 }
 
@@ -68,7 +68,7 @@ func (able) Link(context.Context, storage.Upload) (string, error) {
 // if he had not asked.
 func TestObservedStoreIsAbleToDoWhatTheInnerOneIs(t *testing.T) {
 	for _, can := range []bool{true, false} {
-		m := observed.New("test")
+		m := instrument.New("test")
 		s, wantErr, wantCalls := m.Store(bare{}), error(nil), 0.0
 		if can {
 			s, wantErr, wantCalls = m.Store(able{}), errAble, 1
@@ -98,7 +98,7 @@ func TestObservedStoreIsAbleToDoWhatTheInnerOneIs(t *testing.T) {
 
 // total adds up all samples of a family whose labels hold each of the given values.
 // Of a histogram they are the numbers of observations.
-func total(t *testing.T, m *observed.Metrics, family string, values ...string) (sum float64) {
+func total(t *testing.T, m *instrument.Metrics, family string, values ...string) (sum float64) {
 	t.Helper()
 	families, err := m.Gatherer().Gather()
 	if err != nil {
@@ -125,7 +125,7 @@ func total(t *testing.T, m *observed.Metrics, family string, values ...string) (
 	return sum
 }
 
-func want(t *testing.T, m *observed.Metrics, n float64, family string, values ...string) {
+func want(t *testing.T, m *instrument.Metrics, n float64, family string, values ...string) {
 	t.Helper()
 	if got := total(t, m, family, values...); got != n {
 		t.Errorf("%s %v is %v, want %v", family, values, got, n)
@@ -134,7 +134,7 @@ func want(t *testing.T, m *observed.Metrics, n float64, family string, values ..
 
 func TestAnswersAreNoErrorsAndFailuresAre(t *testing.T) {
 	memory := storagetest.NewMemory(100)
-	m := observed.New("test")
+	m := instrument.New("test")
 	s := m.Store(memory)
 	rec := storage.Record{ID: "it", Size: 10, ClientChosenID: true}
 	for range 2 { // the second one is told that it exists
@@ -153,7 +153,7 @@ func TestAnswersAreNoErrorsAndFailuresAre(t *testing.T) {
 }
 
 func TestPiecesAreCountedByKind(t *testing.T) {
-	m := observed.New("test")
+	m := instrument.New("test")
 	memory := storagetest.NewMemory(100)
 	s := m.Store(memory)
 	if err := s.Create(t.Context(), storage.Record{ID: "it", Size: 1000}); err != nil {
@@ -187,7 +187,7 @@ func (s refusing) Create(context.Context, storage.Record) error { return s.err }
 
 func TestStoreThatRefusesAnUploadHasNotFailed(t *testing.T) {
 	for _, err := range []error{storage.ErrExists, storage.ErrGone, storage.ErrKeyTaken, storage.ErrTooLarge} {
-		m := observed.New("test")
+		m := instrument.New("test")
 		if got := m.Store(refusing{storagetest.NewMemory(100), err}).Create(t.Context(), storage.Record{ID: "it"}); got != err {
 			t.Errorf("create: %v, want %v", got, err)
 		}
@@ -209,7 +209,7 @@ func (l *timed) Lock(ctx context.Context, id string, letGo func()) (func(), erro
 }
 
 func TestLockThatIsNotGotInTimeIsCounted(t *testing.T) {
-	m := observed.New("test")
+	m := instrument.New("test")
 	inner := new(timed)
 	var waited time.Duration
 	l := m.Locker(inner, func(_ context.Context, d time.Duration) { waited += d })
@@ -238,7 +238,7 @@ func TestLockThatIsNotGotInTimeIsCounted(t *testing.T) {
 }
 
 func TestSweepsAreCountedWithThoseThatFail(t *testing.T) {
-	m := observed.New("test")
+	m := instrument.New("test")
 	memory := storagetest.NewMemory(100)
 	swept := make(chan error, 1)
 	u := storage.New(memory, new(storage.MemoryLocker), new(storage.MemoryCache), storage.Options{
@@ -269,7 +269,7 @@ func TestSweepsAreCountedWithThoseThatFail(t *testing.T) {
 
 // What happened elsewhere is counted there, so that the sum over all nodes is right.
 func TestEventIsCountedWhereItHappened(t *testing.T) {
-	m := observed.New("test")
+	m := instrument.New("test")
 	m.Upload(storage.Event{Type: storage.Finished, Local: true}, "tus")
 	m.Upload(storage.Event{Type: storage.Finished}, "tus")
 	m.Upload(storage.Event{Type: storage.Expired, Local: true}, "")
@@ -278,7 +278,7 @@ func TestEventIsCountedWhereItHappened(t *testing.T) {
 }
 
 func TestIndexLookupsAreHitsOrMisses(t *testing.T) {
-	m := observed.New("test")
+	m := instrument.New("test")
 	x := m.Cache(new(storage.MemoryCache))
 	begun, err := x.Generation(t.Context(), "it")
 	if err == nil {
