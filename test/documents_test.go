@@ -18,6 +18,7 @@ func TestGeneratedDocumentsAreCurrent(t *testing.T) {
 	for path, write := range map[string]func(io.Writer) error{
 		"../docs/configuration.md": config.WriteMarkdown,
 		"../docs/metrics.md":       instrument.WriteMarkdown,
+		"../docs/failures.md":      func(w io.Writer) error { return writeFailures(w, "..") },
 	} {
 		var want bytes.Buffer
 		if err := write(&want); err != nil {
