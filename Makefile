@@ -1,4 +1,4 @@
-# What a contributor needs. `make test` is all that CI runs.
+# What a contributor needs; `make` lists it. `make test` is all that CI runs.
 
 SHELL := bash
 .SHELLFLAGS := -o pipefail -ec
@@ -9,7 +9,20 @@ staticcheck := $(tools)/staticcheck@v0.6.1/staticcheck
 govulncheck := $(tools)/govulncheck@v1.1.4/govulncheck
 versitygw   := $(tools)/versitygw@v1.8.0/versitygw
 
-.PHONY: run test lint vuln unit unit-race unit-s3 e2e cluster bench
+.DEFAULT_GOAL := help
+.PHONY: help versitygw run test lint vuln unit unit-race unit-s3 e2e cluster bench
+
+# Lists what can be made.
+help:
+	@echo 'make run ARGS="--help"   run the server'
+	@echo 'make test                everything, as CI does: lint, packages, binary, three nodes'
+	@echo 'make lint | vuln         gofmt, go vet and staticcheck | known vulnerabilities'
+	@echo 'make unit | e2e | cluster   the packages | the binary with real clients | three nodes'
+	@echo 'make bench ARGS="-s3"    compare with tusd, over S3'
+	@echo 'make versitygw           build the S3 server of the tests into .cache'
+	@echo 'go test ./storage        one package, in seconds; S3 needs versitygw on the PATH'
+
+versitygw: $(versitygw)
 
 # Runs the server; ARGS="--help" tells what it can be told.
 run:
