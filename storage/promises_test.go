@@ -199,7 +199,7 @@ type beginning struct {
 	begun int
 }
 
-func (x *beginning) Begin(ctx context.Context, id string) (string, error) {
+func (x *beginning) Generation(ctx context.Context, id string) (string, error) {
 	x.begun++
 	return x.MemoryCache.Generation(ctx, id)
 }

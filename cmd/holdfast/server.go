@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"sync"
 	"time"
 
 	"github.com/holdfast-upload/holdfast"
@@ -25,6 +26,8 @@ type Server struct {
 	http     *http.Server
 	admin    *http.Server // nil without --admin-listen
 	adminAt  net.Listener
+	closing  sync.Once
+	closeErr error
 }
 
 // Open opens the store and listens. Connections are served from Run on.
@@ -146,8 +149,14 @@ func (s *Server) drain(stopWork func(), worked <-chan struct{}) {
 	s.tracing.Close(deadline)
 }
 
-// Close stops the Server at once, without regard to running requests.
+// Close stops the Server at once, without regard to running requests. It may be called
+// more than once.
 func (s *Server) Close() error {
+	s.closing.Do(func() { s.closeErr = s.close() })
+	return s.closeErr
+}
+
+func (s *Server) close() error {
 	var errs []error
 	for _, l := range []net.Listener{s.listener, s.adminAt} {
 		if l != nil {
@@ -156,7 +165,7 @@ func (s *Server) Close() error {
 	}
 	for _, h := range []*http.Server{s.http, s.admin} {
 		if h != nil {
-			errs = append(errs, h.Close())
+			errs = append(errs, ignoreClosed(h.Close()))
 		}
 	}
 	if s.Server != nil {
