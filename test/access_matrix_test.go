@@ -161,7 +161,7 @@ func wrongTokens(good string) map[string]wrong {
 		"no signature":    invalid([]string{Bearer(good[:strings.LastIndex(good, ".")+1])}),
 		"expired":         invalid(sign(jwt.SigningMethodHS256, secret, expired)),
 		"without expiry":  invalid(sign(jwt.SigningMethodHS256, secret, forever)),
-		"not yet":         invalid(sign(jwt.SigningMethodHS256, secret, Claims("anna", map[string]any{"nbf": time.Now().Add(time.Minute).Unix()}))),
+		"not yet":         invalid(sign(jwt.SigningMethodHS256, secret, Claims("anna", map[string]any{"nbf": time.Now().Add(30 * time.Minute).Unix()}))),
 		"no subject":      invalid(sign(jwt.SigningMethodHS256, secret, Claims(""))),
 		"a mad limit":     invalid(sign(jwt.SigningMethodHS256, secret, Claims("anna", map[string]any{"holdfast": map[string]any{"maxSize": -1}}))),
 		"ticket audience": invalid(sign(jwt.SigningMethodHS256, secret, Claims("anna", map[string]any{"aud": "urn:holdfast:ticket"}))),

@@ -98,7 +98,7 @@ func wantMoved(t *testing.T, admin string, all []moved) metrics {
 	t.Helper()
 	var m metrics
 	for _, want := range all {
-		eventually(t, 10*time.Second, want.name+" "+strings.Join(want.labels, ","), func() bool {
+		eventually(t, 60*time.Second, want.name+" "+strings.Join(want.labels, ","), func() bool {
 			m = scrape(t, admin)
 			return m.sum(want.name, want.labels...) >= want.least
 		})
