@@ -2,31 +2,32 @@ package storage
 
 import "context"
 
-// Index remembers the state of live uploads, so that not every request has to
-// ask the store. It may forget anything at any time. What it says was stored was
-// stored: it is told only what the store has reported.
+// Cache holds the state of incomplete uploads, so that not every request has to load
+// it from the store. It may evict anything at any time. It only ever contains what
+// the store has reported, so ranges in it are durable.
 //
-// Get and Add return ErrNotFound for an upload that the index does not know. Any
-// other error counts as not knowing.
+// Get and Append return ErrNotFound for an upload that is not cached. Any other
+// error counts as a miss.
 type Cache interface {
-	// Get returns what is known of the upload.
+	// Get returns the cached state of the upload.
 	Get(ctx context.Context, id string) (Upload, error)
 
-	// Begin returns what Put asks for. It is to be called before the store is asked
-	// for the upload: what happens to the upload from then on, the index notices.
-	Generation(ctx context.Context, id string) (begun string, err error)
+	// Generation returns the token that Store needs. Call it before loading the upload
+	// from the store, so that Store can detect what happened to the entry since.
+	Generation(ctx context.Context, id string) (generation string, err error)
 
-	// Put makes the upload known as it was loaded from the store since Begin, and
-	// returns what is known now: pieces that were added meanwhile are kept. If the
-	// index has forgotten something of the upload since Begin, it may be pieces that
-	// were not loaded; then Put fails and changes nothing.
-	Store(ctx context.Context, begun string, up Upload) (Upload, error)
+	// Store caches the upload as it was loaded from the store after Generation, and
+	// returns the resulting entry: extents that were appended meanwhile are kept. If the
+	// entry was evicted since Generation, appended extents may be lost that were not
+	// loaded; then Store fails and changes nothing.
+	Store(ctx context.Context, generation string, up Upload) (Upload, error)
 
-	// Add adds a stored piece, as Upload.Add does, in one atomic step, and returns
-	// what is known after it, so that whoever adds the last one sees that it is.
+	// Append atomically adds a stored extent, as Upload.Add does, and returns the
+	// resulting entry, so that the caller that appends the last extent sees that the
+	// upload is complete.
 	Append(ctx context.Context, id string, p Extent) (Upload, error)
 
-	// Drop forgets an upload that is over, finished or deleted, and for a while
-	// takes no Put of it, which could only be out of date.
+	// Invalidate removes the entry of an upload that was finished or deleted, and for a
+	// while rejects calls of Store for it, which could only be stale.
 	Invalidate(ctx context.Context, id string) error
 }

@@ -7,10 +7,10 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/ranges"
 )
 
-// Concat fills an upload that was created with Parts with the files of these, in
-// their order, and finishes it. All of them must be finished.
+// Concat concatenates the files of an upload's Parts, in their order, and finishes the
+// upload. All parts must be finished.
 //
-// Errors: those of Get, ErrIncomplete if a part is not finished, ErrSizeConflict
+// Errors: those of Get, ErrIncomplete if a part is not finished, ErrSizeMismatch
 // if the parts do not add up to the size of the upload.
 func (u *Uploads) Concat(ctx context.Context, id string) (Upload, error) {
 	up, err := u.authorized(ctx, id)
@@ -20,9 +20,9 @@ func (u *Uploads) Concat(ctx context.Context, id string) (Upload, error) {
 	return u.finalize(ctx, up)
 }
 
-// concatenate makes the file of an upload out of those of its parts: at once, if
-// the store can, or else by copying. Where each byte goes is fixed by the sizes of
-// the parts, so that a copy which broke off is simply made again.
+// concatenate makes the file of an upload from those of its parts: within the store
+// if it can, or else by copying. The sizes of the parts determine where each byte
+// goes, so that an interrupted copy can simply be repeated.
 func (u *Uploads) concatenate(ctx context.Context, up Upload) (Upload, error) {
 	parts, err := u.parts(ctx, up)
 	if err != nil {
@@ -43,28 +43,28 @@ func (u *Uploads) concatenate(ctx context.Context, up Upload) (Upload, error) {
 	return u.copyParts(ctx, up, parts)
 }
 
-// parts returns what the upload is to consist of. Each part is looked up once, however
-// often it is named.
+// parts loads the parts of the upload. Each is loaded once, even if it is listed several
+// times.
 func (u *Uploads) parts(ctx context.Context, up Upload) ([]Upload, error) {
-	parts, known, rest := make([]Upload, len(up.Parts)), map[string]Upload{}, up.Size
+	parts, loaded, rest := make([]Upload, len(up.Parts)), map[string]Upload{}, up.Size
 	for i, id := range up.Parts {
-		part, ok := known[id]
+		part, ok := loaded[id]
 		if !ok {
 			var err error
 			part, err = u.part(ctx, id)
-			if err == nil && part.Owner != up.Owner { // whoever asks, and if it is a sweep
+			if err == nil && part.Owner != up.Owner { // checked in sweeps too, which have no principal
 				err = ErrNotFound
 			}
 			if err != nil {
 				return nil, fmt.Errorf("concatenate %s: part %s: %w", up.ID, id, err)
 			}
-			known[id] = part
+			loaded[id] = part
 		}
 		parts[i] = part
 		rest -= part.Size
 	}
 	if rest != 0 {
-		return nil, fmt.Errorf("concatenate %s: %w: its parts do not have its %d bytes", up.ID, ErrSizeMismatch, up.Size)
+		return nil, fmt.Errorf("concatenate %s: %w: the parts have %d bytes, the upload %d", up.ID, ErrSizeMismatch, up.Size-rest, up.Size)
 	}
 	return parts, nil
 }
@@ -87,8 +87,8 @@ func (u *Uploads) copyParts(ctx context.Context, up Upload, parts []Upload) (Upl
 	return u.finish(ctx, up)
 }
 
-// part returns a part, which must be finished. It asks the store, for an index
-// may not have heard of the finish, and to lack a part is final.
+// part loads a part, which must be finished, from the store: a stale cache may not have
+// the finish, and a missing part is a permanent error.
 func (u *Uploads) part(ctx context.Context, id string) (Upload, error) {
 	if err := CheckID(id); err != nil {
 		return Upload{}, err

@@ -9,12 +9,12 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/tracing"
 )
 
-// Create writes down a new upload and returns it. An empty rec.ID is chosen by
-// Create. An upload of size 0 is finished at once.
+// Create creates an upload and returns it. If rec.ID is empty, Create chooses the id.
+// An upload of size 0 is finished at once.
 //
-// Errors: ErrBadID, ErrBadRequest (a negative size, a part of itself, more than
-// MaxParts), ErrTooLarge, ErrExists, ErrGone (an upload of that id was deleted not long
-// ago), ErrKeyTaken, transient ones, and whatever Policy.BeforeCreate returns.
+// Errors: ErrBadID, ErrBadRequest (a negative size, an upload as its own part, more than
+// MaxParts), ErrTooLarge, ErrExists, ErrGone (an upload of that id was deleted
+// recently), ErrKeyTaken, transient ones, and any error of Policy.BeforeCreate.
 func (u *Uploads) Create(ctx context.Context, rec Record) (_ Upload, err error) {
 	ctx, end := tracing.Start(ctx, "create", rec.ID)
 	defer func() { end(err) }()
@@ -35,15 +35,15 @@ func (u *Uploads) Create(ctx context.Context, rec Record) (_ Upload, err error) 
 }
 
 func (u *Uploads) createRecord(ctx context.Context, rec Record) (Upload, error) {
-	generation, beginErr := u.cache.Generation(ctx, rec.ID)
+	generation, cacheErr := u.cache.Generation(ctx, rec.ID)
 	rec.Created = u.opts.Now().UTC()
 	if err := u.store.Create(ctx, rec); err != nil {
 		return Upload{}, err
 	}
 	up := Upload{Record: rec, ModifiedAt: rec.Created}
-	if beginErr == nil {
-		if known, err := u.cache.Store(ctx, generation, up); err == nil {
-			up = known
+	if cacheErr == nil {
+		if cached, err := u.cache.Store(ctx, generation, up); err == nil {
+			up = cached
 		}
 	}
 	return up, nil
@@ -55,7 +55,8 @@ func (u *Uploads) createFailed(ctx context.Context, rec Record) {
 	}
 }
 
-// admitted is the record of an upload that may be created.
+// runBeforeCreate completes and checks the record of a new upload, and calls
+// Policy.BeforeCreate.
 func (u *Uploads) runBeforeCreate(ctx context.Context, rec Record) (Record, error) {
 	if rec.ClientChosenID = rec.ID != ""; !rec.ClientChosenID {
 		rec.ID = NewID()
@@ -66,12 +67,12 @@ func (u *Uploads) runBeforeCreate(ctx context.Context, rec Record) (Record, erro
 	if u.opts.Policy.BeforeCreate == nil {
 		return rec, nil
 	}
-	made := rec.ID
+	id := rec.ID
 	rec.Metadata = maps.Clone(rec.Metadata)
 	if err := u.opts.Policy.BeforeCreate(ctx, &rec); err != nil {
 		return rec, err
 	}
-	rec.ClientChosenID = rec.ClientChosenID || rec.ID != made
+	rec.ClientChosenID = rec.ClientChosenID || rec.ID != id
 	if err := u.checkRecord(rec); err != nil {
 		u.createFailed(ctx, rec)
 		return rec, err
@@ -84,13 +85,13 @@ func (u *Uploads) checkRecord(rec Record) error {
 		return err
 	}
 	if rec.Size < 0 && rec.Size != Unknown {
-		return fmt.Errorf("%w: a size of %d bytes", ErrBadRequest, rec.Size)
+		return fmt.Errorf("%w: negative size %d", ErrBadRequest, rec.Size)
 	}
 	if len(rec.Parts) > MaxParts {
 		return fmt.Errorf("%w: %d parts, at most %d are allowed", ErrBadRequest, len(rec.Parts), MaxParts)
 	}
 	if slices.Contains(rec.Parts, rec.ID) {
-		return fmt.Errorf("%w: %s as a part of itself", ErrBadRequest, rec.ID)
+		return fmt.Errorf("%w: %s is a part of itself", ErrBadRequest, rec.ID)
 	}
 	if rec.Key != "" {
 		if err := CheckKey(rec.Key); err != nil {
@@ -100,7 +101,7 @@ func (u *Uploads) checkRecord(rec Record) error {
 	return u.checkSize(rec, rec.Size)
 }
 
-// maxSize is the largest size that the upload may have, 0 if there is no limit.
+// maxSize returns the largest size that the upload may have, 0 if there is no limit.
 func (u *Uploads) maxSize(rec Record) int64 {
 	if u.opts.MaxSize == 0 || rec.MaxSize > 0 && rec.MaxSize < u.opts.MaxSize {
 		return rec.MaxSize

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// Deliverer tells the app that an upload is finished. The outbox calls it, for one
-// upload by one process at a time, until it returns nil: at least once, however often
-// processes and the app crash.
+// Deliverer notifies the app that an upload is finished. The outbox calls it, for one
+// upload by one process at a time, until it returns nil: at least once, even if
+// processes or the app crash.
 type Deliverer interface {
 	// Deliver returns nil once the app has acknowledged the event. ErrRejected means
 	// that it never will: the delivery is dead-lettered. After any other error Deliver
@@ -16,7 +16,7 @@ type Deliverer interface {
 	Deliver(ctx context.Context, d Delivery) error
 }
 
-// DelivererFunc is a function as a Deliverer.
+// DelivererFunc is an adapter that makes a function a Deliverer.
 type DelivererFunc func(ctx context.Context, d Delivery) error
 
 // Deliver calls f.
@@ -24,7 +24,7 @@ func (f DelivererFunc) Deliver(ctx context.Context, d Delivery) error { return f
 
 // Delivery is the event that an upload is finished, on its way to the app.
 type Delivery struct {
-	// ID is that of the event: the same at each attempt, by whichever process.
+	// ID is that of the event: the same at each attempt, by any process.
 	ID     string
 	Upload Upload
 	// Origin is what OriginCapturer returned for the request that finished the upload;
@@ -32,23 +32,23 @@ type Delivery struct {
 	Origin any
 }
 
-// OriginCapturer is a Deliverer that tells the app about the request that finished an
-// upload. Origin is called in that request. It returns what Deliver needs of it, and
-// about how many bytes that keeps in memory.
+// OriginCapturer is a Deliverer that passes on details of the request that finished an
+// upload. Origin is called in that request. It returns what Deliver needs to know of it,
+// and approximately how many bytes of memory that occupies.
 type OriginCapturer interface {
 	Origin(ctx context.Context) (origin any, size int)
 }
 
-// DeletionNotifier is a Deliverer that also tells the app of deletions. For an upload that
-// is deleted while its delivery is pending the outbox calls Deleted once the delivery is
-// done, so that the app hears of both in their order. origin is that of the request that
+// DeletionNotifier is a Deliverer that also notifies the app of deletions. For an upload
+// that is deleted while its delivery is pending the outbox calls Deleted once the delivery
+// is done, so that the app receives both in order. origin is that of the request that
 // deleted the upload, nil in another process.
 type DeletionNotifier interface {
 	Deleted(ctx context.Context, up Upload, origin any)
 }
 
 // ErrRejected means that the app will never acknowledge an event.
-var ErrRejected = errors.New("the app rejects the event for good")
+var ErrRejected = errors.New("the app permanently rejected the event")
 
 // DeliveryDelay is an error of Deliver with the time to wait before the next attempt.
 type DeliveryDelay struct {
@@ -61,20 +61,19 @@ func (d *DeliveryDelay) Error() string { return d.Err.Error() }
 // Unwrap returns the error without the delay.
 func (d *DeliveryDelay) Unwrap() error { return d.Err }
 
-// DeliveryOptions say how and when the outbox delivers. The zero value delivers
-// nothing.
+// DeliveryOptions configure the outbox. The zero value delivers nothing.
 type DeliveryOptions struct {
-	// Deliverer tells the app. If it is nil a finished upload has no delivery, and
-	// Observer.Event is all that is called for it.
+	// Deliverer notifies the app. If it is nil a finished upload has no delivery, and
+	// only Observer.Event is called.
 	Deliverer Deliverer
-	// RetryInitial is about how long after the event the second attempt is made, 5 s
-	// if 0. Later ones follow at growing intervals, of 360 times as long at most.
+	// RetryInitial is approximately how long after the event the second attempt is made,
+	// 5 s if 0. Later ones follow at growing intervals of up to 360 times as long.
 	RetryInitial time.Duration
 	// RetryMaxAge is how long after the event the last attempt is made, 72 h if 0.
 	// After it the delivery is dead-lettered.
 	RetryMaxAge time.Duration
-	// Grace is how long attempts that are under way at the end of RunDeliveries may
-	// still take, 10 s if 0.
+	// Grace is how long attempts in flight at the end of RunDeliveries may still take,
+	// 10 s if 0.
 	Grace time.Duration
 }
 

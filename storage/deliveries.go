@@ -15,8 +15,8 @@ var (
 	ErrNoDeliverer = errors.New("no delivery is configured")
 )
 
-// RunDeliveries makes pending deliveries until ctx is done, and then gives those under
-// way DeliveryOptions.Grace. Without a Deliverer it returns at once.
+// RunDeliveries makes pending deliveries until ctx is done, and then waits up to
+// DeliveryOptions.Grace for those in flight. Without a Deliverer it returns at once.
 func (u *Uploads) RunDeliveries(ctx context.Context) {
 	if u.outbox != nil {
 		u.outbox.run(ctx)
@@ -52,7 +52,7 @@ func (u Upload) AwaitsDelivery() bool { return u.Finished && u.deliveryPending()
 
 // PendingDelivery returns a finished upload whose event has not been acknowledged, as
 // the store has it now, and false if there is none. The upload may be Deleted: then the
-// app is to be told that it was finished, and after that that it was deleted.
+// app is notified that it was finished, and after that that it was deleted.
 //
 // Errors: ErrBadID and transient ones.
 func (u *Uploads) PendingDelivery(ctx context.Context, id string) (Upload, bool, error) {
@@ -95,7 +95,7 @@ func (u *Uploads) markDelivered(ctx context.Context, up Upload) error {
 	return nil
 }
 
-// lockDelivery waits until the caller alone, of all nodes, may deliver the event of an
+// lockDelivery acquires the lock, shared by all nodes, for delivering the event of an
 // upload. If ctx is done first it returns ErrLocked.
 func (u *Uploads) lockDelivery(ctx context.Context, id string) (unlock func(), err error) {
 	return u.locker.Lock(ctx, ".tell."+id, func() {}) // not a valid upload id

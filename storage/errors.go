@@ -5,58 +5,57 @@ import (
 	"fmt"
 )
 
-// The errors that callers tell apart, with errors.Is. Any other error is a
-// defect, or something that nobody foresaw.
+// The errors that callers distinguish, with errors.Is. Any other error is
+// unexpected, or a bug.
 var (
-	// ErrNotFound: there is no upload of this id, and never was as far as is known.
+	// ErrNotFound: no upload with this id is known.
 	ErrNotFound = errors.New("no such upload")
 	// ErrGone: the upload was deleted, has expired, or has lost its file.
 	ErrGone = errors.New("the upload is gone")
-	// ErrExists: there is an upload of this id already.
+	// ErrExists: an upload with this id exists already.
 	ErrExists = errors.New("the upload exists already")
-	// ErrKeyTaken: the upload's file would be where another's is, or is to be, or
-	// something else lies.
-	ErrKeyTaken = errors.New("the name of its file is taken")
-	// ErrBadID: the id is not one that an upload may have; see CheckID.
+	// ErrKeyTaken: the key of the upload's file is used by another upload, or by
+	// some other file.
+	ErrKeyTaken = errors.New("the file's key is taken")
+	// ErrBadID: the id is not valid; see CheckID.
 	ErrBadID = errors.New("not a valid upload id")
-	// ErrBadRequest: what was asked for contradicts itself.
+	// ErrBadRequest: the request is invalid or contradicts itself.
 	ErrBadRequest = errors.New("bad request")
-	// ErrForbidden: whoever asks may not do this.
-	ErrForbidden = errors.New("this is not allowed")
+	// ErrForbidden: the client is not allowed to do this.
+	ErrForbidden = errors.New("forbidden")
 
-	// ErrSizeConflict: the upload has another size than the one named now, or
-	// holds bytes beyond it.
+	// ErrSizeMismatch: the upload has a different size, or has bytes beyond the given
+	// size.
 	ErrSizeMismatch = errors.New("the size differs from the one declared before")
-	// ErrBeyondEnd: bytes were offered past the size of the upload.
+	// ErrOutOfRange: the chunk exceeds the size of the upload.
 	ErrOutOfRange = errors.New("bytes beyond the end of the upload")
-	// ErrContentConflict: other bytes were stored of the same range, by a write at the same
-	// time.
-	ErrContentConflict = errors.New("another request has sent other bytes for the same range")
+	// ErrContentConflict: a concurrent write stored different bytes for the same range.
+	ErrContentConflict = errors.New("a concurrent request sent different bytes for the same range")
 	// ErrTooLarge: the upload is larger than Options.MaxSize, or than the store can hold.
 	ErrTooLarge = errors.New("the upload is too large")
 	// ErrIncomplete: the upload still lacks bytes.
 	ErrIncomplete = errors.New("the upload is not complete")
-	// ErrScattered: the upload would fall into more than MaxRanges ranges.
+	// ErrTooManyRanges: the upload would consist of more than MaxRanges ranges.
 	ErrTooManyRanges = errors.New("too many gaps between the received ranges")
 
-	// ErrBody: the client's bytes ended before they should have. What came is kept.
-	ErrBodyAborted = errors.New("the request body broke off")
-	// ErrLocked: somebody else holds the upload's lock and did not let go in time.
+	// ErrBodyAborted: the request body ended early. The bytes received are kept.
+	ErrBodyAborted = errors.New("the request body ended early")
+	// ErrLocked: another request holds the upload's lock and did not release it in time.
 	ErrLocked = errors.New("the upload is in use by another request")
-	// ErrNoSpace: the store is full. What was not reported as stored is not there.
+	// ErrNoSpace: the store is full. Only what was reported as stored is stored.
 	ErrNoSpace = errors.New("no space left in the store")
-	// ErrUnavailable: the store could not do it now, and may be able to later.
+	// ErrUnavailable: the store failed temporarily; the call may be retried.
 	ErrUnavailable = errors.New("the store is not available")
 )
 
-// Transient tells whether the same request may succeed later: nothing is wrong
-// with it, nor with the upload.
+// Transient reports whether the same request may succeed later: neither it nor the
+// upload is at fault.
 func Transient(err error) bool {
 	return errors.Is(err, ErrUnavailable) || errors.Is(err, ErrNoSpace) || errors.Is(err, ErrLocked)
 }
 
-// Unavailable wraps what a driver met while it was doing op on an upload, so
-// that it counts as ErrUnavailable. A nil err stays nil.
+// Unavailable wraps an error of op on an upload so that it is an ErrUnavailable.
+// It returns nil if err is nil.
 func Unavailable(op, id string, err error) error {
 	if err == nil {
 		return nil

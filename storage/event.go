@@ -12,23 +12,23 @@ type EventType string
 const (
 	Created  EventType = "created"
 	Finished EventType = "finished"
-	Deleted  EventType = "deleted" // at a client's wish
+	Deleted  EventType = "deleted" // on request
 	Expired  EventType = "expired"
 )
 
-// Event tells that something happened to an upload, through whichever door.
+// Event is something that happened to an upload, through any protocol.
 type Event struct {
-	// ID is the same whenever the same event is told, by whichever node: each
-	// type happens once in the life of an upload.
+	// ID is the same each time the event is published, on any node: each type of event
+	// occurs once per upload.
 	ID     string
 	Type   EventType
 	Upload Upload
 	Time   time.Time
-	// Fresh tells that it has happened just now, and in this process.
+	// Local reports that the event occurred just now, in this process.
 	Local bool
 }
 
-// again is the same event, told by somebody who did not see it happen.
+// replayed returns the event marked as one that did not just occur in this process.
 func (e Event) replayed() Event {
 	e.Local = false
 	return e
@@ -44,5 +44,5 @@ func (u *Uploads) event(typ EventType, up Upload) Event {
 	return Event{ID: EventID(up.ID, typ), Type: typ, Upload: up, Time: u.opts.Now(), Local: true}
 }
 
-// EventID is the ID of an upload's event of this type.
+// EventID returns the ID of an upload's event of the given type.
 func EventID(upload string, typ EventType) string { return upload + "." + string(typ) }

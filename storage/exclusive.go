@@ -5,26 +5,27 @@ import (
 	"time"
 )
 
-// Exclusive makes the caller the only one, in all processes that share a locker, who stores
-// the piece of the upload that has the given name. It returns the upload as the cache knows
-// it then, or false if that does not know it, and the function that lets others go on.
+// Exclusive acquires a lock on the named extent of the upload, among all processes that
+// share a locker. It returns the cached state of the upload, or false if it is not cached,
+// and the function that releases the lock.
 //
-// It only saves what was acknowledged from contradicting bytes of another process, which
-// no client should send: so it does not wait for long, and may let two go on.
-type Exclusive func(ctx context.Context, piece string) (known Upload, ok bool, release func())
+// It only protects acknowledged bytes from different bytes for the same range in another
+// process, which no client should send: so it is best effort, and returns without the
+// lock after a short wait.
+type Exclusive func(ctx context.Context, extent string) (cached Upload, ok bool, release func())
 
-// exclusiveWithin is how long to wait for another process that stores the same piece.
-const exclusiveWithin = 2 * time.Second
+// exclusiveTimeout is how long to wait for another process that stores the same extent.
+const exclusiveTimeout = 2 * time.Second
 
 func (u *Uploads) exclusive(id string) Exclusive {
-	return func(ctx context.Context, piece string) (Upload, bool, func()) {
-		waiting, cancel := context.WithTimeout(ctx, exclusiveWithin)
+	return func(ctx context.Context, extent string) (Upload, bool, func()) {
+		waiting, cancel := context.WithTimeout(ctx, exclusiveTimeout)
 		defer cancel()
-		release, err := u.locker.Lock(waiting, ".piece."+id+"."+piece, func() {}) // that is no upload's id
+		release, err := u.locker.Lock(waiting, ".piece."+id+"."+extent, func() {}) // not a valid upload id
 		if err != nil {
 			release = func() {}
 		}
-		known, err := u.cache.Get(ctx, id)
-		return known, err == nil, release
+		cached, err := u.cache.Get(ctx, id)
+		return cached, err == nil, release
 	}
 }

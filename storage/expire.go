@@ -6,14 +6,13 @@ import (
 	"time"
 )
 
-// keepGone is how long it is remembered at least that an upload was deleted.
+// tombstoneTTL is the minimum time that the tombstone of a deleted upload is kept.
 const tombstoneTTL = 24 * time.Hour
 
-// Expires is when the upload goes if nothing is added to it: Options.ExpireAfter
-// after its last byte, or after its own ExpireAfter. It is zero for one that stays.
-// A finished upload stays, unless it is Partial and so only waits to be concatenated.
-// One that has all its bytes by then goes only if it can't be finished, for a reason that
-// does not pass.
+// Expires returns when the upload expires if nothing is added to it: after its last byte
+// plus its own ExpireAfter, or else Options.ExpireAfter. The zero time means never.
+// A finished upload never expires, unless it is Partial and so only waits to be
+// concatenated. A complete one expires only if finishing it fails permanently.
 func (u *Uploads) Expires(up Upload) time.Time {
 	after := u.lifetime(up.Record)
 	if after <= 0 || up.Finished && !up.Partial {
@@ -22,7 +21,7 @@ func (u *Uploads) Expires(up Upload) time.Time {
 	return up.ModifiedAt.Add(after)
 }
 
-// lifetime is how long the upload is kept after its last byte, 0 for ever.
+// lifetime returns how long the upload is kept after its last byte, 0 if forever.
 func (u *Uploads) lifetime(rec Record) time.Duration {
 	if rec.ExpireAfter > 0 {
 		return rec.ExpireAfter
@@ -35,12 +34,12 @@ func (u *Uploads) expired(up Upload) bool {
 	return !at.IsZero() && u.opts.Now().After(at) && !u.writing(up.ID)
 }
 
-// unfinished tells whether all that the upload lacks is to be finished.
+// awaitsFinish reports whether the upload is complete but not finished.
 func (u Upload) awaitsFinish() bool { return u.Complete() && !u.Finished }
 
-// Delete removes the upload, finished or not, with all that belongs to it. A
-// write in progress ends with ErrGone. A deletion that failed half way is completed by the
-// next one, though the upload is gone then.
+// Delete removes the upload, finished or not, with all its data. A write in progress
+// ends with ErrGone. Calling Delete again completes a deletion that failed half way,
+// although the upload is gone by then.
 //
 // Errors: those of Get.
 func (u *Uploads) Delete(ctx context.Context, id string) error {
@@ -54,7 +53,7 @@ func (u *Uploads) Delete(ctx context.Context, id string) error {
 	return u.remove(ctx, up, Deleted)
 }
 
-// Discard is Delete at the wish of the server's owner: Policy.Authorize is not asked.
+// DeleteAsAdmin is Delete without the check of Policy.Authorize.
 func (u *Uploads) DeleteAsAdmin(ctx context.Context, id string) error {
 	up, err := u.load(ctx, id)
 	if err != nil {
@@ -63,8 +62,8 @@ func (u *Uploads) DeleteAsAdmin(ctx context.Context, id string) error {
 	return u.remove(ctx, up, Deleted)
 }
 
-// Abandon deletes an upload of which its client has not heard. One that somebody has
-// finished, so that the app may have heard of it, stays, and is returned as it is.
+// DeleteIfUnfinished deletes an upload whose creation was not reported to its client. An
+// upload that was finished, so that the app may have been notified, is kept and returned.
 func (u *Uploads) DeleteIfUnfinished(ctx context.Context, id string) (Upload, error) {
 	ctx = context.WithoutCancel(ctx)
 	up, err := u.store.Load(ctx, id)

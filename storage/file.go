@@ -7,8 +7,8 @@ import (
 	"io"
 )
 
-// File reads a finished upload. It is an io.ReadSeeker that asks the store for
-// bytes only once they are read, so that seeking about costs nothing.
+// File reads a finished upload. It is an io.ReadSeeker that opens the stored file only
+// on Read, so that seeking costs nothing.
 type File struct {
 	ctx    context.Context
 	store  Store
@@ -19,8 +19,8 @@ type File struct {
 
 var _ io.ReadSeekCloser = (*File)(nil)
 
-// Open opens the file of a finished upload, as Get has returned it. An upload
-// that is not finished is ErrIncomplete. Close the file after use.
+// Open opens the file of a finished upload that Get has returned. It returns
+// ErrIncomplete if the upload is not finished. Close the file after use.
 func (u *Uploads) Open(ctx context.Context, up Upload) (*File, error) {
 	if !up.Finished {
 		return nil, ErrIncomplete
@@ -28,8 +28,8 @@ func (u *Uploads) Open(ctx context.Context, up Upload) (*File, error) {
 	return &File{ctx: ctx, store: u.store, up: up}, nil
 }
 
-// Link returns a URL at which the file of a finished upload can be had for a while,
-// "" if it is to be had here only. It returns ErrGone if there is no file any more.
+// Link returns a URL at which the file of a finished upload can be fetched for a while,
+// "" if the store offers none. It returns ErrGone if the file is missing.
 func (u *Uploads) Link(ctx context.Context, up Upload) (string, error) {
 	if up.FileMissing {
 		return "", errFileMissing

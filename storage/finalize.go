@@ -10,11 +10,10 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/tracing"
 )
 
-// settle brings an upload as far as it can go without more bytes: one that is
-// complete is finished, one that is to be concatenated is, and the event of one
-// that is finished is told. Everybody who looks at an upload calls it, so that a
-// finish which failed, or whose answer was lost, is driven again by whoever comes
-// next.
+// finalize advances an upload as far as possible without more bytes: it finishes or
+// concatenates it, and publishes its pending event. Every access to an upload
+// calls it, so that a finish that failed, or whose response was lost, is retried by
+// the next request.
 func (u *Uploads) finalize(ctx context.Context, up Upload) (Upload, error) {
 	if up.Finished && up.deliveryPending() {
 		u.publishFinished(context.WithoutCancel(ctx), u.event(Finished, up).replayed())
@@ -31,16 +30,16 @@ func (u *Uploads) finalize(ctx context.Context, up Upload) (Upload, error) {
 	return done.(Upload).Clone(), nil
 }
 
-// owed tells whether the app has still to hear that the upload is finished. It
-// does not hear so of one that only waits to be concatenated.
+// deliveryPending reports whether the app has yet to be notified that the upload is
+// finished. Partial uploads are never announced.
 func (u Upload) deliveryPending() bool { return u.DeliveryPending && !u.Partial }
 
 func (u *Uploads) finalizeOnce(ctx context.Context, id string) (Upload, error) {
 	up, err := u.load(ctx, id)
 	if err == nil && !up.Complete() {
-		up, err = u.store.Load(ctx, id) // the index is behind, or there is more to do
+		up, err = u.store.Load(ctx, id) // the cache is stale, or the upload needs concatenation
 		if err == nil && up.Finished {
-			u.invalidate(ctx, id) // behind it is
+			u.invalidate(ctx, id) // stale
 		}
 	}
 	if err != nil {
@@ -64,9 +63,9 @@ func (u *Uploads) finalizeOnce(ctx context.Context, id string) (Upload, error) {
 	return up, nil
 }
 
-// tell tells of a finished upload, and then notes that it did, unless that is for
-// the outbox to say: so that, whatever comes between, it is told once at least,
-// and always under the same id.
+// publishFinished publishes the event of a finished upload, and then records it as
+// delivered, or enqueues the delivery if there is an outbox. So the event is published
+// at least once, always with the same id.
 func (u *Uploads) publishFinished(ctx context.Context, e Event) {
 	if u.firstPublished(e.Upload.ID) {
 		u.notify(ctx, e)
@@ -78,32 +77,32 @@ func (u *Uploads) publishFinished(ctx context.Context, e Event) {
 		return
 	}
 	if err := u.store.MarkDelivered(ctx, e.Upload); err != nil {
-		u.opts.Log.WarnContext(ctx, "a finished upload is still listed", "id", e.Upload.ID, "error", err)
+		u.opts.Log.WarnContext(ctx, "cannot mark a finished upload as delivered", "id", e.Upload.ID, "error", err)
 	}
 }
 
-// rememberTold is for how long a process remembers what it has told, to tell it
-// once where it can: an index that could not be reached may go on to say that a
-// finished upload is not, and Retire may fail.
+// publishedTTL is how long a process remembers which finished uploads it has published,
+// to publish each only once: a cache that was unreachable may still hold a finished
+// upload as unfinished, and MarkDelivered may fail.
 const publishedTTL = 10 * time.Minute
 
-// firstTold notes that the upload is told of, and returns whether that is news.
+// firstPublished records that the upload's event is published, and reports whether this
+// is the first time.
 func (u *Uploads) firstPublished(id string) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	now := time.Now()
-	if now.Sub(u.forgot) > publishedTTL {
-		u.forgot = now
+	if now.Sub(u.publishedPruned) > publishedTTL {
+		u.publishedPruned = now
 		maps.DeleteFunc(u.published, func(_ string, at time.Time) bool { return now.Sub(at) > publishedTTL })
 	}
-	_, told := u.published[id]
+	_, published := u.published[id]
 	u.published[id] = now
-	return !told
+	return !published
 }
 
-// finish makes the file of an upload that has all its bytes, or can get them. It
-// believes what the index says the upload has; the store finds out if that is not
-// so.
+// finish makes the file of a complete upload, or of one to be concatenated. It
+// trusts the cached ranges; the store detects if they are wrong.
 func (u *Uploads) finish(ctx context.Context, up Upload) (_ Upload, err error) {
 	ctx, end := tracing.Start(ctx, "finish", up.ID)
 	defer func() { end(err) }()
@@ -135,7 +134,7 @@ func (u *Uploads) runBeforeFinish(ctx context.Context, up Upload) error {
 	return u.opts.Policy.BeforeFinish(ctx, up)
 }
 
-// finished returns the upload of which the file has just been made.
+// finished returns the upload after its file was made.
 func (u *Uploads) finished(ctx context.Context, up Upload, sum *crc32c.Sum) (Upload, error) {
 	if err := u.stillThere(ctx, up.ID); err != nil {
 		return up, err

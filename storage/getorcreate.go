@@ -25,7 +25,7 @@ func (u *Uploads) GetOrCreate(ctx context.Context, rec Record) (Upload, error) {
 		return Upload{}, err
 	}
 	if up, err := u.cache.Get(ctx, rec.ID); err != nil || u.expired(up) {
-		leave, err := u.first.enter(ctx, rec.ID)
+		leave, err := u.creating.enter(ctx, rec.ID)
 		if err != nil {
 			return Upload{}, err
 		}

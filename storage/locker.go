@@ -2,14 +2,14 @@ package storage
 
 import "context"
 
-// Locker gives out one lock per upload, so that a client's new request stops the
-// dead one before it. It only saves work: two holders at once lose nothing.
+// Locker provides one lock per upload, so that a client's new request stops its
+// previous, dead one. It is an optimization: two holders at once lose no data.
 type Locker interface {
 	// Lock waits until it holds the lock of id and returns the function that
 	// releases it, which may be called more than once.
 	//
-	// While others wait, a holder is asked to let go: letGo is called, from a
-	// goroutine of the locker's and perhaps more than once. The holder should then
-	// end what it does and unlock. If ctx is done first, Lock returns ErrLocked.
+	// While others wait for the lock, the holder's onContended is called, from a
+	// goroutine of the locker and perhaps more than once. The holder should then
+	// stop and unlock. If ctx is done first, Lock returns ErrLocked.
 	Lock(ctx context.Context, id string, onContended func()) (unlock func(), err error)
 }

@@ -7,32 +7,32 @@ import (
 	"time"
 )
 
-// localIndexSize is how many uploads a LocalIndex knows at most. One that is
-// forgotten is loaded from the store when it is next asked for.
+// memoryCacheSize is the maximum number of entries of a MemoryCache. An evicted upload
+// is loaded from the store on its next use.
 const memoryCacheSize = 100_000
 
-// refusePut is for how long a LocalIndex takes no Put of a dropped upload, and
-// remembers what it has forgotten: longer than a request that loaded an upload before
-// can take to say so. What took longer is refused.
+// generationTTL is how long a generation is valid, and how long a MemoryCache remembers
+// evictions and rejects Store for an invalidated upload. It exceeds the time between
+// Generation and Store in any reasonable request; a later Store fails.
 const generationTTL = time.Minute
 
-// LocalIndex is an Index for one process. The zero value is ready to use.
+// MemoryCache is a Cache for one process. The zero value is ready to use.
 type MemoryCache struct {
 	mu      sync.Mutex
 	uploads map[string]Upload
 	evicted map[string]evicted
-	swept   time.Time // when forgot was last cleared of what is old
+	pruned  time.Time // when old entries of evicted were last removed
 }
 
-// forgotten is what remains of an upload that the index knew.
+// evicted records the eviction of an entry.
 type evicted struct {
-	at    time.Time
-	final bool
+	at          time.Time
+	invalidated bool
 }
 
 var _ Cache = (*MemoryCache)(nil)
 
-// Get implements Index.
+// Get implements Cache.
 func (x *MemoryCache) Get(_ context.Context, id string) (Upload, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -43,15 +43,15 @@ func (x *MemoryCache) Get(_ context.Context, id string) (Upload, error) {
 	return up.Clone(), nil
 }
 
-// epoch is what Begin counts from.
+// epoch is the time that generations are relative to.
 var epoch = time.Now()
 
-// Begin implements Index.
+// Generation implements Cache.
 func (x *MemoryCache) Generation(context.Context, string) (string, error) {
 	return strconv.FormatInt(int64(time.Since(epoch)), 10), nil
 }
 
-// Put implements Index.
+// Store implements Cache.
 func (x *MemoryCache) Store(_ context.Context, generation string, up Upload) (Upload, error) {
 	since, err := strconv.ParseInt(generation, 10, 64)
 	if err != nil {
@@ -60,8 +60,8 @@ func (x *MemoryCache) Store(_ context.Context, generation string, up Upload) (Up
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	began := epoch.Add(time.Duration(since))
-	f, lost := x.evicted[up.ID]
-	if lost && (f.final && time.Since(f.at) < generationTTL || !began.After(f.at)) || time.Since(began) >= generationTTL {
+	e, ok := x.evicted[up.ID]
+	if ok && (e.invalidated && time.Since(e.at) < generationTTL || !began.After(e.at)) || time.Since(began) >= generationTTL {
 		return Upload{}, ErrGone
 	}
 	up = up.Clone()
@@ -73,7 +73,7 @@ func (x *MemoryCache) Store(_ context.Context, generation string, up Upload) (Up
 	return up.Clone(), nil
 }
 
-// Add implements Index.
+// Append implements Cache.
 func (x *MemoryCache) Append(_ context.Context, id string, p Extent) (Upload, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -87,7 +87,7 @@ func (x *MemoryCache) Append(_ context.Context, id string, p Extent) (Upload, er
 	return up.Clone(), nil
 }
 
-// Drop implements Index.
+// Invalidate implements Cache.
 func (x *MemoryCache) Invalidate(_ context.Context, id string) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -95,7 +95,7 @@ func (x *MemoryCache) Invalidate(_ context.Context, id string) error {
 	return nil
 }
 
-// makeRoom forgets uploads, whichever come first: it costs a Load, no more.
+// makeRoom evicts arbitrary entries: a wrong choice only costs a Load.
 func (x *MemoryCache) makeRoom() {
 	if x.uploads == nil {
 		x.uploads = map[string]Upload{}
@@ -108,17 +108,17 @@ func (x *MemoryCache) makeRoom() {
 	}
 }
 
-func (x *MemoryCache) evict(id string, over bool) {
+func (x *MemoryCache) evict(id string, invalidated bool) {
 	delete(x.uploads, id)
 	if x.evicted == nil {
 		x.evicted = map[string]evicted{}
 	}
 	now := time.Now()
-	x.evicted[id] = evicted{now, over || x.evicted[id].final}
-	if now.Sub(x.swept) > generationTTL {
-		x.swept = now
-		for id, f := range x.evicted {
-			if now.Sub(f.at) >= generationTTL {
+	x.evicted[id] = evicted{now, invalidated || x.evicted[id].invalidated}
+	if now.Sub(x.pruned) > generationTTL {
+		x.pruned = now
+		for id, e := range x.evicted {
+			if now.Sub(e.at) >= generationTTL {
 				delete(x.evicted, id)
 			}
 		}

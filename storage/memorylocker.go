@@ -5,14 +5,14 @@ import (
 	"sync"
 )
 
-// LocalLocker is a Locker for the requests of one process. The zero value is
+// MemoryLocker is a Locker for the requests of one process. The zero value is
 // ready to use.
 type MemoryLocker struct {
 	mu    sync.Mutex
-	locks map[string]*localLock
+	locks map[string]*memoryLock
 }
 
-type localLock struct {
+type memoryLock struct {
 	held        chan struct{} // holds a token while the lock is held
 	users       int           // the holder and the waiters
 	onContended func()        // of the holder, nil while there is none
@@ -35,14 +35,14 @@ func (l *MemoryLocker) Lock(ctx context.Context, id string, onContended func()) 
 	defer l.mu.Unlock()
 	lock.onContended = onContended
 	if lock.users > 1 {
-		go onContended() // others waited beside this caller, and still do
+		go onContended() // others were waiting too, and still are
 	}
 	return sync.OnceFunc(func() { l.unlock(id, lock) }), nil
 }
 
-// unlock releases the lock and no longer counts its holder, in one step: the next holder
-// must not take the one before it for a waiter.
-func (l *MemoryLocker) unlock(id string, lock *localLock) {
+// unlock releases the lock and stops counting its holder in one step: the next holder
+// must not mistake the previous one for a waiter.
+func (l *MemoryLocker) unlock(id string, lock *memoryLock) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	lock.onContended = nil
@@ -50,16 +50,16 @@ func (l *MemoryLocker) unlock(id string, lock *localLock) {
 	<-lock.held // never blocks: the holder's token is in it
 }
 
-// enter finds the lock of id, and asks its holder to let go.
-func (l *MemoryLocker) enter(id string) *localLock {
+// enter returns the lock of id, counting the caller, and calls the holder's onContended.
+func (l *MemoryLocker) enter(id string) *memoryLock {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.locks == nil {
-		l.locks = map[string]*localLock{}
+		l.locks = map[string]*memoryLock{}
 	}
 	lock, ok := l.locks[id]
 	if !ok {
-		lock = &localLock{held: make(chan struct{}, 1)}
+		lock = &memoryLock{held: make(chan struct{}, 1)}
 		l.locks[id] = lock
 	}
 	lock.users++
@@ -69,8 +69,8 @@ func (l *MemoryLocker) enter(id string) *localLock {
 	return lock
 }
 
-// leave no longer counts a holder or waiter. The caller holds mu.
-func (l *MemoryLocker) leave(id string, lock *localLock) {
+// leave stops counting a holder or waiter. The caller holds mu.
+func (l *MemoryLocker) leave(id string, lock *memoryLock) {
 	if lock.users--; lock.users == 0 {
 		delete(l.locks, id)
 	}

@@ -20,7 +20,7 @@ var errFileMissing = fmt.Errorf("%w: its file was moved or deleted after the app
 
 // remembered returns nil unless the file of the upload has been missing for longer than
 // such uploads are said to be complete.
-func (u *Uploads) remembered(up Upload) error {
+func (u *Uploads) checkRetention(up Upload) error {
 	if up.FileMissing && !u.opts.Now().Before(up.Delivered.Add(u.opts.RememberFinished)) {
 		return errFileMissing
 	}
@@ -29,21 +29,21 @@ func (u *Uploads) remembered(up Upload) error {
 
 // forget has the store forget finished uploads whose file has been missing for long, once
 // in a while.
-func (u *Uploads) forget(ctx context.Context, now time.Time) error {
+func (u *Uploads) cleanFinished(ctx context.Context, now time.Time) error {
 	c, ok := u.store.(Cleaner)
-	if !ok || !u.forgetDue(now) {
+	if !ok || !u.cleanFinishedDue(now) {
 		return nil
 	}
 	return c.CleanFinished(ctx, now.Add(-max(keepFinished, u.opts.RememberFinished)))
 }
 
-// forgetDue reports whether it is time for the next round, and schedules the one after it.
-func (u *Uploads) forgetDue(now time.Time) bool {
+// cleanFinishedDue reports whether it is time for the next round, and schedules the one after it.
+func (u *Uploads) cleanFinishedDue(now time.Time) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if now.Before(u.nextForget) {
+	if now.Before(u.nextCleanFinished) {
 		return false
 	}
-	u.nextForget = now.Add(min(max(u.opts.RememberFinished/28, minForgetPause), maxForgetPause))
+	u.nextCleanFinished = now.Add(min(max(u.opts.RememberFinished/28, minForgetPause), maxForgetPause))
 	return true
 }

@@ -1,23 +1,22 @@
-// Package storage is holdfast's core: what an upload is, and Uploads, the one
-// type through which every door creates, fills, finishes, reads and deletes one.
+// Package storage is holdfast's core. It defines what an upload is, and Uploads,
+// through which every protocol creates, writes, finishes, reads and deletes uploads.
 //
-// An upload is an id, a size that may be declared late, metadata, and the set of
+// An upload is an id, a size that may be set later, metadata, and the set of
 // byte ranges that have been received. Nothing else. Where a byte is stored
-// depends on its offset alone, so a chunk that comes twice, late or out of order
-// puts the same bytes in the same place, and no lock is needed for that to be
-// right.
+// depends on its offset alone, so a chunk that arrives twice, late or out of order
+// puts the same bytes in the same place, and correctness needs no lock.
 //
-// What Uploads promises, whichever door asks:
+// Uploads guarantees, for every protocol:
 //
 //   - a range is reported only after the store has it, and stays reported;
 //   - the first bytes stored at an offset stay; later ones for it are dropped;
 //   - an upload is reported finished only once its file exists with its size,
-//     and whoever looks at one that should be finished, finishes it;
-//   - what arrived of a broken chunk is kept;
-//   - an upload that nobody adds to is removed with all that belongs to it.
+//     and every access to a complete but unfinished upload finishes it;
+//   - the received bytes of an aborted chunk are kept;
+//   - an idle upload expires and is removed with all its data.
 //
-// Stores, lockers and indexes are small contracts behind it: they move bytes,
-// hold locks and remember; rules and events live here, once.
+// Store, Locker and Cache are small interfaces: they move bytes, hold locks and
+// cache state. Rules and events are implemented here, once.
 package storage
 
 import (
@@ -30,24 +29,25 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/ranges"
 )
 
-// Unknown is the Size of an upload whose length has not been declared yet.
+// Unknown is the Size of an upload whose size has not been set yet.
 const Unknown int64 = -1
 
-// Record is what is written down when an upload is created.
+// Record is the part of an upload's state that is stored at creation.
 type Record struct {
 	ID       string    `json:"id"`
 	Size     int64     `json:"size"` // bytes, or Unknown
 	Metadata Metadata  `json:"metadata,omitempty"`
 	Created  time.Time `json:"created"`
 
-	// Chosen tells that the client chose the ID, so that it may have been used before.
+	// ClientChosenID reports that the client chose the ID, so that it may have been used before.
 	ClientChosenID bool `json:"chosen,omitempty"`
 	// Partial marks an upload that exists only to be concatenated with others.
 	Partial bool `json:"partial,omitempty"`
-	// Parts are the ids of the uploads that this one is the concatenation of.
+	// Parts are the ids of the uploads that this one concatenates, in order.
 	Parts []string `json:"parts,omitempty"`
 
-	// Owner is whose upload this is, "" if nobody's: see Policy.Authorize.
+	// Owner identifies the principal that owns the upload, "" if there is none: see
+	// Policy.Authorize.
 	Owner string `json:"owner,omitempty"`
 	// Key is the name of the finished file in the store, for a store that lets it be
 	// chosen; "" leaves that to the store. See CheckKey.
@@ -58,65 +58,65 @@ type Record struct {
 	// ExpireAfter is how long this upload is kept after its last byte while it is
 	// unfinished; 0 leaves that to Options.
 	ExpireAfter time.Duration `json:"expireAfter,omitempty"`
-	// Digest is that of the body which the upload was created for, if it was the whole
-	// file and was verified before; nil if not. See Upload.SHA256.
+	// Digest is set if the upload was created for a body that was the whole file and was
+	// verified before; nil otherwise. See Upload.SHA256.
 	Digest *Digest `json:"digest,omitempty"`
 }
 
-// Upload is a snapshot of an upload: its record, with the Size that was
-// declared since, and what has been received.
+// Upload is a snapshot of an upload: its record, with the Size that was set since,
+// and what has been received.
 type Upload struct {
 	Record
 
-	// Received are the byte ranges that the store has for good.
+	// Received are the byte ranges that are durably stored.
 	Received ranges.Set
-	// Pieces are what the store has to remember of Received, by name, for its own
+	// Extents are what the store has to remember of Received, by name, for its own
 	// use. A store that finds everything by its offset has none.
 	Extents map[string]Extent
-	// Finished tells that the file exists, whole, and can be read.
+	// Finished reports that the complete file exists and can be read.
 	Finished bool
 	// CRC32C is the checksum of the file of a finished upload, nil if it is not known.
 	CRC32C *crc32c.Sum
-	// Owed tells that it is finished, and that nobody has noted yet that the event
-	// of it was told: see Store.Retire.
+	// DeliveryPending reports that the upload is finished and the delivery of its event has
+	// not been recorded yet: see Store.MarkDelivered.
 	DeliveryPending bool
-	// Parked tells that it is Owed, and that nobody goes on telling it by himself:
-	// see Store.Park.
+	// DeadLettered reports that the delivery is pending but is no longer retried
+	// automatically: see Store.DeadLetter.
 	DeadLettered bool
-	// Delivered is when the event of a finished upload was noted to be delivered; stores may
-	// leave it out while its file is there.
+	// Delivered is when the event of a finished upload was recorded as delivered; stores may
+	// leave it out while the file exists.
 	Delivered time.Time
 	// FileMissing reports that the upload was finished and its event delivered, and that
-	// its file was moved or deleted since. It is complete all the same.
+	// its file was moved or deleted since. The upload still counts as complete.
 	FileMissing bool
-	// Deleted reports that the upload was deleted while its event was to be delivered. It
-	// is returned with ErrGone, and Owed until that is done: see Store.Delete.
+	// Deleted reports that the upload was deleted while the delivery of its event was
+	// pending. It is returned with ErrGone, and DeliveryPending until the event has been
+	// delivered: see Store.Delete.
 	Deleted bool
-	// Touched is when something of the upload was last stored.
+	// ModifiedAt is when data of the upload was last stored.
 	ModifiedAt time.Time
 }
 
-// Piece is something that a store has of an upload: the bytes in Range and, for
-// stores that need it, the name under which it is known and what is to be known of
-// it. A Piece with an empty Range is a fact about the whole upload.
+// Extent is a stored piece of an upload: the bytes in Range and, for stores that need
+// them, its name and metadata. An Extent with an empty Range describes the whole upload.
 type Extent struct {
 	ranges.Range
 	Name, Meta string
 }
 
-// Chunk is what a client sends at once.
+// Chunk is what a client sends in one request.
 type Chunk struct {
 	Offset int64
-	// Length is how many bytes the client means to send, or Unknown. The Body may
-	// break off before.
+	// Length is how many bytes the client announced, or Unknown. The Body may end
+	// early.
 	Length int64
 	Body   io.Reader
-	// Exclusive is for a store whose data other processes share; nil if there are none.
+	// Exclusive serializes writes between processes that share the store; it may be nil.
 	Exclusive Exclusive
 }
 
-// Add adds a piece to what is known of the upload. Named pieces that it covers
-// are forgotten.
+// Add adds an extent to the state of the upload. Named extents that it covers are
+// dropped.
 func (u *Upload) Add(p Extent) {
 	covers := !u.Received.Within(p.Range).Empty()
 	u.Received.Add(p.Range)
@@ -134,8 +134,8 @@ func (u *Upload) Add(p Extent) {
 	u.Extents[p.Name] = p
 }
 
-// Offset is the end of the first unbroken range: the offset from which a client
-// that sends in order goes on.
+// Offset returns the number of bytes received without a gap from offset 0: where a
+// client that sends in order resumes.
 func (u Upload) Offset() int64 {
 	if u.Finished {
 		return u.Size
@@ -143,19 +143,19 @@ func (u Upload) Offset() int64 {
 	return u.Received.Prefix()
 }
 
-// Complete tells whether every byte has been received. A complete upload is
-// finished as soon as somebody looks at it.
+// Complete reports whether every byte has been received. The next access to a
+// complete upload finishes it.
 func (u Upload) Complete() bool {
 	return u.Finished || u.Size != Unknown && u.Received.Prefix() >= u.Size
 }
 
-// Has tells whether every byte of r has been received.
+// Has reports whether every byte of r has been received.
 func (u Upload) Has(r ranges.Range) bool {
 	return u.Finished && r.End <= u.Size || u.Received.Contains(r)
 }
 
-// Missing are the ranges below the declared size that have not been received;
-// for an Unknown size those below the last byte received.
+// Missing returns the ranges below the size that have not been received; if the size
+// is Unknown, those below the last byte received.
 func (u Upload) Missing() ranges.Set {
 	if u.Finished {
 		return ranges.Set{}
@@ -167,7 +167,7 @@ func (u Upload) Missing() ranges.Set {
 	return u.Received.Missing(ranges.Range{End: end})
 }
 
-// Clone is a copy of u that shares nothing with it.
+// Clone returns a deep copy of u.
 func (u Upload) Clone() Upload {
 	u.Metadata = maps.Clone(u.Metadata)
 	u.Parts = slices.Clone(u.Parts)
@@ -176,7 +176,7 @@ func (u Upload) Clone() Upload {
 	return u
 }
 
-// merge adds to u what o knows of the same upload.
+// merge adds to u the extents and ranges of o, another snapshot of the same upload.
 func (u *Upload) merge(o Upload) {
 	for _, p := range o.Extents {
 		if p.Empty() || !u.Received.Contains(p.Range) {

@@ -7,130 +7,130 @@ import (
 	"time"
 )
 
-// Store keeps records, bytes and finished files. It is the only truth about an
-// upload: everything else can be lost and rebuilt from it.
+// Store keeps records, bytes and finished files. It is the source of truth about
+// uploads: everything else can be lost and rebuilt from it.
 //
 // Every method may be called at any time, by several goroutines and for the
-// same upload. Every write may fail, may fail after having happened, and may be
-// repeated: doing a thing twice is the same as doing it once. Errors that may
-// pass are ErrUnavailable or ErrNoSpace. Ids have passed CheckID, and an Upload is
-// one that Create or Load has shown, however long ago.
+// same upload. Every write may fail, may fail after taking effect, and may be
+// repeated: all are idempotent. Temporary errors are ErrUnavailable or ErrNoSpace.
+// Ids have passed CheckID, and an Upload is one that Create or Load has returned,
+// however long ago.
 type Store interface {
-	// Create writes rec down for good before it returns. It returns ErrExists,
-	// and changes nothing, if the id is taken by whatever state of an upload,
-	// ErrGone if an upload of the id was deleted not long ago, ErrKeyTaken if its file
-	// would be where that of another upload is or is to be, and ErrTooLarge if the store
-	// can't hold a file of that size.
+	// Create durably stores rec before it returns. It returns ErrExists, and changes
+	// nothing, if there is an upload of the id in any state, ErrGone if one was deleted
+	// recently, ErrKeyTaken if its file would replace the existing or future file of
+	// another upload, and ErrTooLarge if the store can't hold a file of that size.
 	Create(ctx context.Context, rec Record) error
 
-	// Load returns what the store has of the upload, ErrNotFound or ErrGone. A
-	// range in Received is there for good. Finished is set only if the file exists
-	// with the upload's size, or did when the upload was retired: then FileMissing
-	// is set too. With ErrGone the upload is returned if it is Deleted and Owed.
+	// Load returns the stored state of the upload, ErrNotFound or ErrGone. A
+	// range in Received is durable. Finished is set only if the file exists with the
+	// upload's size, or did when MarkDelivered was called: then FileMissing is set too.
+	// With ErrGone the upload is returned if it is Deleted and DeliveryPending.
 	Load(ctx context.Context, id string) (Upload, error)
 
-	// Declare sets the size of an upload that was created with none. It returns
-	// ErrSizeConflict if another size was declared before, and ErrTooLarge if it can't
-	// hold a file of that size. That of an upload that was deleted may be set in vain.
+	// SetSize sets the size of an upload that was created with Unknown. It returns
+	// ErrSizeMismatch if another size was set before, and ErrTooLarge if the store can't
+	// hold a file of that size. On a deleted upload this may be a no-op.
 	SetSize(ctx context.Context, id string, size int64) error
 
-	// Write stores the body of a chunk, until that ends or fails. The caller sees
-	// to it that it does not run past the upload's size.
+	// Write stores the body of a chunk until it ends or fails. The caller ensures
+	// that it does not exceed the upload's size.
 	//
-	// Each piece is passed to stored once it is stored for good: in any order,
-	// never two calls at once, all before Write returns, and as early as the
-	// store can, so that a reader of the state sees a long write advance. What
-	// stored returns is the upload as it is known then.
-	// Bytes at offsets that up says were received are read and dropped: the first
-	// ones stay. So do those that another Write of this Store has reported since; if it
-	// sees that others than these have come, Write may return ErrContentConflict. Of
-	// bytes that another process has stored, one or the other stays.
+	// Each extent is passed to stored once it is durable: in any order, never
+	// concurrently, always before Write returns, and as early as the store can, so
+	// that readers of the state see a long write advance. stored returns the current
+	// state of the upload.
+	// Bytes at offsets that up has as received are read and dropped: the first
+	// ones stay. So do those that another Write of this Store has reported since; if
+	// Write sees that the new bytes differ from these it may return ErrContentConflict.
+	// Where another process has stored the same offsets, either bytes may stay.
 	// What is written to an upload that was deleted meanwhile may be lost without an
-	// error; it does not bring the upload back, and if this Store deleted it, nothing of
-	// it is left. If another process did, the caller completes the deletion when it finds
-	// the upload to be gone: see DeletionCompleter.
+	// error. It does not bring the upload back, and if this Store deleted the upload,
+	// nothing of it remains. If another process did, the caller completes the deletion
+	// once it finds that the upload is gone: see DeletionCompleter.
 	//
 	// If Write returns nil, every byte that the body yielded is stored and was
-	// reported, by this call or by another. A failing body is no failure of Write:
-	// what came before is stored, and nil returned. Otherwise only what was
-	// reported is there.
+	// reported, by this call or by another. A failing body is not an error of Write:
+	// the bytes before are stored, and nil is returned. After an error only the
+	// reported extents are stored.
 	Write(ctx context.Context, up Upload, c Chunk, stored func(Extent) Upload) error
 
-	// Finish turns a complete upload into its file. After it has returned nil,
-	// Load says Finished and Owed. The upload that it returns is up with the CRC32C of
-	// the file, as Load says it from then on. It returns ErrIncomplete if the store lacks
-	// bytes that up says it has, and ErrKeyTaken if something else has come to lie
-	// where the file should. Pieces that up lacks are looked for. If the upload is
-	// deleted meanwhile, what holds for Write holds for Finish.
+	// Finish turns a complete upload into its file. After it has returned nil, Load
+	// reports the upload as Finished and DeliveryPending. Finish returns up with the
+	// CRC32C of the file, as Load does from then on. It returns ErrIncomplete if the
+	// store lacks bytes that up has as received, and ErrKeyTaken if another file or
+	// object occupies the key. Extents missing from up are searched for. If the upload
+	// is deleted meanwhile, the same holds as for Write.
 	Finish(ctx context.Context, up Upload) (Upload, error)
 
-	// Retire notes that the event of a finished upload was told: it is not Owed any
-	// more, and List need not name it. From then on it is Finished without its file too,
-	// until CleanFinished. Retiring one that is Deleted ends its deletion.
+	// MarkDelivered records that the event of a finished upload was delivered: its
+	// delivery is no longer pending, and List may omit it. From then on the upload stays
+	// Finished even without its file, until CleanFinished. For a Deleted upload it
+	// completes the deletion.
 	MarkDelivered(ctx context.Context, up Upload) error
 
-	// Park notes that the event of a finished upload is not told any more unless
-	// somebody wishes it. It stays Owed, Load says that it is Parked, and List goes on
-	// naming it. Of an upload that is not Owed it may be noted in vain.
+	// DeadLetter records that the event of a finished upload is no longer delivered
+	// automatically. The upload stays DeliveryPending, Load reports it as DeadLettered,
+	// and List keeps yielding it. If no delivery is pending this may be a no-op.
 	DeadLetter(ctx context.Context, up Upload) error
 
 	// Open reads the file of a finished upload from offset to its end.
 	Open(ctx context.Context, up Upload, offset int64) (io.ReadCloser, error)
 
-	// Delete removes the upload with all that belongs to it, finished or not, and
-	// keeps for a while the knowledge that it is gone. What lies where its file would
-	// be, but is not its file, stays. Deleting what does not exist is no error.
-	// Of an upload that is Owed, and not Parked, what its event tells is kept until it is
-	// retired: it is Deleted, and List names it.
+	// Delete removes the upload with all its data, finished or not, and keeps a
+	// tombstone for a while. A file at its key that is not its own stays. Deleting an
+	// upload that does not exist is not an error.
+	// If the upload's delivery is pending and not dead-lettered, the data of its event is
+	// kept until MarkDelivered: the upload is Deleted, and List yields it.
 	Delete(ctx context.Context, id string) error
 
-	// List yields the ids of all uploads that may have to be finished, told of, or
-	// to expire: at least those that are neither retired nor deleted. An error ends
-	// it.
+	// List yields the ids of all uploads that may have to be finished, delivered or
+	// expired: at least those that are neither delivered nor deleted. It stops after an
+	// error.
 	List(ctx context.Context) iter.Seq2[string, error]
 }
 
-// Concater is a Store that can make a file out of others without moving bytes.
+// Concater is a Store that can concatenate files without moving bytes.
 type Concater interface {
 	// Concat makes the file of up out of those of finished uploads, as Finish would.
-	// It returns false if it can't be done in this case. If the CRC32C of all files are
-	// known, Load says that of the whole afterwards.
+	// It returns false if the store can't do so in this case. If the CRC32C of all
+	// files are known, Load returns that of the whole afterwards.
 	Concat(ctx context.Context, up Upload, files []Upload) (bool, error)
 }
 
-// ExactDeleter is a Store in which an id may have become another upload's since the caller
-// has loaded it.
+// ExactDeleter is a Store in which an id may have been reused for another upload since
+// the caller loaded it.
 type ExactDeleter interface {
-	// DeleteCreated is Delete, but of no upload that was created at another time than up.
+	// DeleteCreated is Delete, but only if the stored upload has the creation time of up.
 	DeleteCreated(ctx context.Context, up Upload) error
 }
 
-// DeletionCompleter is a Store whose data several processes share, so that one may store
-// something of an upload that another one deletes.
+// DeletionCompleter is a Store that several processes share, so that one may write to an
+// upload while another deletes it.
 type DeletionCompleter interface {
-	// CompleteDeletion removes all that there is of an upload if its deletion has begun,
-	// and reports whether it has.
+	// CompleteDeletion removes all data of an upload if its deletion has begun, and
+	// reports whether it has.
 	CompleteDeletion(ctx context.Context, id string) (deleted bool, err error)
 }
 
-// Cleaner is a Store that has leftovers to remove which belong to no upload:
-// the marks of deleted ones, and what a crash left half made.
+// Cleaner is a Store with leftovers that belong to no upload: tombstones, and what a
+// crash left incomplete.
 type Cleaner interface {
-	// Clean removes leftovers that came to be before the given time.
+	// Clean removes leftovers that are older than the given time.
 	Clean(ctx context.Context, before time.Time) error
-	// CleanFinished forgets the uploads that were retired before the given time and whose
-	// file is missing. It may look at all that were ever retired.
+	// CleanFinished removes the records of uploads that were delivered before the given
+	// time and whose file is missing. It may check every delivered upload.
 	CleanFinished(ctx context.Context, before time.Time) error
 }
 
-// Linker is a Store that can let a client fetch a file from where it lies.
+// Linker is a Store from which a client can fetch a file directly.
 type Linker interface {
-	// Link returns a URL at which whoever has it can GET the file of a finished upload
-	// for a while, "" if that is not wanted.
+	// Link returns a URL at which the file of a finished upload can be fetched for a
+	// while by anyone who has the URL, "" if links are disabled.
 	Link(ctx context.Context, up Upload) (string, error)
 }
 
-// Checker is a Store that can tell whether it would take a write now.
+// Checker is a Store that can report whether it would accept a write now.
 type Checker interface {
 	// Check returns nil if uploads can be stored.
 	Check(ctx context.Context) error

@@ -130,7 +130,7 @@ func (s *sweeper) sweep(ctx context.Context) error {
 	if c, ok := u.store.(Cleaner); ok {
 		s.errs = append(s.errs, c.Clean(ctx, now.Add(-max(tombstoneTTL, u.opts.ExpireAfter))))
 	}
-	s.errs = append(s.errs, u.forget(ctx, now))
+	s.errs = append(s.errs, u.cleanFinished(ctx, now))
 	return errors.Join(s.errs...)
 }
 

@@ -43,16 +43,16 @@ func (u *Uploads) noteDeletion(up Upload, why EventType, err error) {
 	defer u.mu.Unlock()
 	switch {
 	case err == nil:
-		delete(u.broken, up.ID)
-	case len(u.broken) < maxBroken:
-		u.broken[up.ID] = deletion{up, why}
+		delete(u.failedDeletions, up.ID)
+	case len(u.failedDeletions) < maxBroken:
+		u.failedDeletions[up.ID] = deletion{up, why}
 	}
 }
 
 func (u *Uploads) failedDeletion(id string) (d deletion, failed bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	d, failed = u.broken[id]
+	d, failed = u.failedDeletions[id]
 	return d, failed
 }
 

@@ -11,17 +11,17 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/tracing"
 )
 
-// Write stores what src yields from offset on, and returns the upload as it is
-// then. If that completes the upload, it is finished before Write returns.
+// Write stores the bytes of src from offset on, and returns the resulting state of the
+// upload. If that completes the upload, it is finished before Write returns.
 //
-// What was received before at an offset stays, and the new byte for it is
-// dropped. If src breaks off, what came is stored all the same and the error is
-// ErrBody; if src yields more than the upload may have, it is ErrBeyondEnd or
-// ErrTooLarge. The upload is returned with these too. If src is Expecting, a store
-// may lay out the upload by the length of its chunks. Only without an error is
-// all of src stored.
+// Bytes that were received before stay, and the new ones for their offsets are
+// dropped. If src fails, the bytes before are stored and the error is
+// ErrBodyAborted; if src exceeds the upload, it is ErrOutOfRange or ErrTooLarge. The
+// upload is returned with these errors too. If src implements HasLength, a store may
+// choose the upload's layout by the length of its chunks. All of src is stored only if
+// the error is nil.
 //
-// Other errors: those of Get, ErrScattered.
+// Other errors: those of Get, ErrTooManyRanges.
 func (u *Uploads) Write(ctx context.Context, id string, offset int64, src io.Reader) (_ Upload, err error) {
 	ctx, end := tracing.Start(ctx, "write", id)
 	defer func() { end(err) }()
@@ -29,7 +29,7 @@ func (u *Uploads) Write(ctx context.Context, id string, offset int64, src io.Rea
 	if err != nil {
 		return Upload{}, err
 	}
-	// Once bytes have arrived, nobody's going away may keep them from being stored.
+	// Ignore client disconnects from here on: bytes already received must be stored.
 	ctx = context.WithoutCancel(ctx)
 	in, err := u.checkWrite(up, offset, src)
 	if err != nil {
@@ -79,8 +79,8 @@ func (u *Uploads) Write(ctx context.Context, id string, offset int64, src io.Rea
 	return written, errors.Join(in.err, err)
 }
 
-// storeAll has all of a chunk stored that begins at offset: by one call of the store, or
-// by one after the other where the chunk comes slower than its pulse.
+// storeAll stores the whole chunk that begins at offset: with one call of the store, or
+// several if the chunk arrives more slowly than its flush timer expires.
 func (u *Uploads) storeAll(ctx context.Context, up Upload, offset int64, in *body, stored func(Extent) Upload) error {
 	known := up
 	for {
@@ -98,10 +98,10 @@ func (u *Uploads) storeAll(ctx context.Context, up Upload, offset int64, in *bod
 	}
 }
 
-// holding returns the upload as it is now: from the index if that knows of r,
-// which another write may have reported, or else from the store. A write that was
-// alone, because the index did not take its pieces, knows nothing of others: only
-// the store can tell whether it was the last.
+// refresh returns the current state of the upload: from the cache if it has r, which
+// another write may have reported, or else from the store. If the cache missed an
+// extent of this write, other writes are unknown and only the store can tell whether
+// the upload is complete.
 func (u *Uploads) refresh(ctx context.Context, id string, r ranges.Range, cacheMissed bool) (Upload, error) {
 	if !cacheMissed {
 		if up, err := u.cache.Get(ctx, id); err == nil && up.Has(r) {
@@ -111,7 +111,7 @@ func (u *Uploads) refresh(ctx context.Context, id string, r ranges.Range, cacheM
 	return u.reload(ctx, id)
 }
 
-// admit checks that a write may begin at offset, and bounds what it may read.
+// checkWrite checks that a write may begin at offset, and limits how much it may read.
 func (u *Uploads) checkWrite(up Upload, offset int64, src io.Reader) (*body, error) {
 	in := &body{src: src}
 	end := up.Size
@@ -131,8 +131,8 @@ func (u *Uploads) checkWrite(up Upload, offset int64, src io.Reader) (*body, err
 	if offset > end {
 		return nil, in.overflowErr
 	}
-	newIsland := offset > 0 && !up.Received.Contains(ranges.Of(offset-1, 1))
-	if newIsland && up.Received.Count() >= MaxRanges {
+	newRange := offset > 0 && !up.Received.Contains(ranges.Of(offset-1, 1))
+	if newRange && up.Received.Count() >= MaxRanges {
 		return nil, ErrTooManyRanges
 	}
 	in.left = end - offset
@@ -154,49 +154,49 @@ func (u *Uploads) untrackWrite(id string) {
 	}
 }
 
-// writing tells whether this process is writing to the upload.
+// writing reports whether this process is writing to the upload.
 func (u *Uploads) writing(id string) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return u.active[id] > 0
 }
 
-// Expecting is a source that knows how many bytes it yields unless it breaks off.
+// HasLength is a source that knows how many bytes it yields unless it fails.
 type HasLength interface {
-	// Expect is that number, or Unknown.
+	// Length returns that number, or Unknown.
 	Length() int64
 }
 
-func expected(src io.Reader) int64 {
+func lengthOf(src io.Reader) int64 {
 	if e, ok := src.(HasLength); ok {
 		return e.Length()
 	}
 	return Unknown
 }
 
-// body reads at most left bytes of src, and keeps the error that ended it. The
-// store sees nothing but an end: what came before is to be stored either way.
+// body reads at most left bytes of src and keeps its error. The store only sees
+// io.EOF, so that it stores the bytes before the error.
 type body struct {
 	src         io.Reader
 	left        int64
-	overflowErr error // what it is to read more than left
+	overflowErr error // if src yields more than left bytes
 	n           int64 // bytes read
-	err         error // why it ended, nil for a proper end
+	err         error // of src, nil after a proper end
 
-	flush  *flushTimer // if set: each time that it is due, the body ends until it is resumed
+	flush  *flushTimer // if set: when it expires, the body ends until it is resumed
 	paused bool
 }
 
-// chunk is what is left of the chunk, which began at offset.
+// chunk returns the remainder of the chunk, which began at offset.
 func (b *body) chunk(offset int64) Chunk {
-	length := expected(b.src)
+	length := lengthOf(b.src)
 	if length != Unknown {
 		length = max(0, length-b.n)
 	}
 	return Chunk{Offset: offset + b.n, Length: length, Body: b}
 }
 
-// resume lets a paused body go on.
+// resume makes a paused body readable again.
 func (b *body) resume() {
 	b.paused = false
 	b.flush.reset()
@@ -223,7 +223,7 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// probe sees whether src ends where it should.
+// probe checks that src ends here.
 func (b *body) probe() error {
 	var one [1]byte
 	n, err := io.ReadFull(b.src, one[:])
