@@ -6,22 +6,22 @@ import (
 )
 
 const (
-	// absentFor is for how long it counts that an id was not in use: as long as it takes
-	// from a look to the creation that follows. Whatever happens in between, a creation
-	// fails if there is a record, and a mark of deletion or a file goes before a record.
-	absentFor = 5 * time.Second
-	// maxAbsent is how many such ids are remembered at most.
+	// absentTTL is how long Load's finding that an id is unused is trusted: long enough for
+	// the creation that follows. This is safe whatever happens in between: a creation
+	// fails if there is a record, and a tombstone or a file is written before a record.
+	absentTTL = 5 * time.Second
+	// maxAbsent is the maximum number of ids that are remembered.
 	maxAbsent = 10_000
 )
 
-// absent remembers which ids Load has just found nothing at all of, so that Create need
-// not look again. The zero value is ready to use.
+// absent remembers the ids for which Load has just found no object, so that Create need
+// not list them again. The zero value is ready to use.
 type absent struct {
 	mu    sync.Mutex
-	since map[string]time.Time // when it was found, by id
+	since map[string]time.Time // time of the Load, by id
 }
 
-// note remembers that there is nothing of an id.
+// note records that there are no objects for id.
 func (a *absent) note(id string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -31,12 +31,11 @@ func (a *absent) note(id string) {
 	a.since[id] = time.Now()
 }
 
-// take reports whether it was noted a moment ago that there is nothing of an id, and
-// forgets it.
+// take reports whether id was noted within absentTTL, and forgets it.
 func (a *absent) take(id string) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	since, noted := a.since[id]
 	delete(a.since, id)
-	return noted && time.Since(since) < absentFor
+	return noted && time.Since(since) < absentTTL
 }

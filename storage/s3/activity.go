@@ -8,34 +8,34 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/ranges"
 )
 
-// activities are the uploads that this process stores something of right now. The zero
-// value is ready to use.
+// activities tracks the uploads that this process is storing data of. The zero value is
+// ready to use.
 type activities struct {
 	mu sync.Mutex
 	of map[activityKey]*activity
 }
 
-// activityKey names an upload: the same id may be used again after a deletion.
+// activityKey identifies an upload: after a deletion, its id may be used again.
 type activityKey struct {
 	id      string
 	created int64
 }
 
-// activity is what those who store something of one upload at the same time have to know
-// of each other: one that began early does not know what others have stored, and been
-// acknowledged, since; nor that the upload was deleted.
+// activity is the state that concurrent operations on one upload share. An operation that
+// began early would otherwise not see what others have stored and acknowledged since, nor
+// that the upload was deleted.
 type activity struct {
 	key   activityKey
 	users int // guarded by activities.mu
 
 	mu     sync.Mutex
-	stored storage.Upload // the pieces that were stored since the first of them began
+	stored storage.Upload // the extents stored since the first operation began
 	held   []ranges.Range
-	freed  chan struct{} // closed when a range is given back
-	gone   bool
+	freed  chan struct{} // closed when a range is released
+	gone   bool          // the upload was deleted
 }
 
-// join returns the activity on an upload. The caller leaves it when it is done.
+// join returns the activity on an upload. The caller must leave it when it is done.
 func (a *activities) join(up storage.Upload) *activity {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -60,7 +60,7 @@ func (a *activities) leave(now *activity) {
 	}
 }
 
-// each calls f with all that is going on with an id.
+// each calls f with every activity on id.
 func (a *activities) each(id string, f func(*activity)) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -71,9 +71,8 @@ func (a *activities) each(id string, f func(*activity)) {
 	}
 }
 
-// deleted notes that an upload was deleted. What is stored of it before that is there for
-// the deletion to remove; who stores something later finds the note when it looks
-// afterwards.
+// deleted records that an upload was deleted. The deletion removes what was stored
+// before; operations that store something later check isGone afterwards.
 func (a *activities) deleted(id string) {
 	a.each(id, func(now *activity) {
 		now.mu.Lock()
@@ -82,8 +81,7 @@ func (a *activities) deleted(id string) {
 	})
 }
 
-// forget lets go of what is known to be stored of an upload, for S3 has shown that it is
-// not.
+// forget drops what is recorded as stored of an upload, because S3 has shown otherwise.
 func (a *activities) forget(id string) {
 	a.each(id, func(now *activity) {
 		now.mu.Lock()
@@ -98,14 +96,14 @@ func (a *activity) isGone() bool {
 	return a.gone
 }
 
-// add notes that a piece is stored.
+// add records that an extent is stored.
 func (a *activity) add(p storage.Extent) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.stored.Add(p)
 }
 
-// addTo returns up with what others have stored of it.
+// addTo returns up with the extents that concurrent operations have stored.
 func (a *activity) addTo(up storage.Upload) storage.Upload {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -123,7 +121,7 @@ func (a *activity) addTo(up storage.Upload) storage.Upload {
 }
 
 // hold waits until no other caller holds any byte of r, and returns the function that
-// gives r back. A caller that holds one range must not ask for another one.
+// releases r. A caller must not hold two ranges at once.
 func (a *activity) hold(r ranges.Range) (release func()) {
 	a.mu.Lock()
 	for slices.ContainsFunc(a.held, func(o ranges.Range) bool { return !o.Intersect(r).Empty() }) {

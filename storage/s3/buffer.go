@@ -12,33 +12,33 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
-// blockSize is the unit in which memory is given out.
+// blockSize is the unit of allocation, in bytes.
 const blockSize = 256 << 10
 
-// slabBlocks is how many blocks are asked of the system at once. It gives memory when
-// that is first used.
-const slabBlocks = 64
+// arenaBlocks is the number of blocks that one arena holds. The system commits its memory
+// on first use.
+const arenaBlocks = 64
 
-// scratchSize is how much a buffer in a file reads at once.
+// scratchSize is the read size of a buffer that spills to a file, in bytes.
 const scratchSize = 32 << 10
 
-// budget bounds the memory that the bytes of all uploads take. What does not fit
-// goes to temporary files. Blocks that are given back are kept for the next.
+// memoryPool limits the memory that the buffers of all uploads use. What does not fit
+// goes to temporary files. Returned blocks are reused.
 type memoryPool struct {
 	mu    sync.Mutex
-	left  int    // blocks that may still be made
-	made  int    // blocks
-	arena []byte // what the next ones are made of
+	left  int    // blocks that may still be allocated
+	made  int    // blocks allocated
+	arena []byte // unallocated rest of the current arena
 	free  [][]byte
 
-	spilled atomic.Int64 // bytes that went to files
+	spilled atomic.Int64 // bytes written to temporary files
 
-	reclaim func() bool // makes blocks come back that nobody needs, if there are any
+	reclaim func() bool // releases cached blocks, and reports whether there were any; may be nil
 }
 
 func newMemoryPool(bytes int64) *memoryPool { return &memoryPool{left: int(bytes / blockSize)} }
 
-// take returns a block, or nil if there is none left.
+// Get returns a block, or nil if the limit is reached.
 func (b *memoryPool) Get() []byte {
 	for {
 		if block := b.tryGet(); block != nil {
@@ -62,7 +62,7 @@ func (b *memoryPool) tryGet() []byte {
 		return nil
 	}
 	if len(b.arena) == 0 {
-		b.arena = newArena(b, min(b.left, slabBlocks)*blockSize)
+		b.arena = newArena(b, min(b.left, arenaBlocks)*blockSize)
 	}
 	block := b.arena[:blockSize:blockSize]
 	b.arena = b.arena[blockSize:]
@@ -71,26 +71,27 @@ func (b *memoryPool) tryGet() []byte {
 	return block
 }
 
-// used is how many bytes the blocks have that are given out.
+// used returns the number of bytes in blocks that are in use.
 func (b *memoryPool) used() int64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return int64(b.made-len(b.free)) * blockSize
 }
 
+// Put returns blocks to the pool.
 func (b *memoryPool) Put(blocks [][]byte) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.free = append(b.free, blocks...)
 }
 
-// buffer holds consecutive bytes of an upload, in memory as far as the budget
-// allows and after that in a file without a name. Their checksum is computed as
-// they come. Release it after use.
+// buffer holds consecutive bytes of an upload, in memory as far as the pool allows and
+// beyond that in an unlinked temporary file. Their checksum is computed as they are
+// read. Callers must release it after use.
 type buffer struct {
 	budget *memoryPool
 
-	mu      sync.Mutex // held while what follows changes; whoever fills the buffer reads it without
+	mu      sync.Mutex // guards writes to the fields below; the goroutine that fills the buffer reads them without it
 	blocks  [][]byte
 	inMem   int64 // bytes in blocks
 	file    *os.File
@@ -99,8 +100,8 @@ type buffer struct {
 	sum     checksum
 }
 
-// fill reads from src until the buffer has size bytes or src ends. It fails only
-// if there is no room.
+// fill reads from src until the buffer has size bytes or src ends. It fails only with
+// ErrNoSpace; an error of src counts as its end.
 func (b *buffer) fill(src io.Reader, size int64) (ended bool, err error) {
 	for b.size < size {
 		room, err := b.room()
@@ -119,12 +120,12 @@ func (b *buffer) fill(src io.Reader, size int64) (ended bool, err error) {
 	return false, nil
 }
 
-// room is where the next bytes may be read to.
+// room returns the slice to read the next bytes into.
 func (b *buffer) room() ([]byte, error) {
 	if b.file != nil {
 		return b.scratch, nil
 	}
-	if at := int(b.inMem / blockSize); at < len(b.blocks) { // a source may end before it fills any of the last
+	if at := int(b.inMem / blockSize); at < len(b.blocks) { // the last block may be empty: a source may end before it fills any of it
 		return b.blocks[at][b.inMem%blockSize:], nil
 	}
 	if block := b.budget.Get(); block != nil {
@@ -139,7 +140,7 @@ func (b *buffer) room() ([]byte, error) {
 	return b.scratch, nil
 }
 
-// accept takes bytes that were read to room.
+// accept appends bytes that were read into room.
 func (b *buffer) accept(p []byte) error {
 	b.sum = checksum(crc32.Update(uint32(b.sum), castagnoli, p))
 	if b.file != nil {
@@ -157,8 +158,8 @@ func (b *buffer) accept(p []byte) error {
 	return nil
 }
 
-// snapshot is what the buffer holds now, for another goroutine to read while the buffer is
-// filled further. It is of use until the buffer is released.
+// snapshot returns a view of what the buffer holds now, for another goroutine to read
+// while the buffer is filled further. It is valid until the buffer is released.
 func (b *buffer) snapshot() *buffer {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -180,19 +181,19 @@ func noRoom(err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("keep a part: %w: %w", storage.ErrNoSpace, err)
+	return fmt.Errorf("buffer a part: %w: %w", storage.ErrNoSpace, err)
 }
 
-// release gives the memory back. The buffer is empty then.
+// release returns the memory to the pool and empties the buffer.
 func (b *buffer) release() {
 	b.budget.Put(b.blocks)
 	if b.file != nil {
-		_ = b.file.Close() // it has no name, and nobody needs it any more
+		_ = b.file.Close() // already unlinked; its content is not needed any more
 	}
 	*b = buffer{budget: b.budget}
 }
 
-// reader reads the buffer from the given offset on. Several may read at once.
+// reader returns a reader of the whole buffer. Several may be used concurrently.
 func (b *buffer) reader() *bufferReader { return &bufferReader{b: b} }
 
 type bufferReader struct {
@@ -220,7 +221,7 @@ func (r *bufferReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Seek implements io.Seeker, by which a request is sent again.
+// Seek implements io.Seeker. The SDK rewinds with it to retry a request.
 func (r *bufferReader) Seek(offset int64, whence int) (int64, error) {
 	switch whence {
 	case io.SeekCurrent:
@@ -235,7 +236,7 @@ func (r *bufferReader) Seek(offset int64, whence int) (int64, error) {
 	return offset, nil
 }
 
-// WriteTo implements io.WriterTo, so that blocks go out without another copy.
+// WriteTo implements io.WriterTo, so that blocks are sent without another copy.
 func (r *bufferReader) WriteTo(w io.Writer) (int64, error) {
 	var written int64
 	for r.at < r.b.inMem {
@@ -265,8 +266,7 @@ func (b *buffer) ReadAt(p []byte, at int64) (int, error) {
 	return n, err
 }
 
-// sumAll is the checksum of what a section holds, which is read from its start
-// again afterwards.
+// sumAll returns the checksum of a section, and rewinds it.
 func sumAll(r *io.SectionReader) (checksum, error) {
 	h := crc32.New(castagnoli)
 	if _, err := io.Copy(h, r); err != nil {

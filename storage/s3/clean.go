@@ -10,49 +10,51 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
-// Clean implements storage.Cleaner. It removes multipart uploads that no layout
-// speaks of, what a creation or deletion that broke off has left, claims of uploads that
-// are over, and at last the marks of deleted uploads, by which it knows what was theirs.
+// Clean implements storage.Cleaner. It removes multipart uploads that no layout refers
+// to, what interrupted creations and deletions have left, reservations of uploads that
+// no longer exist, and last the tombstones of deleted uploads, which identify their
+// objects.
 //
-// Nothing is removed for what one listing does not show.
+// Nothing is removed merely because a single listing does not show something.
 func (s *Store) Clean(ctx context.Context, before time.Time) error {
 	s.dropCachedBefore(time.Now().Add(-time.Hour))
 	s.deletions.forgetBefore(time.Now().Add(-2 * checkDeletions))
 	orphans, errs := s.orphans(ctx, before)
-	for _, m := range orphans { // before what tells whose they are is removed
+	for _, m := range orphans { // before the objects are removed that show whose they are
 		errs = append(errs, s.abortOrphan(ctx, m))
 	}
-	over := map[string][]string{} // old claims of uploads of which nothing has been seen
+	unowned := map[string][]string{} // keys of old reservations, by id, of uploads not listed so far
 	for id, t := range s.live(ctx) {
 		if t.err != nil {
 			return errors.Join(append(errs, t.err)...)
 		}
 		for _, c := range t.claims {
 			if c.at.Before(before) {
-				over[c.id] = append(over[c.id], c.key)
+				unowned[c.id] = append(unowned[c.id], c.key)
 			}
 		}
 		if t.gone || t.record {
-			delete(over, id)
+			delete(unowned, id)
 		}
-		if t.leftBefore(before) {
-			errs = append(errs, s.cleanOne(ctx, id, before))
+		if t.staleBefore(before) {
+			errs = append(errs, s.cleanUpload(ctx, id, before))
 			continue
 		}
 		errs = append(errs, s.completeDeletion(ctx, id, t.listing))
 	}
-	return errors.Join(append(errs, s.unclaimOver(ctx, over))...)
+	return errors.Join(append(errs, s.unclaimOver(ctx, unowned))...)
 }
 
-// leftBefore reports whether nothing in t is of a live upload, or newer than before.
-func (t *listing) leftBefore(before time.Time) bool {
+// staleBefore reports whether all objects in t are leftovers of an upload that was deleted
+// or never created, and older than before.
+func (t *listing) staleBefore(before time.Time) bool {
 	return (t.gone || !t.record) && len(t.keys) > 0 && t.touched.Before(before)
 }
 
-// cleanOne removes what is left of an upload, if a second look finds it as the first did.
-func (s *Store) cleanOne(ctx context.Context, id string, before time.Time) error {
+// cleanUpload removes what is left of an upload, if a second listing confirms the first.
+func (s *Store) cleanUpload(ctx context.Context, id string, before time.Time) error {
 	t, err := s.list(ctx, id)
-	if err != nil || !t.leftBefore(before) {
+	if err != nil || !t.staleBefore(before) {
 		return err
 	}
 	if t.gone {
@@ -71,7 +73,7 @@ func (s *Store) cleanOne(ctx context.Context, id string, before time.Time) error
 	if _, err := s.client.head(ctx, s.liveKey(id, "record")); !errors.Is(err, errMissing) {
 		return err
 	}
-	// What lies under the key of the file is a finished upload, or nobody's here.
+	// An object under the file's key stays: it is a finished upload or does not belong to holdfast.
 	for _, m := range t.layouts {
 		d, err := s.loadLayoutAt(ctx, id, m.mark)
 		if err == nil {
@@ -84,7 +86,7 @@ func (s *Store) cleanOne(ctx context.Context, id string, before time.Time) error
 	return s.client.remove(ctx, t.keys...)
 }
 
-// orphans are the multipart uploads, begun before a time, that no layout speaks of.
+// orphans returns the multipart uploads begun before a time that no layout refers to.
 func (s *Store) orphans(ctx context.Context, before time.Time) (orphans []begun, errs []error) {
 	for m, err := range s.client.multiparts(ctx, s.opts.Prefix) {
 		if err != nil {
@@ -102,7 +104,7 @@ func (s *Store) orphans(ctx context.Context, before time.Time) (orphans []begun,
 	return orphans, errs
 }
 
-// abortOrphan aborts a multipart upload if no layout speaks of it still.
+// abortOrphan aborts a multipart upload if there is still no layout that refers to it.
 func (s *Store) abortOrphan(ctx context.Context, m begun) error {
 	orphaned, err := s.orphaned(ctx, m)
 	if err != nil || !orphaned {
@@ -111,8 +113,9 @@ func (s *Store) abortOrphan(ctx context.Context, m begun) error {
 	return s.client.abort(ctx, m.key, m.uploadID)
 }
 
-// orphaned reports whether no layout speaks of a multipart upload. Others may use the
-// bucket too: one whose key no upload has, or had, is not ours to touch.
+// orphaned reports whether a multipart upload is the store's own, but no layout refers to
+// it. Other programs may use the bucket too: those whose key no upload has or had are
+// not touched.
 func (s *Store) orphaned(ctx context.Context, m begun) (bool, error) {
 	ids, err := s.reservedBy(ctx, strings.TrimPrefix(m.key, s.opts.Prefix))
 	if err != nil {
@@ -120,8 +123,8 @@ func (s *Store) orphaned(ctx context.Context, m begun) (bool, error) {
 	}
 	ours := false
 	for _, id := range ids {
-		named, err := s.layoutNames(ctx, id, m)
-		if err != nil || named {
+		used, err := s.layoutRefersTo(ctx, id, m)
+		if err != nil || used {
 			return false, err
 		}
 		_, err = s.Load(ctx, id)
@@ -133,9 +136,9 @@ func (s *Store) orphaned(ctx context.Context, m begun) (bool, error) {
 	return ours, nil
 }
 
-// layoutNames reports whether the layout of an upload is that of a multipart upload. It
-// asks for what it needs by name, which no listing has to show.
-func (s *Store) layoutNames(ctx context.Context, id string, m begun) (bool, error) {
+// layoutRefersTo reports whether the layout of an upload refers to multipart upload m. It
+// reads the objects by key, and so does not depend on a listing.
+func (s *Store) layoutRefersTo(ctx context.Context, id string, m begun) (bool, error) {
 	var rec storage.Record
 	err := s.loadJSON(ctx, s.liveKey(id, "record"), &rec)
 	if err != nil && !errors.Is(err, errMissing) {

@@ -23,28 +23,28 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
-// client makes the few S3 requests that the store needs, and says what their
-// errors mean. The SDK below it retries what may pass, by one policy.
+// client makes the S3 requests that the store needs, and maps their errors. The SDK
+// retries transient ones; see retryer.
 type client struct {
 	s3        *awss3.Client
 	bucket    *string
-	checksums bool // S3 is given a CRC32C with what it stores, and checks it
+	checksums bool // send a CRC32C with every object, for S3 to verify
 	class     types.StorageClass
 	sse       types.ServerSideEncryption
 	sseKey    *string
 	now       func() time.Time
-	pageSize  *int32 // how many objects a page of a listing shows, nil for as many as S3 likes
+	pageSize  *int32 // objects per page of a listing, nil for S3's default
 }
 
-// What S3 may answer that is no failure of it.
+// Errors that are not failures of S3.
 var (
 	errMissing   = errors.New("no such key")
 	errTaken     = errors.New("the key exists")
 	errNoUpload  = errors.New("no such multipart upload")
-	errRecreated = errors.New("a multipart upload of that id, but begun otherwise")
+	errRecreated = errors.New("S3 has recreated the multipart upload")
 )
 
-// meaning turns an error of the SDK into one of the above or a transient one.
+// mapError turns an error of the SDK into one of the above, ErrNoSpace or ErrUnavailable.
 func mapError(op, key string, err error) error {
 	if err == nil {
 		return nil
@@ -74,8 +74,7 @@ func mapError(op, key string, err error) error {
 	return storage.Unavailable(op, key, err)
 }
 
-// unsigned leaves out the hash of the payload that the signature would contain:
-// what is sent carries its own checksum.
+// unsigned omits the payload hash from the signature: bodies carry their own checksum.
 var unsigned = awss3.WithAPIOptions(v4.SwapComputePayloadSHA256ForUnsignedPayloadMiddleware)
 
 func (c *client) crc(sum checksum) (*string, types.ChecksumAlgorithm) {
@@ -85,14 +84,14 @@ func (c *client) crc(sum checksum) (*string, types.ChecksumAlgorithm) {
 	return aws.String(sum.String()), types.ChecksumAlgorithmCrc32c
 }
 
-// object is what the store writes under a key at once.
+// object is an object to be written with one request.
 type object struct {
 	key         string
 	body        io.ReadSeeker
 	size        int64
 	sum         checksum
-	ifAbsent    bool // only if there is nothing under the key
-	unsummed    bool // if it is made of parts: without asking S3 for its checksum
+	ifAbsent    bool // write only if the key does not exist
+	unsummed    bool // for a multipart upload: do not have S3 compute its checksum
 	contentType string
 	disposition string
 	metadata    map[string]string
@@ -116,10 +115,10 @@ func (c *client) put(ctx context.Context, o object) error {
 	return mapError("put", o.key, err)
 }
 
-// putOnce writes text under a key that has nothing, and returns what is there
-// then: text, or what somebody else has put there before. A request that was sent
-// again after its answer was lost finds its own text, and so all is well.
-func (c *client) putOnce(ctx context.Context, key string, text []byte) ([]byte, error) {
+// putIfAbsent writes text under a key that does not exist, and returns the key's content:
+// text, or what another writer stored first. A request that was retried because its
+// response was lost finds its own text, and succeeds.
+func (c *client) putIfAbsent(ctx context.Context, key string, text []byte) ([]byte, error) {
 	o := jsonObject(key, text)
 	o.ifAbsent = true
 	err := c.put(ctx, o)
@@ -129,7 +128,7 @@ func (c *client) putOnce(ctx context.Context, key string, text []byte) ([]byte, 
 	return text, err
 }
 
-// get returns a small object whole. What stalls is asked for a second time.
+// get reads a small object whole. A response that stalls is requested a second time.
 func (c *client) get(ctx context.Context, key string) ([]byte, error) {
 	text, err := c.getOnce(ctx, key)
 	if isStalled(err) {
@@ -167,21 +166,21 @@ func (c *client) open(ctx context.Context, key string, offset, n int64) (io.Read
 	return out.Body, nil
 }
 
-// header is what S3 tells of an object.
+// header is the metadata of an object, as S3 returns it.
 type header struct {
 	size     int64
 	modified time.Time // by S3's clock
-	stored   time.Time // the same, by this process's
+	stored   time.Time // the same, by this process's clock
 	metadata map[string]string
-	sum      *checksum // nil if it is not known
+	sum      *checksum // nil if unknown
 }
 
-// ahead is how far this process's clock is ahead of S3's, as an answer of S3 shows it. To
-// subtract the two without it would be to guess. Where it is added to what S3 says of a
-// time, the age of that is never more than by S3's clock.
-func (c *client) ahead(answer middleware.Metadata) time.Duration {
-	at, told := awsmiddleware.GetServerTime(answer) // in whole seconds
-	if !told {
+// ahead returns how far this process's clock is ahead of S3's, by a response of S3, or 0
+// if that has no date. Added to a time of S3's it gives the time by this clock, and an
+// age that is never higher than by S3's clock.
+func (c *client) ahead(response middleware.Metadata) time.Duration {
+	at, ok := awsmiddleware.GetServerTime(response) // in whole seconds
+	if !ok {
 		return 0
 	}
 	return c.now().Sub(at)
@@ -212,7 +211,7 @@ type entry struct {
 	key      string
 	size     int64
 	modified time.Time // by S3's clock
-	stored   time.Time // the same, by this process's
+	stored   time.Time // the same, by this process's clock
 	etag     string    // without quotes
 }
 
@@ -233,8 +232,8 @@ func (c *client) list(ctx context.Context, prefix string) iter.Seq2[entry, error
 	}
 }
 
-// pages is list, page by page. Each shows what is there when it is asked for, so that
-// several together may show what was never there at one time.
+// pages is list, page by page. Each page shows the objects at the time of its request, so
+// several pages together are not a snapshot.
 func (c *client) pages(ctx context.Context, prefix string) iter.Seq2[[]entry, error] {
 	return func(yield func([]entry, error) bool) {
 		pages := awss3.NewListObjectsV2Paginator(c.s3, &awss3.ListObjectsV2Input{Bucket: c.bucket, Prefix: &prefix, MaxKeys: c.pageSize})
@@ -257,7 +256,7 @@ func (c *client) pages(ctx context.Context, prefix string) iter.Seq2[[]entry, er
 	}
 }
 
-// remove deletes objects, those that exist not among them, a thousand a request.
+// remove deletes objects, a thousand per request. Missing ones are not an error.
 func (c *client) remove(ctx context.Context, keys ...string) error {
 	for len(keys) > 0 {
 		batch := keys[:min(len(keys), 1000)]

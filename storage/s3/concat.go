@@ -12,24 +12,24 @@ import (
 )
 
 const (
-	// goodCopy is how many bytes one request copies where nothing asks for more: S3 may be
-	// silent until it has copied all of them, and is not waited for longer than patience.
+	// goodCopy is the default number of bytes that one request copies. S3 may not respond
+	// until it has copied all of them, and has responseTimeout for it.
 	goodCopy = 512 * mib
-	// copiesAtOnce is how many requests copy for one upload at the same time.
-	copiesAtOnce = 4
+	// concurrentCopies is the number of concurrent copy requests for one upload.
+	concurrentCopies = 4
 )
 
-// Concat implements storage.Concater: S3 copies the files together, and no byte
-// comes through here. That can't be done where a file but the last is smaller
-// than a part may be, and is not where S3 answers, but fails to copy.
+// Concat implements storage.Concater: S3 copies the files, and no data passes through
+// this process. It returns false, without an error, if a file other than the last is
+// smaller than the minimum size of a part, or if S3 responds, but fails to copy.
 func (s *Store) Concat(ctx context.Context, up storage.Upload, files []storage.Upload) (bool, error) {
-	runs, ok := cutUp(files, s.opts.copy)
+	copies, ok := planCopies(files, s.opts.copy)
 	if !ok {
 		return false, nil
 	}
 	now := s.active.join(up)
 	defer s.active.leave(now)
-	done, err := s.concat(ctx, up, files, runs)
+	done, err := s.concat(ctx, up, files, copies)
 	if now.isGone() {
 		l, _ := s.layoutOf(up)
 		return false, s.undo(ctx, "concatenate", up, l)
@@ -37,103 +37,103 @@ func (s *Store) Concat(ctx context.Context, up storage.Upload, files []storage.U
 	return done, err
 }
 
-func (s *Store) concat(ctx context.Context, up storage.Upload, files []storage.Upload, runs []run) (bool, error) {
+func (s *Store) concat(ctx context.Context, up storage.Upload, files []storage.Upload, copies []copyRange) (bool, error) {
 	o, err := s.file(up.Record)
 	if err != nil {
 		return false, err
 	}
-	o.unsummed = len(runs) > len(files) // some (versitygw 1.8) give a run the checksum of all its file
+	o.unsummed = len(copies) > len(files) // some servers (versitygw 1.8) give a part the checksum of the whole source file
 	if sum := storage.JoinCRC32C(files); sum != nil {
-		o.metadata[sumName] = sum.String() // not all S3s, nor all copies, have one of the whole
+		o.metadata[sumName] = sum.String() // not every S3 server has a full-object checksum of copied parts
 	}
 	uploadID, err := s.client.begin(ctx, o)
 	if err != nil {
 		return false, storage.Unavailable("begin", up.ID, err)
 	}
-	parts, notCopied := s.copyAll(ctx, o.key, uploadID, runs)
-	if notCopied == nil {
+	parts, copyErr := s.copyAll(ctx, o.key, uploadID, copies)
+	if copyErr == nil {
 		err = s.client.complete(ctx, o.key, uploadID, parts)
 	}
-	// Whatever the answer was, the file may be there or not: another node may have
-	// made it, and an answer may have been lost.
-	done, look := s.withFile(ctx, up)
-	if look == nil && done.Finished {
+	// Whatever the response was, check for the file: another node may have created it, or
+	// the response may have been lost.
+	done, headErr := s.withFile(ctx, up)
+	if headErr == nil && done.Finished {
 		s.dropParts(ctx, up, uploadID)
 		return true, nil
 	}
-	err = errors.Join(err, look, s.client.abort(ctx, o.key, uploadID))
+	err = errors.Join(err, headErr, s.client.abort(ctx, o.key, uploadID))
 	switch {
-	case notCopied != nil && err == nil:
-		return false, nil // all else works: it may never copy
-	case errors.Is(err, errTaken) && look == nil:
+	case copyErr != nil && err == nil:
+		return false, nil // only copying fails: this server may not support it
+	case errors.Is(err, errTaken) && headErr == nil:
 		return false, fmt.Errorf("concatenate %s: %w", up.ID, storage.ErrKeyTaken)
 	}
-	return false, storage.Unavailable("concatenate", up.ID, errors.Join(notCopied, err))
+	return false, storage.Unavailable("concatenate", up.ID, errors.Join(copyErr, err))
 }
 
-// dropParts removes what is not needed once the file is there: parts that were
-// stored before it was joined, and those of a join that came second. What can't be
-// removed now, Clean removes.
-func (s *Store) dropParts(ctx context.Context, up storage.Upload, joined string) {
-	_ = s.client.abort(ctx, s.fileKey(up.Record), joined)
+// dropParts aborts the multipart uploads that are not needed once the file exists: that of
+// a concatenation which another one overtook, and that of parts stored before. Clean
+// removes what fails to be aborted here.
+func (s *Store) dropParts(ctx context.Context, up storage.Upload, uploadID string) {
+	_ = s.client.abort(ctx, s.fileKey(up.Record), uploadID)
 	if l, ok := s.layoutOf(up); ok && l.UploadID != "" {
 		_ = s.client.abort(ctx, s.fileKey(up.Record), l.UploadID)
 	}
 }
 
-// run is what one request copies: some bytes of a file.
-type run struct {
+// copyRange is the range of a file that one request copies.
+type copyRange struct {
 	ranges.Range
 	of storage.Record
 }
 
-// cutUp cuts files into runs of at most size bytes, or of more if there would be more
-// of them than parts. It returns false if S3 can't make one file of them.
-func cutUp(files []storage.Upload, size int64) ([]run, bool) {
+// planCopies splits files into ranges of at most size bytes, or of more if there would be
+// more than maxParts. It returns false if S3 cannot combine them into one file.
+func planCopies(files []storage.Upload, size int64) ([]copyRange, bool) {
 	for i, f := range files {
 		if f.Size < minPart && i < len(files)-1 || f.Size == 0 {
 			return nil, false
 		}
 	}
-	runs := cutInto(files, size)
-	for len(runs) > maxParts && size < maxPart {
+	copies := splitFiles(files, size)
+	for len(copies) > maxParts && size < maxPart {
 		size = min(2*size, maxPart)
-		runs = cutInto(files, size)
+		copies = splitFiles(files, size)
 	}
-	return runs, 0 < len(runs) && len(runs) <= maxParts
+	return copies, 0 < len(copies) && len(copies) <= maxParts
 }
 
-// cutInto cuts each file into as few runs of at most size bytes as it can be, all about
-// as long: so none is shorter than a part may be, if size is that of two.
-func cutInto(files []storage.Upload, size int64) []run {
-	var runs []run
+// splitFiles splits each file into the fewest ranges of at most size bytes, of nearly equal
+// length: if size is at least 2*minPart, none is shorter than minPart.
+func splitFiles(files []storage.Upload, size int64) []copyRange {
+	var copies []copyRange
 	for _, f := range files {
 		n := (f.Size + size - 1) / size
 		for i := range n {
-			runs = append(runs, run{ranges.Range{Start: share(f.Size, n, i), End: share(f.Size, n, i+1)}, f.Record})
+			copies = append(copies, copyRange{ranges.Range{Start: splitPoint(f.Size, n, i), End: splitPoint(f.Size, n, i+1)}, f.Record})
 		}
 	}
-	return runs
+	return copies
 }
 
-// share is where the i-th of n shares of size begins, none of which is more than one
-// longer than any other.
-func share(size, n, i int64) int64 { return size/n*i + min(i, size%n) }
+// splitPoint returns the start of the i-th of n ranges that cover size bytes, whose lengths
+// differ by at most one.
+func splitPoint(size, n, i int64) int64 { return size/n*i + min(i, size%n) }
 
-// copyAll makes each run a part. When one fails, no more are begun; those that S3 is at
-// are waited for, or they would bring back what is aborted then.
-func (s *Store) copyAll(ctx context.Context, key, uploadID string, runs []run) ([]part, error) {
-	parts := make([]part, len(runs))
-	copies, going := errgroup.WithContext(ctx)
-	copies.SetLimit(copiesAtOnce)
-	for i, r := range runs {
-		copies.Go(func() (err error) {
-			if going.Err() != nil {
-				return going.Err()
+// copyAll copies each range to a part. After a failure no more copies are started, but
+// running ones are waited for: they could recreate the multipart upload once it is aborted.
+func (s *Store) copyAll(ctx context.Context, key, uploadID string, copies []copyRange) ([]part, error) {
+	parts := make([]part, len(copies))
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.SetLimit(concurrentCopies)
+	for i, r := range copies {
+		group.Go(func() (err error) {
+			if groupCtx.Err() != nil {
+				return groupCtx.Err()
 			}
 			parts[i], err = s.client.copyPart(ctx, key, uploadID, int32(i+1), s.fileKey(r.of), r.Start, r.Len())
 			return err
 		})
 	}
-	return parts, copies.Wait()
+	return parts, group.Wait()
 }

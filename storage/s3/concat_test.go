@@ -33,7 +33,7 @@ func TestNoRequestCopiesMuchAndPartsAreFew(t *testing.T) {
 		for _, size := range c.sizes {
 			files = append(files, storage.Upload{Record: storage.Record{Size: size}})
 		}
-		runs, ok := cutUp(files, goodCopy)
+		runs, ok := planCopies(files, goodCopy)
 		if ok != (c.runs > 0) || ok && int64(len(runs)) != c.runs {
 			t.Errorf("%s: %d runs, %v; want %d", c.name, len(runs), ok, c.runs)
 			continue
@@ -46,7 +46,7 @@ func TestNoRequestCopiesMuchAndPartsAreFew(t *testing.T) {
 
 // wantAllOf checks that runs are the files, end to end, in what may be parts, and
 // returns the length of the longest.
-func wantAllOf(t *testing.T, name string, files []storage.Upload, runs []run) (longest int64) {
+func wantAllOf(t *testing.T, name string, files []storage.Upload, runs []copyRange) (longest int64) {
 	t.Helper()
 	for i, r := range runs {
 		if r.Start == 0 && i > 0 {

@@ -20,10 +20,10 @@ import (
 )
 
 const (
-	// tries is how often a request is sent before its failure is the client's to
-	// know, who then tries again himself.
+	// maxAttempts is how often a request is sent before its error is returned to the
+	// client, which then retries itself.
 	maxAttempts = 4
-	// patience is how long S3 may take to begin an answer, or to take the next few
+	// responseTimeout is how long S3 may take to begin a response, or to accept the next
 	// bytes of a request.
 	responseTimeout = time.Minute
 )
@@ -41,11 +41,11 @@ func connect(ctx context.Context, opts Options) (*awss3.Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("set up S3: %w", err)
 	}
-	var sends http.RoundTripper = transport{cfg.HTTPClient}
+	var rt http.RoundTripper = transport{cfg.HTTPClient}
 	if opts.Middleware != nil {
-		sends = opts.Middleware(sends)
+		rt = opts.Middleware(rt)
 	}
-	cfg.HTTPClient = sender{stallGuard{sends, opts.patience}}
+	cfg.HTTPClient = sender{stallGuard{rt, opts.patience}}
 	if opts.Region != "" {
 		cfg.Region = opts.Region
 	}
@@ -57,15 +57,15 @@ func connect(ctx context.Context, opts Options) (*awss3.Client, error) {
 		if opts.Endpoint != "" {
 			o.BaseEndpoint = &opts.Endpoint
 		}
-		// The store computes the one checksum that is needed itself.
+		// The store computes the checksums itself.
 		o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
 		o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
 		o.DisableLogOutputChecksumValidationSkipped = true
 	}), nil
 }
 
-// sender and transport make an SDK's client of a RoundTripper, and the other way round:
-// what the SDK's own client knows of certificates and redirects is kept.
+// sender adapts a RoundTripper to the SDK's HTTPClient, and transport the reverse, so that
+// the SDK's own client and its handling of certificates and redirects are kept.
 type (
 	sender    struct{ http.RoundTripper }
 	transport struct{ aws.HTTPClient }
@@ -76,17 +76,17 @@ func (s sender) Do(r *http.Request) (*http.Response, error) { return s.RoundTrip
 // RoundTrip implements http.RoundTripper.
 func (t transport) RoundTrip(r *http.Request) (*http.Response, error) { return t.Do(r) }
 
-// retryer is the one policy by which S3 requests are tried again. No token bucket
-// limits it: that would make one bad minute fail requests of the next.
+// retryer is the retry policy of all S3 requests. It has no token bucket, with which the
+// failures of one minute would fail requests of the next.
 func (opts Options) retryer() aws.Retryer {
 	return retry.NewStandard(func(o *retry.StandardOptions) {
 		o.MaxAttempts = maxAttempts
 		o.MaxBackoff = opts.longestPause
 		o.RateLimiter = ratelimit.None
-		// Two conditional writes at once: neither may have happened.
+		// Concurrent conditional writes, of which neither may have succeeded.
 		o.Retryables = append(o.Retryables, retry.RetryableErrorCode{Codes: map[string]struct{}{
 			"ConditionalRequestConflict": {}, "OperationAborted": {},
-			// An S3 over a file system whose directory was just removed, as it had become empty.
+			// From an S3 server on a file system that has just removed an empty directory.
 			"ExistingObjectIsDirectory": {},
 		}})
 	})
@@ -94,8 +94,8 @@ func (opts Options) retryer() aws.Retryer {
 
 type dial = func(ctx context.Context, network, addr string) (net.Conn, error)
 
-// impatient makes connections fail when the other side takes no bytes for long: a
-// request without a deadline, as that of a large part is, would wait for ever.
+// withDeadline makes connections fail when the peer accepts no bytes for responseTimeout:
+// a request without a deadline, such as a large part, would block for ever.
 func withDeadline(next dial) dial {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		conn, err := next(ctx, network, addr)
@@ -121,6 +121,7 @@ func (c *client) headBucket(ctx context.Context) error {
 	return mapError("find the bucket", *c.bucket, err)
 }
 
+// bucketIsThere checks that the bucket exists, and creates it if opts allow that.
 func (c *client) bucketIsThere(ctx context.Context, opts Options) error {
 	err := c.headBucket(ctx)
 	if err == nil {
@@ -130,14 +131,14 @@ func (c *client) bucketIsThere(ctx context.Context, opts Options) error {
 		return fmt.Errorf("S3: %w", err)
 	}
 	if !opts.CreateBucket {
-		return fmt.Errorf("S3: there is no bucket %q at %s", opts.Bucket, opts.Endpoint)
+		return fmt.Errorf("S3: bucket %q does not exist at %s", opts.Bucket, opts.Endpoint)
 	}
 	in := &awss3.CreateBucketInput{Bucket: c.bucket}
 	if opts.Region != "" && opts.Region != "us-east-1" {
 		in.CreateBucketConfiguration = &types.CreateBucketConfiguration{LocationConstraint: types.BucketLocationConstraint(opts.Region)}
 	}
 	_, err = c.s3.CreateBucket(ctx, in)
-	var owned *types.BucketAlreadyOwnedByYou // another node made it just now
+	var owned *types.BucketAlreadyOwnedByYou // another node has just created it
 	if errors.As(err, &owned) {
 		return nil
 	}

@@ -11,8 +11,8 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
-// Create implements storage.Store. An id that was made here needs no look whether it
-// is taken, and neither does one of which Load has just found nothing.
+// Create implements storage.Store. It lists the objects of an id only if a client has
+// chosen that, and unless Load has just found none.
 func (s *Store) Create(ctx context.Context, rec storage.Record) error {
 	if err := checkMaxSize(rec.Size, maxSize); err != nil {
 		return err
@@ -20,7 +20,7 @@ func (s *Store) Create(ctx context.Context, rec storage.Record) error {
 	var left []string
 	unknown := rec.ClientChosenID && !s.absent.take(rec.ID)
 	if unknown {
-		t, err := s.unused(ctx, rec)
+		t, err := s.checkUnused(ctx, rec)
 		if err != nil {
 			return err
 		}
@@ -35,22 +35,22 @@ func (s *Store) Create(ctx context.Context, rec storage.Record) error {
 	if err != nil {
 		return err
 	}
-	there, err := s.client.putOnce(ctx, s.liveKey(rec.ID, "record"), text)
+	there, err := s.client.putIfAbsent(ctx, s.liveKey(rec.ID, "record"), text)
 	if err != nil {
 		return storage.Unavailable("create", rec.ID, errors.Join(err, s.releaseKey(ctx, rec)))
 	}
 	if !bytes.Equal(there, text) {
 		return storage.ErrExists
 	}
-	// What an earlier upload of the id has left belongs to nobody now, and has other names
-	// than what this one will have; its size would be in the way of another.
-	_ = s.client.remove(ctx, left...) // or else it is older than the record
+	// Remove what an earlier upload of the id has left. The names differ from those of this
+	// upload, except that of the size.
+	_ = s.client.remove(ctx, left...) // on failure it is ignored, as older than the record
 	return nil
 }
 
-// unused returns no error if no upload has, or lately had, the id, and none claims it as
-// the key of its file; and what is there all the same.
-func (s *Store) unused(ctx context.Context, rec storage.Record) (listing, error) {
+// checkUnused returns an error if an upload has, or recently had, the id of rec, or if
+// another has reserved it as the key of its file. The listing holds leftover objects.
+func (s *Store) checkUnused(ctx context.Context, rec storage.Record) (listing, error) {
 	t, err := s.list(ctx, rec.ID)
 	switch {
 	case err != nil:
@@ -71,7 +71,7 @@ func (s *Store) unused(ctx context.Context, rec storage.Record) (listing, error)
 	return t, nil
 }
 
-// ifNil is then if err is nil.
+// orElse returns err, or then if err is nil.
 func orElse(err, then error) error {
 	if err == nil {
 		return then
@@ -79,17 +79,17 @@ func orElse(err, then error) error {
 	return err
 }
 
-// Declare implements storage.Store.
+// SetSize implements storage.Store.
 func (s *Store) SetSize(ctx context.Context, id string, size int64) error {
 	if err := checkMaxSize(size, growingCapacity(s.opts.partSize)); err != nil {
 		return err
 	}
-	there, err := s.client.putOnce(ctx, s.liveKey(id, "size"), strconv.AppendInt(nil, size, 10))
+	there, err := s.client.putIfAbsent(ctx, s.liveKey(id, "size"), strconv.AppendInt(nil, size, 10))
 	if err != nil {
-		return storage.Unavailable("declare the size of", id, err)
+		return storage.Unavailable("set the size of", id, err)
 	}
 	if string(there) != strconv.FormatInt(size, 10) {
-		return fmt.Errorf("declare %s: %w: %d bytes now, %.20s before", id, storage.ErrSizeMismatch, size, there)
+		return fmt.Errorf("set the size of %s: %w: %d bytes now, %.20s before", id, storage.ErrSizeMismatch, size, there)
 	}
 	return nil
 }

@@ -72,7 +72,7 @@ func TestF23UploadsThatWereRetiredWithoutAMarkAreWhatTheyWere(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := n.store.client.putOnce(t.Context(), n.store.doneKey("it"), text); err != nil {
+			if _, err := n.store.client.putIfAbsent(t.Context(), n.store.doneKey("it"), text); err != nil {
 				t.Fatal(err)
 			}
 			missing = storage.ErrGone

@@ -93,7 +93,7 @@ func (s *Store) writeLayout(ctx context.Context, up storage.Upload, proposed lay
 	if err != nil {
 		return layout{}, err
 	}
-	there, err := s.client.putOnce(ctx, s.layoutKey(up.Record), text)
+	there, err := s.client.putIfAbsent(ctx, s.layoutKey(up.Record), text)
 	if err != nil {
 		// Whether it was written nobody knows, so the multipart upload must stay. If
 		// nothing ever speaks of it, Clean removes it.
