@@ -167,7 +167,7 @@ func TestAClaimWithoutAnUploadLapses(t *testing.T) {
 				if _, err := n.Create(t.Context(), rec); !errors.Is(err, errReserved) || !storage.Transient(err) {
 					t.Errorf("create at once: %v, want an error that may pass", err)
 				}
-				opts.claimLasts = -time.Minute // so it has lapsed
+				opts.reservationTTL = -time.Minute // so it has lapsed
 				mustCreate(t, startNode(t, opts), rec)
 				if _, err := n.store.client.head(t.Context(), claim); !errors.Is(err, errMissing) {
 					t.Errorf("the claim that lapsed: %v, want errMissing", err)
