@@ -74,7 +74,7 @@ func (w *writer) prepareLayout(ctx context.Context, c storage.Chunk) error {
 // awaitByte waits for the first byte of the chunk, and reports whether there is one.
 func (w *writer) awaitByte() bool {
 	var first [1]byte
-	n, _ := io.ReadFull(w.src, first[:]) // Uploads.Write handles errors of src
+	n, _ := io.ReadFull(w.src, first[:]) // src itself records its error
 	w.src = io.MultiReader(bytes.NewReader(first[:n]), w.src)
 	return n > 0
 }
@@ -130,7 +130,7 @@ func (w *writer) run(ctx context.Context, offset int64) error {
 		if w.known().Has(rest) {
 			n, err := io.CopyN(io.Discard, w.src, rest.Len())
 			if err != nil {
-				return nil // Uploads.Write handles errors of src
+				return nil // src itself records its error
 			}
 			offset += n
 			continue
