@@ -13,11 +13,11 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/storagetest"
 )
 
-// trickle is a source that yields a little at a time.
-type trickle struct{ io.Reader }
+// slowReader is a reader that yields little at a time.
+type slowReader struct{ io.Reader }
 
 // Read implements io.Reader.
-func (s trickle) Read(p []byte) (int, error) {
+func (s slowReader) Read(p []byte) (int, error) {
 	time.Sleep(time.Millisecond)
 	return s.Reader.Read(p[:min(len(p), 40_000)])
 }
@@ -36,15 +36,15 @@ func TestManySlowClientsInLittleMemory(t *testing.T) {
 		c := &phone{t: t, node: n, data: storagetest.Content(uint64(i), size)}
 		c.create(storage.Record{Size: size})
 		for _, r := range []ranges.Range{{Start: 0, End: size / 3}, {Start: size / 3, End: size}} {
-			slowly := trickle{body(c.data, r)}
-			if up, err := n.Write(t.Context(), c.id, r.Start, slowly); err != nil || !up.Has(r) {
+			src := slowReader{body(c.data, r)}
+			if up, err := n.Write(t.Context(), c.id, r.Start, src); err != nil || !up.Has(r) {
 				t.Errorf("write %v: %v", r, err)
 			}
 		}
 		c.wantFile(n)
 	})
 	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
-		t.Errorf("temporary files are left: %v %v", left, err)
+		t.Errorf("temporary files left behind: %v %v", left, err)
 	}
 	open, err := filepath.Glob("/proc/self/fd/*")
 	if err != nil {
@@ -57,16 +57,16 @@ func TestManySlowClientsInLittleMemory(t *testing.T) {
 	}
 }
 
-// The end of a chunk that is kept in memory is what is stored, also when another
-// node has stored other bytes there.
-func TestATailIsNotTrustedWhereOthersHaveWritten(t *testing.T) {
+// The cached tail of a chunk must hold the stored bytes, even when another node has stored
+// other bytes there.
+func TestATailIsNotCachedWhereAnotherNodeHasWritten(t *testing.T) {
 	opts := bucket(t)
 	one, two := startNode(t, opts), startNode(t, opts)
 	first, second := storagetest.Content(1, threeCells), storagetest.Content(2, threeCells)
 	c := &phone{t: t, node: one, data: first}
 	c.create(storage.Record{Size: threeCells})
 	c.send(ranges.Of(1000, 1000))
-	// The second writer finds some bytes there, and drops its own for them.
+	// The second writer finds some bytes stored already, and drops its own.
 	if _, err := two.Write(t.Context(), c.id, 0, body(second, ranges.Of(0, 3000))); err != nil {
 		t.Fatal(err)
 	}
@@ -81,23 +81,23 @@ func TestATailIsNotTrustedWhereOthersHaveWritten(t *testing.T) {
 	c.wantFile(startNode(t, opts))
 }
 
-// An id may be used again once its deletion is forgotten: then nothing of the old
-// upload may be taken for the new one's.
-func TestATailOfAnotherUploadOfTheSameIDIsNotUsed(t *testing.T) {
+// An id may be reused once its deletion mark is removed. The cached tail and layout of the
+// old upload must not be used for the new one.
+func TestACachedTailOfAnEarlierUploadWithTheSameIDIsNotUsed(t *testing.T) {
 	opts := bucket(t)
 	one, two := startNode(t, opts), startNode(t, opts)
 	c := &phone{t: t, node: one, data: storagetest.Content(1, threeCells)}
 	c.create(storage.Record{ID: "again", Size: threeCells})
-	c.send(ranges.Of(minPart, minPart)) // one remembers the layout
-	c.send(ranges.Of(0, 3000))          // and the end of this
+	c.send(ranges.Of(minPart, minPart)) // one caches the layout
+	c.send(ranges.Of(0, 3000))          // and this tail
 	if err := two.Delete(t.Context(), "again"); err != nil {
 		t.Fatal(err)
 	}
 	if err := two.store.Clean(t.Context(), time.Now().Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
-	fresh := startNode(t, opts)
-	c = &phone{t: t, node: fresh, data: storagetest.Content(2, threeCells)}
+	third := startNode(t, opts)
+	c = &phone{t: t, node: third, data: storagetest.Content(2, threeCells)}
 	c.create(storage.Record{ID: "again", Size: threeCells})
 	c.send(ranges.Of(0, 3000))
 	c.node = &node{store: one.store, wire: one.wire, told: map[string]int{}}

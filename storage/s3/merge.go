@@ -10,14 +10,14 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/ranges"
 )
 
-// maxFragments is how many fragments a cell may have before they are made one. Those that
-// this makes needless stay for a while: so a cell has as many objects more as are stored of
-// it in that time. It bounds what a cell keeps, and what is read of it.
+// maxFragments is how many fragments a slot may have before they are merged into one. The
+// merged ones are removed only after a delay, so a slot temporarily has more objects: as many
+// as are stored in that time. The limit bounds what a slot stores and what a merge reads.
 const maxFragments = 32
 
-// putFragments stores those fresh bytes that nobody has stored yet. It tells
-// whether these were all of them, so that what is stored is what h holds.
-func (w *writer) putFragments(ctx context.Context, h pending) (alone bool, err error) {
+// putFragments stores those new bytes of h that are not stored yet. It reports whether
+// these were all of them: then the stored bytes are those in h.
+func (w *writer) putFragments(ctx context.Context, h pending) (storedAll bool, err error) {
 	missing := w.known().Received.Missing(h.new)
 	for _, r := range missing.Ranges() {
 		sum, err := w.store.putFragment(ctx, w.id, w.fragment(r), h.section(h.all.Start, r))
@@ -29,20 +29,21 @@ func (w *writer) putFragments(ctx context.Context, h pending) (alone bool, err e
 	return missing.Contains(h.new), nil
 }
 
-// section is the part of the buffer that holds r, if the buffer begins at start.
+// section returns a reader of the bytes of r, where start is the offset of the buffer's
+// first byte.
 func (b *buffer) section(start int64, r ranges.Range) *io.SectionReader {
 	return io.NewSectionReader(b, r.Start-start, r.Len())
 }
 
-// fragment is the piece that a fragment makes of the upload.
+// fragment returns the extent of a fragment that covers r.
 func (w *writer) fragment(r ranges.Range) storage.Extent {
 	return fragmentPiece(r, creationMark(w.known().Record))
 }
 
-// putFragment stores a fragment, and returns its checksum. One of the same range has the
-// same bytes, unless writes on two nodes contradict each other, and then either may stay.
-// So it is put without a condition: where that does not hold, some S3s answer before they
-// have read the bytes, which looks like a broken connection.
+// putFragment stores a fragment and returns its checksum. The put is unconditional: an
+// existing fragment of the same range has the same bytes, unless writes on two nodes
+// conflict, and then either may win. A conditional put that fails is answered by some S3
+// servers before they have read the body, which looks like a broken connection.
 func (s *Store) putFragment(ctx context.Context, id string, p storage.Extent, body *io.SectionReader) (checksum, error) {
 	sum, err := sumAll(body)
 	if err != nil {
@@ -51,17 +52,17 @@ func (s *Store) putFragment(ctx context.Context, id string, p storage.Extent, bo
 	return sum, s.client.put(ctx, object{key: s.fragmentKey(id, p), body: body, size: p.Len(), sum: sum})
 }
 
-// merge puts a cell of which a part is in h and the rest in fragments. If that
-// can't be, what is fresh becomes a fragment too, and the cell is left to others.
+// merge uploads a slot of which some bytes are in h and the rest in fragments. If that
+// fails, it stores the new bytes as a fragment, and a later write uploads the slot.
 func (w *writer) merge(ctx context.Context, slot ranges.Range, h pending) error {
-	number, _ := w.cell(slot.Start)
-	defer w.hold(ctx, slot, partName(number))()
-	return w.mergeHeld(ctx, slot, h)
+	number, _ := w.slot(slot.Start)
+	defer w.lock(ctx, slot, partName(number))()
+	return w.mergeLocked(ctx, slot, h)
 }
 
-// mergeHeld is merge for a caller who holds the cell.
-func (w *writer) mergeHeld(ctx context.Context, slot ranges.Range, h pending) error {
-	if w.whole(slot) {
+// mergeLocked is merge for a caller that has locked the slot.
+func (w *writer) mergeLocked(ctx context.Context, slot ranges.Range, h pending) error {
+	if w.slotStored(slot) {
 		return nil
 	}
 	err := w.tryMerge(ctx, slot, h)
@@ -74,8 +75,8 @@ func (w *writer) mergeHeld(ctx context.Context, slot ranges.Range, h pending) er
 	return nil
 }
 
-// errOtherCells: another node has cut the upload up in another way.
-var errLayoutChanged = errors.New("the cells are others than were expected")
+// errLayoutChanged means that another node has created a different layout.
+var errLayoutChanged = errors.New("part layout changed concurrently")
 
 func (w *writer) tryMerge(ctx context.Context, slot ranges.Range, h pending) error {
 	if !w.ready() {
@@ -83,12 +84,12 @@ func (w *writer) tryMerge(ctx context.Context, slot ranges.Range, h pending) err
 			return err
 		}
 	}
-	number, now := w.cell(slot.Start)
+	number, now := w.slot(slot.Start)
 	if now != slot {
 		return errLayoutChanged
 	}
 	up := w.known()
-	// Of bytes that came twice, the first ones stay.
+	// Of bytes that were received twice, keep the first.
 	local := ranges.NewSet(h.cachedTail())
 	local.AddSet(up.Received.Missing(h.new))
 	b, err := w.store.assemble(ctx, up, slot, local, &h)
@@ -99,9 +100,9 @@ func (w *writer) tryMerge(ctx context.Context, slot ranges.Range, h pending) err
 	return w.uploadPart(ctx, number, slot, b)
 }
 
-// tidyCell is called when fragments of h were stored. If the cell is complete by
-// now, thanks to others, it is put; if it has many fragments, they are made one.
-// If h is trusted, what it holds is what is stored.
+// compactPart is called after fragments of h were stored. If concurrent writes have
+// completed the slot, it uploads the part; if the slot has many fragments, it merges them.
+// If h is trusted, the bytes in it are those that are stored.
 func (w *writer) compactPart(ctx context.Context, slot ranges.Range, h pending, trusted bool) error {
 	up := w.known()
 	local := ranges.Set{}
@@ -109,7 +110,7 @@ func (w *writer) compactPart(ctx context.Context, slot ranges.Range, h pending, 
 		local.Add(h.all)
 	}
 	if up.Received.Contains(slot) && (w.ready() || w.hintsChunkSize) {
-		h.new = ranges.Range{Start: h.all.End, End: h.all.End} // it is all stored
+		h.new = ranges.Range{Start: h.all.End, End: h.all.End} // all bytes are stored
 		if !trusted {
 			h.all = h.new
 		}
@@ -123,10 +124,10 @@ func (w *writer) compactPart(ctx context.Context, slot ranges.Range, h pending, 
 	return nil
 }
 
-// coalesce makes one fragment of several that lie side by side. It is no harm if
-// it fails: they are there.
+// coalesce merges adjacent fragments into one. It is best effort: on failure, the fragments
+// stay.
 func (w *writer) coalesce(ctx context.Context, run ranges.Range, local ranges.Set, h pending) {
-	defer w.hold(ctx, run, w.fragment(run).Name)()
+	defer w.lock(ctx, run, w.fragment(run).Name)()
 	up := w.known()
 	if len(fragments(up, run)) < 2 {
 		return
@@ -136,33 +137,33 @@ func (w *writer) coalesce(ctx context.Context, run ranges.Range, local ranges.Se
 		return
 	}
 	defer b.release()
-	one := w.fragment(run)
-	if sum, err := w.store.putFragment(ctx, up.ID, one, b.section(run.Start, run)); err == nil {
-		w.stored(withSum(one, sum))
-		w.store.removeFragments(up, run, one)
+	merged := w.fragment(run)
+	if sum, err := w.store.putFragment(ctx, up.ID, merged, b.section(run.Start, run)); err == nil {
+		w.stored(withSum(merged, sum))
+		w.store.removeFragments(up, run, merged)
 	}
 }
 
-// errLacking: bytes that an upload is said to have are in none of its fragments.
-var errLacking = errors.New("bytes are in no fragment")
+// errMissingBytes means that no fragment has bytes which the upload's state lists as received.
+var errMissingBytes = errors.New("received bytes not found in any fragment")
 
-// assemble collects the bytes of r: those of own from h, the rest from fragments.
+// assemble collects the bytes of r: those of local from h, the rest from fragments.
 func (s *Store) assemble(ctx context.Context, up storage.Upload, r ranges.Range, local ranges.Set, h *pending) (*buffer, error) {
 	b := &buffer{budget: s.budget}
 	for at := r.Start; at < r.End; at = r.Start + b.size {
 		var err error
-		if mine := local.Within(ranges.Range{Start: at, End: r.End}); mine.Contains(ranges.Of(at, 1)) {
-			run := mine.Ranges()[0]
+		if rest := local.Within(ranges.Range{Start: at, End: r.End}); rest.Contains(ranges.Of(at, 1)) {
+			run := rest.Ranges()[0]
 			_, err = b.fill(h.section(h.all.Start, run), b.size+run.Len())
 		} else {
 			until := r.End
-			if !mine.Empty() {
-				until = mine.Ranges()[0].Start
+			if !rest.Empty() {
+				until = rest.Ranges()[0].Start
 			}
 			err = s.readFragment(ctx, up, ranges.Range{Start: at, End: until}, b)
 		}
 		if err == nil && b.size == at-r.Start {
-			err = fmt.Errorf("assemble %s at %d: %w", up.ID, at, errLacking)
+			err = fmt.Errorf("assemble %s at %d: %w", up.ID, at, errMissingBytes)
 		}
 		if err != nil {
 			b.release()
@@ -172,13 +173,13 @@ func (s *Store) assemble(ctx context.Context, up storage.Upload, r ranges.Range,
 	return b, nil
 }
 
-// readFragment appends to b what one fragment has of r, from its start on.
+// readFragment appends to b the bytes of r, from its start on, that one fragment has.
 func (s *Store) readFragment(ctx context.Context, up storage.Upload, r ranges.Range, b *buffer) error {
 	for _, f := range fragments(up, ranges.Of(r.Start, 1)) {
 		want := f.Intersect(r)
 		body, err := s.client.open(ctx, s.fragmentKey(up.ID, f), want.Start-f.Start, want.Len())
 		if errors.Is(err, errMissing) {
-			continue // merged into a longer one, which the index will tell of
+			continue // merged into a longer one, which a reload of the state will show
 		}
 		if err != nil {
 			return err
@@ -194,8 +195,8 @@ func (s *Store) readFragment(ctx context.Context, up storage.Upload, r ranges.Ra
 	return nil
 }
 
-// removeFragments has the fragments removed later that lie in r, which is stored as a
-// whole, but not the one of kept.
+// removeFragments schedules the removal of the fragments within r, except kept. All of r
+// must be stored otherwise.
 func (s *Store) removeFragments(up storage.Upload, r ranges.Range, kept storage.Extent) {
 	var keys []string
 	for _, f := range fragments(up, r) {

@@ -17,12 +17,12 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/ranges"
 )
 
-// moment is what a bucket holds at one time.
+// moment is the content of a bucket at one time.
 type moment struct {
 	at      time.Time
 	objects map[string]listed // by key
 	created bool
-	acked   ranges.Set // what was acknowledged
+	acked   ranges.Set // the bytes that were acknowledged
 }
 
 type listed struct {
@@ -32,24 +32,24 @@ type listed struct {
 	Size         int64
 }
 
-// bucketHistory lies between a node and S3. It remembers what the bucket holds before each
-// request that changes that, and shows it to the test.
+// bucketHistory is a transport between a node and S3. It records the content of the bucket
+// before each request that changes it, and then calls the test.
 type bucketHistory struct {
 	store *Store // lists the bucket
 	clock *fakeClock
 	state func() (created bool, acked ranges.Set)
-	look  func() // called at each moment, before the next change
+	check func() // called at each moment, before the next change
 
 	mu      sync.Mutex
 	moments []moment
 }
 
-// changes reports whether a request changes what a bucket holds.
+// changes reports whether a request changes the content of a bucket.
 func changes(r *http.Request) bool {
 	return r.Method == http.MethodPut || r.Method == http.MethodPost || r.Method == http.MethodDelete
 }
 
-// RoundTrip implements http.RoundTripper. Changes come one after the other.
+// RoundTrip implements http.RoundTripper. It serializes changes.
 func (h *bucketHistory) RoundTrip(r *http.Request) (*http.Response, error) {
 	if !changes(r) {
 		return plain.RoundTrip(r)
@@ -59,13 +59,13 @@ func (h *bucketHistory) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err := h.add(r.Context()); err != nil {
 		return nil, err
 	}
-	h.look()
+	h.check()
 	h.clock.advance(time.Second)
 	return plain.RoundTrip(r)
 }
 
-// add remembers what the bucket holds now. What has changed since the last moment has
-// changed now, by the clock of the test.
+// add records the content of the bucket. Objects that have changed since the last moment
+// get the current time of the test's clock as LastModified.
 func (h *bucketHistory) add(ctx context.Context) error {
 	m := moment{at: h.clock.now(), objects: map[string]listed{}}
 	m.created, m.acked = h.state()
@@ -88,10 +88,9 @@ func (h *bucketHistory) add(ctx context.Context) error {
 	return nil
 }
 
-// torn are the listings that a bucket may show which was one thing when the listing began
-// and another when it ended, by what they are made of. What was acknowledged when it began
-// is to be there.
-func torn(before, now moment) map[string]moment {
+// tornListings returns, by description, the inconsistent listings that S3 may return when the
+// bucket changes during the listing. They must show what was acknowledged when it began.
+func tornListings(before, now moment) map[string]moment {
 	deep := func(key string) bool {
 		_, name, _ := strings.Cut(strings.TrimPrefix(key, ".holdfast/live/"), "/")
 		return strings.Contains(name, "/")
@@ -120,33 +119,33 @@ func torn(before, now moment) map[string]moment {
 		})
 	}
 	return map[string]moment{
-		"the folder as it was, its subfolder as it is": pick(now, before),
-		"the folder as it is, its subfolder as it was": pick(before, now),
-		"what was there both times":                    both,
+		"old folder, new subfolder":          pick(now, before),
+		"new folder, old subfolder":          pick(before, now),
+		"objects that were there both times": both,
 	}
 }
 
 func (m moment) keys() string { return strings.Join(slices.Sorted(maps.Keys(m.objects)), "\n") }
 
-// tornS3 is an S3 whose nth listing from 1 on is made of two moments, and takes as long as
-// they are apart. All else it shows as it is at the second one, and it changes nothing.
+// tornS3 is an S3 whose nth listing, from 1 on, mixes two moments and takes as long as they
+// are apart. All other responses show the second moment. Changes are rejected, unless writable.
 type tornS3 struct {
-	clock *fakeClock // of the node that asks
+	clock *fakeClock // of the node that uses it
 
 	mu       sync.Mutex
 	nth      int // which listing is torn
 	listings int
-	shown    moment   // by that one
+	shown    moment   // by that listing
 	now      moment   // by the others
-	writable bool     // it takes changes
-	refused  []string // the changes that were asked for, if it does not
+	writable bool     // whether changes are accepted
+	rejected []string // the changes that were rejected
 }
 
 func (s *tornS3) show(nth int, shown, now moment) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.clock.set(shown.at)
-	s.nth, s.listings, s.shown, s.now, s.refused = nth, 0, shown, now, nil
+	s.nth, s.listings, s.shown, s.now, s.rejected = nth, 0, shown, now, nil
 }
 
 // RoundTrip implements http.RoundTripper.
@@ -158,7 +157,7 @@ func (s *tornS3) RoundTrip(r *http.Request) (*http.Response, error) {
 		return s.list(r), nil
 	case changes(r) && !s.writable:
 		text, _ := io.ReadAll(r.Body)
-		s.refused = append(s.refused, fmt.Sprintf("%s %s %s", op, r.URL.Path, text))
+		s.rejected = append(s.rejected, fmt.Sprintf("%s %s %s", op, r.URL.Path, text))
 		return refusal(r, http.StatusForbidden), nil
 	}
 	return plain.RoundTrip(r)
@@ -180,13 +179,13 @@ func (s *tornS3) list(r *http.Request) *http.Response {
 		}
 	}
 	text, _ := xml.Marshal(page) // it has strings and numbers
-	answer := refusal(r, http.StatusOK)
-	answer.Header.Set("Date", s.now.at.UTC().Format(http.TimeFormat))
-	answer.Body = io.NopCloser(strings.NewReader(string(text)))
-	return answer
+	resp := refusal(r, http.StatusOK)
+	resp.Header.Set("Date", s.now.at.UTC().Format(http.TimeFormat))
+	resp.Body = io.NopCloser(strings.NewReader(string(text)))
+	return resp
 }
 
-// tornNode returns a node that asks such an S3.
+// tornNode returns a node that uses a tornS3.
 func tornNode(t *testing.T, opts Options) (*node, *tornS3) {
 	t.Helper()
 	clock := &fakeClock{}
@@ -196,8 +195,8 @@ func tornNode(t *testing.T, opts Options) (*node, *tornS3) {
 	return n, s3
 }
 
-// forgetAll makes a node know nothing of what is there.
-func (n *node) forgetAll() {
+// clearCaches removes all that a node has cached.
+func (n *node) clearCaches() {
 	n.Uploads = n.core(new(storage.MemoryCache))
 	n.store.layouts, n.store.missing = map[string]cachedLayout{}, map[string]time.Time{}
 	for id := range n.store.needless.byUpload {

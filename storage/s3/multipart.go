@@ -21,11 +21,11 @@ type part struct {
 	size   int64
 	etag   string
 	sum    checksum
-	summed bool      // sum is known
+	summed bool      // whether sum is known
 	stored time.Time // by this process's clock
 }
 
-// tag is what the index remembers of a part.
+// tag returns the part's ETag and checksum as stored in Extent.Meta.
 func (p part) tag() string {
 	if !p.summed {
 		return p.etag
@@ -68,8 +68,8 @@ func (c *client) putPart(ctx context.Context, key, uploadID string, number int32
 	return part{number: number, size: size, etag: aws.ToString(out.ETag), sum: sum, summed: true}, nil
 }
 
-// copyPart makes a part of n bytes of another object from offset on, without
-// moving them through this process.
+// copyPart stores n bytes of another object, from offset on, as a part. S3 copies them;
+// they do not pass through this process.
 func (c *client) copyPart(ctx context.Context, key, uploadID string, number int32, from string, offset, n int64) (part, error) {
 	out, err := c.s3.UploadPartCopy(ctx, &awss3.UploadPartCopyInput{
 		Bucket: c.bucket, Key: &key, UploadId: &uploadID, PartNumber: &number,
@@ -84,13 +84,13 @@ func (c *client) copyPart(ctx context.Context, key, uploadID string, number int3
 	return p, nil
 }
 
-// noChecksums is what versitygw calls the checksums of a multipart upload that was begun
-// without.
+// noChecksums is the checksum algorithm that versitygw reports for a multipart upload
+// created without checksums.
 const noChecksums = "null"
 
-// parts yields the stored parts of a multipart upload, and errAnew before those of one
-// that S3 says to have been begun without checksums: if it was begun with them, a part
-// that came while the file was made of it has begun it anew, and it has this part alone.
+// parts yields the stored parts of a multipart upload. It yields errRecreated before those of
+// a multipart upload that S3 reports to have no checksums: if it was created with checksums,
+// then a part that arrived during its completion has recreated it, with that part alone.
 func (c *client) parts(ctx context.Context, key, uploadID string) iter.Seq2[part, error] {
 	return func(yield func(part, error) bool) {
 		pages := awss3.NewListPartsPaginator(c.s3, &awss3.ListPartsInput{Bucket: c.bucket, Key: &key, UploadId: &uploadID})
@@ -115,11 +115,11 @@ func (c *client) parts(ctx context.Context, key, uploadID string) iter.Seq2[part
 	}
 }
 
-// complete makes the object of its parts, if there is none yet. Where the
-// checksums of all of them are known, S3 also has to find that of the whole right.
+// complete completes the multipart upload, unless the object exists. If the checksums of
+// all parts are known, S3 also verifies that of the whole object.
 //
-// That it returns nil does not mean that the object is there: some answer so to
-// the second of two requests while they still work on the first.
+// A nil error does not mean that the object exists: of two concurrent requests, some S3
+// servers answer the second with success while they still work on the first.
 func (c *client) complete(ctx context.Context, key, uploadID string, parts []part) error {
 	in := &awss3.CompleteMultipartUploadInput{Bucket: c.bucket, Key: &key, UploadId: &uploadID, IfNoneMatch: aws.String("*")}
 	list := make([]types.CompletedPart, len(parts))
@@ -141,14 +141,13 @@ func (c *client) complete(ctx context.Context, key, uploadID string, parts []par
 	_, err := c.s3.CompleteMultipartUpload(ctx, in)
 	var api smithy.APIError
 	if errors.As(err, &api) && api.ErrorCode() == "NotImplemented" {
-		in.IfNoneMatch = nil // then what is there has been looked for before, no more
+		in.IfNoneMatch = nil // the caller has checked for an existing object, which must do
 		_, err = c.s3.CompleteMultipartUpload(ctx, in)
 	}
 	return mapError("complete", key, err)
 }
 
-// abort removes a multipart upload with all its parts. One that is not there is
-// as good as removed.
+// abort removes a multipart upload with all its parts. It returns nil if there is none.
 func (c *client) abort(ctx context.Context, key, uploadID string) error {
 	_, err := c.s3.AbortMultipartUpload(ctx, &awss3.AbortMultipartUploadInput{Bucket: c.bucket, Key: &key, UploadId: &uploadID})
 	if err = mapError("abort", key, err); err == errNoUpload || err == errMissing {
@@ -157,7 +156,7 @@ func (c *client) abort(ctx context.Context, key, uploadID string) error {
 	return err
 }
 
-// begun is a multipart upload in a listing.
+// begun is an incomplete multipart upload in a listing.
 type begun struct {
 	key, uploadID string
 	at            time.Time // by this process's clock

@@ -26,15 +26,15 @@ type node struct {
 	wire  *wire
 
 	mu    sync.Mutex
-	told  map[string]int   // how often an upload was told to be finished, by id
+	told  map[string]int   // how many Finished events were delivered, by upload id
 	late  time.Duration    // how far its clock is ahead
 	clock func() time.Time // its clock, if not the system's
 
-	received func(storage.Upload) // if set, called with what is acknowledged
+	received func(storage.Upload) // if set, called with the acknowledged state
 }
 
-// startNode starts a process that has neither cache nor memory of the bucket. When
-// the test ends it must have given back all the memory it took.
+// startNode starts a node with empty caches. At the end of the test it must have released
+// all buffer memory.
 func startNode(t *testing.T, opts Options) *node {
 	t.Helper()
 	n := &node{wire: newWire(), told: map[string]int{}}
@@ -45,8 +45,8 @@ func startNode(t *testing.T, opts Options) *node {
 	return n
 }
 
-func (n *node) core(index storage.Cache) *storage.Uploads {
-	return storage.New(n.store, new(storage.MemoryLocker), index, storage.Options{
+func (n *node) core(cache storage.Cache) *storage.Uploads {
+	return storage.New(n.store, new(storage.MemoryLocker), cache, storage.Options{
 		ExpireAfter: time.Hour, Log: slog.New(slog.DiscardHandler), Now: n.now, Observer: storage.Observer{Event: n.hear, Progress: n.progress},
 	})
 }
@@ -74,13 +74,13 @@ func (n *node) hear(_ context.Context, e storage.Event) {
 	}
 }
 
-// flush removes what is needless, as if it had been for long.
+// flush removes all needless objects without the delay.
 func (s *Store) flush(ctx context.Context) error {
 	later := time.Now().Add(time.Hour)
 	return s.client.remove(ctx, append(s.needless.takeSince(later), s.retired.takeSince(later)...)...)
 }
 
-// sweepLater sweeps as if it were two days later.
+// sweepLater sweeps with the clock two days ahead.
 func (n *node) sweepLater(t *testing.T) {
 	t.Helper()
 	n.mu.Lock()
@@ -91,20 +91,20 @@ func (n *node) sweepLater(t *testing.T) {
 	}
 }
 
-// sized is a source that knows its length.
+// sized is a reader that knows its length.
 type sized struct {
 	io.Reader
 	n int64
 }
 
-// Expect implements storage.Expecting.
+// Length implements storage.HasLength.
 func (s sized) Length() int64 { return s.n }
 
 func body(data []byte, r ranges.Range) io.Reader {
 	return sized{bytes.NewReader(data[r.Start:r.End]), r.Len()}
 }
 
-// phone sends data as a client does: it tries again what failed and may pass.
+// phone is a client that uploads data. It retries transient errors.
 type phone struct {
 	t    *testing.T
 	node *node
@@ -122,7 +122,7 @@ func (c *phone) create(rec storage.Record) {
 	for range clientAttempts {
 		up, err := c.node.Create(c.t.Context(), rec)
 		if errors.Is(err, storage.ErrExists) {
-			c.id = rec.ID // an answer was lost: it is this client's own
+			c.id = rec.ID // a response was lost: the upload is this client's own
 			return
 		}
 		if err == nil {
@@ -133,7 +133,7 @@ func (c *phone) create(rec storage.Record) {
 			c.t.Fatalf("create: %v", err)
 		}
 	}
-	c.t.Fatal("it was not created")
+	c.t.Fatal("the upload was not created")
 }
 
 // send sends one chunk until it is acknowledged.
@@ -143,7 +143,7 @@ func (c *phone) send(r ranges.Range) {
 		up, err := c.node.Write(c.t.Context(), c.id, r.Start, body(c.data, r))
 		if err == nil {
 			if !up.Has(r) {
-				c.t.Errorf("%v was acknowledged, and is not in %v", r, up.Received)
+				c.t.Errorf("%v was acknowledged, but is not in %v", r, up.Received)
 			}
 			c.ack(r)
 			return
@@ -154,7 +154,7 @@ func (c *phone) send(r ranges.Range) {
 		}
 		c.check(c.node)
 	}
-	c.t.Errorf("%v was not taken", r)
+	c.t.Errorf("%v was not accepted", r)
 }
 
 func (c *phone) ack(r ranges.Range) {
@@ -163,7 +163,7 @@ func (c *phone) ack(r ranges.Range) {
 	c.acked.Add(r)
 }
 
-// check sees that a node knows of all that was acknowledged.
+// check checks that a node reports all acknowledged bytes as received.
 func (c *phone) check(n *node) {
 	c.t.Helper()
 	c.mu.Lock()
@@ -179,12 +179,12 @@ func (c *phone) check(n *node) {
 	}
 	for _, r := range acked.Ranges() {
 		if !up.Has(r) {
-			c.t.Errorf("%v was acknowledged, and is not in %v any more", r, up.Received)
+			c.t.Errorf("%v was acknowledged, but is no longer in %v", r, up.Received)
 		}
 	}
 }
 
-// finish looks at the upload until it is finished, and reads it elsewhere.
+// finish polls the upload until it is finished, and checks its file.
 func (c *phone) finish() {
 	c.t.Helper()
 	for range clientAttempts {
@@ -197,7 +197,7 @@ func (c *phone) finish() {
 			return
 		}
 	}
-	c.t.Fatal("it was not finished")
+	c.t.Fatal("the upload was not finished")
 }
 
 // wantFile checks that a node has the file, byte for byte.
@@ -224,8 +224,8 @@ func (c *phone) read(n *node) error {
 	return errors.Join(storagetest.Same(file, c.data), file.Close())
 }
 
-// leftIn lists the keys of the objects in a bucket, but for the marks that go by age, and
-// its multipart uploads.
+// leftIn lists the keys of the objects in a bucket, except marks that expire by age, and the
+// keys of its multipart uploads.
 func leftIn(t *testing.T, s *Store) (keys, multiparts []string) {
 	t.Helper()
 	if err := s.flush(t.Context()); err != nil {
@@ -258,14 +258,14 @@ func wantOnly(t *testing.T, s *Store, want ...string) {
 	}
 }
 
-// parallel runs call for 0 to n-1, at most so many at once.
+// parallel runs call for 0 to n-1, at most atOnce of them concurrently.
 func parallel(n, atOnce int, call func(i int)) {
 	var wg sync.WaitGroup
-	slots := make(chan struct{}, atOnce)
+	sem := make(chan struct{}, atOnce)
 	for i := range n {
-		slots <- struct{}{}
+		sem <- struct{}{}
 		wg.Go(func() {
-			defer func() { <-slots }()
+			defer func() { <-sem }()
 			call(i)
 		})
 	}

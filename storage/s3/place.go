@@ -9,19 +9,18 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/ranges"
 )
 
-// hold waits until this writer alone, of all in this process, stores bytes of r, and of all
-// processes the piece of the given name, and learns what others have stored until then. It
-// returns the function that gives r back.
+// lock waits until no other writer of this process stores bytes of r, and none of any
+// process the extent of the given name. Then it updates w.up with what others have stored.
+// It returns the function that unlocks.
 //
-// So bytes that were acknowledged are not replaced by a write that began earlier and does
-// not know of them.
-func (w *writer) hold(ctx context.Context, r ranges.Range, piece string) (release func()) {
-	local, shared := w.active.hold(r), func() {}
+// So a write that began earlier does not replace bytes that were acknowledged since.
+func (w *writer) lock(ctx context.Context, r ranges.Range, extent string) (unlock func()) {
+	unlockLocal, unlockShared := w.active.hold(r), func() {}
 	known := w.known()
-	if w.others != nil && !w.store.single(w.currentLayout(), known) { // S3 itself takes one file only
+	if w.exclusive != nil && !w.store.single(w.currentLayout(), known) { // S3 itself accepts only one file
 		var now storage.Upload
 		var ok bool
-		if now, ok, shared = w.others(ctx, piece); ok && now.Created.Equal(known.Created) {
+		if now, ok, unlockShared = w.exclusive(ctx, extent); ok && now.Created.Equal(known.Created) {
 			known = now
 		}
 	}
@@ -29,29 +28,29 @@ func (w *writer) hold(ctx context.Context, r ranges.Range, piece string) (releas
 	defer w.mu.Unlock()
 	w.up = w.active.addTo(known)
 	return func() {
-		shared()
-		local()
+		unlockShared()
+		unlockLocal()
 	}
 }
 
-// placeWhole stores the bytes of a whole cell.
+// placeWhole stores the bytes of a whole slot.
 func (w *writer) placeWhole(ctx context.Context, number int32, slot ranges.Range, h pending) error {
-	release := w.hold(ctx, slot, partName(number))
+	unlock := w.lock(ctx, slot, partName(number))
 	others := w.known().Received.Within(slot).Minus(ranges.NewSet(h.cachedTail()))
 	if others.Empty() {
-		return w.put(ctx, number, slot, h.buffer, release)
+		return w.startPart(ctx, number, slot, h.buffer, unlock)
 	}
-	defer release()
+	defer unlock()
 	defer h.release()
 	if err := w.checkSame(slot, h.sum); err != nil {
 		return err
 	}
-	return w.mergeHeld(ctx, slot, h)
+	return w.mergeLocked(ctx, slot, h)
 }
 
-// placeFragments stores fresh bytes as fragments; see putFragments.
-func (w *writer) placeFragments(ctx context.Context, h pending) (alone bool, err error) {
-	defer w.hold(ctx, h.new, w.fragment(h.new).Name)()
+// placeFragments stores the new bytes of h as fragments; see putFragments.
+func (w *writer) placeFragments(ctx context.Context, h pending) (storedAll bool, err error) {
+	defer w.lock(ctx, h.new, w.fragment(h.new).Name)()
 	if w.known().Received.Contains(h.new) {
 		sum, err := sumAll(h.section(h.all.Start, h.new))
 		if err != nil {
@@ -62,8 +61,8 @@ func (w *writer) placeFragments(ctx context.Context, h pending) (alone bool, err
 	return w.putFragments(ctx, h)
 }
 
-// whole reports whether a cell is stored in one piece.
-func (w *writer) whole(slot ranges.Range) bool {
+// slotStored reports whether a slot is stored as a part, or as the file.
+func (w *writer) slotStored(slot ranges.Range) bool {
 	for name, p := range w.known().Extents {
 		if (isPart(name) || name == fileName) && p.Range == slot {
 			return true
@@ -72,8 +71,8 @@ func (w *writer) whole(slot ranges.Range) bool {
 	return false
 }
 
-// checkSame returns ErrContentConflict if other bytes than those with the given checksum
-// are stored of r, which another write has stored since this one began.
+// checkSame returns ErrContentConflict if another write has stored r, since this one began,
+// with a checksum other than sum.
 func (w *writer) checkSame(r ranges.Range, sum checksum) error {
 	for _, p := range w.known().Extents {
 		if p.Range != r || p.Empty() {
@@ -86,13 +85,13 @@ func (w *writer) checkSame(r ranges.Range, sum checksum) error {
 	return nil
 }
 
-// withSum is a piece of which the checksum is known.
+// withSum returns p with its checksum.
 func withSum(p storage.Extent, sum checksum) storage.Extent {
 	p.Meta = ";" + sum.String()
 	return p
 }
 
-// pieceSum returns the checksum of a piece, if it is known.
+// pieceSum returns the checksum of an extent, if it is known.
 func pieceSum(p storage.Extent) (checksum, bool) {
 	_, sum, _ := strings.Cut(p.Meta, ";")
 	return parseChecksum(sum)

@@ -8,8 +8,8 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
-// Link implements storage.Linker: S3 serves the file itself, with the content type and
-// the disposition that were stored with it.
+// Link implements storage.Linker. S3 serves the file with the content type and disposition
+// that were stored with it. Without a PresignTTL the link is empty.
 func (s *Store) Link(ctx context.Context, up storage.Upload) (string, error) {
 	if s.opts.PresignTTL <= 0 {
 		return "", nil
@@ -18,12 +18,12 @@ func (s *Store) Link(ctx context.Context, up storage.Upload) (string, error) {
 	key := s.fileKey(up.Record)
 	link, err := presign.PresignGetObject(ctx, &awss3.GetObjectInput{Bucket: s.client.bucket, Key: &key})
 	if err != nil {
-		return "", storage.Unavailable("link to the file of", up.ID, err)
+		return "", storage.Unavailable("presign the URL of", up.ID, err)
 	}
 	return link.URL, nil
 }
 
-// public makes URLs that clients can reach.
+// public sets the endpoint by which clients reach S3.
 func (s *Store) public(o *awss3.Options) {
 	if s.opts.PublicEndpoint != "" {
 		o.BaseEndpoint = &s.opts.PublicEndpoint

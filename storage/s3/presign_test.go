@@ -12,7 +12,7 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/storagetest"
 )
 
-func TestLinkLeadsToTheFileForAWhile(t *testing.T) {
+func TestALinkServesTheFileUntilItExpires(t *testing.T) {
 	opts := bucket(t)
 	opts.PresignTTL = 8 * time.Second
 	n := startNode(t, opts)
@@ -27,20 +27,20 @@ func TestLinkLeadsToTheFileForAWhile(t *testing.T) {
 	if err != nil {
 		t.Fatalf("link: %v", err)
 	}
-	answer, text := get(t, link)
-	if answer.StatusCode != http.StatusOK || text != string(c.data) {
-		t.Errorf("get %s: %s, %d bytes", link, answer.Status, len(text))
+	resp, text := get(t, link)
+	if resp.StatusCode != http.StatusOK || text != string(c.data) {
+		t.Errorf("get %s: %s, %d bytes", link, resp.Status, len(text))
 	}
-	if d := answer.Header.Get("Content-Disposition"); !strings.HasPrefix(d, "attachment") {
-		t.Errorf("Content-Disposition %q: a browser would show it", d)
+	if d := resp.Header.Get("Content-Disposition"); !strings.HasPrefix(d, "attachment") {
+		t.Errorf("Content-Disposition %q, want an attachment", d)
 	}
 	time.Sleep(9 * time.Second)
-	if answer, _ := get(t, link); answer.StatusCode != http.StatusForbidden {
-		t.Errorf("get when the time is over: %s", answer.Status)
+	if resp, _ := get(t, link); resp.StatusCode != http.StatusForbidden {
+		t.Errorf("get after expiry: %s, want 403", resp.Status)
 	}
 }
 
-func TestLinkIsMadeForWhereClientsFindS3(t *testing.T) {
+func TestALinkUsesThePublicEndpoint(t *testing.T) {
 	opts := bucket(t)
 	opts.PresignTTL, opts.PublicEndpoint = time.Minute, "https://files.example:8443"
 	up := storage.Upload{Record: storage.Record{ID: "it", Size: 1}, Finished: true}
@@ -50,20 +50,20 @@ func TestLinkIsMadeForWhereClientsFindS3(t *testing.T) {
 	}
 	opts.PresignTTL = 0
 	if link, err := mustOpen(t, opts).Link(t.Context(), up); link != "" || err != nil {
-		t.Errorf("a link that nobody wanted: %s, %v", link, err)
+		t.Errorf("links are disabled: got %q, %v", link, err)
 	}
 }
 
 func get(t *testing.T, url string) (*http.Response, string) {
 	t.Helper()
-	answer, err := http.Get(url)
+	resp, err := http.Get(url)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer answer.Body.Close()
-	text, err := io.ReadAll(answer.Body)
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return answer, string(text)
+	return resp, string(text)
 }

@@ -7,25 +7,28 @@ import (
 )
 
 const (
-	// removeAfter is how long an object stays after it has become needless.
+	// removeAfter is how long an object stays after it has become needless: superseded by
+	// another one.
 	removeAfter = 30 * time.Second
-	// removeRetiredAfter is how long what a retired upload needs no more stays, so that one
-	// request removes it for many: no reader goes by it, but a sweep of another node looks
-	// at the upload.
+	// removeRetiredAfter is how long needless objects of a retired upload stay, so that one
+	// request removes those of many uploads. No reader depends on them, but a sweep of
+	// another node loads the upload while they exist.
 	removeRetiredAfter = 6 * time.Second
-	// maxNeedless is how many keys a process remembers that are to be removed: some ten
-	// megabytes of memory.
+	// maxNeedless is how many keys are queued for removal at most: about ten megabytes of
+	// memory.
 	maxNeedless = 100_000
-	// removeTimeout is how long one round of removals may take. What is not removed then
-	// stays until its upload is finished or deleted.
+	// removeTimeout is how long one round of removals may take. Objects that it does not
+	// remove stay until their upload is finished or deleted.
 	removeTimeout = 5 * time.Minute
 )
 
-// remover removes objects that others have made needless, but not before any listing that
-// may have missed the others is too old to be believed: see longestListing.
+// remover removes objects that others have superseded, after a delay: a listing that began
+// before the superseding objects were stored must by then be too old to use, see
+// longestListing.
 //
-// Time is this process's own, monotonic. What a process has not removed when it ends,
-// another one that loads the upload removes, or the finish or deletion of the upload does.
+// It uses this process's own, monotonic clock. Objects that a process has not removed when it
+// ends are removed by another one that loads the upload, or when the upload is finished or
+// deleted.
 type remover struct {
 	remove func(ctx context.Context, keys ...string) error
 	now    func() time.Time
@@ -38,7 +41,7 @@ type remover struct {
 	timer    *time.Timer // nil unless a round is scheduled
 }
 
-// needless is what one move of bytes has made needless.
+// needless are the keys of an upload that became needless at one time.
 type needless struct {
 	id    string // of the upload
 	keys  []string
@@ -49,13 +52,13 @@ func newRemover(remove func(context.Context, ...string) error, now func() time.T
 	return &remover{remove: remove, now: now, after: after, byUpload: map[string][]*needless{}, keys: map[string]struct{}{}}
 }
 
-// longestListing is how long a listing may take, all its pages together, and still be
-// believed. It is half of what anything needless stays at least: so of two objects, the
-// first of which is removed because the second is there, each listing shows one.
+// longestListing is how long a listing, with all its pages, may take and still be used. It
+// is half of the time that needless objects stay: so of an object and the one that supersedes
+// it, every listing shows at least one.
 func (r *remover) longestListing() time.Duration { return r.after / 2 }
 
-// add has objects of an upload removed a while later. They must be needless already: what
-// makes them so is stored. Those that are beyond what can be remembered stay.
+// add queues objects of an upload for removal. The objects that supersede them must be stored
+// already. Keys beyond maxNeedless are dropped.
 func (r *remover) add(id string, keys ...string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -74,8 +77,8 @@ func (r *remover) add(id string, keys ...string) {
 	r.schedule()
 }
 
-// take returns the keys of what is to be removed of an upload, for a caller who removes
-// them with all else that the upload has.
+// take dequeues the keys of an upload, for a caller that removes them together with the rest
+// of the upload.
 func (r *remover) take(id string) []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -88,14 +91,14 @@ func (r *remover) take(id string) []string {
 	return keys
 }
 
-// has reports whether anything of an upload is to be removed.
+// has reports whether objects of an upload are queued.
 func (r *remover) has(id string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return len(r.byUpload[id]) > 0
 }
 
-// drop forgets the keys of n, which stays in the queue.
+// drop clears the keys of n, but leaves n in the queue.
 func (r *remover) drop(n *needless) {
 	for _, key := range n.keys {
 		delete(r.keys, key)
@@ -103,15 +106,15 @@ func (r *remover) drop(n *needless) {
 	n.keys = nil
 }
 
-// removeDue removes what has been needless for long enough.
+// removeDue removes the objects whose delay has passed.
 func (r *remover) removeDue(ctx context.Context) error {
 	return r.remove(ctx, r.takeSince(r.now().Add(-r.after))...)
 }
 
-// takeAll takes the keys of all that is to be removed.
+// takeAll dequeues all keys.
 func (r *remover) takeAll() []string { return r.takeSince(r.now()) }
 
-// takeSince takes the keys of what has been needless since the given time or longer.
+// takeSince dequeues the keys that were queued at the given time or before.
 func (r *remover) takeSince(at time.Time) []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -131,8 +134,8 @@ func (r *remover) takeSince(at time.Time) []string {
 	return keys
 }
 
-// schedule sees to it that there is a next round. It comes a while after the first object
-// is due, so that one request removes what many moves have made needless.
+// schedule sets the timer for the next round. That comes some time after the first object is
+// due, so that one request removes many.
 func (r *remover) schedule() {
 	if r.timer != nil || len(r.queue) == 0 {
 		return
@@ -144,7 +147,7 @@ func (r *remover) schedule() {
 func (r *remover) round() {
 	ctx, cancel := context.WithTimeout(context.Background(), removeTimeout)
 	defer cancel()
-	_ = r.removeDue(ctx) // what can't be removed now goes with its upload
+	_ = r.removeDue(ctx) // objects that can't be removed now are removed with their upload
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.timer = nil

@@ -13,7 +13,7 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/storagetest"
 )
 
-// fakeClock is a clock that stands still unless it is advanced.
+// fakeClock is a clock that only moves when it is advanced.
 type fakeClock struct {
 	mu sync.Mutex
 	at time.Time
@@ -45,10 +45,10 @@ func recordingRemover() (r *remover, clock *fakeClock, removed *[]string) {
 	}, clock.now, removeAfter), clock, removed
 }
 
-func TestF19NothingIsRemovedWhileAListingFromBeforeIsBelieved(t *testing.T) {
+func TestF19ObjectsAreNotRemovedWhileAnEarlierListingMayBeUsed(t *testing.T) {
 	r, clock, removed := recordingRemover()
 	if r.after < 2*r.longestListing() {
-		t.Errorf("removed after %v, while listings may take %v", r.after, r.longestListing())
+		t.Errorf("objects are removed after %v, but listings may take %v", r.after, r.longestListing())
 	}
 	r.add("one", "a", "b")
 	clock.advance(time.Second)
@@ -61,11 +61,11 @@ func TestF19NothingIsRemovedWhileAListingFromBeforeIsBelieved(t *testing.T) {
 		}
 	}
 	if len(r.keys)+len(r.byUpload)+len(r.queue) > 0 {
-		t.Error("something is remembered of what is done")
+		t.Error("the queue is not empty")
 	}
 }
 
-func TestWhatIsTakenIsNotRemovedASecondTime(t *testing.T) {
+func TestTakenKeysAreNotRemoved(t *testing.T) {
 	r, clock, removed := recordingRemover()
 	r.add("one", "a")
 	r.add("two", "c")
@@ -79,7 +79,7 @@ func TestWhatIsTakenIsNotRemovedASecondTime(t *testing.T) {
 		t.Errorf("removed %v, %v", *removed, err)
 	}
 	if len(r.keys)+len(r.byUpload)+len(r.queue) > 0 {
-		t.Error("something is remembered of what is done")
+		t.Error("the queue is not empty")
 	}
 }
 
@@ -93,12 +93,11 @@ func TestARemoverRemembersABoundedNumberOfKeys(t *testing.T) {
 		t.Errorf("removed %d keys, %v; want %d", len(*removed), err, maxNeedless)
 	}
 	if r.add("one", "again"); len(r.take("one")) != 1 {
-		t.Error("nothing is remembered after that")
+		t.Error("keys are not queued after a full queue was removed")
 	}
 }
 
-// A process ends before it has removed what is needless.
-func TestWhatAProcessHasNotRemovedWhenItEndsIsRemovedByOthers(t *testing.T) {
+func TestNeedlessObjectsOfAStoppedProcessAreRemovedByOthers(t *testing.T) {
 	opts := bucket(t)
 	n := startNode(t, opts)
 	c := &phone{t: t, node: n, data: storagetest.Content(4, threeCells)}
@@ -108,17 +107,17 @@ func TestWhatAProcessHasNotRemovedWhenItEndsIsRemovedByOthers(t *testing.T) {
 	}
 	killed, other := len(n.store.needless.keys), startNode(t, opts)
 	if _, err := other.Get(t.Context(), c.id); err != nil || killed == 0 {
-		t.Errorf("%d fragments are needless, %v", killed, err)
+		t.Errorf("%d needless fragments, %v", killed, err)
 	}
 	if found := len(other.store.needless.keys); found != killed {
-		t.Errorf("another process has found %d needless fragments, want %d", found, killed)
+		t.Errorf("another process found %d needless fragments, want %d", found, killed)
 	}
 	c.node = n
 	c.send(ranges.Of(minPart, threeCells-minPart-100))
-	n.store.needless.take(c.id) // it ends
+	n.store.needless.take(c.id) // the process stops
 	last := startNode(t, opts)
 	up := mustLoad(t, last, c.id)
-	last.store.needless.take(c.id) // it knows only what an index does
+	last.store.needless.take(c.id) // as if the state came from the cache
 	if err := last.store.Write(t.Context(), up.Clone(), storage.Chunk{Offset: threeCells - 100, Length: 100, Body: body(c.data, ranges.Range{Start: threeCells - 100, End: threeCells})},
 		func(p storage.Extent) storage.Upload { up.Add(p); return up.Clone() }); err != nil {
 		t.Fatal(err)
@@ -130,7 +129,7 @@ func TestWhatAProcessHasNotRemovedWhenItEndsIsRemovedByOthers(t *testing.T) {
 		t.Fatal(err)
 	}
 	if keys, _ := leftIn(t, last.store); len(keys) < 2 {
-		t.Errorf("nothing was left: %v", keys)
+		t.Errorf("no needless objects were left: %v", keys)
 	}
 	if err := startNode(t, opts).Sweep(t.Context()); err != nil {
 		t.Error(err)

@@ -10,30 +10,31 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
-// An upload whose file has a key of its own claims that for as long as it is live, by
+// An upload whose file has a key of its own reserves that key for as long as it is live. The
+// reservation is the object
 //
 //	PREFIX.holdfast/live/!SHA-256 OF THE KEY/claim/ID
 //
-// or, where the key could be the id of another upload, whose file would be there too, by
+// or, if the key is a valid upload id, whose upload would have its file there by default,
 //
 //	PREFIX.holdfast/live/KEY/claim/ID
 //
-// Each puts its claim first and looks for those of others then, so that of two at the
-// same time at most one goes on. None removes the claim of another.
-func (s *Store) claimKey(key, id string) string { return s.liveKey(claimed(key), claimPrefix+id) }
+// A creation stores its own reservation first and then looks for others, so that of two
+// concurrent ones at most one succeeds. None removes the live reservation of another.
+func (s *Store) claimKey(key, id string) string { return s.liveKey(reservedName(key), claimPrefix+id) }
 
 const claimPrefix = "claim/"
 
-// claim is what a listing shows of one.
+// reservation is a reservation in a listing.
 type reservation struct {
-	id  string // whose it is
+	id  string // of the upload
 	key string // of the object
 	at  time.Time
 }
 
-// claimed is under which name among the live uploads a key is claimed. No id begins as
-// that of another key does, and all ids come after it in a listing.
-func claimed(key string) string {
+// reservedName is the name, among those of live uploads, under which a key is reserved. No
+// upload id begins with "!", and all ids sort after it in a listing.
+func reservedName(key string) string {
 	if storage.CheckID(key) == nil {
 		return key
 	}
@@ -41,8 +42,9 @@ func claimed(key string) string {
 	return "!" + hex.EncodeToString(sum[:])
 }
 
-// claim returns nil if the key of the file is the upload's: no other one is to have its
-// file there, and nothing is there.
+// reserveKey reserves the key of the upload's file. It returns ErrKeyTaken if another upload
+// has reserved the key or another object exists there, and ErrExists if the upload's own file
+// does.
 func (s *Store) reserveKey(ctx context.Context, rec storage.Record) error {
 	if err := s.claimLive(ctx, rec); err != nil {
 		return err
@@ -59,8 +61,9 @@ func (s *Store) reserveKey(ctx context.Context, rec storage.Record) error {
 	return storage.ErrKeyTaken
 }
 
-// claimLive returns nil if no other live upload is to have its file where that of rec is
-// to be. One without a key of its own finds that by its traces.
+// claimLive reserves the key of rec, and returns an error if another live upload has reserved
+// it. For an upload without a key of its own it does nothing: the listing of the upload shows
+// the reservations of its id.
 func (s *Store) claimLive(ctx context.Context, rec storage.Record) error {
 	if rec.Key == "" {
 		return nil
@@ -68,9 +71,9 @@ func (s *Store) claimLive(ctx context.Context, rec storage.Record) error {
 	if err := s.client.put(ctx, jsonObject(s.claimKey(rec.Key, rec.ID), nil)); err != nil {
 		return err
 	}
-	t, err := s.list(ctx, claimed(rec.Key))
+	t, err := s.list(ctx, reservedName(rec.Key))
 	if err == nil && t.record && rec.Key != rec.ID {
-		err = s.retiredOr(ctx, rec.Key, storage.ErrKeyTaken)
+		err = s.unlessRetired(ctx, rec.Key, storage.ErrKeyTaken)
 	}
 	if err != nil {
 		return err
@@ -78,12 +81,12 @@ func (s *Store) claimLive(ctx context.Context, rec storage.Record) error {
 	return s.checkReservations(ctx, t, rec.ID)
 }
 
-// errClaimed: who claims the key as well may be about to create an upload, or to delete
-// one.
-var errReserved = errors.New("another upload may have the key")
+// errReserved means that another upload which reserves the key may be in the middle of its
+// creation or deletion.
+var errReserved = errors.New("key is reserved by another upload")
 
-// uncontested returns nil if no claim in t is that of another live upload. Those that
-// creations and deletions have left behind are removed.
+// checkReservations returns an error if a reservation in t may be that of another live
+// upload. It removes those left behind by creations and deletions.
 func (s *Store) checkReservations(ctx context.Context, t listing, id string) error {
 	for _, c := range t.claims {
 		if c.id == id {
@@ -94,11 +97,11 @@ func (s *Store) checkReservations(ctx context.Context, t listing, id string) err
 		case err != nil:
 			return err
 		case of.record && !of.gone:
-			if err := s.retiredOr(ctx, c.id, storage.ErrKeyTaken); err != nil {
+			if err := s.unlessRetired(ctx, c.id, storage.ErrKeyTaken); err != nil {
 				return err
 			}
-		case s.opts.now().Sub(c.at) < s.opts.claimLasts || s.opts.now().Sub(of.touched) < s.opts.claimLasts:
-			return storage.Unavailable("claim the key of", id, errReserved)
+		case s.opts.now().Sub(c.at) < s.opts.reservationTTL || s.opts.now().Sub(of.touched) < s.opts.reservationTTL:
+			return storage.Unavailable("reserve the key of", id, errReserved)
 		}
 		if err := s.client.remove(ctx, c.key); err != nil {
 			return err
@@ -107,9 +110,9 @@ func (s *Store) checkReservations(ctx context.Context, t listing, id string) err
 	return nil
 }
 
-// retiredOr returns nil if an upload with a record is retired, so that it claims no key any
-// more, and otherwise err.
-func (s *Store) retiredOr(ctx context.Context, id string, err error) error {
+// unlessRetired returns err, or nil if an upload with a record is retired and so reserves no
+// key any more.
+func (s *Store) unlessRetired(ctx context.Context, id string, err error) error {
 	if s.retired.has(id) {
 		return nil
 	}
@@ -123,9 +126,8 @@ func (s *Store) retiredOr(ctx context.Context, id string, err error) error {
 	return err
 }
 
-// unclaim takes back the claim of an upload that was not created, though its request may
-// be over. That of an id which somebody chose stays until it does not count any more:
-// another creation of the same id may just succeed.
+// releaseKey removes the reservation of an upload whose creation failed, even if ctx is done.
+// Reservations for client-chosen ids are left to expire: a concurrent create may be succeeding.
 func (s *Store) releaseKey(ctx context.Context, rec storage.Record) error {
 	if rec.Key == "" || rec.ClientChosenID {
 		return nil
@@ -135,7 +137,7 @@ func (s *Store) releaseKey(ctx context.Context, rec storage.Record) error {
 	return s.client.remove(ctx, s.claimKey(rec.Key, rec.ID))
 }
 
-// unclaimOver removes those of claims, by upload, whose upload is over.
+// unclaimOver removes the given reservations, keyed by upload id, of uploads that are not live.
 func (s *Store) unclaimOver(ctx context.Context, claims map[string][]string) error {
 	for id, keys := range claims {
 		t, err := s.list(ctx, id)
@@ -149,9 +151,9 @@ func (s *Store) unclaimOver(ctx context.Context, claims map[string][]string) err
 	return nil
 }
 
-// claimants are the ids of all uploads whose file is, or is to be, under a key.
+// reservedBy returns the ids of all uploads whose file is, or is to be, under a key.
 func (s *Store) reservedBy(ctx context.Context, key string) (ids []string, err error) {
-	t, err := s.list(ctx, claimed(key))
+	t, err := s.list(ctx, reservedName(key))
 	if err != nil {
 		return nil, err
 	}

@@ -15,7 +15,7 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/storagetest"
 )
 
-// Others may put objects into the bucket at any time.
+// Other applications may put objects into the bucket at any time.
 func TestWhatHasComeToLieWhereTheFileShouldIsLeftAlone(t *testing.T) {
 	for name, size := range map[string]int64{"one cell": 1000, "three cells": threeCells} {
 		for _, key := range []string{"", "videos/report.mp4"} {
@@ -33,7 +33,7 @@ func TestWhatHasComeToLieWhereTheFileShouldIsLeftAlone(t *testing.T) {
 					t.Fatal(err)
 				}
 				if _, err := n.Write(t.Context(), up.ID, size/2, zeroes(size-size/2)); !errors.Is(err, storage.ErrKeyTaken) || storage.Transient(err) {
-					t.Errorf("the last bytes: %v, want ErrKeyTaken", err)
+					t.Errorf("write of the last bytes: %v, want ErrKeyTaken", err)
 				}
 				if err := n.Delete(t.Context(), up.ID); err != nil {
 					t.Fatal(err)
@@ -45,9 +45,9 @@ func TestWhatHasComeToLieWhereTheFileShouldIsLeftAlone(t *testing.T) {
 	}
 }
 
-// A creation that is killed between its claim and its record leaves a claim, and one
-// whose upload is over may.
-func TestClaimsOfNoUploadAreRemoved(t *testing.T) {
+// A creation that is killed between its reservation and its record leaves the reservation
+// behind; the end of an upload may, too.
+func TestReservationsWithoutAnUploadAreRemoved(t *testing.T) {
 	n := startNode(t, bucket(t))
 	live := mustCreate(t, n, storage.Record{Key: "videos/live.mp4", Size: 1000})
 	mustCreate(t, n, storage.Record{ID: "0", Key: "listed-after-it", Size: 1000})
@@ -64,12 +64,12 @@ func TestClaimsOfNoUploadAreRemoved(t *testing.T) {
 	keys, _ := leftIn(t, n.store)
 	want := []string{n.store.claimKey("videos/live.mp4", live), n.store.claimKey("listed-after-it", "0"), n.store.liveKey(live, "record"), n.store.liveKey("0", "record")}
 	if slices.Sort(want); !slices.Equal(keys, want) {
-		t.Errorf("left: %v, want the records and claims of the live ones: %v", keys, want)
+		t.Errorf("left: %v, want the records and reservations of live uploads: %v", keys, want)
 	}
 }
 
-// A multipart upload of which no layout speaks can be told to be ours by what its key is.
-func TestOrphanedMultipartUploadsAreAbortedWhateverTheKey(t *testing.T) {
+// An orphaned multipart upload is recognized as holdfast's by its key.
+func TestOrphanedMultipartUploadsAreAbortedForEveryKindOfKey(t *testing.T) {
 	for _, key := range []string{"", "it.mp4", "videos/2026/it.mp4"} {
 		for _, end := range []int64{0, minPart, threeCells} {
 			n := startNode(t, bucket(t))
@@ -103,8 +103,8 @@ func TestOrphanedMultipartUploadsAreAbortedWhateverTheKey(t *testing.T) {
 	}
 }
 
-// What live uploads claim costs cleaning no request.
-func TestCleaningFindsLiveClaimsInItsOneListing(t *testing.T) {
+// Reservations of live uploads cost Clean no extra requests.
+func TestCleanFindsLiveReservationsInOneListing(t *testing.T) {
 	n := startNode(t, bucket(t))
 	for i := range 20 {
 		mustCreate(t, n, storage.Record{Key: fmt.Sprintf("videos/%d.mp4", i), Size: 1000})
@@ -113,10 +113,10 @@ func TestCleaningFindsLiveClaimsInItsOneListing(t *testing.T) {
 	if err := n.store.Clean(t.Context(), time.Now().Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
-	wantRequests(t, n, "cleaning beside 20 live uploads with keys", 2)
+	wantRequests(t, n, "clean with 20 live uploads with keys", 2)
 }
 
-func TestAToldUploadClaimsNothing(t *testing.T) {
+func TestADeliveredUploadReservesNoKey(t *testing.T) {
 	n := startNode(t, bucket(t))
 	up, err := n.Create(t.Context(), storage.Record{ID: "it", Key: "videos/it.mp4", Size: 1000})
 	if err != nil {
@@ -127,8 +127,8 @@ func TestAToldUploadClaimsNothing(t *testing.T) {
 	wantOnly(t, n.store, n.store.doneKey(up.ID), n.store.fileKey(up.Record))
 }
 
-// A client whose creation failed comes again, with another id and the same key.
-func TestACreationThatBrokeOffIsNotInTheWayOfTheNext(t *testing.T) {
+// A client retries a failed creation with another id and the same key.
+func TestAnAbortedCreationDoesNotBlockTheNext(t *testing.T) {
 	opts := bucket(t)
 	n := startNode(t, opts)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -138,18 +138,18 @@ func TestACreationThatBrokeOffIsNotInTheWayOfTheNext(t *testing.T) {
 		}
 	}
 	if _, err := n.Create(ctx, storage.Record{Key: "videos/it.mp4", Size: 1000}); !storage.Transient(err) {
-		t.Errorf("create, and go away: %v, want an error that may pass", err)
+		t.Errorf("create, then disconnect: %v, want a transient error", err)
 	}
 	n.wire.before = nil
 	mustCreate(t, n, storage.Record{Key: "videos/it.mp4", Size: 1000})
 }
 
-// Nodes that are killed leave claims: these count for a while, for it may not be so, and
-// then no more.
-func TestAClaimWithoutAnUploadLapses(t *testing.T) {
-	for name, leave := range map[string]func(t *testing.T, n *node, claim string){
-		"created by halves": func(*testing.T, *node, string) {},
-		"deleted by halves": func(t *testing.T, n *node, _ string) {
+// Killed nodes leave reservations behind. These count for reservationTTL, because the upload
+// may be in the middle of its creation, and not after that.
+func TestAReservationWithoutAnUploadExpires(t *testing.T) {
+	for name, leave := range map[string]func(t *testing.T, n *node){
+		"partly created": func(*testing.T, *node) {},
+		"partly deleted": func(t *testing.T, n *node) {
 			if err := n.store.client.put(t.Context(), jsonObject(n.store.liveKey("other", "gone"), []byte("{}"))); err != nil {
 				t.Fatal(err)
 			}
@@ -159,26 +159,27 @@ func TestAClaimWithoutAnUploadLapses(t *testing.T) {
 			t.Run(name+" "+rec.Key, func(t *testing.T) {
 				opts := bucket(t)
 				n := startNode(t, opts)
-				claim := n.store.claimKey(cmp.Or(rec.Key, rec.ID), "other")
-				if err := n.store.client.put(t.Context(), jsonObject(claim, nil)); err != nil {
+				reserved := n.store.claimKey(cmp.Or(rec.Key, rec.ID), "other")
+				if err := n.store.client.put(t.Context(), jsonObject(reserved, nil)); err != nil {
 					t.Fatal(err)
 				}
-				leave(t, n, claim)
+				leave(t, n)
 				if _, err := n.Create(t.Context(), rec); !errors.Is(err, errReserved) || !storage.Transient(err) {
-					t.Errorf("create at once: %v, want an error that may pass", err)
+					t.Errorf("create at once: %v, want a transient error", err)
 				}
-				opts.claimLasts = -time.Minute // so it has lapsed
+				opts.reservationTTL = -time.Minute // so the reservation has expired
 				mustCreate(t, startNode(t, opts), rec)
-				if _, err := n.store.client.head(t.Context(), claim); !errors.Is(err, errMissing) {
-					t.Errorf("the claim that lapsed: %v, want errMissing", err)
+				if _, err := n.store.client.head(t.Context(), reserved); !errors.Is(err, errMissing) {
+					t.Errorf("the expired reservation: %v, want errMissing", err)
 				}
 			})
 		}
 	}
 }
 
-// Of two clients at once that want one key none is refused for good while no upload has it.
-func TestCreationsAtOnceWithOneKeyEndWithOne(t *testing.T) {
+// Of two clients that concurrently create uploads with one key, one succeeds and the other gets
+// ErrKeyTaken. Neither may fail permanently while no upload has the key.
+func TestExactlyOneConcurrentCreationWithAKeySucceeds(t *testing.T) {
 	opts := bucket(t)
 	nodes := []*node{startNode(t, opts), startNode(t, opts)}
 	for range 10 {
@@ -193,7 +194,7 @@ func TestCreationsAtOnceWithOneKeyEndWithOne(t *testing.T) {
 				case errors.Is(err, storage.ErrKeyTaken):
 					taken.Add(1)
 				case storage.Transient(err) && try < 50:
-					time.Sleep(time.Duration(1+i) * 10 * time.Millisecond) // as clients that are told to come back
+					time.Sleep(time.Duration(1+i) * 10 * time.Millisecond) // as a client backs off
 					continue
 				default:
 					t.Errorf("create: %v", err)
@@ -202,7 +203,7 @@ func TestCreationsAtOnceWithOneKeyEndWithOne(t *testing.T) {
 			}
 		})
 		if made.Load() != 1 || taken.Load() != 1 {
-			t.Errorf("%d were created, %d refused; want one each", made.Load(), taken.Load())
+			t.Errorf("%d created, %d rejected; want one each", made.Load(), taken.Load())
 		}
 	}
 }

@@ -12,9 +12,9 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/storagetest"
 )
 
-// usedUp is a node on which an upload with an id of its client's choice has come and gone:
-// the app has moved its file. It returns the upload as it was before its last bytes.
-func usedUp(t *testing.T, opts Options, rec storage.Record) (*phone, storage.Upload) {
+// completedUpload completes an upload with a client-chosen id, and removes its file as an app
+// that moves it does. It returns also the upload's state before its last bytes.
+func completedUpload(t *testing.T, opts Options, rec storage.Record) (*phone, storage.Upload) {
 	t.Helper()
 	n := startNode(t, opts)
 	c := &phone{t: t, node: n, data: storagetest.Content(1, rec.Size)}
@@ -35,20 +35,21 @@ func usedUp(t *testing.T, opts Options, rec storage.Record) (*phone, storage.Upl
 	return c, before
 }
 
-// A process that was stopped writes on when all is over, and the id is another upload's.
-func TestWhatALateWriterLeavesIsNoPartOfTheNextUploadOfItsID(t *testing.T) {
+// A process that was suspended continues its write after the upload is over, and its id may be
+// another upload's.
+func TestALateWriteDoesNotAffectTheNextUploadWithTheSameID(t *testing.T) {
 	rec := storage.Record{ID: "it", Size: threeCells, Owner: "one", Metadata: map[string]string{"filename": "old"}}
 	next := storage.Record{ID: "it", Size: threeCells, Owner: "two", Metadata: map[string]string{"filename": "new"}}
-	for _, when := range []string{"before the next is created", "after it"} {
+	for _, when := range []string{"before the next is created", "after the next is created"} {
 		t.Run(when, func(t *testing.T) {
 			opts := bucket(t)
-			old, before := usedUp(t, opts, rec)
+			old, before := completedUpload(t, opts, rec)
 			c := &phone{t: t, node: startNode(t, opts), data: storagetest.Content(2, threeCells)}
-			if when == "after it" {
+			if when == "after the next is created" {
 				c.create(next)
 			}
-			late(t, old, before, ranges.Of(0, minPart+1000))
-			if when != "after it" {
+			writeLate(t, old, before, ranges.Of(0, minPart+1000))
+			if when != "after the next is created" {
 				c.create(next)
 			}
 			up, err := startNode(t, opts).store.Load(t.Context(), "it")
@@ -57,7 +58,7 @@ func TestWhatALateWriterLeavesIsNoPartOfTheNextUploadOfItsID(t *testing.T) {
 			}
 			c.send(ranges.Of(50, minPart))
 			c.check(startNode(t, opts))
-			late(t, old, before, ranges.Of(0, 3000))
+			writeLate(t, old, before, ranges.Of(0, 3000))
 			c.check(startNode(t, opts))
 			c.send(ranges.Of(0, threeCells))
 			c.finish()
@@ -71,8 +72,8 @@ func TestWhatALateWriterLeavesIsNoPartOfTheNextUploadOfItsID(t *testing.T) {
 	}
 }
 
-// late writes what an upload was to hold, on a node for which it is as it was before.
-func late(t *testing.T, c *phone, up storage.Upload, r ranges.Range) {
+// writeLate writes r of an upload on a node that knows it in an old state, up.
+func writeLate(t *testing.T, c *phone, up storage.Upload, r ranges.Range) {
 	t.Helper()
 	n := c.node.store
 	n.dropCached(up.ID)
@@ -82,37 +83,37 @@ func late(t *testing.T, c *phone, up storage.Upload, r ranges.Range) {
 		up.Add(p)
 		return up.Clone()
 	}); err != nil {
-		t.Errorf("write late: %v", err)
+		t.Errorf("late write: %v", err)
 	}
 }
 
-// A process that was stopped, and has lost its lock, goes on to remove what has become
-// something else.
-func TestWhatIsRemovedOfAnUploadIsNotThatOfTheNextOneOfItsID(t *testing.T) {
+// A process that was suspended, and has lost its lock, continues to remove an upload whose id
+// is another upload's by now.
+func TestALateRemovalDoesNotAffectTheNextUploadWithTheSameID(t *testing.T) {
 	for _, size := range []int64{1000, twoCells} {
 		for _, key := range []string{"", "videos/it.mp4"} {
 			rec := storage.Record{ID: "it", Key: key, Size: size}
 			for name, remove := range map[string]func(*Store, storage.Upload) error{
-				"told":    func(s *Store, up storage.Upload) error { return s.MarkDelivered(context.Background(), up) },
-				"expired": func(s *Store, up storage.Upload) error { return s.DeleteCreated(context.Background(), up) },
-				"deleted, in the middle": func(s *Store, up storage.Upload) error {
+				"delivered": func(s *Store, up storage.Upload) error { return s.MarkDelivered(context.Background(), up) },
+				"expired":   func(s *Store, up storage.Upload) error { return s.DeleteCreated(context.Background(), up) },
+				"partly deleted": func(s *Store, up storage.Upload) error {
 					return errors.Join(s.abort(context.Background(), up.Record), s.removeFile(context.Background(), up.Record))
 				},
 			} {
 				t.Run(name+" "+key, func(t *testing.T) {
 					opts := bucket(t)
-					_, before := usedUp(t, opts, rec)
+					_, before := completedUpload(t, opts, rec)
 					c := &phone{t: t, node: startNode(t, opts), data: storagetest.Content(2, size)}
 					c.create(rec)
 					c.send(ranges.Of(0, size/2))
 					stale := startNode(t, opts).store
 					if err := remove(stale, before); err != nil {
-						t.Errorf("while it is unfinished: %v", err)
+						t.Errorf("remove while the next is unfinished: %v", err)
 					}
 					c.check(startNode(t, opts))
 					c.send(ranges.Of(0, size))
 					if err := remove(stale, before); err != nil {
-						t.Errorf("when it is finished: %v", err)
+						t.Errorf("remove when the next is finished: %v", err)
 					}
 					c.finish()
 					c.wantFile(startNode(t, opts))
@@ -122,23 +123,23 @@ func TestWhatIsRemovedOfAnUploadIsNotThatOfTheNextOneOfItsID(t *testing.T) {
 	}
 }
 
-// A deletion that was stopped after it had listed does not remove by that listing.
-func TestADeletionThatWasStoppedRemovesNothingOfTheNextUpload(t *testing.T) {
+// A deletion that is suspended after its listing does not act on that listing later.
+func TestASuspendedDeletionRemovesNothingOfTheNextUpload(t *testing.T) {
 	for _, op := range []string{"put gone", "delete"} {
 		opts := bucket(t)
 		clock := &fakeClock{at: time.Now()}
 		opts.now = clock.now
-		stopped := startNode(t, opts)
+		suspended := startNode(t, opts)
 		opts.now = nil
 		rec := storage.Record{ID: "it", Size: 1000}
 		c := &phone{t: t, node: startNode(t, opts), data: storagetest.Content(2, 1000)}
 		c.create(rec)
 		c.send(ranges.Of(0, 500))
-		stopped.wire.before = func(now string, n int) {
+		suspended.wire.before = func(now string, n int) {
 			if now != map[string]string{"put gone": "get record", "delete": "head file"}[op] || n > 1 {
 				return
 			}
-			clock.advance(time.Hour) // and then it goes on
+			clock.advance(time.Hour) // then the deletion continues
 			if err := errors.Join(c.node.store.Delete(t.Context(), "it"), c.node.store.Clean(t.Context(), time.Now().Add(time.Hour))); err != nil {
 				t.Error(err)
 			}
@@ -146,7 +147,7 @@ func TestADeletionThatWasStoppedRemovesNothingOfTheNextUpload(t *testing.T) {
 			c.create(rec)
 			c.send(ranges.Of(0, 700))
 		}
-		if err := stopped.store.DeleteCreated(t.Context(), mustLoad(t, c.node, "it")); err != nil {
+		if err := suspended.store.DeleteCreated(t.Context(), mustLoad(t, c.node, "it")); err != nil {
 			t.Errorf("%s: %v", op, err)
 		}
 		c.check(startNode(t, opts))
@@ -164,7 +165,8 @@ func mustLoad(t *testing.T, n *node, id string) storage.Upload {
 	return up
 }
 
-// What chooses the layout of an id that may have had several creations costs no request.
+// Finding the layout of a client-chosen id, which may have been created several times, costs
+// no extra request.
 func TestRequestsOfGetWhereTheIDWasChosen(t *testing.T) {
 	n, opts := countingNode(t)
 	id := mustCreate(t, n, storage.Record{ID: "chosen", Size: gibCount, Metadata: map[string]string{"a": "\x00<&>ä"}})

@@ -18,8 +18,8 @@ import (
 	"github.com/holdfast-upload/holdfast/test/servers"
 )
 
-// The conditions under which upload servers have lost data, as far as they can
-// arise between the core and S3.
+// These tests recreate the conditions under which upload servers have lost data, as far as
+// they can arise between the core and S3.
 
 func bucket(t *testing.T) Options {
 	t.Helper()
@@ -27,7 +27,7 @@ func bucket(t *testing.T) Options {
 	return options(servers.S3(t).URL("http"))
 }
 
-// begun is an upload of three cells, of which nothing has been sent.
+// begunOn creates an upload of three parts, of which nothing has been sent.
 func begunOn(t *testing.T, n *node) *phone {
 	t.Helper()
 	c := &phone{t: t, node: n, data: storagetest.Content(9, threeCells)}
@@ -37,7 +37,7 @@ func begunOn(t *testing.T, n *node) *phone {
 
 var whole = ranges.Of(0, threeCells)
 
-// sendOnce sends a chunk and does not try again.
+// sendOnce sends a chunk without retries.
 func (c *phone) sendOnce(r ranges.Range) error {
 	up, err := c.node.Write(c.t.Context(), c.id, r.Start, body(c.data, r))
 	if err == nil {
@@ -49,7 +49,7 @@ func (c *phone) sendOnce(r ranges.Range) error {
 	return err
 }
 
-// goOn continues on another node from the offset that it names.
+// goOn continues on another node from the offset that this reports.
 func (c *phone) goOn(n *node) {
 	c.t.Helper()
 	c.check(n)
@@ -64,18 +64,18 @@ func (c *phone) goOn(n *node) {
 	c.finish()
 }
 
-func TestF01OnePartFailsWhileLaterOnesSucceed(t *testing.T) {
+func TestF01AnUploadContinuesAfterAnEarlierPartFailed(t *testing.T) {
 	opts := bucket(t)
 	n := startNode(t, opts)
 	c := begunOn(t, n)
 	n.wire.inject(fault{"part", 1, fails})
 	if err := c.sendOnce(whole); !storage.Transient(err) {
-		t.Errorf("write: %v, want one that may pass", err)
+		t.Errorf("write: %v, want a transient error", err)
 	}
 	c.goOn(n)
 }
 
-func TestF02KilledWithALaterPartStoredAndAnEarlierOneNot(t *testing.T) {
+func TestF02AnUploadKilledWithALaterPartStoredContinues(t *testing.T) {
 	opts := bucket(t)
 	n := startNode(t, opts)
 	c := begunOn(t, n)
@@ -86,7 +86,7 @@ func TestF02KilledWithALaterPartStoredAndAnEarlierOneNot(t *testing.T) {
 	c.goOn(startNode(t, opts))
 }
 
-func TestF03CrashWhileAFragmentIsMerged(t *testing.T) {
+func TestF03ACrashWhileFragmentsAreMergedLosesNoBytes(t *testing.T) {
 	opts := bucket(t)
 	for _, f := range []fault{{"put layout", 1, fails}, {"part", 1, fails}, {"part", 1, doneButFail}, {"delete", 1, fails}, {"put fragment", 2, doneButFail}} {
 		opts.Prefix = strings.ReplaceAll(f.op+string(f.what), " ", "-") + "/"
@@ -99,7 +99,7 @@ func TestF03CrashWhileAFragmentIsMerged(t *testing.T) {
 	}
 }
 
-func TestF04AVanishedMultipartUploadIsNotComplete(t *testing.T) {
+func TestF04AnUploadWhoseMultipartUploadVanishedIsNotComplete(t *testing.T) {
 	opts := bucket(t)
 	n := startNode(t, opts)
 	c := begunOn(t, n)
@@ -112,73 +112,73 @@ func TestF04AVanishedMultipartUploadIsNotComplete(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := c.sendOnce(ranges.Range{Start: 2 * minPart, End: threeCells}); err == nil {
-		t.Error("an upload whose parts are gone was taken for complete")
+		t.Error("an upload whose parts are gone was accepted as complete")
 	}
-	// It may be becoming a file this very moment: nobody may call it gone, nor remove it.
-	patient := startNode(t, opts)
-	_ = patient.Sweep(t.Context()) // it fails: the upload can't be loaded
-	if _, err := patient.Get(t.Context(), c.id); !storage.Transient(err) {
-		t.Errorf("get at first: %v, want one that may pass", err)
+	// S3 may be assembling the file right now: the upload is not gone yet, and must not be removed.
+	early := startNode(t, opts)
+	_ = early.Sweep(t.Context()) // it fails: the upload can't be loaded
+	if _, err := early.Get(t.Context(), c.id); !storage.Transient(err) {
+		t.Errorf("get at first: %v, want a transient error", err)
 	}
 	opts.lostGrace = time.Millisecond
 	hasty := startNode(t, opts)
 	_, _ = hasty.Get(t.Context(), c.id)
 	time.Sleep(5 * time.Millisecond)
 	if _, err := hasty.Get(t.Context(), c.id); !errors.Is(err, storage.ErrGone) {
-		t.Errorf("get when it stays that way: %v, want ErrGone", err)
+		t.Errorf("get after lostGrace: %v, want ErrGone", err)
 	}
 	hasty.sweepLater(t)
 	hasty.sweepLater(t)
 	wantOnly(t, hasty.store)
 }
 
-// hollow is an S3 that shows a multipart upload without its parts, if it is on: as some
-// do when a part has come while the file was made.
-type hollow struct {
+// partlessS3 is an S3 that, while on, shows multipart uploads without their parts, as some
+// servers do when a part arrives during completion.
+type partlessS3 struct {
 	on    atomic.Bool
-	parts string // what is said of the parts
+	parts string // the content of the part listing
 }
 
-func (h *hollow) RoundTrip(r *http.Request) (*http.Response, error) {
+func (h *partlessS3) RoundTrip(r *http.Request) (*http.Response, error) {
 	op := operation(r)
 	if !h.on.Load() || op != "list parts" && op != "complete" {
 		return plain.RoundTrip(r)
 	}
-	answer := refusal(r, http.StatusOK)
-	answer.Body = io.NopCloser(strings.NewReader("<ListPartsResult>" + h.parts + "</ListPartsResult>"))
+	resp := refusal(r, http.StatusOK)
+	resp.Body = io.NopCloser(strings.NewReader("<ListPartsResult>" + h.parts + "</ListPartsResult>"))
 	if op == "complete" {
-		answer.StatusCode = http.StatusBadRequest
-		answer.Body = io.NopCloser(strings.NewReader("<Error><Code>InvalidPart</Code><Message>made up</Message></Error>"))
+		resp.StatusCode = http.StatusBadRequest
+		resp.Body = io.NopCloser(strings.NewReader("<Error><Code>InvalidPart</Code><Message>made up</Message></Error>"))
 	}
-	return answer, nil
+	return resp, nil
 }
 
-// Who knows of the parts does not believe that they have vanished; who does not, finds
-// that it is not the multipart upload that was begun.
-func TestF04PartsThatVanishForAMomentAreNotSentAgain(t *testing.T) {
-	const begunAnew = "<ChecksumAlgorithm>null</ChecksumAlgorithm>"
+// A node that has the parts in its cache does not forget them when S3 stops listing them. A
+// node that has not sees that the multipart upload was recreated.
+func TestF04PartsThatVanishTemporarilyAreNotRequestedAgain(t *testing.T) {
+	const recreated = "<ChecksumAlgorithm>null</ChecksumAlgorithm>"
 	for name, tt := range map[string]struct {
 		parts     string
-		other     bool // it is asked for at another node
-		lostAfter time.Duration
-		offset    int64 // -1: nobody says
+		other     bool // the client asks another node
+		lostGrace time.Duration
+		offset    int64 // -1: unavailable
 		gone      bool
 	}{
-		"for a moment, known":     {offset: -1},
-		"for good, known":         {lostAfter: time.Millisecond, offset: 0},
-		"for a moment, not known": {parts: begunAnew, other: true, offset: -1},
-		"for good, not known":     {parts: begunAnew, other: true, lostAfter: time.Millisecond, offset: -1, gone: true},
+		"temporarily, cached":     {offset: -1},
+		"permanently, cached":     {lostGrace: time.Millisecond, offset: 0},
+		"temporarily, not cached": {parts: recreated, other: true, offset: -1},
+		"permanently, not cached": {parts: recreated, other: true, lostGrace: time.Millisecond, offset: -1, gone: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			opts := bucket(t)
-			opts.lostGrace = tt.lostAfter
-			n, s3 := startNode(t, opts), &hollow{parts: tt.parts}
+			opts.lostGrace = tt.lostGrace
+			n, s3 := startNode(t, opts), &partlessS3{parts: tt.parts}
 			n.wire.next = s3
 			c := begunOn(t, n)
 			c.send(ranges.Of(0, 2*minPart))
 			s3.on.Store(true)
 			if err := c.sendOnce(ranges.Range{Start: 2 * minPart, End: threeCells}); err == nil {
-				t.Error("an upload whose parts are not there was taken for complete")
+				t.Error("an upload whose parts are missing was accepted as complete")
 			}
 			asked := n
 			if tt.other {
@@ -205,7 +205,7 @@ func TestF04PartsThatVanishForAMomentAreNotSentAgain(t *testing.T) {
 	}
 }
 
-func TestF05AFinishThatFailedIsDrivenBySomebodyElse(t *testing.T) {
+func TestF05AFailedFinishIsCompletedByAnotherNode(t *testing.T) {
 	opts := bucket(t)
 	for _, what := range []outcome{fails, doneButFail, answerLost, lies} {
 		opts.Prefix = strings.ReplaceAll(string(what), " ", "-") + "/"
@@ -219,12 +219,12 @@ func TestF05AFinishThatFailedIsDrivenBySomebodyElse(t *testing.T) {
 		}
 		c.wantFile(other)
 		if n.told[c.id]+other.told[c.id] == 0 {
-			t.Errorf("%s: the app was not told", what)
+			t.Errorf("%s: no event was delivered", what)
 		}
 	}
 }
 
-func TestF07TheShortLastPieceOfAnUnknownLengthIsKept(t *testing.T) {
+func TestF07AShortLastChunkOfUnknownLengthIsKept(t *testing.T) {
 	opts := bucket(t)
 	for _, size := range []int64{1, minPart - 1, minPart, minPart + 1, 2*minPart + 77} {
 		n := startNode(t, opts)
@@ -240,8 +240,8 @@ func TestF07TheShortLastPieceOfAnUnknownLengthIsKept(t *testing.T) {
 	}
 }
 
-// A client that is interrupted thousands of times leaves few objects all the same: those
-// that are needed, and those that were merged not long ago.
+// A client that is interrupted thousands of times leaves few objects: those that are needed,
+// and those that were merged recently.
 func TestF09FragmentsStayFew(t *testing.T) {
 	opts := bucket(t)
 	for name, memory := range map[string]int64{"with memory": 64 * mib, "without": 0} {
@@ -270,33 +270,33 @@ func TestF09FragmentsStayFew(t *testing.T) {
 func wantFewObjects(t *testing.T, s *Store, id string) {
 	t.Helper()
 	if before := len(s.needless.keys); before > 200+200/maxFragments+maxFragments+1 {
-		t.Errorf("%d objects are to be removed after 200 chunks", before)
+		t.Errorf("%d needless objects after 200 chunks", before)
 	}
 	if err := s.flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	seen, err := s.list(t.Context(), id)
+	l, err := s.list(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(seen.fragments) > maxFragments+1 {
-		t.Errorf("%d fragments", len(seen.fragments))
+	if len(l.fragments) > maxFragments+1 {
+		t.Errorf("%d fragments, want at most %d", len(l.fragments), maxFragments+1)
 	}
 }
 
-func TestF13AnEmptyFileIsAnObjectAndOneEvent(t *testing.T) {
+func TestF13AnEmptyFileYieldsAnObjectAndOneEvent(t *testing.T) {
 	opts := bucket(t)
 	n := startNode(t, opts)
 	c := &phone{t: t, node: n}
 	c.create(storage.Record{Size: 0})
 	c.finish()
 	if n.told[c.id] != 1 {
-		t.Errorf("told %d times", n.told[c.id])
+		t.Errorf("%d events, want 1", n.told[c.id])
 	}
 	wantOnly(t, n.store, c.id)
 }
 
-func TestF13AnEmptyBodyOfUnknownLengthIsAnEmptyFile(t *testing.T) {
+func TestF13AnEmptyBodyOfUnknownLengthYieldsAnEmptyFile(t *testing.T) {
 	n := startNode(t, bucket(t))
 	c := &phone{t: t, node: n}
 	c.create(storage.Record{Size: storage.Unknown})
@@ -304,17 +304,17 @@ func TestF13AnEmptyBodyOfUnknownLengthIsAnEmptyFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	if n.wire.calls()["begin"] > 0 {
-		t.Error("a multipart upload was begun for nothing")
+		t.Error("a multipart upload was created for an empty file")
 	}
 	c.declare()
 	c.finish()
 	wantOnly(t, n.store, c.id)
 }
 
-func TestF13AnEmptyFileOfWhichAMultipartUploadWasBegunIsFinished(t *testing.T) {
+func TestF13AnEmptyFileWithAMultipartUploadIsFinished(t *testing.T) {
 	opts := bucket(t)
-	for name, hold := range map[string]bool{"put at once": false, "held": true} {
-		opts.DeferFile, opts.Prefix = hold, name[:3]+"/"
+	for name, deferred := range map[string]bool{"put at once": false, "deferred": true} {
+		opts.DeferFile, opts.Prefix = deferred, name[:3]+"/"
 		n := startNode(t, opts)
 		c := &phone{t: t, node: n}
 		c.create(storage.Record{Size: storage.Unknown})
@@ -328,13 +328,13 @@ func TestF13AnEmptyFileOfWhichAMultipartUploadWasBegunIsFinished(t *testing.T) {
 		c.declare()
 		c.finish()
 		if _, multiparts := leftIn(t, n.store); len(multiparts) > 0 {
-			t.Errorf("%s: the multipart upload is left", name)
+			t.Errorf("%s: the multipart upload was left behind", name)
 		}
 	}
 }
 
-// tus lets a client say 64 KiB of a file, S3 takes 2 KB: what it says may keep no file
-// from being finished, and the record has all of it.
+// tus allows a client 64 KiB of metadata, S3 only 2 KB. Long metadata must not prevent a file
+// from being finished, and the record keeps all of it.
 func TestAFileMayHaveALongNameAndType(t *testing.T) {
 	n := startNode(t, bucket(t))
 	for what, meta := range map[string]map[string]string{
@@ -355,7 +355,7 @@ func TestAFileMayHaveALongNameAndType(t *testing.T) {
 	}
 }
 
-func TestF16NothingIsLeftOfAnAbandonedUpload(t *testing.T) {
+func TestF16ASweepRemovesAbandonedUploadsEntirely(t *testing.T) {
 	opts := bucket(t)
 	n := startNode(t, opts)
 	for _, r := range []ranges.Range{{}, ranges.Of(0, 1000), ranges.Of(3, minPart+1000), ranges.Of(minPart, minPart)} {
@@ -370,10 +370,9 @@ func TestF16NothingIsLeftOfAnAbandonedUpload(t *testing.T) {
 	wantOnly(t, other.store)
 }
 
-// A shutdown ends the bodies in the middle: what came of them is there for the
-// process that comes next.
-// Other nodes see of a chunk that comes slowly what was stored of it, and when.
-func TestF16WhatASlowClientHasSentIsStoredBeforeTheUploadCanExpire(t *testing.T) {
+// Bytes of a chunk that arrives slowly are flushed, so that other nodes see them and when they
+// were stored.
+func TestF16BytesOfASlowClientAreStoredBeforeTheUploadCanExpire(t *testing.T) {
 	opts := bucket(t)
 	n, other := startNode(t, opts), startNode(t, opts)
 	c := begunOn(t, n)
@@ -391,9 +390,9 @@ func TestF16WhatASlowClientHasSentIsStoredBeforeTheUploadCanExpire(t *testing.T)
 	for _, until := range []int64{1000, minPart - 1000, minPart + 1000} {
 		send(until)
 		n.mu.Lock()
-		n.late += 31 * time.Minute // of the hour after which it expires
+		n.late += 31 * time.Minute // of the hour after which the upload expires
 		n.mu.Unlock()
-		send(until + 1) // it comes then, if none did in the meantime
+		send(until + 1) // triggers a flush, if none has run meanwhile
 		c.ack(ranges.Of(0, until))
 		for began := time.Now(); time.Since(began) < 30*time.Second; {
 			if up, err := other.store.Load(t.Context(), c.id); err == nil && up.Offset() >= until {
@@ -412,30 +411,31 @@ func TestF16WhatASlowClientHasSentIsStoredBeforeTheUploadCanExpire(t *testing.T)
 	c.wantFile(n)
 }
 
-func TestF17WhatCameBeforeAShutdownIsStored(t *testing.T) {
+// A shutdown aborts request bodies. The bytes received before are there for the next process.
+func TestF17BytesReceivedBeforeAShutdownAreStored(t *testing.T) {
 	opts := bucket(t)
 	n := startNode(t, opts)
 	c := begunOn(t, n)
 	chunks := storagetest.Chunks(threeCells, 2_000_003)
 	parallel(len(chunks), len(chunks), func(i int) {
-		came := ranges.Range{Start: chunks[i].Start, End: chunks[i].End - 1000}
-		broken := sized{io.MultiReader(body(c.data, came), iotest.ErrReader(io.ErrUnexpectedEOF)), chunks[i].Len()}
-		if up, err := n.Write(t.Context(), c.id, came.Start, broken); !errors.Is(err, storage.ErrBodyAborted) || !up.Has(came) {
-			t.Errorf("write %v: %v", came, err)
+		received := ranges.Range{Start: chunks[i].Start, End: chunks[i].End - 1000}
+		broken := sized{io.MultiReader(body(c.data, received), iotest.ErrReader(io.ErrUnexpectedEOF)), chunks[i].Len()}
+		if up, err := n.Write(t.Context(), c.id, received.Start, broken); !errors.Is(err, storage.ErrBodyAborted) || !up.Has(received) {
+			t.Errorf("write %v: %v", received, err)
 		}
-		c.ack(came)
+		c.ack(received)
 	})
 	c.goOn(startNode(t, opts))
 }
 
-func TestF18WhatACrashLeftHalfMadeIsRemoved(t *testing.T) {
+func TestF18LeftoversOfACrashAreRemoved(t *testing.T) {
 	opts := bucket(t)
 	for _, f := range []fault{{"begin", 1, doneButFail}, {"put layout", 1, fails}, {"put layout", 1, doneButFail}} {
 		n := startNode(t, opts)
 		c := begunOn(t, n)
 		n.wire.inject(f)
 		if err := c.sendOnce(whole); err == nil {
-			t.Errorf("%s %s: the write did not notice", f.op, f.what)
+			t.Errorf("%s %s: the write succeeded", f.op, f.what)
 		}
 	}
 	other := startNode(t, opts)
@@ -445,7 +445,7 @@ func TestF18WhatACrashLeftHalfMadeIsRemoved(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if l.UploadID, err = other.store.client.begin(t.Context(), o); err != nil { // linked by nothing
+	if l.UploadID, err = other.store.client.begin(t.Context(), o); err != nil { // no layout refers to it
 		t.Fatal(err)
 	}
 	c.send(whole)
@@ -454,12 +454,11 @@ func TestF18WhatACrashLeftHalfMadeIsRemoved(t *testing.T) {
 	wantOnly(t, other.store, c.id)
 }
 
-// What is not holdfast's in a bucket stays as it is.
 func TestForeignObjectsAreLeftAlone(t *testing.T) {
 	opts := bucket(t)
 	n := startNode(t, opts)
 	s := n.store
-	foreign := jsonObject("report", []byte("of somebody else"))
+	foreign := jsonObject("report", []byte("of another application"))
 	if err := s.client.put(t.Context(), foreign); err != nil {
 		t.Fatal(err)
 	}
@@ -478,6 +477,6 @@ func TestForeignObjectsAreLeftAlone(t *testing.T) {
 	n.sweepLater(t)
 	keys, multiparts := leftIn(t, s)
 	if len(keys) != 1 || keys[0] != "report" || len(multiparts) != 1 {
-		t.Errorf("objects %v, multipart uploads %v; want those of others", keys, multiparts)
+		t.Errorf("objects %v, multipart uploads %v; want only the foreign ones", keys, multiparts)
 	}
 }

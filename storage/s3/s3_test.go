@@ -16,14 +16,14 @@ import (
 
 var buckets atomic.Int32
 
-// useKeys makes the SDK find the credentials of the test server, as it finds them
-// in production.
+// useKeys puts the credentials of the test server into the environment, where the SDK finds
+// them as in production.
 func useKeys(t *testing.T) {
 	t.Setenv("AWS_ACCESS_KEY_ID", servers.AccessKey)
 	t.Setenv("AWS_SECRET_ACCESS_KEY", servers.SecretKey)
 }
 
-// options are those of an empty bucket on the server.
+// options returns the options for a new bucket on the server.
 func options(endpoint string) Options {
 	return Options{
 		Bucket: fmt.Sprintf("bucket-%d", buckets.Add(1)), Endpoint: endpoint, PathStyle: true,
@@ -42,48 +42,47 @@ func mustOpen(t *testing.T, opts Options) *Store {
 	return s
 }
 
-// wantMemoryBack checks that all blocks of memory are free that are not in use for
-// the ends of chunks.
+// wantMemoryBack checks that all memory blocks are free once the cached tails are dropped.
 func wantMemoryBack(t *testing.T, s *Store) {
 	t.Helper()
 	s.tailCache.dropBefore(time.Now().Add(time.Hour))
 	s.budget.mu.Lock()
 	defer s.budget.mu.Unlock()
-	if whole := int(s.opts.Memory / blockSize); s.budget.left+len(s.budget.free) != whole {
-		t.Errorf("of %d blocks of memory %d are free", whole, s.budget.left+len(s.budget.free))
+	if total := int(s.opts.Memory / blockSize); s.budget.left+len(s.budget.free) != total {
+		t.Errorf("of %d memory blocks %d are free", total, s.budget.left+len(s.budget.free))
 	}
 }
 
-// moveFile takes the file of an upload away, as the app does.
+// moveFile removes the file of an upload, as an app that moves it does.
 func moveFile(t *testing.T, opts Options, up storage.Upload) {
 	t.Helper()
 	s := mustOpen(t, opts)
 	if _, err := s.client.head(t.Context(), s.fileKey(up.Record)); err != nil {
-		t.Errorf("there is no file of %s to move: %v", up.ID, err)
+		t.Errorf("no file of %s to move: %v", up.ID, err)
 	}
 	if err := s.client.remove(t.Context(), s.fileKey(up.Record)); err != nil {
 		t.Errorf("move the file of %s: %v", up.ID, err)
 	}
 }
 
-func TestS3KeepsThePromisesOfAStore(t *testing.T) {
+func TestS3ImplementsStore(t *testing.T) {
 	useKeys(t)
 	endpoint := servers.S3(t).URL("http")
 	for _, c := range []struct {
-		name string
-		size int64
-		hold bool
-		key  func(id string) string
+		name      string
+		size      int64
+		deferFile bool
+		key       func(id string) string
 	}{
-		{name: "one cell", size: 200_003},
-		{name: "three cells", size: 2*minPart + 100_003},
-		{name: "held until Finish, with keys of their own", size: 200_003, hold: true,
+		{name: "one part", size: 200_003},
+		{name: "three parts", size: 2*minPart + 100_003},
+		{name: "deferred until Finish, with custom keys", size: 200_003, deferFile: true,
 			key: func(id string) string { return "videos/" + id + "/ä (1).mp4" }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			storagetest.TestStore(t, func(t *testing.T) storagetest.Harness {
 				opts := options(endpoint)
-				opts.DeferFile = c.hold
+				opts.DeferFile = c.deferFile
 				open := func() storage.Store { return mustOpen(t, opts) }
 				left := func(id string) []string { return leftOf(t, open().(*Store), id) }
 				return storagetest.Harness{Open: open, Node: open, Size: c.size, Key: c.key, Left: left, Move: func(up storage.Upload) { moveFile(t, opts, up) }}
@@ -92,15 +91,15 @@ func TestS3KeepsThePromisesOfAStore(t *testing.T) {
 	}
 }
 
-// leftOf lists the objects and multipart uploads of an upload, but for the mark that it is
-// gone. What is needless is not removed at once, but goes with the upload.
+// leftOf lists the objects and multipart uploads of an upload, except its deletion mark and
+// needless objects.
 func leftOf(t *testing.T, s *Store, id string) (left []string) {
 	t.Helper()
 	keys, multiparts := leftIn(t, s)
-	up, _ := s.Load(t.Context(), id) // one that is gone is returned while its event is pending
+	up, _ := s.Load(t.Context(), id) // returns a deleted upload too while its event is pending
 	for _, key := range slices.Concat(keys, multiparts) {
 		if up.Deleted && key == s.liveKey(id, "record") {
-			continue // it stays until the event is delivered
+			continue // the record stays until the event is delivered
 		}
 		if strings.Contains(key, id) && key != s.liveKey(id, "gone") {
 			left = append(left, key)

@@ -11,42 +11,42 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
-// stallGuard fails the reading of an answer whose next bytes do not come for long: else
-// one that stalls in its body is waited for for ever.
+// stallGuard is a RoundTripper that limits the time each read of a response body takes.
+// Without it, a response that stalls in its body blocks its reader forever.
 type stallGuard struct {
-	next     http.RoundTripper
-	patience time.Duration
+	next    http.RoundTripper
+	timeout time.Duration // of one read
 }
 
 // RoundTrip implements http.RoundTripper.
 func (g stallGuard) RoundTrip(r *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancel(r.Context())
-	answer, err := g.next.RoundTrip(r.WithContext(ctx))
-	if err != nil || answer.Body == nil || answer.Body == http.NoBody {
+	resp, err := g.next.RoundTrip(r.WithContext(ctx))
+	if err != nil || resp.Body == nil || resp.Body == http.NoBody {
 		cancel()
-		return answer, err
+		return resp, err
 	}
-	answer.Body = &guardedBody{ReadCloser: answer.Body, cancel: cancel, patience: g.patience}
-	return answer, nil
+	resp.Body = &guardedBody{ReadCloser: resp.Body, cancel: cancel, timeout: g.timeout}
+	return resp, nil
 }
 
-// guardedBody is the body of an answer. Only while it is read does time count: who reads
-// may be slow.
+// guardedBody is a response body that cancels the request when a read takes too long. The
+// time between two reads does not count: the reader may be slow.
 type guardedBody struct {
 	io.ReadCloser
-	cancel   context.CancelFunc // ends the request
-	patience time.Duration
-	stalled  atomic.Bool
+	cancel  context.CancelFunc // of the request
+	timeout time.Duration
+	stalled atomic.Bool
 }
 
 // Read implements io.Reader.
 func (b *guardedBody) Read(p []byte) (int, error) {
-	alarm := time.AfterFunc(b.patience, func() {
+	timer := time.AfterFunc(b.timeout, func() {
 		b.stalled.Store(true)
 		b.cancel()
 	})
 	n, err := b.ReadCloser.Read(p)
-	alarm.Stop()
+	timer.Stop()
 	if err != nil && err != io.EOF && b.stalled.Load() {
 		err = stallError{err}
 	}
@@ -59,16 +59,17 @@ func (b *guardedBody) Close() error {
 	return b.ReadCloser.Close()
 }
 
-// stallError is what a body that stalls fails with: it may pass, as a time-out.
+// stallError is the error of a read that timed out. It is transient.
 type stallError struct{ error }
 
 // Error implements error.
-func (e stallError) Error() string { return "S3 stalled in an answer: " + e.error.Error() }
+func (e stallError) Error() string { return "S3 response stalled: " + e.error.Error() }
 
-// Unwrap says what it means, and not that this process has ended the request: no caller did.
+// Unwrap returns ErrUnavailable rather than the cause, which is context.Canceled: no caller
+// has cancelled the request.
 func (e stallError) Unwrap() error { return storage.ErrUnavailable }
 
-// Timeout and Temporary make the SDK try the request again, if it was still at it.
+// Timeout and Temporary make the SDK retry the request, if it was still reading the response.
 func (e stallError) Timeout() bool   { return true }
 func (e stallError) Temporary() bool { return true }
 

@@ -14,31 +14,31 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/storagetest"
 )
 
-// staller is an S3 whose first answers to an operation stall in the middle of their bodies.
-type staller struct {
+// stallingS3 is an S3 whose first responses to an operation stall in the middle of the body.
+type stallingS3 struct {
 	op string
 
 	mu    sync.Mutex
-	times int
+	times int // how many responses still stall
 }
 
 // RoundTrip implements http.RoundTripper.
-func (s *staller) RoundTrip(r *http.Request) (*http.Response, error) {
-	answer, err := plain.RoundTrip(r)
+func (s *stallingS3) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := plain.RoundTrip(r)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err == nil && operation(r) == s.op && s.times > 0 {
 		s.times--
-		half := io.LimitReader(answer.Body, answer.ContentLength/2)
-		answer.Body = struct {
+		half := io.LimitReader(resp.Body, resp.ContentLength/2)
+		resp.Body = struct {
 			io.Reader
 			io.Closer
-		}{io.MultiReader(half, untilDone{r}), answer.Body}
+		}{io.MultiReader(half, untilDone{r}), resp.Body}
 	}
-	return answer, err
+	return resp, err
 }
 
-// untilDone yields nothing until the request is ended.
+// untilDone is a reader that blocks until the request is cancelled.
 type untilDone struct{ r *http.Request }
 
 // Read implements io.Reader.
@@ -47,9 +47,7 @@ func (u untilDone) Read([]byte) (int, error) {
 	return 0, u.r.Context().Err()
 }
 
-// An answer that stalls in its body keeps nobody waiting for ever: what can be asked for
-// again is, and the rest fails as what may pass.
-func TestAnAnswerThatStallsInItsBodyIsAskedForAgain(t *testing.T) {
+func TestARequestWhoseResponseStallsIsRetried(t *testing.T) {
 	opts := bucket(t)
 	c := &phone{t: t, node: startNode(t, opts), data: storagetest.Content(7, twoCells)}
 	c.create(storage.Record{Size: twoCells})
@@ -57,7 +55,7 @@ func TestAnAnswerThatStallsInItsBodyIsAskedForAgain(t *testing.T) {
 	opts.patience = 3 * time.Second
 	for _, op := range []string{"list", "get layout", "list parts", "get record"} {
 		n := startNode(t, opts)
-		n.wire.next = &staller{op: op, times: 1}
+		n.wire.next = &stallingS3{op: op, times: 1}
 		up, err := n.store.Load(t.Context(), c.id)
 		if err != nil || up.Offset() != minPart+1000 {
 			t.Errorf("%s: offset %d, %v", op, up.Offset(), err)
@@ -65,21 +63,21 @@ func TestAnAnswerThatStallsInItsBodyIsAskedForAgain(t *testing.T) {
 	}
 }
 
-func TestAFileThatStallsFailsAsWhatMayPass(t *testing.T) {
+func TestAStalledFileReadFailsWithATransientError(t *testing.T) {
 	opts := bucket(t)
 	c := &phone{t: t, node: startNode(t, opts), data: storagetest.Content(7, twoCells)}
 	c.create(storage.Record{Size: twoCells})
 	c.send(ranges.Of(0, 3000))
 	opts.patience = time.Second
 	n := startNode(t, opts)
-	n.wire.next = &staller{op: "get fragment", times: 1}
+	n.wire.next = &stallingS3{op: "get fragment", times: 1}
 	up := mustLoad(t, n, c.id)
 	if _, err := n.store.assemble(t.Context(), up, ranges.Of(0, 3000), ranges.Set{}, nil); !storage.Transient(err) {
-		t.Errorf("a fragment: %v, want an error that may pass", err)
+		t.Errorf("a fragment: %v, want a transient error", err)
 	}
 	c.send(ranges.Of(0, twoCells))
 	c.finish()
-	n.wire.next = &staller{op: "get file", times: 1}
+	n.wire.next = &stallingS3{op: "get file", times: 1}
 	body, err := n.store.Open(t.Context(), mustLoad(t, n, c.id), 0)
 	if err != nil {
 		t.Fatal(err)
@@ -91,28 +89,28 @@ func TestAFileThatStallsFailsAsWhatMayPass(t *testing.T) {
 	}
 }
 
-// conflict is an S3 over a file system, from which another request has just removed the
-// directory that one of op needs.
+// conflict is an S3 over a file system that answers the first op with the error of a directory
+// which another request is removing.
 type conflict struct {
 	op   string
 	once sync.Once
 }
 
 // RoundTrip implements http.RoundTripper.
-func (c *conflict) RoundTrip(r *http.Request) (answer *http.Response, err error) {
+func (c *conflict) RoundTrip(r *http.Request) (resp *http.Response, err error) {
 	if operation(r) == c.op {
 		c.once.Do(func() {
-			answer = refusal(r, http.StatusConflict)
-			answer.Body = io.NopCloser(strings.NewReader("<Error><Code>ExistingObjectIsDirectory</Code></Error>"))
+			resp = refusal(r, http.StatusConflict)
+			resp.Body = io.NopCloser(strings.NewReader("<Error><Code>ExistingObjectIsDirectory</Code></Error>"))
 		})
 	}
-	if answer != nil {
-		return answer, nil
+	if resp != nil {
+		return resp, nil
 	}
 	return plain.RoundTrip(r)
 }
 
-func TestAPutBesideTheRemovalOfItsDirectoryIsTriedAgain(t *testing.T) {
+func TestAPutThatRacesWithTheRemovalOfItsDirectoryIsRetried(t *testing.T) {
 	for _, op := range []string{"put claim", "put record"} {
 		n := startNode(t, bucket(t))
 		n.wire.next = &conflict{op: op}

@@ -1,18 +1,18 @@
-// Package s3 is the store in an S3 bucket, which any number of nodes may share.
+// Package s3 stores uploads in an S3 bucket, which any number of nodes may share.
 //
 // An upload is a multipart upload whose parts are numbered by the offset of their
-// bytes, never by the order in which they came: so a part that comes twice, late
-// or from a node that lost its lock puts the same bytes in the same place. What
-// ends in the middle of a part is kept as a fragment, an object named by its
-// range, until the part is whole. Every object is written once, and the state of
-// an upload is which of them exist; there is nothing to read, change and write.
+// bytes, never by the order of arrival: so a part that is sent twice, late or by a
+// node that has lost its lock stores the same bytes in the same place. Bytes that
+// end in the middle of a part are kept as a fragment, an object named by its range,
+// until the part is complete. Every object is written once, and the set of objects
+// is the state of an upload: there are no read-modify-write cycles.
 //
-// No reader needs a listing to be a snapshot: an object is removed only when what makes it
-// needless has been stored for at least twice as long as any listing that is believed took.
-// Where a finished file or a deletion makes it needless, it goes at once, for there every
-// reader looks for what tells of that after it has listed the rest.
+// No reader needs a listing to be a snapshot: an object is removed only when those that
+// supersede it have been stored for at least twice as long as a usable listing may take.
+// When a finished file or a deletion supersedes it, it is removed at once, because every
+// reader checks for these after it has listed the rest.
 //
-// A file that is no larger than a part is put at once.
+// A file that is no larger than a part is uploaded with a single put.
 package s3
 
 import (
@@ -30,47 +30,47 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
-// Options say where the bucket is and how to use it.
+// Options configure a Store.
 type Options struct {
 	Bucket string
-	// Endpoint is the URL of an S3 that is not Amazon's, "" for Amazon's.
+	// Endpoint is the URL of an S3-compatible server; "" means Amazon S3.
 	Endpoint string
 	Region   string
-	// PathStyle puts the bucket into the path of a URL, not its host.
+	// PathStyle puts the bucket name into the path of URLs, not the host.
 	PathStyle bool
-	// Prefix begins every key.
+	// Prefix is prepended to every key.
 	Prefix string
-	// CreateBucket makes the bucket if it is missing.
+	// CreateBucket creates the bucket if it does not exist.
 	CreateBucket bool
-	// NoChecksums is for an S3 that knows no x-amz-checksum-crc32c.
+	// NoChecksums is for S3 servers that do not support x-amz-checksum-crc32c.
 	NoChecksums bool
-	// StorageClass, Encryption and EncryptionKey are for the finished file: see
+	// StorageClass, Encryption and EncryptionKey apply to the finished file: see
 	// x-amz-storage-class, x-amz-server-side-encryption and
-	// x-amz-server-side-encryption-aws-kms-key-id. "" is the bucket's default.
+	// x-amz-server-side-encryption-aws-kms-key-id. "" means the bucket's default.
 	StorageClass, Encryption, EncryptionKey string
-	// Hold lets no file come to be before Finish is called, not even that of an upload
-	// which could be put at once.
+	// DeferFile postpones creating the final object until Finish, even for single-part
+	// uploads.
 	DeferFile bool
-	// LinkFor is for how long the links that Link makes are valid; 0 makes none.
+	// PresignTTL is how long the URLs that Link returns are valid; 0 disables them.
 	PresignTTL time.Duration
-	// PublicEndpoint is Endpoint as clients reach it, for Link; "" is the same.
+	// PublicEndpoint is the URL by which clients reach Endpoint, for Link; "" means Endpoint.
 	PublicEndpoint string
-	// Memory is how many bytes of all uploads together are held in memory; what is
-	// beyond goes to temporary files.
+	// Memory is how many bytes of all uploads together are buffered in memory; the rest
+	// spills to temporary files.
 	Memory int64
-	// Wrap, if set, is given what sends requests, and returns what sends them instead. The
-	// context of each request knows the name of its operation.
+	// Middleware, if set, wraps the transport that sends requests. The context of each
+	// request carries the name of its S3 operation.
 	Middleware func(http.RoundTripper) http.RoundTripper
 
-	partSize     int64         // the size near which cells are best
-	copy         int64         // how many bytes one request copies, if parts are few enough then
-	longestPause time.Duration // between two tries of a request, at most
-	lostGrace    time.Duration // how long an upload is looked for before it is gone
-	claimLasts   time.Duration // how long a claim counts without an upload: longer than a creation or deletion takes
-	removeAfter  time.Duration // how long needless objects stay; a listing that takes longer than half of it is made again
-	now          func() time.Time
-	retiredAfter time.Duration // how long what a retired upload needs no more stays
-	patience     time.Duration // how long S3 may take to send the next bytes of an answer
+	partSize       int64         // target size of parts
+	copy           int64         // how many bytes one request copies, unless that makes too many parts
+	longestPause   time.Duration // the longest backoff between two attempts of a request
+	lostGrace      time.Duration // how long the data of an upload may be missing before the upload is gone
+	reservationTTL time.Duration // how long a reservation counts without an upload: longer than a creation or deletion takes
+	removeAfter    time.Duration // how long needless objects stay; a listing that takes longer than half of it is repeated
+	now            func() time.Time
+	retiredAfter   time.Duration // how long needless objects of a retired upload stay
+	patience       time.Duration // how long S3 may take to send the next bytes of a response
 }
 
 func (opts *Options) setDefaults() {
@@ -80,8 +80,8 @@ func (opts *Options) setDefaults() {
 	if opts.copy == 0 {
 		opts.copy = goodCopy
 	}
-	if opts.claimLasts == 0 {
-		opts.claimLasts = time.Minute
+	if opts.reservationTTL == 0 {
+		opts.reservationTTL = time.Minute
 	}
 	if opts.longestPause == 0 {
 		opts.longestPause = 3 * time.Second
@@ -110,18 +110,18 @@ type Store struct {
 	budget    *memoryPool
 	tailCache *tailCache
 	needless  *remover
-	retired   *remover // what belongs to retired uploads
+	retired   *remover // objects of retired uploads
 	absent    absent
 	active    activities
 
 	deletions deletions
 
-	creatingLayout singleflight.Group // layouts, by upload id
+	creatingLayout singleflight.Group // by upload id
 	mu             sync.Mutex
 	layouts        map[string]cachedLayout
 	files          map[string]fileSeen
-	writers        map[string][]*writer // the writes that run, by upload id
-	missing        map[string]time.Time // since when S3 shows only the record of an upload, or not all parts of a multipart upload; by their ids
+	writers        map[string][]*writer // running writes, by upload id
+	missing        map[string]time.Time // since when S3 lists only the record of an upload, or not all parts of a multipart upload; by their ids
 }
 
 var (
@@ -136,33 +136,34 @@ var (
 	_ storage.DeletionCompleter = (*Store)(nil)
 )
 
-// Open returns the store in a bucket, after it has seen that the bucket is there.
+// Open returns the store in a bucket. It fails if the bucket does not exist or can't be used.
 func Open(ctx context.Context, opts Options) (*Store, error) {
 	opts.setDefaults()
 	sdk, err := connect(ctx, opts)
 	if err != nil {
 		return nil, err
 	}
-	b := newMemoryPool(opts.Memory)
+	pool := newMemoryPool(opts.Memory)
 	s := &Store{
-		opts: opts, budget: b, tailCache: newTailCache(), layouts: map[string]cachedLayout{}, files: map[string]fileSeen{}, writers: map[string][]*writer{}, missing: map[string]time.Time{},
+		opts: opts, budget: pool, tailCache: newTailCache(), layouts: map[string]cachedLayout{}, files: map[string]fileSeen{}, writers: map[string][]*writer{}, missing: map[string]time.Time{},
 		client: &client{s3: sdk, bucket: &opts.Bucket, checksums: !opts.NoChecksums, now: opts.now,
 			class: types.StorageClass(opts.StorageClass), sse: types.ServerSideEncryption(opts.Encryption), sseKey: notEmpty(opts.EncryptionKey)},
 	}
-	b.reclaim = s.tailCache.dropOldest
+	pool.reclaim = s.tailCache.dropOldest
 	s.needless = newRemover(s.client.remove, opts.now, opts.removeAfter)
 	s.retired = newRemover(s.client.remove, opts.now, opts.retiredAfter)
 	return s, s.client.bucketIsThere(ctx, opts)
 }
 
-// Close removes what belongs to retired uploads at once: or else others have to find it.
+// Close removes the needless objects of retired uploads now, so that no other node has to
+// find them.
 func (s *Store) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
 	return s.client.remove(ctx, s.retired.takeAll()...)
 }
 
-// closeTimeout is how long that may take.
+// closeTimeout is how long Close may take.
 const closeTimeout = 5 * time.Second
 
 // Check implements storage.Checker.
@@ -170,8 +171,8 @@ func (s *Store) Check(ctx context.Context) error {
 	return storage.Unavailable("find the bucket", s.opts.Bucket, s.client.headBucket(ctx))
 }
 
-// Memory tells how many bytes of the memory budget are in use, how many that can be,
-// and how many did not fit and went to temporary files since the start.
+// Memory returns how many bytes of buffer memory are in use, how many may be, and how many
+// have spilled to temporary files since the start.
 func (s *Store) Memory() (used, limit, spilled int64) {
 	return s.budget.used(), s.opts.Memory, s.budget.spilled.Load()
 }

@@ -14,15 +14,15 @@ import (
 	"github.com/holdfast-upload/holdfast/test/servers"
 )
 
-// life is how an upload comes and goes, while others look at it.
-type life struct {
+// scenario is the life of an upload, which is observed by another node.
+type scenario struct {
 	name  string
 	rec   storage.Record
 	size  int64
 	steps func(l *observed) []func()
 }
 
-// inChunks are the steps of sending all of an upload.
+// inChunks returns steps that send an upload in these chunks.
 func inChunks(chunks ...ranges.Range) func(*observed) []func() {
 	return func(l *observed) (steps []func()) {
 		for _, r := range chunks {
@@ -32,14 +32,14 @@ func inChunks(chunks ...ranges.Range) func(*observed) []func() {
 	}
 }
 
-var lives = []life{
-	{name: "in parts that are sent in pieces", rec: storage.Record{ID: "upload", Size: twoCells}, size: twoCells,
+var scenarios = []scenario{
+	{name: "in parts that are sent in several chunks", rec: storage.Record{ID: "upload", Size: twoCells}, size: twoCells,
 		steps: inChunks(storagetest.Chunks(twoCells, 1_400_003)...)},
 	{name: "with a key, in any order", rec: storage.Record{ID: "upload", Key: "videos/it.mp4", Size: twoCells}, size: twoCells,
 		steps: inChunks(shuffled(storagetest.Chunks(twoCells, 2_100_007))...)},
-	{name: "in pieces that are merged", rec: storage.Record{ID: "upload", Size: minPart}, size: 4000,
+	{name: "in fragments that are merged", rec: storage.Record{ID: "upload", Size: minPart}, size: 4000,
 		steps: inChunks(storagetest.Chunks(4000, 100)...)},
-	{name: "of a size that is declared late", rec: storage.Record{ID: "upload", Size: storage.Unknown}, size: twoCells,
+	{name: "of a size that is set late", rec: storage.Record{ID: "upload", Size: storage.Unknown}, size: twoCells,
 		steps: func(l *observed) []func() {
 			return append(inChunks(storagetest.Chunks(twoCells, 3_000_001)...)(l), l.declare)
 		}},
@@ -49,8 +49,8 @@ var lives = []life{
 		}},
 }
 
-// observed is an upload at each of whose moments another node lists it, which shows what
-// was there some time ago and what is there now, mixed.
+// observed is an upload that another node lists before each change, by listings that mix an
+// earlier state of the bucket with the current one.
 type observed struct {
 	*phone
 	history *bucketHistory
@@ -60,7 +60,7 @@ type observed struct {
 	deleted bool
 	ended   bool
 	file    string // the key of its file
-	looks   int
+	checks  int
 }
 
 func (l *observed) state() (created bool, acked ranges.Set) {
@@ -76,17 +76,18 @@ func (l *observed) delete() {
 	}
 }
 
-// live runs a life. Each request to S3 takes a second, and between two steps pause passes.
-func live(t *testing.T, endpoint string, of life, pause time.Duration, look func(l *observed)) {
+// run runs a scenario. Each change in S3 takes a second, and pause passes between two steps. Before
+// each change it calls check.
+func (sc scenario) run(t *testing.T, endpoint string, pause time.Duration, check func(l *observed)) {
 	opts := options(endpoint)
 	clock := &fakeClock{at: time.Now()}
 	l := &observed{}
 	l.other, l.s3 = tornNode(t, opts)
 	opts.now = clock.now
 	n := startNode(t, opts)
-	l.phone = &phone{t: t, node: n, data: storagetest.Content(1, of.size), id: of.rec.ID}
-	l.history = &bucketHistory{store: startNode(t, opts).store, clock: clock, look: func() { look(l) }, state: l.state}
-	l.file = n.store.fileKey(of.rec)
+	l.phone = &phone{t: t, node: n, data: storagetest.Content(1, sc.size), id: sc.rec.ID}
+	l.history = &bucketHistory{store: startNode(t, opts).store, clock: clock, check: func() { check(l) }, state: l.state}
+	l.file = n.store.fileKey(sc.rec)
 	n.wire.next = l.history
 	n.received = func(up storage.Upload) {
 		for _, r := range up.Received.Ranges() {
@@ -94,9 +95,9 @@ func live(t *testing.T, endpoint string, of life, pause time.Duration, look func
 		}
 	}
 	n.Uploads = n.core(new(storage.MemoryCache))
-	l.create(of.rec)
+	l.create(sc.rec)
 	l.created = true
-	for _, step := range of.steps(l) {
+	for _, step := range sc.steps(l) {
 		clock.advance(pause)
 		if err := n.store.needless.removeDue(t.Context()); err != nil {
 			t.Error(err)
@@ -107,26 +108,26 @@ func live(t *testing.T, endpoint string, of life, pause time.Duration, look func
 		t.Error(err)
 	}
 	l.ended = true
-	look(l)
-	t.Logf("%d moments, %d looks", len(l.history.moments), l.looks)
+	check(l)
+	t.Logf("%d moments, %d checks", len(l.history.moments), l.checks)
 }
 
-// everyPair calls look for the listings that are made of the present moment and one of the
-// last so many, each once.
-func (l *observed) everyPair(pairs []int, look func(what string, shown, now moment)) {
+// everyPair calls check once for each different listing that mixes the current moment with an
+// earlier one. ages says how many moments earlier.
+func (l *observed) everyPair(ages []int, check func(what string, shown, now moment)) {
 	moments := l.history.moments
 	now, known := moments[len(moments)-1], map[string]bool{}
-	for _, ago := range pairs {
-		if ago >= len(moments) {
+	for _, age := range ages {
+		if age >= len(moments) {
 			break
 		}
-		for how, shown := range torn(moments[len(moments)-1-ago], now) {
+		for how, shown := range tornListings(moments[len(moments)-1-age], now) {
 			if known[shown.keys()] {
 				continue
 			}
 			known[shown.keys()] = true
-			l.looks++
-			look(fmt.Sprintf("moment %d of %d, %s", len(moments)-ago, len(moments), how), shown, now)
+			l.checks++
+			check(fmt.Sprintf("moment %d of %d, %s", len(moments)-age, len(moments), how), shown, now)
 		}
 	}
 }
@@ -138,16 +139,16 @@ func upTo(n int) (all []int) {
 	return all
 }
 
-// finished reports whether the file is there.
+// finished reports whether the file exists.
 func (l *observed) finished(now moment) bool { return now.objects[l.file].Key != "" }
 
-func TestF19NothingAcknowledgedIsMissingInAListingOfTwoMoments(t *testing.T) {
+func TestF19ATornListingShowsAllAcknowledgedBytes(t *testing.T) {
 	useKeys(t)
 	endpoint := servers.S3(t).URL("http")
-	for _, of := range lives {
-		t.Run(of.name, func(t *testing.T) {
+	for _, sc := range scenarios {
+		t.Run(sc.name, func(t *testing.T) {
 			t.Parallel()
-			live(t, endpoint, of, 0, func(l *observed) {
+			sc.run(t, endpoint, 0, func(l *observed) {
 				l.everyPair(upTo(18), l.wantLoaded)
 			})
 		})
@@ -155,7 +156,7 @@ func TestF19NothingAcknowledgedIsMissingInAListingOfTwoMoments(t *testing.T) {
 }
 
 func (l *observed) wantLoaded(what string, shown, now moment) {
-	l.other.forgetAll()
+	l.other.clearCaches()
 	l.s3.show(1, shown, now)
 	up, err := l.other.store.Load(l.t.Context(), l.id)
 	switch {
@@ -165,34 +166,34 @@ func (l *observed) wantLoaded(what string, shown, now moment) {
 	default:
 		for _, r := range shown.acked.Ranges() {
 			if !up.Has(r) {
-				l.t.Errorf("%s: %v was acknowledged, and is not in %v", what, r, up.Received)
+				l.t.Errorf("%s: %v was acknowledged, but is not in %v", what, r, up.Received)
 			}
 		}
 	}
 }
 
-// harm are the changes that would take something from an upload.
-func (l *observed) harm(now moment) (harm []string) {
-	for _, change := range l.s3.refused {
+// harmful returns the rejected changes that would have removed something of the upload.
+func (l *observed) harmful(now moment) (harmful []string) {
+	for _, change := range l.s3.rejected {
 		op, _, _ := strings.Cut(change, " /")
 		taken := op == "put gone" || op == "abort" || op == "delete"
 		if l.finished(now) {
 			taken = op == "put gone" || op == "delete" && strings.Contains(change, "<Key>"+l.file+"</Key>")
 		}
 		if taken {
-			harm = append(harm, change)
+			harmful = append(harmful, change)
 		}
 	}
-	return harm
+	return harmful
 }
 
-// act is something that may remove what it does not find to be live.
-type act struct {
+// cleanup is an operation that removes objects which it finds not to belong to a live upload.
+type cleanup struct {
 	name string
 	do   func(n *node) error
 }
 
-var acts = []act{
+var cleanups = []cleanup{
 	{"sweep", func(n *node) error { return n.Sweep(context.Background()) }},
 	{"clean", func(n *node) error { return n.store.Clean(context.Background(), n.now().Add(time.Hour)) }},
 	{"create", func(n *node) error {
@@ -200,51 +201,51 @@ var acts = []act{
 	}},
 }
 
-func TestF19NothingLiveIsRemovedForAListingOfTwoMoments(t *testing.T) {
+func TestF19NothingLiveIsRemovedBecauseOfATornListing(t *testing.T) {
 	useKeys(t)
 	endpoint := servers.S3(t).URL("http")
-	for _, a := range acts {
-		for _, of := range lives {
-			t.Run(a.name+"/"+of.name, func(t *testing.T) {
+	for _, op := range cleanups {
+		for _, sc := range scenarios {
+			t.Run(op.name+"/"+sc.name, func(t *testing.T) {
 				t.Parallel()
-				// Whatever is older than the step before is about to expire.
-				live(t, endpoint, of, 50*time.Minute, func(l *observed) { l.wantUnharmed(a) })
+				// Objects older than the previous step are about to expire.
+				sc.run(t, endpoint, 50*time.Minute, func(l *observed) { l.wantUnharmed(op) })
 			})
 		}
 	}
 }
 
-func (l *observed) wantUnharmed(a act) {
-	pairs, listings := []int{1, 2, 4}, []int{1, 2, 3, 4}
+func (l *observed) wantUnharmed(op cleanup) {
+	ages, listings := []int{1, 2, 4}, []int{1, 2, 3, 4}
 	if _, acked := l.state(); acked.Contains(ranges.Of(0, int64(len(l.data)))) {
-		pairs, listings = []int{1}, []int{2} // it is finished, which takes long where nothing can be written
+		ages, listings = []int{1}, []int{2} // finished uploads take long while writes are rejected
 	}
-	l.everyPair(pairs, func(what string, shown, now moment) {
+	l.everyPair(ages, func(what string, shown, now moment) {
 		for _, nth := range listings {
-			l.other.forgetAll()
+			l.other.clearCaches()
 			l.s3.show(nth, shown, now)
-			err := a.do(l.other)
-			if harm := l.harm(now); !l.deleted && l.created && len(harm) > 0 {
-				l.t.Errorf("%s, listing %d: %q", what, nth, harm)
+			err := op.do(l.other)
+			if harmful := l.harmful(now); !l.deleted && l.created && len(harmful) > 0 {
+				l.t.Errorf("%s, listing %d: %q", what, nth, harmful)
 			}
-			if a.name == "create" && shown.created && !l.deleted && !errors.Is(err, storage.ErrExists) && !storage.Transient(err) {
+			if op.name == "create" && shown.created && !l.deleted && !errors.Is(err, storage.ErrExists) && !storage.Transient(err) {
 				l.t.Errorf("%s, listing %d: create: %v", what, nth, err)
 			}
 		}
 	})
 }
 
-func TestF19NothingIsLeftOfADeletionByAListingOfTwoMoments(t *testing.T) {
+func TestF19ADeletionByATornListingLeavesNothingBehind(t *testing.T) {
 	useKeys(t)
 	endpoint := servers.S3(t).URL("http")
-	for _, whole := range lives {
+	for _, full := range scenarios {
 		for steps := 1; steps <= 3; steps++ {
 			for nth := range 4 {
-				of := whole
-				of.steps = func(l *observed) []func() { return whole.steps(l)[:min(steps, len(whole.steps(l)))] }
-				t.Run(fmt.Sprintf("%s/after %d steps, listing %d", of.name, steps, nth), func(t *testing.T) {
+				sc := full
+				sc.steps = func(l *observed) []func() { return full.steps(l)[:min(steps, len(full.steps(l)))] }
+				t.Run(fmt.Sprintf("%s/after %d steps, listing %d", sc.name, steps, nth), func(t *testing.T) {
 					t.Parallel()
-					live(t, endpoint, of, 0, func(l *observed) {
+					sc.run(t, endpoint, 0, func(l *observed) {
 						if l.ended {
 							l.wantDeleted(nth)
 						}
@@ -255,14 +256,14 @@ func TestF19NothingIsLeftOfADeletionByAListingOfTwoMoments(t *testing.T) {
 	}
 }
 
-// wantDeleted has the other node delete the upload for one of the listings that there may
-// be, and leftovers removed a day later.
+// wantDeleted lets the other node delete the upload by one of the possible listings, and checks
+// that Clean leaves nothing behind later.
 func (l *observed) wantDeleted(which int) {
 	l.everyPair(upTo(4), func(what string, shown, now moment) {
 		if which--; which != -1 || !shown.created || l.finished(now) {
 			return
 		}
-		l.other.forgetAll()
+		l.other.clearCaches()
 		l.s3.writable = true
 		l.s3.show(1, shown, now)
 		if err := l.other.store.Delete(l.t.Context(), l.id); err != nil {

@@ -7,8 +7,8 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
-// undo removes what was stored of an upload after its deletion had begun, also the
-// multipart upload of a layout that the deletion may not have found. It returns ErrGone.
+// undo removes what was stored of an upload after its deletion began, including the
+// multipart upload of layout l, which the deletion may not have found. It returns ErrGone.
 func (s *Store) undo(ctx context.Context, op string, up storage.Upload, l layout) error {
 	if l.UploadID != "" {
 		if err := s.client.abort(ctx, s.fileKey(up.Record), l.UploadID); err != nil {
@@ -18,7 +18,7 @@ func (s *Store) undo(ctx context.Context, op string, up storage.Upload, l layout
 	if err := s.DeleteCreated(ctx, up); err != nil {
 		return err
 	}
-	return fmt.Errorf("%s %s: %w: it was deleted meanwhile", op, up.ID, storage.ErrGone)
+	return fmt.Errorf("%s %s: %w: deleted concurrently", op, up.ID, storage.ErrGone)
 }
 
 // CompleteDeletion implements storage.DeletionCompleter.

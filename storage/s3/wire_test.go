@@ -9,22 +9,22 @@ import (
 	"time"
 )
 
-// wire is what lies between a node and S3: it counts the requests, and can make
-// one of them go wrong.
+// wire is the transport between a node and S3. It counts requests, and can inject a fault
+// into one of them.
 type wire struct {
 	next http.RoundTripper
 
 	mu    sync.Mutex
 	count map[string]int            // attempts, by operation
-	order map[string]map[string]int // which request of its operation each invocation is, from 1 on
+	order map[string]map[string]int // the number of each invocation among its operation's, from 1 on
 	fault fault
-	hit   bool // the fault has happened
+	hit   bool // whether the fault was injected
 
 	// before, if set, is called before the nth request of an operation is sent.
 	before func(op string, nth int)
 }
 
-// fault is what becomes of the nth request of an operation.
+// fault is an outcome that is injected into the nth request of an operation.
 type fault struct {
 	op   string
 	nth  int
@@ -34,11 +34,11 @@ type fault struct {
 type outcome string
 
 const (
-	fails       outcome = "fails for good"        // 503, however often it is tried
-	doneButFail outcome = "is done, but fails"    // each try is carried out, and answered with 500
-	answerLost  outcome = "loses its answer once" // carried out, then the connection breaks
+	fails       outcome = "fails permanently"            // every attempt gets 503
+	doneButFail outcome = "done, but reported as failed" // every attempt is carried out, and answered with 500
+	answerLost  outcome = "loses its response once"      // carried out, then the connection breaks
 	slow        outcome = "is slow"
-	lies        outcome = "says that it is done, once" // 200, and nothing happens
+	lies        outcome = "ignored, but reported as done, once" // 200, and nothing happens
 )
 
 var outcomes = []outcome{fails, doneButFail, answerLost, slow}
@@ -47,12 +47,12 @@ func newWire() *wire {
 	return &wire{count: map[string]int{}, order: map[string]map[string]int{}}
 }
 
-// plain is the connection to S3 that all tests share.
+// plain is the transport to S3 that all tests share.
 var plain = http.DefaultTransport.(*http.Transport).Clone()
 
 func init() {
 	plain.MaxIdleConnsPerHost = 64
-	plain.ResponseHeaderTimeout = 20 * time.Second // as in production, but shorter: a server may forget to answer
+	plain.ResponseHeaderTimeout = 20 * time.Second // as in production, but shorter: a server may never respond
 }
 
 func (w *wire) wrap(http.RoundTripper) http.RoundTripper {
@@ -60,7 +60,7 @@ func (w *wire) wrap(http.RoundTripper) http.RoundTripper {
 	return w
 }
 
-// operation names what a request does, and to which kind of object.
+// operation names the operation of a request, with the kind of object.
 func operation(r *http.Request) string {
 	q := r.URL.Query()
 	switch {
@@ -106,7 +106,7 @@ func kind(path string) string {
 
 // RoundTrip implements http.RoundTripper.
 func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
-	what, first := w.meet(r)
+	what, first := w.record(r)
 	if w.before != nil {
 		w.before(operation(r), w.calls()[operation(r)])
 	}
@@ -116,18 +116,18 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 		return refusal(r, http.StatusServiceUnavailable), nil
 	case what == lies && first:
 		_ = r.Body.Close()
-		answer := refusal(r, http.StatusOK)
-		answer.Body = io.NopCloser(strings.NewReader("<CompleteMultipartUploadResult></CompleteMultipartUploadResult>"))
-		return answer, nil
+		resp := refusal(r, http.StatusOK)
+		resp.Body = io.NopCloser(strings.NewReader("<CompleteMultipartUploadResult></CompleteMultipartUploadResult>"))
+		return resp, nil
 	case what == slow:
 		time.Sleep(50 * time.Millisecond)
 	case what == doneButFail, what == answerLost && first:
-		answer, err := w.next.RoundTrip(r)
+		resp, err := w.next.RoundTrip(r)
 		if err != nil {
 			return nil, err
 		}
-		_, _ = io.Copy(io.Discard, answer.Body)
-		_ = answer.Body.Close()
+		_, _ = io.Copy(io.Discard, resp.Body)
+		_ = resp.Body.Close()
 		if what == answerLost {
 			return nil, errors.New("the connection broke")
 		}
@@ -136,9 +136,9 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	return w.next.RoundTrip(r)
 }
 
-// meet counts a request, and says what is to become of it and whether it is sent
-// for the first time.
-func (w *wire) meet(r *http.Request) (what outcome, first bool) {
+// record counts a request. It returns the fault to inject, or "", and whether this is the
+// first attempt.
+func (w *wire) record(r *http.Request) (what outcome, first bool) {
 	if r.Body == nil {
 		r.Body = http.NoBody
 	}
@@ -149,7 +149,7 @@ func (w *wire) meet(r *http.Request) (what outcome, first bool) {
 	if w.order[op] == nil {
 		w.order[op] = map[string]int{}
 	}
-	// The SDK names each request, and all tries of it alike.
+	// All attempts of one request have the same invocation id.
 	call := r.Header.Get("Amz-Sdk-Invocation-Id")
 	nth, again := w.order[op][call]
 	if !again {
@@ -170,8 +170,7 @@ func refusal(r *http.Request, status int) *http.Response {
 	}
 }
 
-// calls is how many requests were made of each operation, tries of one request
-// counted once.
+// calls returns the number of requests by operation. Retries are not counted.
 func (w *wire) calls() map[string]int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -182,7 +181,7 @@ func (w *wire) calls() map[string]int {
 	return calls
 }
 
-// reset forgets what was counted, and returns how many requests that were.
+// reset clears the counts, and returns the total number of attempts.
 func (w *wire) reset() (total int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

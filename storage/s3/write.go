@@ -11,7 +11,7 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/ranges"
 )
 
-// inFlight is how many parts of one chunk go out at once while the next is read.
+// inFlight is how many parts of one chunk are uploaded concurrently while the next is read.
 const inFlight = 2
 
 // writer stores one chunk.
@@ -19,30 +19,30 @@ type writer struct {
 	store          *Store
 	id             string
 	active         *activity
-	others         storage.Exclusive // nil if no other process has to be asked
+	exclusive      storage.Exclusive // nil if no other process shares the data
 	src            io.Reader
-	hintsChunkSize bool // its length tells where other chunks end
+	hintsChunkSize bool // its length suggests where other chunks end
 	onStored       func(storage.Extent) storage.Upload
 
 	mu     sync.Mutex
 	layout layout
 	up     storage.Upload // as last known
-	err    error          // the first that a part met
+	err    error          // the first of a part
 
-	filling *filling        // what is being read, nil at first
-	puts    []chan struct{} // parts that are being put: each is closed at the end
+	filling *filling        // the buffer that is being read into, nil at first
+	puts    []chan struct{} // one per part that is being uploaded, closed at its end
 
 	parts sync.WaitGroup
-	slots chan struct{}
+	sem   chan struct{} // limits parts in flight
 }
 
 // Write implements storage.Store.
 func (s *Store) Write(ctx context.Context, up storage.Upload, c storage.Chunk, stored func(storage.Extent) storage.Upload) error {
-	w := &writer{store: s, id: up.ID, src: c.Body, onStored: stored, up: up, hintsChunkSize: hintsChunkSize(up, c), layout: s.plannedLayout(up, c), slots: make(chan struct{}, inFlight)}
-	w.active, w.others = s.active.join(up), c.Exclusive
+	w := &writer{store: s, id: up.ID, src: c.Body, onStored: stored, up: up, hintsChunkSize: hintsChunkSize(up, c), layout: s.plannedLayout(up, c), sem: make(chan struct{}, inFlight)}
+	w.active, w.exclusive = s.active.join(up), c.Exclusive
 	defer s.active.leave(w.active)
 	defer s.track(w)()
-	err := w.begin(ctx, c)
+	err := w.prepareLayout(ctx, c)
 	if err == nil {
 		err = w.run(ctx, c.Offset)
 	}
@@ -56,25 +56,25 @@ func (s *Store) Write(ctx context.Context, up storage.Upload, c storage.Chunk, s
 	return w.mapError(ctx, err)
 }
 
-// begin decides the layout before the first byte, if the chunk will fill a cell. For one
-// of unknown length, which may stay empty, nothing is begun before that byte has come.
-func (w *writer) begin(ctx context.Context, c storage.Chunk) error {
+// prepareLayout creates the layout before the first byte is stored, if the chunk will fill a
+// slot. For a chunk of unknown length, which may be empty, it waits for the first byte.
+func (w *writer) prepareLayout(ctx context.Context, c storage.Chunk) error {
 	if w.ready() || c.Length == 0 || !w.hintsChunkSize {
 		return nil
 	}
-	if _, slot := w.cell(c.Offset); c.Length != storage.Unknown && c.Length < slot.Len() {
+	if _, slot := w.slot(c.Offset); c.Length != storage.Unknown && c.Length < slot.Len() {
 		return nil
 	}
-	if c.Length == storage.Unknown && !w.await() {
+	if c.Length == storage.Unknown && !w.awaitByte() {
 		return nil
 	}
 	return w.createLayout(ctx)
 }
 
-// await waits for the first byte of the chunk, and tells whether there is one.
-func (w *writer) await() bool {
+// awaitByte waits for the first byte of the chunk, and reports whether there is one.
+func (w *writer) awaitByte() bool {
 	var first [1]byte
-	n, _ := io.ReadFull(w.src, first[:]) // why src ended is its reader's concern
+	n, _ := io.ReadFull(w.src, first[:]) // src itself records its error
 	w.src = io.MultiReader(bytes.NewReader(first[:n]), w.src)
 	return n > 0
 }
@@ -82,54 +82,55 @@ func (w *writer) await() bool {
 func (w *writer) createLayout(ctx context.Context) error {
 	l, err := w.store.createLayout(ctx, w.known(), w.currentLayout())
 	if err == nil {
-		w.take(l)
+		w.setLayout(l)
 	}
 	return err
 }
 
-func (w *writer) take(l layout) {
+func (w *writer) setLayout(l layout) {
 	w.mu.Lock()
 	w.layout = l
 	w.mu.Unlock()
 	w.stored(l.piece())
 }
 
-// ready tells whether cells can be put. Before, the layout is only what it would be.
+// ready reports whether parts can be uploaded. Until then, the layout is only a proposal.
 func (w *writer) ready() bool {
 	l := w.currentLayout()
 	return l.UploadID != "" || w.store.single(l, w.known())
 }
 
-// learn tells whether the layout was decided meanwhile, for another chunk.
+// adoptLayout adopts the layout that another chunk has created meanwhile, and reports whether
+// there is one.
 func (w *writer) adoptLayout() bool {
 	if w.ready() {
 		return false
 	}
 	l, ok := w.store.adoptLayout(w.known())
 	if ok {
-		w.take(l)
+		w.setLayout(l)
 	}
 	return ok
 }
 
-// cell is the cell that holds the byte at offset.
-func (w *writer) cell(offset int64) (int32, ranges.Range) {
+// slot returns the part number and the range of the slot of the byte at offset.
+func (w *writer) slot(offset int64) (int32, ranges.Range) {
 	return w.currentLayout().slot(offset, w.known().Size)
 }
 
-// run reads the chunk cell by cell.
+// run reads and stores the chunk slot by slot.
 func (w *writer) run(ctx context.Context, offset int64) error {
 	for w.failure() == nil && !w.active.isGone() {
-		_, slot := w.cell(offset)
+		_, slot := w.slot(offset)
 		rest := ranges.Range{Start: offset, End: slot.End}
 		if rest.Empty() {
-			_, _ = io.Copy(io.Discard, w.src) // it ends here, and has to be seen to
+			_, _ = io.Copy(io.Discard, w.src) // the upload ends here; read src to its end
 			return nil
 		}
 		if w.known().Has(rest) {
 			n, err := io.CopyN(io.Discard, w.src, rest.Len())
 			if err != nil {
-				return nil // why src ended is its reader's concern
+				return nil // src itself records its error
 			}
 			offset += n
 			continue
@@ -143,9 +144,10 @@ func (w *writer) run(ctx context.Context, offset int64) error {
 	return nil
 }
 
-// readCell reads what src has of a cell, from offset on, and stores it.
+// readSlot reads the bytes of one slot from src, from offset on, and stores them. It returns
+// how many they are, and whether src has ended.
 func (w *writer) readSlot(ctx context.Context, offset int64) (n int64, ended bool, err error) {
-	_, slot := w.cell(offset)
+	_, slot := w.slot(offset)
 	b, start := &buffer{budget: w.store.budget}, offset
 	if kept := w.store.tailCache.take(w.known(), offset, slot); kept != nil {
 		b, start = kept.buffer, kept.Start
@@ -153,7 +155,7 @@ func (w *writer) readSlot(ctx context.Context, offset int64) (n int64, ended boo
 	filling := w.beginFilling(b, start, offset, slot)
 	ended, err = b.fill(w.src, slot.End-start)
 	if err == nil && w.adoptLayout() && !ended {
-		_, slot = w.cell(offset)
+		_, slot = w.slot(offset)
 		filling.moved(slot)
 		ended, err = b.fill(w.src, slot.End-start)
 	}
@@ -166,34 +168,35 @@ func (w *writer) readSlot(ctx context.Context, offset int64) (n int64, ended boo
 	return n, ended, w.place(ctx, pending{buffer: b, all: ranges.Of(start, b.size), new: ranges.Range{Start: stored, End: offset + n}})
 }
 
-// held is a buffer with a run of an upload's bytes. Those before the fresh ones
-// are stored as fragments already.
+// pending is a buffer with consecutive bytes of an upload, of which the last, new, are to be
+// stored. Those before are stored as fragments already.
 type pending struct {
 	*buffer
 	all, new ranges.Range
 }
 
+// cachedTail is the range of the bytes before the new ones.
 func (h pending) cachedTail() ranges.Range { return ranges.Range{Start: h.all.Start, End: h.new.Start} }
 
-// place stores fresh bytes: as the part if they complete the cell, or else as a
-// fragment. It takes the buffer over.
+// place stores the new bytes of h: as the part if they complete the slot, or else as a
+// fragment. It takes ownership of the buffer.
 func (w *writer) place(ctx context.Context, h pending) error {
-	number, slot := w.cell(h.new.Start)
+	number, slot := w.slot(h.new.Start)
 	if h.all == slot && w.ready() {
 		return w.placeWhole(ctx, number, slot, h)
 	}
 	received := w.known().Received.Within(slot)
-	inside := slot.Start <= h.all.Start && h.all.End <= slot.End // not so if the grid changed under it
+	inside := slot.Start <= h.all.Start && h.all.End <= slot.End // false if the layout has changed since
 	received.Add(h.new)
 	if inside && received.Contains(slot) && (w.ready() || w.hintsChunkSize) {
 		defer h.release()
 		return w.merge(ctx, slot, h)
 	}
-	alone, err := w.placeFragments(ctx, h)
+	storedAll, err := w.placeFragments(ctx, h)
 	if err == nil {
-		err = w.compactPart(ctx, slot, h, alone && inside)
+		err = w.compactPart(ctx, slot, h, storedAll && inside)
 	}
-	if err == nil && alone && inside {
+	if err == nil && storedAll && inside {
 		w.store.tailCache.keep(w.known(), h.buffer, h.all)
 	} else {
 		h.release()
@@ -201,18 +204,18 @@ func (w *writer) place(ctx context.Context, h pending) error {
 	return err
 }
 
-// put sends a whole cell, while the next one is read, and takes the buffer over. The cell
-// is released when it is there.
-func (w *writer) put(ctx context.Context, number int32, slot ranges.Range, b *buffer, release func()) error {
-	w.slots <- struct{}{}
+// startPart uploads a whole slot in the background while the next one is read. It takes
+// ownership of the buffer, and calls unlock when the part is stored. Errors go to w.fail.
+func (w *writer) startPart(ctx context.Context, number int32, slot ranges.Range, b *buffer, unlock func()) error {
+	w.sem <- struct{}{}
 	w.parts.Add(1)
 	end := w.putting()
 	go func() {
 		defer w.parts.Done()
 		defer end()
-		defer func() { <-w.slots }()
+		defer func() { <-w.sem }()
 		defer b.release()
-		defer release()
+		defer unlock()
 		if err := w.uploadPart(ctx, number, slot, b); err != nil {
 			w.fail(err)
 		}
@@ -220,20 +223,20 @@ func (w *writer) put(ctx context.Context, number int32, slot ranges.Range, b *bu
 	return nil
 }
 
-// putCell stores a whole cell, and has the fragments removed that it makes needless.
+// uploadPart stores a whole slot, and schedules the removal of its fragments.
 func (w *writer) uploadPart(ctx context.Context, number int32, slot ranges.Range, b *buffer) error {
 	before := w.known()
-	piece, err := w.store.uploadPart(ctx, before, w.currentLayout(), number, slot, b)
+	extent, err := w.store.uploadPart(ctx, before, w.currentLayout(), number, slot, b)
 	if err != nil {
 		return err
 	}
-	w.stored(piece)
+	w.stored(extent)
 	w.store.removeFragments(before, slot, storage.Extent{})
 	return nil
 }
 
-// putCell stores the bytes of a cell as its part or, where the cell is the whole
-// upload, as the file.
+// uploadPart stores the bytes of a slot as its part or, if the slot is the whole upload, as
+// the file.
 func (s *Store) uploadPart(ctx context.Context, up storage.Upload, l layout, number int32, slot ranges.Range, b *buffer) (storage.Extent, error) {
 	if s.single(l, up) {
 		return s.putFile(ctx, up, b)
@@ -244,7 +247,7 @@ func (s *Store) uploadPart(ctx context.Context, up storage.Upload, l layout, num
 
 func (s *Store) putFile(ctx context.Context, up storage.Upload, b *buffer) (storage.Extent, error) {
 	if s.retired.has(up.ID) {
-		return filePiece(up.Size, up.CRC32C), nil // the app may have moved it
+		return filePiece(up.Size, up.CRC32C), nil // the app may have moved the file
 	}
 	o, err := s.file(up.Record)
 	if err != nil {
@@ -256,8 +259,8 @@ func (s *Store) putFile(ctx context.Context, up storage.Upload, b *buffer) (stor
 	}
 	err = s.client.put(ctx, o)
 	if errors.Is(err, errTaken) {
-		there, err := s.checkFile(ctx, up)
-		return filePiece(up.Size, there.CRC32C), err
+		existing, err := s.checkFile(ctx, up)
+		return filePiece(up.Size, existing.CRC32C), err
 	}
 	if err == nil {
 		s.noteFile(up.Record)
@@ -298,23 +301,23 @@ func (w *writer) failure() error {
 	return w.err
 }
 
-// meaning finds out what an error means: that another node has finished the
-// upload, so that nothing needs to be written any more, that it was deleted, or no
-// more than it says.
+// mapError loads the upload to find the cause of a failed write. If another node has finished
+// the upload, it discards the rest of the chunk and returns nil. If the upload was deleted, it
+// returns that error, and otherwise err.
 func (w *writer) mapError(ctx context.Context, err error) error {
 	if err == nil || errors.Is(err, storage.ErrContentConflict) {
 		return err
 	}
 	w.store.dropCached(w.id)
 	w.store.active.forget(w.id)
-	up, lookErr := w.store.Load(ctx, w.id)
+	up, loadErr := w.store.Load(ctx, w.id)
 	switch {
-	case lookErr == nil && up.Finished:
-		w.stored(filePiece(up.Size, up.CRC32C)) // an index that does not know would keep the upload from being over
+	case loadErr == nil && up.Finished:
+		w.stored(filePiece(up.Size, up.CRC32C)) // or else a stale cache would keep the upload unfinished
 		_, _ = io.Copy(io.Discard, w.src)
 		return nil
-	case errors.Is(lookErr, storage.ErrGone), errors.Is(lookErr, storage.ErrNotFound):
-		return lookErr
+	case errors.Is(loadErr, storage.ErrGone), errors.Is(loadErr, storage.ErrNotFound):
+		return loadErr
 	}
 	if storage.Transient(err) || errors.Is(err, storage.ErrKeyTaken) {
 		return err

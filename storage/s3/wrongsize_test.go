@@ -10,8 +10,8 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/storagetest"
 )
 
-// F4: complete means that the file is there with its size. An object of another size,
-// though it names this upload and this creation of it, is not the file.
+// An object of another size than the upload's is not its file, even if its metadata names this
+// upload and this creation of it.
 func TestF04AnObjectOfAnotherSizeIsNotTheFile(t *testing.T) {
 	opts := bucket(t)
 	for _, size := range []int64{70_001, threeCells} { // put at once, and in parts
@@ -26,29 +26,29 @@ func TestF04AnObjectOfAnotherSizeIsNotTheFile(t *testing.T) {
 					t.Fatal(err)
 				}
 				putObjectFor(t, n.store, up, make([]byte, other))
-				for who, asked := range map[string]*node{"this node": n, "another": startNode(t, opts)} {
+				for who, asked := range map[string]*node{"this node": n, "another node": startNode(t, opts)} {
 					if up, err := asked.Get(t.Context(), c.id); err != nil || up.Finished || up.Offset() != received.End {
-						t.Errorf("%d of %d bytes lie there: %s says offset %d, finished %v, %v", other, size, who, up.Offset(), up.Finished, err)
+						t.Errorf("object of %d bytes, upload of %d: %s reports offset %d, finished %v, %v", other, size, who, up.Offset(), up.Finished, err)
 					}
 				}
 				if other == size-1 && received.Empty() {
-					c.wantNotFinishedBeside(up)
+					c.wantNotFinishedUntilRemoved(up)
 				}
 			}
 		}
 	}
 }
 
-// wantNotFinishedBeside checks that an upload is not finished while something lies where
-// its file belongs, and is once that is removed.
-func (c *phone) wantNotFinishedBeside(up storage.Upload) {
+// wantNotFinishedUntilRemoved checks that an upload can't be finished while another object has
+// the key of its file, and can once that is removed.
+func (c *phone) wantNotFinishedUntilRemoved(up storage.Upload) {
 	c.t.Helper()
 	all := ranges.Of(0, up.Size)
 	if err := c.sendOnce(all); !storage.Transient(err) {
-		c.t.Errorf("write of all: %v, want one that may pass", err)
+		c.t.Errorf("write of all bytes: %v, want a transient error", err)
 	}
 	if now, _ := c.node.Get(c.t.Context(), c.id); now.Finished {
-		c.t.Error("what lies there was taken for the file")
+		c.t.Error("the other object was accepted as the file")
 	}
 	if err := c.node.store.client.remove(c.t.Context(), c.node.store.fileKey(up.Record)); err != nil {
 		c.t.Fatal(err)
@@ -57,7 +57,7 @@ func (c *phone) wantNotFinishedBeside(up storage.Upload) {
 	c.finish()
 }
 
-// putObjectFor puts an object under the name of an upload's file, which says that it is.
+// putObjectFor stores an object with the key and the metadata of an upload's file.
 func putObjectFor(t *testing.T, s *Store, up storage.Upload, data []byte) {
 	t.Helper()
 	o, err := s.file(up.Record)
@@ -70,8 +70,8 @@ func putObjectFor(t *testing.T, s *Store, up storage.Upload, data []byte) {
 	}
 }
 
-// A part or a fragment that is not as long as what its number or name stands for is none.
-func TestF01WhatHasAnotherLengthThanItsPlaceIsNotReceived(t *testing.T) {
+// A part or a fragment whose size differs from that of its number or name is ignored.
+func TestF01PartsAndFragmentsOfTheWrongSizeAreNotReceived(t *testing.T) {
 	opts := bucket(t)
 	n := startNode(t, opts)
 	c := begunOn(t, n)
@@ -97,25 +97,25 @@ func TestF01WhatHasAnotherLengthThanItsPlaceIsNotReceived(t *testing.T) {
 	}
 	cold := startNode(t, opts)
 	if up, err := cold.Get(t.Context(), c.id); err != nil || !up.Received.Equal(ranges.NewSet(ranges.Of(0, minPart))) {
-		t.Errorf("get: %v is there, %v; want only what has its length", up.Received, err)
+		t.Errorf("get: received %v, %v; want only the first part", up.Received, err)
 	}
 	c.node = cold
 	c.send(whole)
 	c.finish()
 }
 
-// A deletion leaves no multipart upload behind, which would be paid for as long as the
-// bucket exists, and does not need a sweep for it.
+// A deletion aborts the multipart upload, which would otherwise cost storage until the bucket
+// is removed. It does not depend on a sweep for that.
 func TestF16ADeletionAbortsTheMultipartUpload(t *testing.T) {
-	for name, change := range map[string]func(*Options){"": nil, "held until Finish": func(o *Options) { o.DeferFile = true }} {
+	for name, change := range map[string]func(*Options){"": nil, "deferred until Finish": func(o *Options) { o.DeferFile = true }} {
 		opts := bucket(t)
 		if change != nil {
 			change(&opts)
 		}
 		for how, remove := range map[string]func(n *node, id string) error{
-			"deleted":   func(n *node, id string) error { return n.Delete(t.Context(), id) },
-			"discarded": func(n *node, id string) error { return n.DeleteAsAdmin(t.Context(), id) },
-			"abandoned": func(n *node, id string) error { _, err := n.DeleteIfUnfinished(t.Context(), id); return err },
+			"deleted":               func(n *node, id string) error { return n.Delete(t.Context(), id) },
+			"deleted by an admin":   func(n *node, id string) error { return n.DeleteAsAdmin(t.Context(), id) },
+			"deleted if unfinished": func(n *node, id string) error { _, err := n.DeleteIfUnfinished(t.Context(), id); return err },
 		} {
 			n := startNode(t, opts)
 			c := begunOn(t, n)
@@ -128,7 +128,7 @@ func TestF16ADeletionAbortsTheMultipartUpload(t *testing.T) {
 			}
 			keys, multiparts := leftIn(t, n.store)
 			if len(multiparts) > 0 || len(keys) != 1 || keys[0] != n.store.liveKey(c.id, "gone") {
-				t.Errorf("%s %s: left are %v and the multipart uploads %v", how, name, keys, multiparts)
+				t.Errorf("%s %s: left: objects %v, multipart uploads %v", how, name, keys, multiparts)
 			}
 			if err := n.store.client.remove(t.Context(), keys...); err != nil {
 				t.Fatal(err)
@@ -137,9 +137,9 @@ func TestF16ADeletionAbortsTheMultipartUpload(t *testing.T) {
 	}
 }
 
-// Of two nodes that begin a multipart upload for the same upload at once, the second to
-// write its layout down aborts its own, and goes on with that of the first.
-func TestF18TheSecondOfTwoLayoutsIsAborted(t *testing.T) {
+// When two nodes concurrently create a multipart upload for the same upload, the one that stores
+// its layout second aborts its own, and continues with the other.
+func TestF18TheSecondOfTwoConcurrentMultipartUploadsIsAborted(t *testing.T) {
 	opts := bucket(t)
 	n, first := startNode(t, opts), startNode(t, opts)
 	c := begunOn(t, n)
@@ -150,7 +150,7 @@ func TestF18TheSecondOfTwoLayoutsIsAborted(t *testing.T) {
 		if op != "put layout" {
 			return
 		}
-		n.wire.before = nil // the layout is put in the goroutine that writes
+		n.wire.before = nil // the goroutine that writes also puts the layout
 		if _, err := first.Write(context.Background(), c.id, 0, body(c.data, ranges.Of(0, minPart))); err != nil {
 			t.Errorf("write by the first: %v", err)
 		}
@@ -171,8 +171,8 @@ func TestF18TheSecondOfTwoLayoutsIsAborted(t *testing.T) {
 	wantOnly(t, n.store, c.id)
 }
 
-// What is received twice is stored once: the second of two equal chunks costs nothing.
-func TestF14AChunkThatIsThereIsNotSentToS3Again(t *testing.T) {
+// A chunk that is received again is discarded without a request to S3.
+func TestF14AStoredChunkIsNotSentToS3Again(t *testing.T) {
 	n := startNode(t, bucket(t))
 	c := &phone{t: t, node: n, data: storagetest.Content(9, threeCells)}
 	c.create(storage.Record{Size: threeCells})
