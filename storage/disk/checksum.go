@@ -10,16 +10,16 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/ranges"
 )
 
-// addChecksum finds the checksum of a complete upload whose journal does not say it, for it
-// has ranges without one, or some that end beyond a size which was declared late. What is
-// missing is read from the data file. The result is nil if that fails: the file is worth
-// more than its checksum. The caller holds the guard of the upload.
+// addChecksum computes and journals the checksum of a complete upload whose journal lacks
+// it: some of its ranges have no checksum, or extend beyond a size that was set later.
+// Missing checksums are computed from the data file. It returns nil on failure, which must
+// not fail the finish. The caller holds the id lock.
 func (s *Store) addChecksum(up storage.Upload) *crc32c.Sum {
-	u, err := s.acquireGuarded(up.ID)
+	u, err := s.acquireLocked(up.ID)
 	if err != nil {
 		return nil
 	}
-	defer s.releaseGuarded(u)
+	defer s.releaseLocked(u)
 	u.commitMu.Lock()
 	defer u.commitMu.Unlock()
 	sum, err := u.readChecksum(up.Size)
@@ -35,7 +35,7 @@ func (s *Store) addChecksum(up storage.Upload) *crc32c.Sum {
 	return &sum
 }
 
-// readChecksum is the checksum of the first size bytes of an upload that has them all. The
+// readChecksum returns the checksum of the first size bytes, all of which must be there. The
 // caller holds commitMu.
 func (u *upload) readChecksum(size int64) (crc32c.Sum, error) {
 	data, err := u.store.fs.Open(u.store.dataPath(u.id))
@@ -49,7 +49,7 @@ func (u *upload) readChecksum(size int64) (crc32c.Sum, error) {
 	return sum, err
 }
 
-// readSum is the checksum of a range of a file.
+// readSum returns the checksum of a range of a file.
 func readSum(file io.ReadSeeker, r ranges.Range) (sum crc32c.Sum, err error) {
 	if _, err := file.Seek(r.Start, io.SeekStart); err != nil {
 		return 0, err

@@ -9,23 +9,22 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
-// forgetAtOnce is how many deleted uploads are forgotten after one sync of the directories
-// that they were in.
-const forgetAtOnce = 1000
+// purgeBatch is the number of tombstones removed per sync of the directories.
+const purgeBatch = 1000
 
 // Clean implements storage.Cleaner.
 func (s *Store) Clean(_ context.Context, before time.Time) error {
 	var errs []error
 	var old []string
 	for name, err := range s.fs.Names(s.own("gone")) {
-		if err == nil && s.older(s.own("gone", name), before) {
-			if old = append(old, name); len(old) == forgetAtOnce {
-				err, old = s.forget(old), nil
+		if err == nil && s.olderThan(s.own("gone", name), before) {
+			if old = append(old, name); len(old) == purgeBatch {
+				err, old = s.purge(old), nil
 			}
 		}
 		errs = append(errs, err)
 	}
-	errs = append(errs, s.forget(old))
+	errs = append(errs, s.purge(old))
 	for name, err := range s.fs.Names(s.own("live")) {
 		if err == nil {
 			err = s.removeOrphan(name, before)
@@ -33,7 +32,7 @@ func (s *Store) Clean(_ context.Context, before time.Time) error {
 		errs = append(errs, err)
 	}
 	for name, err := range s.fs.Names(s.own()) {
-		if err == nil && strings.HasPrefix(name, "probe") && s.older(s.own(name), before) {
+		if err == nil && strings.HasPrefix(name, "probe") && s.olderThan(s.own(name), before) {
 			err = s.removeAll(s.own(name))
 		}
 		errs = append(errs, err)
@@ -41,16 +40,16 @@ func (s *Store) Clean(_ context.Context, before time.Time) error {
 	return errors.Join(errs...)
 }
 
-// forget removes the marks of deleted uploads, after whatever the deletions left: nothing
-// of that may come back once a mark is gone.
-func (s *Store) forget(ids []string) error {
+// purge removes the tombstones of deleted uploads. What their deletions left is removed
+// first, and durably: it must not reappear once a tombstone is gone.
+func (s *Store) purge(ids []string) error {
 	if len(ids) == 0 {
 		return nil
 	}
 	var errs []error
 	var clean []string
 	for _, id := range ids {
-		removed, err := s.removeRest(id)
+		removed, err := s.removeLeftovers(id)
 		if removed {
 			clean = append(clean, id)
 		}
@@ -60,17 +59,17 @@ func (s *Store) forget(ids []string) error {
 		return errors.Join(append(errs, err)...)
 	}
 	for _, id := range clean {
-		errs = append(errs, s.removeMark(id))
+		errs = append(errs, s.removeTombstone(id))
 	}
 	return errors.Join(errs...)
 }
 
-// removeRest removes what a deletion that broke off has left of an upload, unless the event
-// of its finish is still to be delivered, and reports whether it has.
-func (s *Store) removeRest(id string) (removed bool, err error) {
-	guard := s.lockID(id)
-	guard.Lock()
-	defer guard.Unlock()
+// removeLeftovers completes an interrupted deletion, unless a delivery of the upload is
+// pending, and reports whether nothing is left.
+func (s *Store) removeLeftovers(id string) (removed bool, err error) {
+	idLock := s.lockID(id)
+	idLock.Lock()
+	defer idLock.Unlock()
 	up, err := s.load(id)
 	switch {
 	case err != nil && !errors.Is(err, storage.ErrGone):
@@ -82,36 +81,35 @@ func (s *Store) removeRest(id string) (removed bool, err error) {
 	return err == nil, err
 }
 
-// removeMark removes the mark of a deleted upload for good: if it came back, it would
-// take the next upload of the id with it.
-func (s *Store) removeMark(id string) error {
-	guard := s.lockID(id)
-	guard.Lock()
-	defer guard.Unlock()
+// removeTombstone removes the tombstone of a deleted upload durably: if it reappeared, it
+// would delete the next upload with the id.
+func (s *Store) removeTombstone(id string) error {
+	idLock := s.lockID(id)
+	idLock.Lock()
+	defer idLock.Unlock()
 	return errors.Join(s.removeAll(s.gonePath(id)), s.syncDir(s.own("gone")))
 }
 
-// removeOrphan removes a data file or a mark without a journal, left by a creation or
-// a retirement that broke off, or a journal that was to replace another.
+// removeOrphan removes a data file or dead-letter mark without a journal, left by an
+// interrupted Create or MarkDelivered, or the unused replacement of a journal.
 func (s *Store) removeOrphan(name string, before time.Time) error {
 	id, suffix := ownerOf(name)
 	if suffix == "" {
 		return nil
 	}
-	guard := s.lockID(id)
-	guard.Lock()
-	defer guard.Unlock()
+	idLock := s.lockID(id)
+	idLock.Lock()
+	defer idLock.Unlock()
 	path := s.own("live", name)
 	owned, err := s.exists(s.livePath(id))
-	if err != nil || !s.older(path, before) || owned && suffix != ".log.new" {
+	if err != nil || !s.olderThan(path, before) || owned && suffix != ".log.new" {
 		return err
 	}
 	return s.removeAll(path)
 }
 
-// ownerOf splits the name of a file that may be an orphan into the id of the upload that
-// it is for, which may end like a file's name itself, and the suffix that tells what it
-// is. That is "" for any other file.
+// ownerOf splits the name of a file that may be an orphan into the upload id, which may
+// itself end in such a suffix, and the suffix. For any other file the suffix is "".
 func ownerOf(name string) (id, suffix string) {
 	for _, suffix := range []string{".data", ".parked", ".log.new"} {
 		if id, ok := strings.CutSuffix(name, suffix); ok {
@@ -121,7 +119,7 @@ func ownerOf(name string) (id, suffix string) {
 	return "", ""
 }
 
-func (s *Store) older(path string, than time.Time) bool {
+func (s *Store) olderThan(path string, than time.Time) bool {
 	info, err := s.fs.Lstat(path)
 	return err == nil && info.ModTime().Before(than)
 }

@@ -11,9 +11,9 @@ import (
 
 // Create implements storage.Store.
 func (s *Store) Create(ctx context.Context, rec storage.Record) error {
-	guard := s.lockID(rec.ID)
-	guard.Lock()
-	defer guard.Unlock()
+	idLock := s.lockID(rec.ID)
+	idLock.Lock()
+	defer idLock.Unlock()
 	if err := s.unused(rec.ID); err != nil {
 		return err
 	}
@@ -29,16 +29,18 @@ func (s *Store) Create(ctx context.Context, rec storage.Record) error {
 	return err
 }
 
-// create makes the journal, and an empty data file.
+// create writes the journal and an empty data file.
 func (s *Store) create(rec storage.Record) error {
-	if taken, err := s.exists(s.filePath(rec)); err != nil || taken {
-		return errors.Join(mapError("create", rec.ID, err), ifTrue(taken, storage.ErrKeyTaken))
+	if taken, err := s.exists(s.filePath(rec)); err != nil {
+		return mapError("create", rec.ID, err)
+	} else if taken {
+		return storage.ErrKeyTaken
 	}
 	line, err := recordLine(rec)
 	if err != nil {
 		return err
 	}
-	// What may lie at these names is half of a creation that nobody was told of.
+	// Files with these names are left from a Create that never returned success.
 	paths := []string{s.dataPath(rec.ID), s.livePath(rec.ID)}
 	for i, text := range [][]byte{nil, line} {
 		if err := s.writeFile(paths[i], text); err != nil {
@@ -53,36 +55,36 @@ func (s *Store) create(rec storage.Record) error {
 	return nil
 }
 
-// unused returns nil if no upload has, or lately had, the id.
+// unused returns nil if the id is not in use, and no tombstone has it.
 func (s *Store) unused(id string) error {
 	if err := s.syncAgain(s.own("live"), s.own("done"), s.own("gone")); err != nil {
 		return mapError("create", id, err)
 	}
-	if gone, err := s.exists(s.gonePath(id)); err != nil || gone {
-		return errors.Join(mapError("create", id, err), ifTrue(gone, storage.ErrGone))
+	if gone, err := s.exists(s.gonePath(id)); err != nil {
+		return mapError("create", id, err)
+	} else if gone {
+		return storage.ErrGone
 	}
-	if done, err := s.exists(s.donePath(id)); err != nil || done {
-		return errors.Join(mapError("create", id, err), ifTrue(done, storage.ErrExists))
+	if done, err := s.exists(s.donePath(id)); err != nil {
+		return mapError("create", id, err)
+	} else if done {
+		return storage.ErrExists
 	}
 	_, err := s.journalAt(id, s.livePath(id))
-	if errors.Is(err, storage.ErrNotFound) {
-		return s.notThere(nil)
+	switch {
+	case errors.Is(err, storage.ErrNotFound):
+		return s.confirmAbsent(nil)
+	case err == nil:
+		return storage.ErrExists
 	}
-	return errors.Join(err, ifTrue(err == nil, storage.ErrExists))
+	return err
 }
 
-func ifTrue(b bool, err error) error {
-	if b {
-		return err
-	}
-	return nil
-}
-
-// writeFile makes a file with the given text, durable but for its name.
+// writeFile creates or replaces a file. The content is durable on return, the name is not.
 func (s *Store) writeFile(path string, text []byte) error {
 	f, err := s.fs.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY)
 	if err != nil {
-		s.unsynced.set(filepath.Dir(path), true) // it may be there all the same
+		s.unsynced.set(filepath.Dir(path), true) // it may exist nevertheless
 		return err
 	}
 	if len(text) > 0 {

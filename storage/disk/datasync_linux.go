@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// datasync leaves out the times of the file, which fsync would write as well.
+// datasync calls fdatasync, which unlike fsync does not write the timestamps.
 func datasync(f *os.File) error {
 	for {
 		err := unix.Fdatasync(int(f.Fd()))

@@ -7,11 +7,11 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
-// Declare implements storage.Store.
+// SetSize implements storage.Store.
 func (s *Store) SetSize(ctx context.Context, id string, size int64) error {
 	u, err := s.acquire(id)
 	if err == errClosed {
-		return s.declareFinished(ctx, id, size)
+		return s.setSizeFinished(ctx, id, size)
 	}
 	if err != nil {
 		return err
@@ -30,21 +30,21 @@ func (s *Store) SetSize(ctx context.Context, id string, size int64) error {
 		u.record.Size, u.late = size, true
 		u.mu.Unlock()
 	}
-	return sameSize(id, u.record.Size, size)
+	return checkSameSize(id, u.record.Size, size)
 }
 
-// declareFinished answers for an upload that has no live journal.
-func (s *Store) declareFinished(ctx context.Context, id string, size int64) error {
+// setSizeFinished is SetSize for an upload without a live journal.
+func (s *Store) setSizeFinished(ctx context.Context, id string, size int64) error {
 	up, err := s.Load(ctx, id)
 	if err != nil {
 		return err
 	}
-	return sameSize(id, up.Size, size)
+	return checkSameSize(id, up.Size, size)
 }
 
-func sameSize(id string, declared, size int64) error {
+func checkSameSize(id string, declared, size int64) error {
 	if declared != size {
-		return fmt.Errorf("declare %s: %w: %d bytes now, %d before", id, storage.ErrSizeMismatch, size, declared)
+		return fmt.Errorf("set size of %s: %w: %d bytes now, %d before", id, storage.ErrSizeMismatch, size, declared)
 	}
 	return nil
 }

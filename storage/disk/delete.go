@@ -11,17 +11,17 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
-// Delete implements storage.Store. The mark that the upload is gone comes first,
-// so that half a deletion is as good as a whole one, and can be completed.
+// Delete implements storage.Store. It writes the tombstone first, so that an interrupted
+// deletion counts as done and can be completed.
 func (s *Store) Delete(_ context.Context, id string) error {
-	guard := s.lockID(id)
-	guard.Lock()
-	defer guard.Unlock()
-	there, err := s.anythingOf(id)
-	if err != nil || !there {
+	idLock := s.lockID(id)
+	idLock.Lock()
+	defer idLock.Unlock()
+	found, err := s.hasFiles(id)
+	if err != nil || !found {
 		return mapError("delete", id, err)
 	}
-	owed, err := s.markGone(id)
+	pending, err := s.writeTombstone(id)
 	if err != nil {
 		return mapError("delete", id, err)
 	}
@@ -30,13 +30,13 @@ func (s *Store) Delete(_ context.Context, id string) error {
 		u.fail(storage.ErrGone)
 	}
 	s.mu.Unlock()
-	return mapError("delete", id, s.removeUpload(id, owed))
+	return mapError("delete", id, s.removeUpload(id, pending))
 }
 
-// removeUpload removes all of an upload but the mark that it is gone: its file first,
-// of which only the journal knows the name, and the data file last: see removeFile. The
-// journal of one that is owed stays, and claims no file any more.
-func (s *Store) removeUpload(id string, owed bool) error {
+// removeUpload removes everything of an upload but the tombstone: the file first, because
+// only the journal knows its name, and the data file last (see removeFile). While a delivery
+// is pending the journal stays, but does not own a file any more.
+func (s *Store) removeUpload(id string, pending bool) error {
 	up, _, err := s.readJournal(id)
 	if err == nil && up.Complete() {
 		err = s.removeFile(up)
@@ -45,63 +45,63 @@ func (s *Store) removeUpload(id string, owed bool) error {
 		return err
 	}
 	known := err == nil
-	if owed {
+	if pending {
 		if err := s.writeMoved(id); err != nil {
 			return err
 		}
 		s.releaseKey(up.Record)
 		return s.removeAll(s.dataPath(id))
 	}
-	err = s.removeAll(s.livePath(id), s.donePath(id), s.parkedPath(id), s.dataPath(id))
+	err = s.removeAll(s.livePath(id), s.donePath(id), s.deadLetterPath(id), s.dataPath(id))
 	s.journals.drop(id)
 	if known {
 		s.releaseKey(up.Record)
-		err = errors.Join(err, s.leaveName(up.Record))
+		err = errors.Join(err, s.removeName(up.Record))
 	}
 	return err
 }
 
-// removeFile takes the name of its file away from a complete upload, if it has it. What
-// is left is the data file: with that, the journal claims no file that gets the name
-// before the deletion is over.
+// removeFile renames the file of a complete upload back to its data file, if it has one.
+// While the data file exists, the journal does not own a file that takes the name before the
+// deletion is over.
 func (s *Store) removeFile(up storage.Upload) error {
-	file, twice, err := s.ownFile(up)
+	file, linkedTwice, err := s.ownFile(up)
 	if file == nil {
 		return err
 	}
 	path := s.filePath(up.Record)
 	err = s.fs.Rename(path, s.dataPath(up.ID))
-	if twice || errors.Is(err, syscall.EXDEV) {
-		err = s.fs.Remove(path) // one name of two, or of a file that somebody moved elsewhere
+	if linkedTwice || errors.Is(err, syscall.EXDEV) {
+		err = s.fs.Remove(path) // one of two links, or a link to a file on another file system
 	}
 	if err != nil {
 		return err
 	}
-	kept := s.dir
+	kept := s.dir // the lowest directory that stays; empty ones below it were made for this file
 	for dir := range s.above(path) {
 		if s.fs.Remove(dir) != nil {
 			kept = dir
 			break
 		}
-		// It was made for this file, and nothing else was in it.
 	}
 	if err := s.syncDir(kept); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return nil // another deletion emptied that too, and removed it
+	return nil // a concurrent deletion removed the directory
 }
 
-func (s *Store) anythingOf(id string) (bool, error) {
-	// A file that no journal speaks of is not ours to delete.
+// hasFiles reports whether the store has files for the id. A final file without a journal
+// does not count: it is not the store's to delete.
+func (s *Store) hasFiles(id string) (bool, error) {
 	for _, path := range []string{s.dataPath(id), s.livePath(id), s.donePath(id), s.gonePath(id)} {
-		if there, err := s.exists(path); err != nil || there {
-			return there, err
+		if found, err := s.exists(path); err != nil || found {
+			return found, err
 		}
 	}
-	return false, s.notThere(nil)
+	return false, s.confirmAbsent(nil)
 }
 
-// List implements storage.Store: it names the uploads that have a live journal.
+// List implements storage.Store. It yields the ids that have a live journal.
 func (s *Store) List(ctx context.Context) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		for name, err := range s.fs.Names(s.own("live")) {

@@ -11,7 +11,7 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
-// open is Open over any file system.
+// open is Open on any file system.
 func open(fsys fileSystem, dir string, opts Options) (*Store, error) {
 	s := &Store{dir: dir, fs: fsys, noSync: opts.NoSync, seed: maphash.MakeSeed(), open: map[string]*upload{}}
 	if err := s.makeOwnDirs(); err != nil {
@@ -25,15 +25,15 @@ func open(fsys fileSystem, dir string, opts Options) (*Store, error) {
 		return nil, fmt.Errorf("lock the data directory: %w", err)
 	}
 	s.lock = lock
-	if err := s.takeOver(); err != nil {
+	if err := s.syncOwnDirs(); err != nil {
 		return nil, fmt.Errorf("open the data directory: %w", errors.Join(err, lock.Close()))
 	}
 	return s, nil
 }
 
-// takeOver makes the names durable that the process before may have changed and not synced
-// when it was killed. What is in the journals is synced when one is read.
-func (s *Store) takeOver() (err error) {
+// syncOwnDirs syncs the directories, in which a killed process may have changed names
+// without syncing. Journals are synced when they are read.
+func (s *Store) syncOwnDirs() (err error) {
 	for _, sub := range ownDirs {
 		err = errors.Join(err, s.syncDir(s.own(sub)))
 	}
@@ -54,8 +54,8 @@ func (s *Store) makeOwnDirs() error {
 	return errors.Join(errs...)
 }
 
-// makeDir makes a directory, and those above it that are missing. Each has a durable name
-// before there is something in it.
+// makeDir creates a directory and its missing parents. The name of each is durable before
+// anything is created in it.
 func (s *Store) makeDir(path string) error {
 	parent := filepath.Join(path, "..")
 	info, err := s.fs.Stat(path)
@@ -63,7 +63,7 @@ func (s *Store) makeDir(path string) error {
 	case err == nil && !info.IsDir():
 		return &fs.PathError{Op: "mkdir", Path: path, Err: syscall.ENOTDIR}
 	case err == nil:
-		// It may have been made by a process that was killed before it could sync.
+		// It may have been created by a process that was killed before it could sync.
 		if err := s.syncDir(parent); !unsyncable(err) {
 			return err
 		}
@@ -80,15 +80,16 @@ func (s *Store) makeDir(path string) error {
 	return s.syncDir(parent)
 }
 
-// unsyncable reports whether err is why a directory can't be synced by this process, which
-// then has not made what is in it either.
+// unsyncable reports whether err means that this process cannot sync the directory. Then it
+// has not created what is in it either.
 func unsyncable(err error) bool {
 	return errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) || errors.Is(err, syscall.EINVAL)
 }
 
-// notThere returns err, which says that there is no upload, or no file of it, unless the
-// directory has vanished with all that was in it: that may come back.
-func (s *Store) notThere(err error) error {
+// confirmAbsent returns err, which says that an upload or its file does not exist, unless
+// the data directory itself was unmounted or replaced: then it returns an ErrUnavailable,
+// since the contents may come back.
+func (s *Store) confirmAbsent(err error) error {
 	info, statErr := s.fs.Stat(s.own("lock"))
 	switch {
 	case statErr != nil:

@@ -1,26 +1,23 @@
-// Package disk is the embedded store: a directory on one machine, and nothing
-// else to install.
+// Package disk stores uploads in a directory of a local file system.
 //
-// The bytes of an upload are written at their offset into one sparse file. A
-// journal beside it, of which every line carries a checksum, says which ranges
-// are there: a line is appended only after the bytes it speaks of are on the
-// disk. So whatever the journal says survives a power loss, and a line that one
-// cut off is ignored. Finishing gives the data file its name, which it takes from no
-// other file: of uploads whose files are to have one name, the first to finish has it.
+// The bytes of an upload are written at their offset into one sparse file. A journal beside
+// it, with a checksum on every line, records which ranges are stored: a line is appended
+// only after its bytes were synced. So what the journal says survives a power loss, and a
+// line that was cut off is ignored. Finish gives the data file its final name. It never
+// replaces another file: of several uploads with the same key, the first to finish gets it.
 //
-// Nothing is acknowledged that a power loss could take back, and nothing is read from a
-// journal or a directory that could: what a process that was killed, or a sync that has
-// failed, may have left unsynced is synced before it is believed. Of the file system it
-// asks that a sync does what it says, that changes to the names in one directory become
-// durable in their order, and, where a file can't have two names, that a rename is one step.
+// Nothing is acknowledged, or read from a journal or directory, that a power loss could
+// revert: what a killed process or a failed sync may have left unsynced is synced before it
+// is used. The file system must honor syncs, must make changes to the names in one directory
+// durable in order, and, where it has no hard links, must rename atomically.
 //
-//	DIR/ID                    the finished file, or DIR/KEY if it has a key of its own
-//	DIR/.holdfast/live/ID.log    the journal: record, declared size, ranges
+//	DIR/ID                    the finished file, or DIR/KEY if the upload has a key
+//	DIR/.holdfast/live/ID.log    the journal: record, size, ranges
 //	DIR/.holdfast/live/ID.data   the bytes of an unfinished upload
-//	DIR/.holdfast/live/ID.parked the mark of a finished one that is not told of any more
-//	DIR/.holdfast/done/ID.log    the journal of a finished one, whose file may be missing
-//	DIR/.holdfast/gone/ID        the mark of a deleted one
-//	DIR/.holdfast/lock           held by the one process that uses DIR
+//	DIR/.holdfast/live/ID.parked marks a finished upload whose delivery is dead-lettered
+//	DIR/.holdfast/done/ID.log    the journal of a delivered upload, whose file may be missing
+//	DIR/.holdfast/gone/ID        the tombstone of a deleted upload
+//	DIR/.holdfast/lock           locked by the one process that uses DIR
 package disk
 
 import (
@@ -39,11 +36,10 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
-// Options relax what the store promises. The zero value promises most.
+// Options relax what the store guarantees. The zero value guarantees the most.
 type Options struct {
 	// NoSync leaves it to the operating system when bytes reach the disk. What was
-	// acknowledged then survives the end of the process, however it comes, but
-	// not always that of the machine.
+	// acknowledged then survives a crash of the process, but not always one of the machine.
 	NoSync bool
 }
 
@@ -53,9 +49,9 @@ type Store struct {
 	fs     fileSystem
 	noSync bool
 	lock   io.Closer
-	locked fs.FileInfo // the file that is locked
+	locked fs.FileInfo // the lock file
 
-	idLocks [256]sync.RWMutex // by hash of the id: creation, finish and deletion are alone
+	idLocks [256]sync.RWMutex // by hash of the id; held for writing by create, finish and delete
 	seed    maphash.Seed
 
 	reservations reservations
@@ -64,7 +60,7 @@ type Store struct {
 	open     map[string]*upload
 	journals journalCache
 
-	naming   sync.Mutex // held while renameFile looks and renames
+	naming   sync.Mutex // held while renameFile checks and renames
 	unsynced unsynced
 }
 
@@ -74,11 +70,11 @@ var (
 	_ storage.Checker = (*Store)(nil)
 )
 
-// Open makes dir a store, or opens the one that it is. It fails if another
-// process uses it.
+// Open opens the store in dir, which it creates if necessary. It fails if another process
+// uses it.
 func Open(dir string, opts Options) (*Store, error) { return open(osFileSystem{}, dir, opts) }
 
-// Close lets go of the directory. Writes in progress fail from then on.
+// Close unlocks the directory. Writes in progress fail from then on.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	for _, u := range s.open {
@@ -88,7 +84,7 @@ func (s *Store) Close() error {
 	return s.lock.Close()
 }
 
-// Check implements storage.Checker by making a file.
+// Check implements storage.Checker by creating a file.
 func (s *Store) Check(context.Context) error {
 	path := s.own(fmt.Sprintf("probe%d", rand.Uint64()))
 	probe, err := s.fs.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY)
@@ -115,7 +111,7 @@ func (s *Store) livePath(id string) string { return s.own("live", id+".log") }
 func (s *Store) donePath(id string) string { return s.own("done", id+".log") }
 func (s *Store) gonePath(id string) string { return s.own("gone", id) }
 
-func (s *Store) parkedPath(id string) string { return s.own("live", id+".parked") }
+func (s *Store) deadLetterPath(id string) string { return s.own("live", id+".parked") }
 
 func (s *Store) lockID(id string) *sync.RWMutex {
 	return &s.idLocks[maphash.String(s.seed, id)%uint64(len(s.idLocks))]
@@ -130,7 +126,8 @@ func (s *Store) readFile(path string) ([]byte, error) {
 	return text, errors.Join(err, f.Close())
 }
 
-// classify wraps what the operating system said while op was done on an upload.
+// mapError wraps an error of the file system during op on an upload, and maps it to one of
+// package storage.
 func mapError(op, id string, err error) error {
 	switch {
 	case err == nil:
@@ -140,7 +137,7 @@ func mapError(op, id string, err error) error {
 	case errors.Is(err, storage.ErrKeyTaken):
 		return fmt.Errorf("%s %s: %w", op, id, err)
 	case errors.Is(err, syscall.ENOTDIR):
-		// A directory of the upload's key is a file.
+		// A parent directory in the upload's key is a file.
 		return fmt.Errorf("%s %s: %w: %w", op, id, storage.ErrKeyTaken, err)
 	default:
 		return storage.Unavailable(op, id, err)
@@ -155,18 +152,18 @@ func (s *Store) exists(path string) (bool, error) {
 	return err == nil, err
 }
 
-// absent tells whether err says that nothing has the name, nor can have while a
-// directory of it is a file.
+// absent reports whether err means that the file does not exist: there is no such name, or
+// one of its parent directories is a file.
 func absent(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
 }
 
-// removeAll removes the files that exist among paths.
+// removeAll removes those of the files that exist.
 func (s *Store) removeAll(paths ...string) error {
 	var errs []error
 	for _, p := range paths {
 		if err := s.fs.Remove(p); err != nil && !absent(err) {
-			s.unsynced.set(filepath.Dir(p), true) // it may be gone all the same
+			s.unsynced.set(filepath.Dir(p), true) // it may be removed nevertheless
 			errs = append(errs, err)
 		}
 	}

@@ -22,5 +22,5 @@ func (s *Store) RemoveFile(up storage.Upload) error { return s.removeFile(up) }
 func (s *Store) ForgetClaims() {
 	s.reservations.mu.Lock()
 	defer s.reservations.mu.Unlock()
-	s.reservations.known, s.reservations.ids, s.reservations.dirs = true, map[string]string{}, map[string]int{}
+	s.reservations.loaded, s.reservations.ids, s.reservations.dirs = true, map[string]string{}, map[string]int{}
 }

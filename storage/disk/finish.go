@@ -14,12 +14,12 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
-// Finish implements storage.Store. All bytes are durable already, since the
-// journal says that they are there; what remains is to give the file its name.
+// Finish implements storage.Store. All bytes in the journal are durable already; what
+// remains is to give the file its final name.
 func (s *Store) Finish(_ context.Context, up storage.Upload) (storage.Upload, error) {
-	guard := s.lockID(up.ID)
-	guard.Lock()
-	defer guard.Unlock()
+	idLock := s.lockID(up.ID)
+	idLock.Lock()
+	defer idLock.Unlock()
 	now, err := s.load(up.ID)
 	if err != nil {
 		return up, err
@@ -37,13 +37,13 @@ func (s *Store) Finish(_ context.Context, up storage.Upload) (storage.Upload, er
 	return now, mapError("finish", up.ID, s.nameFile(now))
 }
 
-// Retire implements storage.Store: it takes the journal to where those of finished
-// uploads lie. A Partial one stays listed, for it still has to expire. One that was
-// deleted meanwhile is removed.
+// MarkDelivered implements storage.Store. It moves the journal from live/ to done/. A
+// Partial upload stays in live/, and listed, because it has yet to expire. An upload that
+// was deleted meanwhile is removed.
 func (s *Store) MarkDelivered(_ context.Context, up storage.Upload) error {
-	guard := s.lockID(up.ID)
-	guard.Lock()
-	defer guard.Unlock()
+	idLock := s.lockID(up.ID)
+	idLock.Lock()
+	defer idLock.Unlock()
 	if up.Partial {
 		return nil
 	}
@@ -52,35 +52,34 @@ func (s *Store) MarkDelivered(_ context.Context, up storage.Upload) error {
 	case err == nil && gone:
 		err = errors.Join(s.removeUpload(up.ID, false), s.syncDir(s.own("live")))
 	case err == nil:
-		err = s.retire(up)
+		err = s.markDelivered(up)
 	}
-	return mapError("retire", up.ID, err)
+	return mapError("mark delivered", up.ID, err)
 }
 
-func (s *Store) retire(up storage.Upload) error {
-	err := s.noteDelivered(up.ID)
+func (s *Store) markDelivered(up storage.Upload) error {
+	err := s.appendDone(up.ID)
 	if err == nil {
-		err = s.retireJournal(s.livePath(up.ID), s.donePath(up.ID))
-		s.journals.drop(up.ID) // it says more now
+		err = s.moveJournal(s.livePath(up.ID), s.donePath(up.ID))
+		s.journals.drop(up.ID) // the journal has a new line
 	}
 	if errors.Is(err, fs.ErrNotExist) {
-		return s.notThere(nil) // it was retired before, or deleted
+		return s.confirmAbsent(nil) // it was marked before, or deleted
 	}
 	if err == nil {
 		s.releaseKey(up.Record)
-		err = errors.Join(s.removeAll(s.parkedPath(up.ID)), s.syncDir(s.own("live")))
+		err = errors.Join(s.removeAll(s.deadLetterPath(up.ID)), s.syncDir(s.own("live")))
 	}
 	return err
 }
 
-// retireJournal gives a journal another name. The first name goes only once the other is
-// on the disk.
-func (s *Store) retireJournal(live, done string) error {
+// moveJournal renames a journal. The old name is removed only once the new one is durable.
+func (s *Store) moveJournal(live, done string) error {
 	err := s.fs.Link(live, done)
 	if noLinks(err) {
 		return errors.Join(s.fs.Rename(live, done), s.syncDir(s.own("done")))
 	}
-	if err != nil && !errors.Is(err, fs.ErrExist) { // of a retirement that was cut short
+	if err != nil && !errors.Is(err, fs.ErrExist) { // left by an interrupted move
 		return err
 	}
 	if err := s.syncDir(s.own("done")); err != nil {
@@ -89,29 +88,29 @@ func (s *Store) retireJournal(live, done string) error {
 	return s.removeAll(live)
 }
 
-// noLinks reports whether err is why a file can't have two names here. There the store
-// relies on a rename between directories being one step, also over a power loss, as
-// file systems with a journal make it.
+// noLinks reports whether err means that the file system has no hard links. Then the store
+// relies on renames between directories being atomic, even across a power loss, as
+// journaling file systems make them.
 func noLinks(err error) bool {
 	return errors.Is(err, errors.ErrUnsupported) || errors.Is(err, syscall.EPERM)
 }
 
-// Park implements storage.Store.
+// DeadLetter implements storage.Store.
 func (s *Store) DeadLetter(_ context.Context, up storage.Upload) error {
-	guard := s.lockID(up.ID)
-	guard.Lock()
-	defer guard.Unlock()
-	if owed, err := s.exists(s.livePath(up.ID)); err != nil || !owed {
-		return errors.Join(mapError("park", up.ID, err), s.notThere(nil))
+	idLock := s.lockID(up.ID)
+	idLock.Lock()
+	defer idLock.Unlock()
+	if live, err := s.exists(s.livePath(up.ID)); err != nil || !live {
+		return errors.Join(mapError("dead-letter", up.ID, err), s.confirmAbsent(nil))
 	}
-	if err := s.writeFile(s.parkedPath(up.ID), nil); err != nil {
-		return mapError("park", up.ID, err)
+	if err := s.writeFile(s.deadLetterPath(up.ID), nil); err != nil {
+		return mapError("dead-letter", up.ID, err)
 	}
-	return mapError("park", up.ID, s.syncDir(s.own("live")))
+	return mapError("dead-letter", up.ID, s.syncDir(s.own("live")))
 }
 
-// nameFile gives the data file the name of the upload's file. Its own name goes only
-// once the other is on the disk.
+// nameFile gives the data file its final name. The old name is removed only once the new one
+// is durable.
 func (s *Store) nameFile(up storage.Upload) error {
 	data, path := s.dataPath(up.ID), s.filePath(up.Record)
 	j, err := s.journalAt(up.ID, s.livePath(up.ID))
@@ -124,7 +123,7 @@ func (s *Store) nameFile(up storage.Upload) error {
 	if err := s.makeDirs(up.Record); err != nil {
 		return err
 	}
-	if err := s.takeName(up.Record); err != nil {
+	if err := s.recordName(up.Record); err != nil {
 		return err
 	}
 	if err := s.linkFile(data, path); err != nil {
@@ -133,9 +132,10 @@ func (s *Store) nameFile(up storage.Upload) error {
 	return s.removeData(up)
 }
 
-// trim cuts off the bytes that were on their way while a smaller size was declared, for
-// good: a file of another size would not count as the upload's. That it is cut may be the
-// work of a process that was killed before it could sync.
+// trim truncates the data file to size, durably, because a file of another size does not
+// count as the upload's. Excess bytes were in flight while a smaller size was set. A file
+// that is short enough already is synced nevertheless if late is set: a killed process may
+// have truncated it without syncing.
 func (s *Store) trim(data string, size int64, late bool) error {
 	info, err := s.fs.Stat(data)
 	switch {
@@ -159,41 +159,41 @@ func (s *Store) trim(data string, size int64, late bool) error {
 	return errors.Join(err, f.Close())
 }
 
-// linkFile makes path another name of the data file, and never takes it from another
-// file.
+// linkFile links the data file to path. It never replaces another file.
 func (s *Store) linkFile(data, path string) error {
 	err := s.fs.Link(data, path)
 	switch {
 	case errors.Is(err, fs.ErrExist):
-		return s.occupied(data, path)
+		return s.checkOccupied(data, path)
 	case noLinks(err):
 		return s.renameFile(data, path)
 	}
 	return err
 }
 
-// renameFile is linkFile where a file can't have two names. Only this process gives
-// names, and it gives one at a time.
+// renameFile is linkFile for file systems without hard links. Only this process assigns
+// names, one at a time.
 func (s *Store) renameFile(data, path string) error {
 	s.naming.Lock()
 	defer s.naming.Unlock()
-	there, err := s.exists(path)
+	taken, err := s.exists(path)
 	switch {
 	case err != nil:
 		return err
-	case there:
-		return s.occupied(data, path)
+	case taken:
+		return s.checkOccupied(data, path)
 	}
 	err = s.fs.Rename(data, path)
 	if err != nil {
-		s.unsynced.set(filepath.Dir(path), true) // it may have that name all the same
+		s.unsynced.set(filepath.Dir(path), true) // it may be renamed nevertheless
 	}
 	return err
 }
 
-// occupied returns nil if path is a name of the data file already, and ErrKeyTaken if it
-// is one of another file. A directory that is in the way may go with what is in it.
-func (s *Store) occupied(data, path string) error {
+// checkOccupied returns nil if path is a link to the data file, and ErrKeyTaken if it is
+// another file. A directory there gives a transient error: it may disappear with its
+// contents.
+func (s *Store) checkOccupied(data, path string) error {
 	own, err := s.fs.Lstat(data)
 	if err != nil {
 		return err
@@ -210,8 +210,7 @@ func (s *Store) occupied(data, path string) error {
 	return storage.ErrKeyTaken
 }
 
-// removeData removes the data file's own name after it was given that of the
-// upload's file.
+// removeData removes the old name of a data file that has its final name.
 func (s *Store) removeData(up storage.Upload) error {
 	if err := s.syncDir(filepath.Dir(s.filePath(up.Record))); err != nil {
 		return err
@@ -219,7 +218,7 @@ func (s *Store) removeData(up storage.Upload) error {
 	return s.removeAll(s.dataPath(up.ID))
 }
 
-// makeDirs makes the directories that a key asks for, and their names durable.
+// makeDirs creates the directories in the upload's key, durably.
 func (s *Store) makeDirs(rec storage.Record) error {
 	dir := s.dir
 	parents := strings.Split(rec.Key, "/")
@@ -240,7 +239,7 @@ func (s *Store) makeDirs(rec storage.Record) error {
 func (s *Store) Open(_ context.Context, up storage.Upload, offset int64) (io.ReadCloser, error) {
 	f, err := s.fs.Open(s.filePath(up.Record))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, s.notThere(fmt.Errorf("open %s: %w: its file is missing", up.ID, storage.ErrGone))
+		return nil, s.confirmAbsent(fmt.Errorf("open %s: %w: its file is missing", up.ID, storage.ErrGone))
 	}
 	if err != nil {
 		return nil, mapError("open", up.ID, err)

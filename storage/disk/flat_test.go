@@ -76,7 +76,7 @@ func TestJournalCacheIsBounded(t *testing.T) {
 	var c journalCache
 	const each = maxCachedJournals / 10
 	for _, id := range []string{"a", "b", "c", "d", "e", "f", "g", "h", "i", "j"} {
-		c.put(journal{record: storage.Record{ID: id}, length: each, doubtful: id == "b"})
+		c.put(journal{record: storage.Record{ID: id}, length: each, mustRewrite: id == "b"})
 	}
 	_, _ = c.get("a")
 	c.put(journal{record: storage.Record{ID: "k"}, length: 2 * each})

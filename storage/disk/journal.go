@@ -15,50 +15,50 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/ranges"
 )
 
-// A journal is text, a line for each thing that became true:
+// A journal is a text file with a line for each change:
 //
 //	record {"id":"abc","size":-1,…} 1a2b3c4d
 //	size 1073741824 5e6f7a8b
 //	range 0 52428800 7a6b5c4d 9c0d1e2f
 //	crc32c 1073741824 0a1b2c3d 4e5f6071
 //
-// and one when the upload is retired: see doneLine.
-// The last word of a line is the CRC32C of what stands before it, in hexadecimal.
-// A line whose checksum is wrong was never acknowledged, and is passed over. The
-// offsets of a range are half-open; its CRC32C follows them, unless an older version has
-// written the line. That of the whole file, of the given size, is there only where it
-// does not follow from those of the ranges.
+// and one when the upload is delivered: see doneLine. The last word of a line is the CRC32C
+// of what precedes it, in hexadecimal. A line with a wrong checksum was never acknowledged
+// and is skipped. The offsets of a range are half-open. They are followed by the CRC32C of
+// its bytes, which lines of older versions lack. A crc32c line has the checksum of the whole
+// file, of the given size; it is written only if it cannot be derived from those of the
+// ranges.
 type journal struct {
 	record storage.Record // Size as declared
 	ranges ranges.Set
 	sums   sums
-	whole  rangeSum // of the whole file, empty if no line says it
+	whole  rangeSum // of the whole file, empty without a crc32c line
 	lines  int
-	length int64 // of the part that ends with a whole line
-	late   bool  // the size was declared late, so that bytes beyond it may have been written
+	length int64 // up to the end of the last complete line
+	late   bool  // the size was set after creation, so bytes beyond it may have been written
 
-	// doubtful is set if the file may say more than this, or may not be there after a
-	// power loss, because a sync failed: it is written anew before it is used.
-	doubtful bool
+	// mustRewrite is set after a failed sync: the file may say more than this, or may not
+	// survive a power loss. It is rewritten before it is used.
+	mustRewrite bool
 
-	finished, delivered time.Time // zero unless it is retired
+	finished, delivered time.Time // zero unless it is delivered
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// parseJournal reads what a journal file holds. It returns false if there is no record in
-// it: unless there is another line, the upload was never created.
+// parseJournal parses a journal file. It returns false if there is no record. If there is no
+// other line either, the upload was never created.
 func parseJournal(text []byte) (journal, bool) {
 	var j journal
 	created := false
 	for {
-		line, rest, whole := bytes.Cut(text, []byte("\n"))
-		if !whole {
+		line, rest, complete := bytes.Cut(text, []byte("\n"))
+		if !complete {
 			return j, created
 		}
 		j.length += int64(len(line)) + 1
 		text = rest
-		entry, ok := checked(line)
+		entry, ok := verifyLine(line)
 		if !ok {
 			continue
 		}
@@ -85,7 +85,7 @@ func parseJournal(text []byte) (journal, bool) {
 	}
 }
 
-// addRange reads the value of a range's line.
+// addRange parses the value of a range line.
 func (j *journal) addRange(value string) {
 	start, rest, _ := strings.Cut(value, " ")
 	end, sum, _ := strings.Cut(rest, " ")
@@ -111,7 +111,7 @@ func parseSum(text string) (crc32c.Sum, bool) {
 	return crc32c.Sum(sum), err == nil
 }
 
-// checksum is the checksum of the whole file, nil if it is not known.
+// checksum returns the checksum of the whole file, nil if it is not known.
 func (j journal) checksum() *crc32c.Sum {
 	if !j.whole.Empty() && j.whole.End == j.record.Size {
 		return &j.whole.crc
@@ -122,8 +122,8 @@ func (j journal) checksum() *crc32c.Sum {
 	return nil
 }
 
-// checked returns a line without its checksum, and whether that is right.
-func checked(line []byte) ([]byte, bool) {
+// verifyLine returns a line without its checksum, and whether that is right.
+func verifyLine(line []byte) ([]byte, bool) {
 	at := bytes.LastIndexByte(line, ' ')
 	if at < 0 {
 		return nil, false
@@ -150,10 +150,10 @@ func checksumLine(size int64, sum crc32c.Sum) []byte {
 	return withChecksum(fmt.Appendf(nil, "crc32c %d %08x", size, uint32(sum)))
 }
 
-// rangeLines says that the ranges of a set are there.
+// rangeLines returns the lines for a set of stored ranges.
 func rangeLines(set ranges.Set) []byte { return summedLines(set, nil) }
 
-// summedLines is rangeLines with the checksums of ranges, where these are known.
+// summedLines is rangeLines with checksums, for the ranges whose checksum is known.
 func summedLines(set ranges.Set, known sums) []byte {
 	var out []byte
 	unknown := set.Clone()
@@ -169,11 +169,11 @@ func summedLines(set ranges.Set, known sums) []byte {
 	return out
 }
 
-// wordy tells whether the journal has so many lines more than it says that it is
-// worth writing anew.
+// needsCompaction reports whether the journal has so many superfluous lines that it is worth
+// rewriting.
 func (j journal) needsCompaction() bool { return j.lines > 1000 && j.lines > 4*j.ranges.Count() }
 
-// compact is the shortest text that says what j does.
+// compact returns the shortest text for j.
 func (j journal) compact() ([]byte, error) {
 	rec, size := j.record, []byte(nil)
 	if j.late {

@@ -5,17 +5,15 @@ import (
 	"sync"
 )
 
-// maxCachedJournals is how many bytes of journals a journalCache stands for at most. What
-// it takes in memory is less.
+// maxCachedJournals limits a journalCache, in bytes of journal files. It takes less memory.
 const maxCachedJournals = 32 << 20
 
-// journalCache holds what the journals say that were used last, so that not every request
-// has to read one. Only this process writes to them. The ranges in it are not changed by
-// anyone.
+// journalCache is an LRU cache of parsed journals. Only this process writes journals. The
+// ranges in the cache must not be modified.
 type journalCache struct {
 	mu    sync.Mutex
 	byID  map[string]*list.Element
-	order list.List // of journals, the one that was used last in front
+	order list.List // of journals, most recently used first
 	bytes int64
 }
 
@@ -42,7 +40,7 @@ func (c *journalCache) put(j journal) {
 	for e := c.order.Back(); e != nil && c.bytes > maxCachedJournals; {
 		oldest := e.Value.(journal)
 		e = e.Prev()
-		if !oldest.doubtful {
+		if !oldest.mustRewrite {
 			c.remove(oldest.record.ID)
 		}
 	}

@@ -12,9 +12,9 @@ import (
 
 // Load implements storage.Store.
 func (s *Store) Load(_ context.Context, id string) (storage.Upload, error) {
-	guard := s.lockID(id)
-	guard.RLock()
-	defer guard.RUnlock()
+	idLock := s.lockID(id)
+	idLock.RLock()
+	defer idLock.RUnlock()
 	up, err := s.load(id)
 	if !up.Finished {
 		up.CRC32C = nil
@@ -41,32 +41,32 @@ func (s *Store) load(id string) (storage.Upload, error) {
 		return up, nil
 	}
 	up.Finished, err = s.isFinished(up)
-	retired := !up.Delivered.IsZero()
-	up.DeliveryPending = up.Finished && !retired
+	delivered := !up.Delivered.IsZero()
+	up.DeliveryPending = up.Finished && !delivered
 	if err == nil && up.DeliveryPending {
-		up.DeadLettered, err = s.exists(s.parkedPath(id))
+		up.DeadLettered, err = s.exists(s.deadLetterPath(id))
 	}
-	if err == nil && retired && !up.Finished {
+	if err == nil && delivered && !up.Finished {
 		up.Finished, up.FileMissing = true, true
 	}
 	if err != nil || up.Finished {
 		return up, mapError("load", id, err)
 	}
-	if there, err := s.exists(s.dataPath(id)); err != nil || !there {
-		// Somebody took the file away; it can't be said to be complete any more.
-		return storage.Upload{}, errors.Join(mapError("load", id, err), s.notThere(fmt.Errorf("%w: its file is missing", storage.ErrGone)))
+	if found, err := s.exists(s.dataPath(id)); err != nil || !found {
+		// The file was moved or deleted; the upload is no longer complete.
+		return storage.Upload{}, errors.Join(mapError("load", id, err), s.confirmAbsent(fmt.Errorf("%w: its file is missing", storage.ErrGone)))
 	}
 	return up, nil
 }
 
-// isFinished tells whether the file of a complete upload is there, whole. It ends what
-// a crash has left of the finish.
+// isFinished reports whether the complete upload has its final file, of the right size. It
+// completes a finish that was interrupted.
 func (s *Store) isFinished(up storage.Upload) (bool, error) {
-	file, twice, err := s.ownFile(up)
+	file, linkedTwice, err := s.ownFile(up)
 	if file == nil || file.Size() != up.Size {
 		return false, err
 	}
-	if twice {
+	if linkedTwice {
 		err = s.removeData(up)
 	} else {
 		err = s.syncAgain(filepath.Dir(s.filePath(up.Record)))
@@ -74,10 +74,10 @@ func (s *Store) isFinished(up storage.Upload) (bool, error) {
 	return err == nil, err
 }
 
-// ownFile finds the file of a complete upload, nil if there is none. What has its name
-// is its own once the data file was given that, and has lost the name it had before. If
-// a crash came between, it has both, and so is there twice.
-func (s *Store) ownFile(up storage.Upload) (file fs.FileInfo, twice bool, err error) {
+// ownFile finds the final file of a complete upload, nil if there is none. A file with that
+// name belongs to the upload once the data file is gone. After a crash in between, both are
+// links to the same file, and linkedTwice is set.
+func (s *Store) ownFile(up storage.Upload) (file fs.FileInfo, linkedTwice bool, err error) {
 	if moved, err := s.exists(s.movedPath(up.ID)); err != nil || moved {
 		return nil, false, err
 	}

@@ -7,8 +7,8 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
-// Location returns where the file of an upload is, or will be, in the form of the
-// Storage field of tusd's hooks.
+// Location returns the path of the upload's final file, in the form of the Storage field of
+// tusd's hooks.
 func (s *Store) Location(up storage.Upload) map[string]string {
 	path := filepath.Join(s.dir, filepath.FromSlash(cmp.Or(up.Key, up.ID)))
 	if abs, err := filepath.Abs(path); err == nil {

@@ -11,7 +11,7 @@ import (
 	"syscall"
 )
 
-// osFileSystem is that of the operating system.
+// osFileSystem is the file system of the operating system.
 type osFileSystem struct{}
 
 func (osFileSystem) Open(path string) (io.ReadSeekCloser, error) { return os.Open(path) }
@@ -45,7 +45,7 @@ func (osFileSystem) Stat(path string) (fs.FileInfo, error)  { return os.Stat(pat
 func (osFileSystem) Lstat(path string) (fs.FileInfo, error) { return os.Lstat(path) }
 func (osFileSystem) SameFile(a, b fs.FileInfo) bool         { return os.SameFile(a, b) }
 
-// SyncDir asks the disk to; whether the disk obeys is beyond it.
+// SyncDir calls fsync. Whether the disk honors that is beyond it.
 func (osFileSystem) SyncDir(path string) error {
 	d, err := os.Open(path)
 	if err != nil {
@@ -54,7 +54,7 @@ func (osFileSystem) SyncDir(path string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// osFile leaves the times of the file out of a sync.
+// osFile does not sync the timestamps of the file.
 type osFile struct{ *os.File }
 
 func (f osFile) Sync() error { return datasync(f.File) }

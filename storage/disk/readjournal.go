@@ -9,8 +9,8 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
-// readJournal returns what the journal of an upload says, and whether it lies
-// among those of uploads that are not over. The caller holds the guard of the id.
+// readJournal returns the upload that a journal describes, and whether the journal is in
+// live/. The caller holds the id lock.
 func (s *Store) readJournal(id string) (up storage.Upload, live bool, err error) {
 	for _, path := range []string{s.livePath(id), s.donePath(id)} {
 		info, err := s.fs.Stat(path)
@@ -28,17 +28,16 @@ func (s *Store) readJournal(id string) (up storage.Upload, live bool, err error)
 		switch {
 		case !j.delivered.IsZero():
 			up.ModifiedAt = j.finished
-		case !live: // the line that says when is not there, or was never written
+		case !live: // without a done line
 			up.Delivered = up.ModifiedAt
 		}
 		return up.Clone(), live, err
 	}
-	return storage.Upload{}, false, s.notThere(storage.ErrNotFound)
+	return storage.Upload{}, false, s.confirmAbsent(storage.ErrNotFound)
 }
 
-// journalAt returns what is durable of the journal that lies at path, and ErrNotFound if
-// the upload was never created. The caller holds the guard of the id, and does not change
-// the ranges.
+// journalAt returns the durable contents of the journal at path, or ErrNotFound if the
+// upload was never created. The caller holds the id lock and must not modify the ranges.
 func (s *Store) journalAt(id, path string) (journal, error) {
 	s.mu.Lock()
 	u, isOpen := s.open[id]
@@ -60,7 +59,7 @@ func (s *Store) journalAt(id, path string) (journal, error) {
 	return j, err
 }
 
-// parseFile reads the journal that lies at path, of which some may not be durable yet.
+// parseFile parses the journal at path, parts of which may not be durable yet.
 func (s *Store) parseFile(id, path string) (journal, error) {
 	text, err := s.readFile(path)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -13,22 +13,23 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
-// A retired upload is Finished whether its file is there or not: the app may move it. Its
-// journal says so, with when the last byte came and when the event was delivered:
+// A delivered upload is Finished even if the application has moved its file. A last line in
+// its journal records when the last byte arrived and when the event was delivered, in
+// nanoseconds since 1970:
 //
 //	done 1772368215123456789 1772368216000000000 4d5e6f70
 //
-// A name that an app has made free may be given to the file of another upload, which the
-// journal of the first must not take for its own. So there is, besides,
+// When the application has moved a file, another upload may get its name. The journal of the
+// first upload must not take that file for its own, so two more files record this:
 //
-//	DIR/.holdfast/names/SHA-256 the id of the upload to whose file a key was last given
-//	DIR/.holdfast/done/ID.moved the mark of an upload whose file has lost its name
+//	DIR/.holdfast/names/SHA-256 the id of the upload that last got a key for its file
+//	DIR/.holdfast/done/ID.moved marks an upload whose file has lost its name
 
 func doneLine(finished, delivered time.Time) []byte {
 	return withChecksum(fmt.Appendf(nil, "done %d %d", finished.UnixNano(), delivered.UnixNano()))
 }
 
-// parseDone reads what doneLine has written.
+// parseDone parses the value of a done line.
 func (j *journal) parseDone(value []byte) {
 	var finished, delivered int64
 	if n, err := fmt.Sscanf(string(value), "%d %d", &finished, &delivered); n == 2 && err == nil {
@@ -36,9 +37,9 @@ func (j *journal) parseDone(value []byte) {
 	}
 }
 
-// noteDelivered writes into the journal of a finished upload that its event was delivered.
-// If a power loss takes that away, the event is delivered again.
-func (s *Store) noteDelivered(id string) error {
+// appendDone adds the done line to the journal of a finished upload. If a power loss reverts
+// that, the event is delivered again.
+func (s *Store) appendDone(id string) error {
 	path := s.livePath(id)
 	j, err := s.parseFile(id, path)
 	if errors.Is(err, storage.ErrNotFound) || err == nil && !j.delivered.IsZero() {
@@ -66,18 +67,18 @@ func (s *Store) namePath(rec storage.Record) string {
 	return s.own("names", hex.EncodeToString(sum[:]))
 }
 
-// takeName is called before the file of rec gets its name. If the file of a retired
-// upload had that before, and was moved, the upload is marked.
-func (s *Store) takeName(rec storage.Record) error {
+// recordName is called before the file of rec gets its final name, and records that it has
+// it. A delivered upload that had the name before, and whose file was moved, is marked.
+func (s *Store) recordName(rec storage.Record) error {
 	if !hasCustomKey(rec) {
 		return nil
 	}
-	last, err := s.lastNamed(rec)
+	last, err := s.lastNamedID(rec)
 	if err != nil {
 		return err
 	}
-	if there, err := s.exists(s.filePath(rec)); err != nil || there {
-		return err // it is its own already, or the name is taken
+	if exists, err := s.exists(s.filePath(rec)); err != nil || exists {
+		return err // it is the upload's own already, or the key is taken
 	}
 	for _, id := range []string{last, rec.Key} {
 		if err := s.markMoved(id, rec); err != nil {
@@ -93,8 +94,8 @@ func (s *Store) takeName(rec storage.Record) error {
 	return errors.Join(err, s.removeAll(s.movedPath(rec.ID)))
 }
 
-// lastNamed is the id of the upload to whose file the key of rec was last given, if known.
-func (s *Store) lastNamed(rec storage.Record) (string, error) {
+// lastNamedID returns the id of the upload that last got the key of rec, "" if unknown.
+func (s *Store) lastNamedID(rec storage.Record) (string, error) {
 	text, err := s.readFile(s.namePath(rec))
 	if absent(err) {
 		return "", nil
@@ -102,7 +103,8 @@ func (s *Store) lastNamed(rec storage.Record) (string, error) {
 	return string(text), err
 }
 
-// markMoved marks an upload that is retired, and whose file had the name of that of rec.
+// markMoved marks the upload id if it is delivered and its file had the same name as that of
+// rec.
 func (s *Store) markMoved(id string, rec storage.Record) error {
 	if id == rec.ID || storage.CheckID(id) != nil {
 		return nil
@@ -117,17 +119,17 @@ func (s *Store) markMoved(id string, rec storage.Record) error {
 	return s.writeMoved(id)
 }
 
-// writeMoved marks an upload whose file has lost its name, for good.
+// writeMoved marks an upload durably as having lost the name of its file.
 func (s *Store) writeMoved(id string) error {
 	return errors.Join(s.writeFile(s.movedPath(id), nil), s.syncDir(s.own("done")))
 }
 
-// leaveName removes what is known of the name of an upload's file.
-func (s *Store) leaveName(rec storage.Record) error {
+// removeName removes the records about the name of an upload's file.
+func (s *Store) removeName(rec storage.Record) error {
 	var err error
 	if rec.Key != "" {
 		var last string
-		if last, err = s.lastNamed(rec); last == rec.ID {
+		if last, err = s.lastNamedID(rec); last == rec.ID {
 			err = s.removeAll(s.namePath(rec))
 		}
 	}
@@ -142,20 +144,20 @@ func (s *Store) CleanFinished(ctx context.Context, before time.Time) error {
 			return ctx.Err()
 		}
 		id, isLog := strings.CutSuffix(name, ".log")
-		if err == nil && isLog && s.older(s.donePath(id), before) {
-			err = s.forgetFinished(id, before)
+		if err == nil && isLog && s.olderThan(s.donePath(id), before) {
+			err = s.purgeFinished(id, before)
 		}
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
 }
 
-// forgetFinished forgets an upload that was retired before the given time if its file is
-// missing.
-func (s *Store) forgetFinished(id string, before time.Time) error {
-	guard := s.lockID(id)
-	guard.Lock()
-	defer guard.Unlock()
+// purgeFinished removes the journal of an upload that was delivered before the given time
+// and whose file is missing.
+func (s *Store) purgeFinished(id string, before time.Time) error {
+	idLock := s.lockID(id)
+	idLock.Lock()
+	defer idLock.Unlock()
 	up, err := s.load(id)
 	switch {
 	case errors.Is(err, storage.ErrGone), errors.Is(err, storage.ErrNotFound):
@@ -164,6 +166,6 @@ func (s *Store) forgetFinished(id string, before time.Time) error {
 		return err
 	}
 	s.journals.drop(id)
-	// If the journal came back, it would be in the way of the next upload of the id.
-	return errors.Join(s.leaveName(up.Record), s.removeAll(s.donePath(id)), s.syncDir(s.own("done")))
+	// If the journal reappeared, it would block the next upload with the id.
+	return errors.Join(s.removeName(up.Record), s.removeAll(s.donePath(id)), s.syncDir(s.own("done")))
 }

@@ -72,7 +72,7 @@ func TestARetirementThatWasCutShortIsNotOwed(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, finishErr := s.Finish(t.Context(), up)
-	if err := errors.Join(finishErr, s.noteDelivered("it")); err != nil {
+	if err := errors.Join(finishErr, s.appendDone("it")); err != nil {
 		t.Fatal(err)
 	}
 	s.journals.drop("it") // as in another process

@@ -10,22 +10,23 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
-// claims knows where the files of live uploads are to be, of those for which that is not
-// a fresh id of ours. What it knows is in their journals, and is read from them once.
+// reservations are the paths of the final files of live uploads, except those named after a
+// generated id. They are read from the journals once.
 type reservations struct {
-	mu    sync.Mutex
-	known bool
-	ids   map[string]string // by path
-	dirs  map[string]int    // how many of these lie below a directory, by its path
+	mu     sync.Mutex
+	loaded bool
+	ids    map[string]string // by path
+	dirs   map[string]int    // number of these below a directory, by its path
 }
 
-// claim returns nil if no other live upload is to have its file where that of rec is, or
-// is to be a directory of it, or the other way round.
+// reserveKey reserves the path of rec's final file. It returns ErrKeyTaken if another live
+// upload has reserved the same path, or one of which it would be a parent directory, or vice
+// versa.
 func (s *Store) reserveKey(ctx context.Context, rec storage.Record) error {
 	c := &s.reservations
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.known {
+	if !c.loaded {
 		if err := s.readReservations(ctx); err != nil {
 			return err
 		}
@@ -39,18 +40,18 @@ func (s *Store) reserveKey(ctx context.Context, rec storage.Record) error {
 			return storage.ErrKeyTaken
 		}
 	}
-	s.note(path, rec.ID)
+	s.addReservation(path, rec.ID)
 	return nil
 }
 
-func (s *Store) note(path, id string) {
+func (s *Store) addReservation(path, id string) {
 	s.reservations.ids[path] = id
 	for dir := range s.above(path) {
 		s.reservations.dirs[dir]++
 	}
 }
 
-// above yields the directories of a path that a key asks for, the lowest first.
+// above yields the parent directories of a path inside the data directory, innermost first.
 func (s *Store) above(path string) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for dir := filepath.Dir(path); dir != filepath.Clean(s.dir) && yield(dir); dir = filepath.Dir(dir) {
@@ -58,8 +59,8 @@ func (s *Store) above(path string) iter.Seq[string] {
 	}
 }
 
-// readClaims reads what was claimed before this process. It must take no guard: whoever
-// creates an upload has one, and waits for claims.
+// readReservations loads the reservations made before this process started. It must not take
+// an id lock: a Create holds one while it waits for reservations.mu.
 func (s *Store) readReservations(ctx context.Context) error {
 	s.reservations.ids, s.reservations.dirs = map[string]string{}, map[string]int{}
 	for id, err := range s.List(ctx) {
@@ -68,21 +69,21 @@ func (s *Store) readReservations(ctx context.Context) error {
 		}
 		j, err := s.parseFile(id, s.livePath(id))
 		if errors.Is(err, storage.ErrNotFound) {
-			continue // half of a creation, or over by now
+			continue // an interrupted Create, or finished meanwhile
 		}
 		gone, goneErr := s.exists(s.gonePath(id))
 		if err := errors.Join(err, goneErr); err != nil {
-			return mapError("read the claim of", id, err)
+			return mapError("read the reservation of", id, err)
 		}
 		if !gone && hasCustomKey(j.record) {
-			s.note(s.filePath(j.record), id)
+			s.addReservation(s.filePath(j.record), id)
 		}
 	}
-	s.reservations.known = true
+	s.reservations.loaded = true
 	return nil
 }
 
-// unclaim gives up what an upload claims.
+// releaseKey releases the path that an upload has reserved.
 func (s *Store) releaseKey(rec storage.Record) {
 	s.reservations.mu.Lock()
 	defer s.reservations.mu.Unlock()
@@ -98,5 +99,6 @@ func (s *Store) releaseKey(rec storage.Record) {
 	}
 }
 
-// named tells whether somebody else chose where the file of an upload is to be.
+// hasCustomKey reports whether the path of the upload's file was chosen by a client or by
+// the application.
 func hasCustomKey(rec storage.Record) bool { return rec.ClientChosenID || rec.Key != "" }

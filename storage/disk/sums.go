@@ -8,8 +8,7 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/ranges"
 )
 
-// sums are the checksums of ranges in the order of their offsets. They do not overlap, and
-// those that lie side by side are one.
+// sums are the checksums of disjoint ranges, sorted by offset. Adjacent ranges are merged.
 type sums []rangeSum
 
 type rangeSum struct {
@@ -17,8 +16,8 @@ type rangeSum struct {
 	crc crc32c.Sum
 }
 
-// add adds the checksum of a range. It replaces those of ranges in it, but is left out
-// where it shares only some bytes with another one, for no checksum can be divided.
+// add adds the checksum of a range. It replaces those of ranges within it. It is ignored if
+// it partly overlaps another range, because a checksum cannot be split.
 func (s *sums) add(r ranges.Range, crc crc32c.Sum) {
 	if r.Empty() {
 		return
@@ -52,7 +51,7 @@ func (a rangeSum) followedBy(b rangeSum) rangeSum {
 	return rangeSum{ranges.Range{Start: a.Start, End: b.End}, a.crc.Join(b.crc, b.Len())}
 }
 
-// of is the checksum of the first size bytes, if it is known.
+// of returns the checksum of the first size bytes, if it is known.
 func (s sums) of(size int64) (crc crc32c.Sum, ok bool) {
 	if size == 0 {
 		return 0, true
@@ -63,7 +62,7 @@ func (s sums) of(size int64) (crc crc32c.Sum, ok bool) {
 	return s[0].crc, true
 }
 
-// complete adds the checksums of what is missing up to size, each of which read returns.
+// complete adds the missing checksums up to size, which it gets from read.
 func (s *sums) complete(size int64, read func(ranges.Range) (crc32c.Sum, error)) error {
 	known := ranges.Set{}
 	*s = slices.DeleteFunc(*s, func(r rangeSum) bool { return r.End > size })

@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// sync makes what was written to f durable, size included.
+// sync makes the content and size of f durable.
 func (s *Store) sync(f writableFile) error {
 	if s.noSync {
 		return nil
@@ -24,8 +24,8 @@ func (s *Store) syncDir(path string) error {
 	return err
 }
 
-// syncAgain syncs those of the directories whose last sync has failed: what names are in
-// them may be otherwise after a power loss, and is not to be believed before.
+// syncAgain syncs those of the directories whose last sync failed: until then a power loss
+// may change what names are in them.
 func (s *Store) syncAgain(dirs ...string) error {
 	for _, dir := range dirs {
 		if s.unsynced.has(dir) {
@@ -37,7 +37,7 @@ func (s *Store) syncAgain(dirs ...string) error {
 	return nil
 }
 
-// unsynced are directories whose last sync has failed.
+// unsynced is the set of directories whose last sync failed.
 type unsynced struct {
 	mu   sync.Mutex
 	dirs map[string]bool

@@ -13,12 +13,12 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/ranges"
 )
 
-// settleAfter is how long bytes that have arrived may wait for the next sync
-// while the write that brought them goes on.
-const settleAfter = time.Second
+// flushAfter is how long written bytes may wait for a sync while more of the same request
+// arrive.
+const flushAfter = time.Second
 
-// upload is an unfinished upload that is being written to: its two files and the
-// state of its bytes, which go from reserved to written to durable.
+// upload is an unfinished upload that is open for writing: its two files, and its ranges,
+// which go from reserved to written to durable.
 type upload struct {
 	id    string
 	store *Store
@@ -27,41 +27,41 @@ type upload struct {
 	users int // under store.mu
 
 	writing  sync.RWMutex // held for reading while a block is written
-	complete bool         // no new bytes are written; guarded by writing
+	complete bool         // no new bytes are accepted; guarded by writing
 
 	mu       sync.Mutex
-	changed  sync.Cond  // something of what follows did
-	reserved ranges.Set // being written by somebody
-	written  ranges.Set // and not durable yet
-	unsaved  sums       // of what is written
+	changed  sync.Cond  // signals changes of the fields below
+	reserved ranges.Set // being written by a request
+	written  ranges.Set // but not durable yet
+	unsaved  sums       // of written
 	durable  ranges.Set // written, synced, and in the journal
-	sums     sums       // of what is durable
+	sums     sums       // of durable
 	whole    rangeSum   // see journal
-	failed   error      // why no more can be written, once it can't
+	failed   error      // why writes fail; nil while they do not
 	pending  *time.Timer
 
-	commitMu sync.Mutex // held by whoever syncs and appends to the journal
-	logEnd   int64
-	lines    int  // in the journal
-	late     bool // see journal, as for what follows
-	doubtful bool
-	record   storage.Record // to change it takes mu as well
-	watchers []*watcher
+	commitMu    sync.Mutex // held to sync and to append to the journal
+	logEnd      int64
+	lines       int  // in the journal
+	late        bool // see journal
+	mustRewrite bool
+	record      storage.Record // changed with mu held as well
+	watchers    []*watcher
 }
 
-// watcher is told what became durable.
+// watcher is called with each range that becomes durable.
 type watcher struct{ durable func(ranges.Range) }
 
-// acquire opens the upload for writing, once for all who write to it.
+// acquire opens the upload for writing, or returns the open one that other requests use.
 func (s *Store) acquire(id string) (*upload, error) {
-	guard := s.lockID(id)
-	guard.Lock()
-	defer guard.Unlock()
-	return s.acquireGuarded(id)
+	idLock := s.lockID(id)
+	idLock.Lock()
+	defer idLock.Unlock()
+	return s.acquireLocked(id)
 }
 
-// acquireGuarded is acquire for a caller who holds the guard of the upload.
-func (s *Store) acquireGuarded(id string) (*upload, error) {
+// acquireLocked is acquire for a caller that holds the id lock.
+func (s *Store) acquireLocked(id string) (*upload, error) {
 	s.mu.Lock()
 	u, ok := s.open[id]
 	if ok {
@@ -82,14 +82,14 @@ func (s *Store) acquireGuarded(id string) (*upload, error) {
 }
 
 func (s *Store) release(u *upload) {
-	guard := s.lockID(u.id)
-	guard.Lock()
-	defer guard.Unlock()
-	s.releaseGuarded(u)
+	idLock := s.lockID(u.id)
+	idLock.Lock()
+	defer idLock.Unlock()
+	s.releaseLocked(u)
 }
 
-// releaseGuarded is release for a caller who holds the guard of the upload.
-func (s *Store) releaseGuarded(u *upload) {
+// releaseLocked is release for a caller that holds the id lock.
+func (s *Store) releaseLocked(u *upload) {
 	s.mu.Lock()
 	u.users--
 	last := u.users == 0
@@ -97,13 +97,13 @@ func (s *Store) releaseGuarded(u *upload) {
 	if !last {
 		return
 	}
-	if j, err := u.close(); err == nil || j.doubtful && !errors.Is(err, storage.ErrGone) {
+	if j, err := u.close(); err == nil || j.mustRewrite && !errors.Is(err, storage.ErrGone) {
 		s.journals.put(j)
 	}
 	s.mu.Lock()
 	delete(s.open, u.id)
 	s.mu.Unlock()
-	// Closing can report nothing that the syncs before it have not.
+	// Everything that matters was synced: errors of Close can be ignored.
 	_ = u.data.Close()
 	_ = u.log.Close()
 }
@@ -112,8 +112,10 @@ func (s *Store) openUpload(id string) (*upload, error) {
 	if err := s.syncAgain(s.own("live"), s.own("gone")); err != nil {
 		return nil, mapError("open", id, err)
 	}
-	if gone, err := s.exists(s.gonePath(id)); err != nil || gone {
-		return nil, errors.Join(mapError("open", id, err), ifTrue(gone, storage.ErrGone))
+	if gone, err := s.exists(s.gonePath(id)); err != nil {
+		return nil, mapError("open", id, err)
+	} else if gone {
+		return nil, storage.ErrGone
 	}
 	j, err := s.journalAt(id, s.livePath(id))
 	if errors.Is(err, storage.ErrNotFound) {
@@ -122,7 +124,7 @@ func (s *Store) openUpload(id string) (*upload, error) {
 	if err != nil {
 		return nil, err
 	}
-	if j.needsCompaction() || j.doubtful {
+	if j.needsCompaction() || j.mustRewrite {
 		if j, err = s.rewrite(j); err != nil {
 			return nil, mapError("compact the journal of", id, err)
 		}
@@ -137,17 +139,17 @@ func (s *Store) openUpload(id string) (*upload, error) {
 	if err != nil {
 		return nil, mapError("open", id, err)
 	}
-	s.journals.drop(id) // from now on the ranges change
+	s.journals.drop(id) // the ranges change from now on
 	return u, nil
 }
 
-// errClosed: the upload takes no bytes, because it is finished or because there
-// is none. Load tells which.
+// errClosed means that the upload accepts no bytes because it is finished or does not exist.
+// Load returns which.
 var errClosed = errors.New("the upload is not open")
 
 func (u *upload) openFiles() (err error) {
-	// The data file was made when the upload was created. If it is missing, to
-	// make another would be to forget what was acknowledged.
+	// Create made the data file. If it is missing, creating another would lose
+	// acknowledged bytes.
 	if u.data, err = u.store.fs.OpenFile(u.store.dataPath(u.id), os.O_RDWR); err != nil {
 		return err
 	}
@@ -157,14 +159,13 @@ func (u *upload) openFiles() (err error) {
 	return nil
 }
 
-// rewrite replaces a journal by a short one that says the same. It is doubtful until that
-// is on the disk.
+// rewrite replaces a journal by a compacted one. Until that is durable, mustRewrite is set.
 func (s *Store) rewrite(j journal) (journal, error) {
 	text, err := j.compact()
 	if err != nil {
 		return j, err
 	}
-	j.doubtful = true
+	j.mustRewrite = true
 	s.journals.put(j)
 	path := s.livePath(j.record.ID)
 	if err := s.writeFile(path+".new", text); err != nil {
@@ -176,13 +177,13 @@ func (s *Store) rewrite(j journal) (journal, error) {
 	if err := s.syncDir(s.own("live")); err != nil {
 		return j, err
 	}
-	j.length, j.lines, j.doubtful = int64(len(text)), bytes.Count(text, []byte("\n")), false
+	j.length, j.lines, j.mustRewrite = int64(len(text)), bytes.Count(text, []byte("\n")), false
 	s.journals.put(j)
 	return j, nil
 }
 
-// stopWriting returns once no byte is being written to an upload that is complete, nor
-// will be: the data file is to become the upload's file.
+// stopWriting waits for writes to a complete upload in progress, and rejects later ones: the
+// data file is about to become the final file.
 func (s *Store) stopWriting(id string) {
 	s.mu.Lock()
 	u, ok := s.open[id]
@@ -194,25 +195,24 @@ func (s *Store) stopWriting(id string) {
 	}
 }
 
-// close keeps what was put off from being done after the upload's files are closed
-// or, worse, opened again by somebody else. It returns what the journal says, and why
-// nothing could be written any more before, if so.
+// close prevents delayed flushes after the files were closed, or opened again by a later
+// request. It returns the journal, and the error that had ended writing before, if any.
 func (u *upload) close() (journal, error) {
-	u.commitMu.Lock() // a commit that is under way ends first
+	u.commitMu.Lock() // wait for a commit in progress
 	defer u.commitMu.Unlock()
 	err := u.failure()
 	u.fail(storage.ErrUnavailable)
-	return journal{record: u.record, ranges: u.durable, sums: u.sums, whole: u.whole, lines: u.lines, length: u.logEnd, late: u.late, doubtful: u.doubtful}, err
+	return journal{record: u.record, ranges: u.durable, sums: u.sums, whole: u.whole, lines: u.lines, length: u.logEnd, late: u.late, mustRewrite: u.mustRewrite}, err
 }
 
-// journal is what the journal says for good.
+// journal returns the durable contents of the journal.
 func (u *upload) journal() journal {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return journal{record: u.record, ranges: u.durable.Clone(), sums: slices.Clone(u.sums), whole: u.whole, late: u.late}
 }
 
-// fail makes all writing to the upload end with err.
+// fail makes all writes to the upload return err.
 func (u *upload) fail(err error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()

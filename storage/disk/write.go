@@ -14,7 +14,7 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/ranges"
 )
 
-// blockSize is how much is read from a client at most before it is written.
+// blockSize is the size in bytes of the largest read from a client before a write.
 const blockSize = 256 << 10
 
 var blocks = sync.Pool{New: func() any { return new([blockSize]byte) }}
@@ -23,7 +23,7 @@ var blocks = sync.Pool{New: func() any { return new([blockSize]byte) }}
 func (s *Store) Write(ctx context.Context, up storage.Upload, c storage.Chunk, stored func(storage.Extent) storage.Upload) error {
 	u, err := s.acquire(up.ID)
 	if err == errClosed {
-		return s.dropLate(ctx, up.ID, c.Body)
+		return s.discardBody(ctx, up.ID, c.Body)
 	}
 	if err != nil {
 		return err
@@ -34,18 +34,19 @@ func (s *Store) Write(ctx context.Context, up storage.Upload, c storage.Chunk, s
 
 	end, err := u.copyFrom(c.Body, c.Offset)
 	if err == errClosed {
-		return s.dropLate(ctx, up.ID, c.Body)
+		return s.discardBody(ctx, up.ID, c.Body)
 	}
 	if err != nil {
-		// What was written before is as good as if src had ended there.
+		// Keep what was written before, as if the body had ended there.
 		_ = u.commit()
 		return err
 	}
 	return u.await(ranges.Range{Start: c.Offset, End: end})
 }
 
-// dropLate reads what comes for an upload that is finished, and has it all.
-func (s *Store) dropLate(ctx context.Context, id string, src io.Reader) error {
+// discardBody reads and drops a body for an upload that is finished, and so has all its
+// bytes.
+func (s *Store) discardBody(ctx context.Context, id string, src io.Reader) error {
 	up, err := s.Load(ctx, id)
 	if err != nil {
 		return err
@@ -53,12 +54,12 @@ func (s *Store) dropLate(ctx context.Context, id string, src io.Reader) error {
 	if !up.Finished {
 		return storage.Unavailable("write", id, errClosed)
 	}
-	_, _ = io.Copy(io.Discard, src) // why src ended is its reader's concern
+	_, _ = io.Copy(io.Discard, src) // the caller sees the errors of src
 	return nil
 }
 
-// copyFrom writes what src yields, each read as it comes: bytes must not wait in
-// memory for a client that has fallen silent. It returns the offset after them.
+// copyFrom writes the bytes of src, each read at once: they must not wait in memory for a
+// client that stalls. It returns the offset after them.
 func (u *upload) copyFrom(src io.Reader, offset int64) (int64, error) {
 	block := blocks.Get().(*[blockSize]byte)
 	defer blocks.Put(block)
@@ -69,28 +70,28 @@ func (u *upload) copyFrom(src io.Reader, offset int64) (int64, error) {
 		}
 		offset += int64(n)
 		if readErr != nil {
-			return offset, nil // why src ended is its reader's concern
+			return offset, nil // the caller sees the errors of src
 		}
 	}
 }
 
-// writeBlock writes the bytes at offset that nobody has written yet, nor is
-// writing now: the first bytes stay. It returns errClosed if there are some when the
-// upload has all of its own.
+// writeBlock writes those bytes of p, at offset, that are neither stored nor being written:
+// the first write of a byte wins. It returns errClosed if there are such bytes but the
+// upload is complete.
 func (u *upload) writeBlock(offset int64, p []byte) error {
 	u.writing.RLock()
 	defer u.writing.RUnlock()
-	mine, err := u.reserve(ranges.Of(offset, int64(len(p))))
+	reserved, err := u.reserve(ranges.Of(offset, int64(len(p))))
 	if err != nil {
 		return err
 	}
-	for i, r := range mine.Ranges() {
+	for i, r := range reserved.Ranges() {
 		part := p[r.Start-offset : r.End-offset]
 		_, err := u.data.WriteAt(part, r.Start)
 		u.markWritten(r, crc32c.Of(part), err == nil)
 		if err != nil {
-			for _, rest := range mine.Ranges()[i+1:] {
-				u.markWritten(rest, 0, false) // somebody else may write these
+			for _, rest := range reserved.Ranges()[i+1:] {
+				u.markWritten(rest, 0, false) // another request may write these
 			}
 			return mapError("write", u.id, err)
 		}
@@ -98,24 +99,24 @@ func (u *upload) writeBlock(offset int64, p []byte) error {
 	return nil
 }
 
-// claim returns the part of r that the caller, and nobody else, is to write.
+// reserve returns the part of r that the caller is to write, exclusively.
 func (u *upload) reserve(r ranges.Range) (ranges.Set, error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.failed != nil {
 		return ranges.Set{}, u.failed
 	}
-	mine := u.lacks(r)
-	if u.complete && !mine.Empty() {
+	lacking := u.missing(r)
+	if u.complete && !lacking.Empty() {
 		return ranges.Set{}, errClosed
 	}
-	u.reserved.AddSet(mine)
-	return mine, nil
+	u.reserved.AddSet(lacking)
+	return lacking, nil
 }
 
-// lacks returns the part of r that is neither there nor being written. What it costs does
-// not depend on how much is there. The caller holds mu.
-func (u *upload) lacks(r ranges.Range) ranges.Set {
+// missing returns the part of r that is neither stored nor being written. Its cost does not
+// depend on how much is stored. The caller holds mu.
+func (u *upload) missing(r ranges.Range) ranges.Set {
 	lacking := u.durable.Missing(r)
 	for _, other := range []ranges.Set{u.written.Within(r), u.reserved.Within(r)} {
 		for _, o := range other.Ranges() {
@@ -125,8 +126,8 @@ func (u *upload) lacks(r ranges.Range) ranges.Set {
 	return lacking
 }
 
-// settle records how the writing of a reserved range ended. After a failure the
-// range is free again.
+// markWritten ends the reservation of a range. If ok is false, the range may be reserved
+// again.
 func (u *upload) markWritten(r ranges.Range, sum crc32c.Sum, ok bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -135,7 +136,7 @@ func (u *upload) markWritten(r ranges.Range, sum crc32c.Sum, ok bool) {
 		u.written.Add(r)
 		u.unsaved.add(r, sum)
 		if u.pending == nil {
-			u.pending = time.AfterFunc(settleAfter, u.flushPending)
+			u.pending = time.AfterFunc(flushAfter, u.flushPending)
 		}
 	}
 	u.changed.Broadcast()
@@ -145,21 +146,21 @@ func (u *upload) flushPending() {
 	u.mu.Lock()
 	u.pending = nil
 	u.mu.Unlock()
-	_ = u.commit() // a failure is met again by the writes that wait for it
+	_ = u.commit() // writes that wait for the bytes get the error
 }
 
-// await returns once all of r is durable, or can't become so. Parts of r may be
-// in the hands of other writes.
+// await returns once all of r is durable, or cannot become so. Other requests may be writing
+// parts of r.
 func (u *upload) await(r ranges.Range) error {
 	for {
 		if err := u.commit(); err != nil {
 			return err
 		}
 		u.mu.Lock()
-		for u.failed == nil && u.lacks(r).Empty() && !u.reserved.Within(r).Empty() {
+		for u.failed == nil && u.missing(r).Empty() && !u.reserved.Within(r).Empty() {
 			u.changed.Wait()
 		}
-		done, lost, err := u.durable.Contains(r), !u.lacks(r).Empty(), u.failed
+		done, lost, err := u.durable.Contains(r), !u.missing(r).Empty(), u.failed
 		u.mu.Unlock()
 		switch {
 		case done:
@@ -172,9 +173,8 @@ func (u *upload) await(r ranges.Range) error {
 	}
 }
 
-// commit makes everything that is written durable: the bytes first, then the
-// journal's word of them, then all that watch are told. One sync serves all who
-// write to the upload at the time.
+// commit makes everything written durable: it syncs the bytes, appends to the journal, then
+// calls the watchers. One sync serves all concurrent requests to the upload.
 func (u *upload) commit() error {
 	u.commitMu.Lock()
 	defer u.commitMu.Unlock()
@@ -187,14 +187,14 @@ func (u *upload) commit() error {
 		return err
 	}
 	if err := u.store.sync(u.data); err != nil {
-		// The kernel may have dropped the pages it could not write. Nothing that
-		// is not in the journal can be relied on any more.
+		// The kernel may have dropped the pages it could not write. Only what is in the
+		// journal can be relied on.
 		err = mapError("sync", u.id, err)
 		u.fail(err)
 		return err
 	}
 	if err := u.append(summedLines(todo, known)); err != nil {
-		u.saveLater(known)
+		u.restoreUnsaved(known)
 		return err
 	}
 	u.mu.Lock()
@@ -213,22 +213,22 @@ func (u *upload) commit() error {
 	return nil
 }
 
-// saveLater takes back what a commit could not save.
-func (u *upload) saveLater(known sums) {
+// restoreUnsaved restores the checksums that a commit took but could not save.
+func (u *upload) restoreUnsaved(known sums) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.unsaved.addAll(known)
 }
 
-// append adds lines to the journal; the caller holds commitMu. After a failure
-// the next append begins at the same place, over what may be half a line.
+// append adds lines to the journal. The caller holds commitMu. After a failed write the next
+// append starts at the same offset, over what may be a partial line.
 func (u *upload) append(lines []byte) error {
 	if _, err := u.log.WriteAt(lines, u.logEnd); err != nil {
 		return mapError("journal", u.id, err)
 	}
 	if err := u.store.sync(u.log); err != nil {
 		err = mapError("sync the journal of", u.id, err)
-		u.doubtful = true
+		u.mustRewrite = true
 		u.fail(err)
 		return err
 	}
@@ -245,7 +245,7 @@ func (u *upload) watch(durable func(ranges.Range)) *watcher {
 	return w
 }
 
-// unwatch returns only after the last call of the watcher has.
+// unwatch returns after the last call of the watcher.
 func (u *upload) unwatch(w *watcher) {
 	u.commitMu.Lock()
 	defer u.commitMu.Unlock()

@@ -8,9 +8,9 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
-// A measured store has all the optional abilities of a Store. Where the inner one has
-// not, it answers what each of them has for "not in this case", so that whoever asks
-// goes on as if it had not either.
+// The store implements all optional interfaces of a Store. Where the inner store does not,
+// it returns what each interface has for "not supported in this case", so that callers fall
+// back.
 var (
 	_ storage.Concater = (*store)(nil)
 	_ storage.Cleaner  = (*store)(nil)

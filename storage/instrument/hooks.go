@@ -1,12 +1,12 @@
 package instrument
 
-// Hooks are the figures of deliveries and hooks.
+// Hooks are the counts of deliveries and hooks.
 type Hooks struct {
-	Pending, InFlight, Queued                                                            int64 // now
+	Pending, InFlight, Queued                                                            int64 // current
 	Delivered, Failed, DeadLettered, Deferred, Dropped, BestEffortFailed, BlockingFailed int64 // since the start
 }
 
-// Hooks shows the figures of deliveries and hooks: state is called at each scrape.
+// Hooks registers the metrics of deliveries and hooks. It calls state at each scrape.
 func (m *Metrics) Hooks(state func() Hooks) {
 	for _, g := range []struct {
 		name, help string

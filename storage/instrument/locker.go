@@ -9,15 +9,15 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/tracing"
 )
 
-// locker is a storage.Locker whose waits are measured.
+// locker is a storage.Locker that measures waits.
 type locker struct {
 	storage.Locker
 	m      *Metrics
 	waited func(context.Context, time.Duration)
 }
 
-// Locker returns inner, measured. Waited, if set, is told how long each request
-// waited.
+// Locker returns inner with metrics. Waited, if set, is called with the time that each
+// request waited.
 func (m *Metrics) Locker(inner storage.Locker, waited func(context.Context, time.Duration)) storage.Locker {
 	if waited == nil {
 		waited = func(context.Context, time.Duration) {}
@@ -34,26 +34,27 @@ func (l *locker) OnFlush(flush func(ctx context.Context, id string)) {
 	}
 }
 
-// RelayFlush implements storage.FlushRelay. Without the ability there is no other process.
+// RelayFlush implements storage.FlushRelay. An inner locker without it has no other process
+// to ask.
 func (l *locker) RelayFlush(ctx context.Context, id string) bool {
 	inner, ok := l.Locker.(storage.FlushRelay)
 	return ok && inner.RelayFlush(ctx, id)
 }
 
 // Lock implements storage.Locker.
-func (l *locker) Lock(ctx context.Context, id string, letGo func()) (func(), error) {
-	if strings.HasPrefix(id, ".") { // no upload's: who sweeps or tells waits only to see who else does
-		return l.Locker.Lock(ctx, id, letGo)
+func (l *locker) Lock(ctx context.Context, id string, onContended func()) (func(), error) {
+	if strings.HasPrefix(id, ".") { // not an upload's: the sweep and delivery locks are not request waits
+		return l.Locker.Lock(ctx, id, onContended)
 	}
 	began := time.Now()
-	waiting, end := tracing.Start(ctx, "lock", id)
-	unlock, err := l.Locker.Lock(waiting, id, letGo)
+	spanCtx, end := tracing.Start(ctx, "lock", id)
+	unlock, err := l.Locker.Lock(spanCtx, id, onContended)
 	end(err)
 	took := time.Since(began)
 	l.waited(ctx, took)
 	l.m.lockWaits.Observe(took.Seconds())
 	if err != nil {
-		l.m.lockLate.Inc()
+		l.m.lockTimeouts.Inc()
 	}
 	return unlock, err
 }

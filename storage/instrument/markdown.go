@@ -10,10 +10,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// descPattern matches what a description prints: Prometheus gives no other access to it.
+// descPattern matches the String of a prometheus.Desc, which has no accessors.
 var descPattern = regexp.MustCompile(`^Desc\{fqName: "(holdfast_[a-z0-9_]+)", help: "(.*?)",(?: unit: "[^"]*",)? constLabels: \{(.*)\}, variableLabels: \{(.*)\}\}$`)
 
-// WriteMarkdown writes all metrics of holdfast as a Markdown page.
+// WriteMarkdown writes a Markdown page of all metrics of holdfast.
 func WriteMarkdown(w io.Writer) error {
 	m := New("")
 	m.S3()

@@ -1,8 +1,8 @@
-// Package instrument shows from outside what a store, a locker and an index do: it
-// wraps them, and what they are connected by, and measures and traces each call.
+// Package instrument wraps stores, lockers, caches and their connections with Prometheus
+// metrics and OpenTelemetry spans.
 //
-// A Metrics is a registry of its own, so that several may live in one process. No
-// label holds the id of an upload, or anything else that clients choose.
+// Each Metrics has its own registry, so several may exist in one process. No label contains
+// upload ids or other values that clients choose.
 package instrument
 
 import (
@@ -18,27 +18,27 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
-// Metrics measures. Create it with New.
+// Metrics holds the metrics of a node. Create it with New.
 type Metrics struct {
 	registry *prometheus.Registry
 	make     promauto.Factory
 
-	uploads     map[storage.EventType]*prometheus.CounterVec
-	requests    requestMetrics
-	extents     *prometheus.CounterVec
-	stored      *prometheus.CounterVec
-	store       *operations
-	s3          *operations
-	redis       *operations
-	lookups     *prometheus.CounterVec
-	lockWaits   prometheus.Histogram
-	lockLate    prometheus.Counter
-	sweeps      prometheus.Histogram
-	sweepErrors prometheus.Counter
+	uploads      map[storage.EventType]*prometheus.CounterVec
+	requests     requestMetrics
+	extents      *prometheus.CounterVec
+	stored       *prometheus.CounterVec
+	store        *operations
+	s3           *operations
+	redis        *operations
+	lookups      *prometheus.CounterVec
+	lockWaits    prometheus.Histogram
+	lockTimeouts prometheus.Counter
+	sweeps       prometheus.Histogram
+	sweepErrors  prometheus.Counter
 }
 
-// New returns a Metrics that has measured nothing yet, of the given version of the
-// program.
+// New returns a Metrics with a new registry. Version is the program's, for
+// holdfast_build_info.
 func New(version string) *Metrics {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -59,13 +59,13 @@ func New(version string) *Metrics {
 	m.store = m.newOperations("store", "Operations of the store; a write lasts as long as the client sends.", slow)
 	m.lookups = m.counters("holdfast_cache_lookups_total", "Lookups in the cache: hit, miss (the store is asked), or error.", "result")
 	m.lockWaits = m.histogram("holdfast_lock_wait_seconds", "Time that requests waited for the lock of an upload, acquired or not.", quick)
-	m.lockLate = m.make.NewCounter(prometheus.CounterOpts{Name: "holdfast_lock_timeouts_total", Help: "Requests that did not acquire the lock in time."})
+	m.lockTimeouts = m.make.NewCounter(prometheus.CounterOpts{Name: "holdfast_lock_timeouts_total", Help: "Requests that did not acquire the lock in time."})
 	m.sweeps = m.histogram("holdfast_sweep_duration_seconds", "Duration of the sweeps of this node.", slow)
 	m.sweepErrors = m.make.NewCounter(prometheus.CounterOpts{Name: "holdfast_sweep_errors_total", Help: "Sweeps that failed in part."})
 	return m
 }
 
-// The bounds of histograms, in seconds.
+// Histogram buckets, in seconds.
 var (
 	quick  = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 20, 60}
 	normal = []float64{.0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60}
@@ -85,28 +85,28 @@ func (m *Metrics) Handler() http.Handler {
 	return promhttp.InstrumentMetricHandler(m.registry, promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}))
 }
 
-// Gatherer gives the metrics to a program.
+// Gatherer returns the registry, for programs.
 func (m *Metrics) Gatherer() prometheus.Gatherer { return m.registry }
 
-// Upload counts an event in the life of an upload, at the door of the request that
-// caused it. One that another process saw happen is that one's to count.
-func (m *Metrics) Upload(e storage.Event, door string) {
+// Upload counts an event of an upload, by the protocol of the request that caused it. Events
+// that are not Local are counted by the process on which they happened.
+func (m *Metrics) Upload(e storage.Event, protocol string) {
 	if counter, ok := m.uploads[e.Type]; ok && e.Local {
-		counter.WithLabelValues(orNone(door)).Inc()
+		counter.WithLabelValues(orNone(protocol)).Inc()
 	}
 }
 
-// Swept measures a sweep: see storage.Options.
-func (m *Metrics) Sweep(took time.Duration, err error) {
-	m.sweeps.Observe(took.Seconds())
+// Sweep records a sweep: see storage.Options.
+func (m *Metrics) Sweep(duration time.Duration, err error) {
+	m.sweeps.Observe(duration.Seconds())
 	if err != nil {
 		m.sweepErrors.Inc()
 	}
 }
 
-func orNone(door string) string {
-	if door == "" {
+func orNone(protocol string) string {
+	if protocol == "" {
 		return "none"
 	}
-	return door
+	return protocol
 }

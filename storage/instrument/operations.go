@@ -12,7 +12,7 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/tracing"
 )
 
-// operations measures and traces what is asked of one system.
+// operations measures and traces the operations of one system.
 type operations struct {
 	system   string
 	kind     trace.SpanKind
@@ -33,8 +33,8 @@ func (m *Metrics) newOperations(system, help string, buckets []float64) *operati
 	}
 }
 
-// begin begins an operation on an upload, "" for that of the span above. End says
-// what came of it.
+// begin starts an operation. The span's upload id is id, or that of the parent span if id is
+// "". End takes the result.
 func (o *operations) begin(ctx context.Context, operation, id string) (_ context.Context, end func(error)) {
 	began := time.Now()
 	ctx, endSpan := tracing.Start(ctx, o.system+" "+operation, id, trace.WithSpanKind(o.kind))
@@ -42,21 +42,21 @@ func (o *operations) begin(ctx context.Context, operation, id string) (_ context
 		endSpan(err)
 		o.total.WithLabelValues(operation).Inc()
 		o.duration.WithLabelValues(operation).Observe(time.Since(began).Seconds())
-		if err != nil && !isAnswer(err) {
+		if err != nil && !isExpected(err) {
 			o.failures.WithLabelValues(operation).Inc()
 		}
 	}
 }
 
-// isAnswer tells whether an error is what a store that works may well answer.
-func isAnswer(err error) bool {
+// isExpected reports whether a healthy store may return err.
+func isExpected(err error) bool {
 	if storage.Transient(err) {
 		return false
 	}
-	for _, answer := range []error{
+	for _, expected := range []error{
 		storage.ErrNotFound, storage.ErrGone, storage.ErrExists, storage.ErrKeyTaken, storage.ErrTooLarge, storage.ErrSizeMismatch, storage.ErrIncomplete,
 	} {
-		if errors.Is(err, answer) {
+		if errors.Is(err, expected) {
 			return true
 		}
 	}

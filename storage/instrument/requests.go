@@ -7,11 +7,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// requestMetrics are those of the requests at the doors.
+// requestMetrics are the metrics of HTTP requests to the protocols.
 type requestMetrics struct {
 	total    *prometheus.CounterVec
 	duration *prometheus.HistogramVec
-	running  *prometheus.GaugeVec
+	inFlight *prometheus.GaugeVec
 	received *prometheus.CounterVec
 	served   *prometheus.CounterVec
 }
@@ -23,44 +23,44 @@ func (m *Metrics) newRequests() requestMetrics {
 		duration: m.make.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "holdfast_http_request_duration_seconds", Help: "Time from the header of a request to the end of its response; as long as the client takes to send.", Buckets: slow,
 		}, []string{protocol}),
-		running:  m.make.NewGaugeVec(prometheus.GaugeOpts{Name: "holdfast_http_requests_in_flight", Help: "HTTP requests that run now."}, []string{protocol}),
+		inFlight: m.make.NewGaugeVec(prometheus.GaugeOpts{Name: "holdfast_http_requests_in_flight", Help: "HTTP requests that run now."}, []string{protocol}),
 		received: m.counters("holdfast_http_request_bytes_total", "Bytes of request bodies, as they arrive.", protocol),
 		served:   m.counters("holdfast_http_response_bytes_total", "Bytes of responses, as they leave.", protocol),
 	}
 }
 
-// Request measures a request at a door.
+// Request measures a request to a protocol.
 type Request struct {
 	m                *requestMetrics
 	protocol         string
 	received, served prometheus.Counter
 }
 
-// Request begins to measure a request at a door; "" is no door.
-func (m *Metrics) Request(door string) *Request {
-	door = orNone(door)
-	m.requests.running.WithLabelValues(door).Inc()
+// Request starts to measure a request to a protocol; "" counts as none.
+func (m *Metrics) Request(protocol string) *Request {
+	protocol = orNone(protocol)
+	m.requests.inFlight.WithLabelValues(protocol).Inc()
 	return &Request{
-		m: &m.requests, protocol: door,
-		received: m.requests.received.WithLabelValues(door), served: m.requests.served.WithLabelValues(door),
+		m: &m.requests, protocol: protocol,
+		received: m.requests.received.WithLabelValues(protocol), served: m.requests.served.WithLabelValues(protocol),
 	}
 }
 
-// Received counts n bytes of the body.
+// BytesIn counts n bytes of the request body.
 func (r *Request) BytesIn(n int) { r.received.Add(float64(n)) }
 
-// Served counts n bytes of the answer.
+// BytesOut counts n bytes of the response.
 func (r *Request) BytesOut(n int) { r.served.Add(float64(n)) }
 
-// End says how it ended; a status of 0 is no answer.
-func (r *Request) End(method string, status int, took time.Duration) {
-	r.m.running.WithLabelValues(r.protocol).Dec()
-	r.m.duration.WithLabelValues(r.protocol).Observe(took.Seconds())
-	r.m.total.WithLabelValues(r.protocol, known(method), class(status)).Inc()
+// End records how the request ended. A status of 0 means that it got no response.
+func (r *Request) End(method string, status int, duration time.Duration) {
+	r.m.inFlight.WithLabelValues(r.protocol).Dec()
+	r.m.duration.WithLabelValues(r.protocol).Observe(duration.Seconds())
+	r.m.total.WithLabelValues(r.protocol, methodLabel(method), statusClass(status)).Inc()
 }
 
-// known is the method, or "other": clients may invent some.
-func known(method string) string {
+// methodLabel returns the method, or "other" for unknown ones, which clients may choose.
+func methodLabel(method string) string {
 	switch method {
 	case "OPTIONS", "HEAD", "GET", "POST", "PUT", "PATCH", "DELETE":
 		return method
@@ -68,7 +68,7 @@ func known(method string) string {
 	return "other"
 }
 
-func class(status int) string {
+func statusClass(status int) string {
 	if status < 100 || status > 599 {
 		return "none"
 	}

@@ -10,50 +10,50 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// wire measures and traces each request to S3, every retry as one of its own, until
-// its answer begins.
-type wire struct {
+// transport measures and traces each HTTP request to S3, every retry separately, until its
+// response headers arrive.
+type transport struct {
 	next http.RoundTripper
 	o    *operations
 }
 
-// S3 begins to measure S3. It returns what s3.Options takes as Wrap.
+// S3 registers the metrics of S3, and returns the Middleware of s3.Options.
 func (m *Metrics) S3() func(http.RoundTripper) http.RoundTripper {
 	m.s3 = m.newOperations("s3", "Requests to S3, retries among them, by operation of its API.", normal)
 	m.s3.kind = trace.SpanKindClient
-	return func(next http.RoundTripper) http.RoundTripper { return &wire{next, m.s3} }
+	return func(next http.RoundTripper) http.RoundTripper { return &transport{next, m.s3} }
 }
 
 // RoundTrip implements http.RoundTripper.
-func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
+func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	operation := awsmiddleware.GetOperationName(r.Context())
 	if operation == "" {
 		operation = "other"
 	}
-	ctx, end := w.o.begin(r.Context(), operation, "")
-	answer, err := w.next.RoundTrip(r.WithContext(ctx))
+	ctx, end := t.o.begin(r.Context(), operation, "")
+	resp, err := t.next.RoundTrip(r.WithContext(ctx))
 	if err != nil {
 		end(err)
-		return answer, err
+		return resp, err
 	}
-	end(refused(answer.StatusCode))
-	return answer, nil
+	end(statusError(resp.StatusCode))
+	return resp, nil
 }
 
-// answers are the statuses with which an S3 that works says that something is not
-// so: no such key, a condition that does not hold, a range that is not there.
-var answers = []int{http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed, http.StatusRequestedRangeNotSatisfiable}
+// expectedStatuses are those that a healthy S3 returns: no such key, a failed condition, an
+// unsatisfiable range.
+var expectedStatuses = []int{http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed, http.StatusRequestedRangeNotSatisfiable}
 
-func refused(status int) error {
-	if status < 400 || slices.Contains(answers, status) {
+func statusError(status int) error {
+	if status < 400 || slices.Contains(expectedStatuses, status) {
 		return nil
 	}
 	return fmt.Errorf("status %d", status)
 }
 
-// Memory shows what a store holds in memory, and what did not fit into it: it is
-// asked at each scrape for bytes in use, bytes that may be in use, and bytes that
-// went to temporary files since the start.
+// Memory registers the metrics of the buffer memory. It calls state at each scrape, for the
+// bytes in use, the limit in bytes, and the bytes written to temporary files since the
+// start.
 func (m *Metrics) Memory(state func() (used, limit, spilled int64)) {
 	m.gauge("holdfast_memory_used_bytes", "Bytes of --buffer-memory that are in use.", func() float64 {
 		used, _, _ := state()

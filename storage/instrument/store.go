@@ -7,20 +7,20 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
-// store is a storage.Store whose every call is measured and traced, but for List,
-// which lasts as long as whoever asks for it takes.
+// store is a storage.Store that measures and traces every call but List, which lasts as long
+// as its caller iterates.
 type store struct {
 	storage.Store
 	m *Metrics
 }
 
-// Kinder is a storage.Store that knows pieces of several kinds.
+// ExtentKinder is a storage.Store that has extents of several kinds.
 type ExtentKinder interface {
-	// Kind names the kind of a piece, for people.
+	// Kind returns the kind of an extent, as a metric label.
 	Kind(p storage.Extent) string
 }
 
-// Store returns inner, measured, with the abilities that it has.
+// Store returns inner with metrics and traces, and with its optional interfaces.
 func (m *Metrics) Store(inner storage.Store) storage.Store { return &store{inner, m} }
 
 // Create implements storage.Store.
@@ -39,7 +39,7 @@ func (s *store) Load(ctx context.Context, id string) (storage.Upload, error) {
 	return up, err
 }
 
-// Declare implements storage.Store.
+// SetSize implements storage.Store.
 func (s *store) SetSize(ctx context.Context, id string, size int64) error {
 	ctx, end := s.m.store.begin(ctx, "declare", id)
 	err := s.Store.SetSize(ctx, id, size)
@@ -78,7 +78,7 @@ func (s *store) Finish(ctx context.Context, up storage.Upload) (storage.Upload, 
 	return done, err
 }
 
-// Retire implements storage.Store.
+// MarkDelivered implements storage.Store.
 func (s *store) MarkDelivered(ctx context.Context, up storage.Upload) error {
 	ctx, end := s.m.store.begin(ctx, "retire", up.ID)
 	err := s.Store.MarkDelivered(ctx, up)
@@ -86,7 +86,7 @@ func (s *store) MarkDelivered(ctx context.Context, up storage.Upload) error {
 	return err
 }
 
-// Park implements storage.Store.
+// DeadLetter implements storage.Store.
 func (s *store) DeadLetter(ctx context.Context, up storage.Upload) error {
 	ctx, end := s.m.store.begin(ctx, "park", up.ID)
 	err := s.Store.DeadLetter(ctx, up)
@@ -94,8 +94,7 @@ func (s *store) DeadLetter(ctx context.Context, up storage.Upload) error {
 	return err
 }
 
-// Open implements storage.Store. What is measured is the time until the file can be
-// read.
+// Open implements storage.Store. It measures the time until the file can be read.
 func (s *store) Open(ctx context.Context, up storage.Upload, offset int64) (io.ReadCloser, error) {
 	ctx, end := s.m.store.begin(ctx, "open", up.ID)
 	file, err := s.Store.Open(ctx, up, offset)

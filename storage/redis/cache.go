@@ -14,54 +14,54 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/ranges"
 )
 
-// overFor is how long the state of an upload that is over is refused: longer than
-// a request that loaded it before can take to say so.
-const overFor = time.Minute
+// invalidTTL is how long an invalidated upload is not cached: longer than a request that
+// loaded its state before may take to store it.
+const invalidTTL = time.Minute
 
-// beginTTL is for how long the name of a state that nothing is known of is kept: as
-// long as a request that begins to load it may take to.
-const beginTTL = time.Minute
+// generationTTL is how long the generation of an upload without state is kept: as long as a
+// load may take.
+const generationTTL = time.Minute
 
-// Index is a storage.Index for all nodes. The state of an upload is one hash:
+// Cache is a storage.Cache shared by all nodes. The state of an upload is one hash:
 //
-//	run        the run of Redis to which it was said
-//	begun      the name of this hash, under which it is asked to take what was loaded
-//	record     what storage.Record says, in JSON; until it is there nothing is known
-//	size       the size, -1 if unknown
+//	run        the run id of the Redis server, and the epoch
+//	begun      the generation, which Store must name
+//	record     the storage.Record, in JSON; without it there is no state
+//	size       the size in bytes, -1 if unknown
 //	received   the ranges that were received, in ascending order
 //	touched    when something was last added, in milliseconds since 1970
-//	p:NAME     a piece: its range and its tag
+//	p:NAME     an extent: its range and its metadata
 //
 // A range is its start and its end, half-open, in 16 hexadecimal digits each.
 //
-// What Redis could not be told is made up for when it answers again, before it is
-// asked anything else: it forgets the uploads of which it missed something. For some
-// seconds more nothing that it says is believed, for other nodes may find later that it
-// is back. Nor is it while another node is cut off from it; see nodes. A call that fails
-// because this node is cut off returns once the others have noticed that.
+// Updates that failed are compensated as soon as Redis is up again, before other calls: the
+// uploads concerned are invalidated. For some seconds more the cache is not trusted, because
+// other nodes may notice later that Redis is back. Nor is it while another node is cut off;
+// see nodes. A call that fails because this node is cut off returns once the others have
+// noticed.
 type Cache struct{ *Redis }
 
 var _ storage.Cache = (*Cache)(nil)
 
-// NewIndex returns an Index.
+// NewCache returns a Cache.
 func NewCache(r *Redis) *Cache { return &Cache{r} }
 
 var stateKeys = []string{"state", "over"}
 
-// Get implements storage.Index.
+// Get implements storage.Cache.
 func (x *Cache) Get(ctx context.Context, id string) (storage.Upload, error) {
 	return x.query(ctx, call{script: getScript, id: id, names: stateKeys[:1]})
 }
 
-// Begin implements storage.Index.
+// Generation implements storage.Cache.
 func (x *Cache) Generation(ctx context.Context, id string) (string, error) {
-	reply, err := x.do(ctx, call{script: beginScript, id: id, names: stateKeys[:1], args: []any{rand.Text(), beginTTL.Milliseconds()}})
-	begun, _ := reply.(string)
-	return begun, err
+	reply, err := x.do(ctx, call{script: generationScript, id: id, names: stateKeys[:1], args: []any{rand.Text(), generationTTL.Milliseconds()}})
+	generation, _ := reply.(string)
+	return generation, err
 }
 
-// Put implements storage.Index.
-func (x *Cache) Store(ctx context.Context, begun string, up storage.Upload) (storage.Upload, error) {
+// Store implements storage.Cache.
+func (x *Cache) Store(ctx context.Context, generation string, up storage.Upload) (storage.Upload, error) {
 	record, err := json.Marshal(up.Record)
 	if err != nil {
 		return storage.Upload{}, err
@@ -70,60 +70,60 @@ func (x *Cache) Store(ctx context.Context, begun string, up storage.Upload) (sto
 	for _, r := range up.Received.Ranges() {
 		received.WriteString(rangeText(r))
 	}
-	args := []any{x.opts.StateTTL.Milliseconds(), up.ModifiedAt.UnixMilli(), record, up.Size, received.String(), begun}
+	args := []any{x.opts.StateTTL.Milliseconds(), up.ModifiedAt.UnixMilli(), record, up.Size, received.String(), generation}
 	for _, p := range up.Extents {
 		args = append(args, p.Name, rangeText(p.Range)+p.Meta)
 	}
-	return x.update(ctx, call{script: putScript, id: up.ID, names: stateKeys, args: args})
+	return x.update(ctx, call{script: storeScript, id: up.ID, names: stateKeys, args: args})
 }
 
-// Add implements storage.Index.
+// Append implements storage.Cache.
 func (x *Cache) Append(ctx context.Context, id string, p storage.Extent) (storage.Upload, error) {
-	return x.update(ctx, call{script: addScript, id: id, names: stateKeys[:1], mustCompensate: true,
+	return x.update(ctx, call{script: appendScript, id: id, names: stateKeys[:1], mustCompensate: true,
 		args: []any{x.opts.StateTTL.Milliseconds(), time.Now().UnixMilli(), rangeText(p.Range), p.Name, p.Meta}})
 }
 
-// Drop implements storage.Index.
+// Invalidate implements storage.Cache.
 func (x *Cache) Invalidate(ctx context.Context, id string) error {
-	drop := call{script: dropScript, id: id, names: stateKeys, args: []any{overFor.Milliseconds()}}
-	drop.compensation = forgetCall(id)
-	_, err := x.do(ctx, drop)
+	c := call{script: invalidateScript, id: id, names: stateKeys, args: []any{invalidTTL.Milliseconds()}}
+	c.compensation = forgetCall(id)
+	_, err := x.do(ctx, c)
 	return err
 }
 
-// do makes a call about a state of the current epoch, which is the last of its arguments.
+// do makes a call about a state of the current epoch, which becomes its last argument.
 func (x *Cache) do(ctx context.Context, c call) (reply any, err error) {
-	_ = x.lookUp(ctx) // if that fails, so does the call
+	_ = x.refreshNodes(ctx) // on failure the call fails, too
 	c.args = append(c.args, x.nodes.currentEpoch())
 	if reply, err = x.run(ctx, c); err != nil {
-		x.goAlone(ctx)
+		x.awaitIsolation(ctx)
 	}
 	return reply, err
 }
 
-// believable returns nil if all that nodes have acknowledged is in Redis.
-func (x *Cache) believable(ctx context.Context) error {
+// checkTrusted returns nil if everything that nodes have acknowledged is in Redis.
+func (x *Cache) checkTrusted(ctx context.Context) error {
 	if x.health.recovering() {
 		return errRecovering
 	}
-	return x.noneMissing(ctx)
+	return x.checkNodes(ctx)
 }
 
 func forgetCall(id string) *call {
 	return &call{script: forgetScript, id: id, names: stateKeys[:1]}
 }
 
-// tell makes a call that must not be missed.
+// update makes a call that is compensated if it fails.
 func (x *Cache) update(ctx context.Context, c call) (storage.Upload, error) {
 	c.compensation = forgetCall(c.id)
 	return x.query(ctx, c)
 }
 
-// ask makes a call that returns the state of an upload.
+// query makes a call that returns the state of an upload.
 func (x *Cache) query(ctx context.Context, c call) (storage.Upload, error) {
 	reply, err := x.do(ctx, c)
 	if err == nil {
-		err = storage.Unavailable("believe Redis about", c.id, x.believable(ctx))
+		err = storage.Unavailable("trust cached state of", c.id, x.checkTrusted(ctx))
 	}
 	if err != nil {
 		return storage.Upload{}, err
@@ -136,10 +136,10 @@ func (x *Cache) query(ctx context.Context, c call) (storage.Upload, error) {
 		return storage.Upload{}, storage.ErrNotFound
 	}
 	up, err := parseState(fields)
-	return up, storage.Unavailable("read the state of", c.id, err)
+	return up, storage.Unavailable("parse cached state of", c.id, err)
 }
 
-// parseState reads the hash of an upload, field after value.
+// parseState parses the hash of an upload: fields alternating with values.
 func parseState(fields []any) (up storage.Upload, err error) {
 	up.Extents = map[string]storage.Extent{}
 	var size int64
@@ -177,13 +177,13 @@ func parseSet(text string) (set ranges.Set, err error) {
 	return set, err
 }
 
-var errRecovering = errors.New("it was down a moment ago")
+var errRecovering = errors.New("just recovered from an outage")
 
 func rangeText(r ranges.Range) string { return fmt.Sprintf("%016x%016x", r.Start, r.End) }
 
 var errRange = errors.New("not a range")
 
-// parseRange reads a range, and returns what comes after it.
+// parseRange parses a range, and returns the rest of the text.
 func parseRange(text string) (r ranges.Range, rest string, err error) {
 	if len(text) < 32 {
 		return r, "", errRange

@@ -244,8 +244,8 @@ func TestStateOfADroppedUploadIsTakenAgainAfterAWhile(t *testing.T) {
 	if _, err := n.tryPut(t, upload("it")); err == nil {
 		t.Error("put right after the drop: no error")
 	}
-	if ttl := admin(t, s).PTTL(t.Context(), n.key("it", "over")).Val(); ttl < overFor/2 || ttl > overFor {
-		t.Errorf("puts are refused for another %v, want %v", ttl, overFor)
+	if ttl := admin(t, s).PTTL(t.Context(), n.key("it", "over")).Val(); ttl < invalidTTL/2 || ttl > invalidTTL {
+		t.Errorf("puts are refused for another %v, want %v", ttl, invalidTTL)
 	}
 	n.log.want(t, 0, 0)
 }

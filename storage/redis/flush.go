@@ -11,10 +11,10 @@ import (
 
 var _ storage.FlushRelay = (*Locker)(nil)
 
-// relayTimeout is how long a node may take at most to flush for another.
+// relayTimeout limits a flush on behalf of another node.
 const relayTimeout = 2 * time.Second
 
-// flushScript asks the holder of the lock, if there is one, to flush and to say so.
+// flushScript asks the holder of the lock, if there is one, to flush and reply.
 var flushScript = newScript("flush", `
 	local holder = redis.call("GET", KEYS[1])
 	if not holder then
@@ -23,7 +23,7 @@ var flushScript = newScript("flush", `
 	redis.call("PUBLISH", ARGV[1], "flush " .. holder .. " " .. ARGV[2])
 	return 1`)
 
-// flushedScript answers flushScript.
+// flushedScript replies to flushScript.
 var flushedScript = newScript("flushed", `
 	redis.call("PUBLISH", ARGV[1], "flushed " .. ARGV[2])
 	return 1`)
@@ -35,8 +35,8 @@ func (l *Locker) OnFlush(flush func(ctx context.Context, id string)) {
 	l.flush = flush
 }
 
-// RelayFlush implements storage.FlushRelay. The holder may be this node: it is asked like
-// any other, and has little to do.
+// RelayFlush implements storage.FlushRelay. If the holder is this node, it is asked like any
+// other, at little cost.
 func (l *Locker) RelayFlush(ctx context.Context, id string) bool {
 	request := rand.Text()
 	flushed, done := l.pubsub.wait(request)
@@ -52,9 +52,9 @@ func (l *Locker) RelayFlush(ctx context.Context, id string) bool {
 	return true
 }
 
-// flushAsked is called when a node wants the upload flushed whose lock a token names. The
-// text is that token and the name of the request.
-func (l *Locker) flushAsked(text string) {
+// onFlushRequest is called when a node wants an upload flushed. The text is the token of the
+// upload's lock and the id of the request.
+func (l *Locker) onFlushRequest(text string) {
 	token, request, _ := strings.Cut(text, " ")
 	l.mu.Lock()
 	h, ok := l.leases[token]
@@ -69,6 +69,6 @@ func (l *Locker) flushAsked(text string) {
 		if flush != nil {
 			flush(ctx, h.id)
 		}
-		_, _ = l.run(ctx, call{script: flushedScript, id: h.id, names: lockKeys[:1], args: []any{l.pubsub.channel, request}}) // or the other node waits in vain
+		_, _ = l.run(ctx, call{script: flushedScript, id: h.id, names: lockKeys[:1], args: []any{l.pubsub.channel, request}}) // on failure the other node times out
 	}()
 }

@@ -9,30 +9,30 @@ import (
 	"time"
 )
 
-// maxDue is how many calls are kept for when Redis answers again.
+// maxDeferred limits the calls that are deferred until Redis recovers.
 const maxDeferred = 100_000
 
-// health knows whether Redis answers. Once a call has failed no other is tried,
-// until a probe in the background has had an answer.
+// health tracks whether Redis works. Once a call has failed, no other is made until a
+// background probe succeeds.
 type health struct {
-	every    time.Duration // about how often a Redis that is down is tried
-	recovery time.Duration // for how long what Redis says is not believed after it was found to be back
+	interval time.Duration // approximate time between probes while Redis is down
+	recovery time.Duration // for how long the cache is not trusted after Redis has recovered
 
 	stop   context.CancelFunc
 	closed context.Context
 	bg     sync.WaitGroup
 
-	mu       sync.Mutex
-	cause    error           // why Redis counts as down, nil if it does not
-	back     time.Time       // when it was last found to be back
-	deferred map[string]call // what to do first when it is back, by key
-	lost     bool            // something was due that could not be kept
+	mu          sync.Mutex
+	cause       error           // why Redis counts as down, nil if it is up
+	recoveredAt time.Time       // when Redis last recovered
+	deferred    map[string]call // what to run first after recovery, by key
+	overflowed  bool            // more calls were deferred than fit
 }
 
 func (h *health) init(opts Options) {
 	h.closed, h.stop = context.WithCancel(context.Background())
 	h.deferred = map[string]call{}
-	h.every, h.recovery = cmp.Or(opts.probeEvery, time.Second), cmp.Or(opts.doubtFor, doubtFor)
+	h.interval, h.recovery = cmp.Or(opts.probeInterval, time.Second), cmp.Or(opts.recovery, defaultRecovery)
 }
 
 func (h *health) close() {
@@ -42,61 +42,62 @@ func (h *health) close() {
 	h.bg.Wait()
 }
 
-// down is why Redis counts as down, nil if it does not.
+// down returns why Redis counts as down, nil if it is up.
 func (h *health) down() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.cause
 }
 
-// doubtFor is long enough for all nodes to have found that Redis is back, and to have
-// made up for what they could not tell it.
-const doubtFor = 3 * time.Second
+// defaultRecovery gives all nodes time to notice that Redis is back, and to run their
+// deferred calls.
+const defaultRecovery = 3 * time.Second
 
-// doubtful tells whether what Redis says may lack what other nodes have stored.
+// recovering reports whether the cache may lack what other nodes have stored during the last
+// outage.
 func (h *health) recovering() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return !h.back.IsZero() && time.Since(h.back) < h.recovery
+	return !h.recoveredAt.IsZero() && time.Since(h.recoveredAt) < h.recovery
 }
 
-// enter returns nil if a call may be made now.
+// enter returns nil if a call may be made now. Otherwise it defers the compensation of c.
 func (h *health) enter(c call) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.cause != nil {
-		h.keep(c)
+		h.deferCall(c)
 	}
 	return h.cause
 }
 
-func (h *health) keep(c call) {
+func (h *health) deferCall(c call) {
 	in := c.compensation
 	switch {
 	case in == nil:
 	case len(h.deferred) < maxDeferred:
 		h.deferred[fmt.Sprint(in.names[0], " ", in.id, in.args)] = *in
 	default:
-		h.lost = true
+		h.overflowed = true
 	}
 }
 
-// wantsNewEpoch reports whether Redis has missed more than could be kept, so that all it
-// knows has to be forgotten.
-func (h *health) wantsNewEpoch() bool {
+// needsNewEpoch reports whether Redis missed more calls than could be deferred, so that all
+// its state must be invalidated.
+func (h *health) needsNewEpoch() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.lost
+	return h.overflowed
 }
 
-// epochRenewed notes that the epoch is a new one, if it is.
+// epochRenewed records that the epoch was renewed, if it was.
 func (h *health) epochRenewed(renewed bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.lost = h.lost && !renewed
+	h.overflowed = h.overflowed && !renewed
 }
 
-// failed notes that a call has.
+// failed records a failed call, and starts probing.
 func (r *Redis) failed(c call, err error) {
 	h := &r.health
 	h.mu.Lock()
@@ -104,7 +105,7 @@ func (r *Redis) failed(c call, err error) {
 	if h.closed.Err() != nil {
 		return
 	}
-	h.keep(c)
+	h.deferCall(c)
 	if h.cause != nil {
 		return
 	}
@@ -113,15 +114,15 @@ func (r *Redis) failed(c call, err error) {
 	h.bg.Go(func() { r.probe(c.id) })
 }
 
-// probe waits until Redis works where it failed, does what is due, and then lets
-// calls through again.
+// probe waits until Redis works for the key of the call that failed, runs the deferred
+// calls, and then lets calls through again.
 func (r *Redis) probe(id string) {
 	h := &r.health
 	for {
 		select {
 		case <-h.closed.Done():
 			return
-		case <-time.After(h.every/2 + rand.N(h.every)):
+		case <-time.After(h.interval/2 + rand.N(h.interval)):
 		}
 		if r.recovered(id) {
 			return
@@ -134,16 +135,16 @@ func (r *Redis) recovered(id string) bool {
 	_, err := r.exec(h.closed, probeCall(id))
 	for err == nil {
 		h.mu.Lock()
-		due := h.deferred
+		calls := h.deferred
 		h.deferred = map[string]call{}
-		if len(due) == 0 {
-			h.cause, h.back = nil, time.Now()
-			r.opts.Log.Info("Redis answers again") // before anybody can find it down once more
+		if len(calls) == 0 {
+			h.cause, h.recoveredAt = nil, time.Now()
+			r.opts.Log.Info("Redis answers again") // logged under the lock: before the next outage
 			h.mu.Unlock()
 			return true
 		}
 		h.mu.Unlock()
-		err = r.runDeferred(due)
+		err = r.runDeferred(calls)
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -151,9 +152,9 @@ func (r *Redis) recovered(id string) bool {
 	return false
 }
 
-// doDue does what is due, and keeps what it could not do.
-func (r *Redis) runDeferred(due map[string]call) (err error) {
-	for key, c := range due {
+// runDeferred runs deferred calls, and keeps those that fail.
+func (r *Redis) runDeferred(calls map[string]call) (err error) {
+	for key, c := range calls {
 		if err == nil {
 			_, err = r.exec(r.health.closed, c)
 		}
@@ -166,8 +167,8 @@ func (r *Redis) runDeferred(due map[string]call) (err error) {
 	return err
 }
 
-// beat reports to Redis every now and then, so that the others know of this node, and a
-// node on which nothing happens finds out as others do when Redis is down.
+// heartbeat reports to Redis at intervals, so that other nodes know of this one, and an idle
+// node notices outages.
 func (r *Redis) heartbeat() {
 	tick := time.NewTicker(r.opts.heartbeatInterval)
 	defer tick.Stop()
@@ -176,24 +177,24 @@ func (r *Redis) heartbeat() {
 		case <-r.health.closed.Done():
 			return
 		case <-tick.C:
-			r.beatOnce()
+			r.sendHeartbeat()
 		}
 	}
 }
 
-// beatOnce does not report while Redis has been back for a moment only. It may go again
-// soon, and then the others are not to be waited for once more.
-func (r *Redis) beatOnce() {
+// sendHeartbeat only probes while Redis is recovering: if it failed again soon, the other
+// nodes would have to be waited for once more.
+func (r *Redis) sendHeartbeat() {
 	if r.health.recovering() {
 		_ = r.Check(r.health.closed)
 	} else {
 		_ = r.report(r.health.closed)
-	} // a failure is noted
+	} // failures are recorded by run
 }
 
 var probeScript = newScript("probe", `return redis.call("SET", KEYS[1], "1", "PX", 1000)`)
 
-// probeCall is a write, because a Redis that is full or a replica answers reads.
+// probeCall writes, because a Redis that is full, or a replica, still answers reads.
 func probeCall(id string) call {
 	return call{script: probeScript, id: id, names: []string{"probe"}}
 }

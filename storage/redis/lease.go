@@ -9,59 +9,60 @@ import (
 	"time"
 )
 
-// held is a lock that a request of this node has, or tries to get.
+// lease is a lock that a request of this node holds or waits for.
 type lease struct {
 	id          string
-	token       string // the name of this holder, which nobody can guess
+	token       string // identifies this holder; random
 	onContended func()
 
-	// Of whoever tries to get the lock, then of renew, then of whoever releases it:
-	tried      bool        // Redis may have the lock for this holder
-	leaseTimer *time.Timer // rings before Redis may let the lock expire; nil if it has none
+	// Owned by acquire, then by renew, then by release:
+	mayHold    bool        // Redis may have recorded this holder
+	leaseTimer *time.Timer // fires before the lock may expire; nil if it was not acquired from Redis
 
 	ended   chan struct{}
-	renewed chan struct{} // closed when renew has come to its end
+	renewed chan struct{} // closed when renew has returned
 
-	mu     sync.Mutex
-	has    bool // the lock was given to the caller, and not given back
-	wanted bool // by somebody else
+	mu        sync.Mutex
+	held      bool // acquired and not yet released
+	contended bool // another request waits for the lock
 }
 
-func newLease(id string, letGo func()) *lease {
-	return &lease{id: id, token: rand.Text(), onContended: letGo, ended: make(chan struct{}), renewed: make(chan struct{})}
+func newLease(id string, onContended func()) *lease {
+	return &lease{id: id, token: rand.Text(), onContended: onContended, ended: make(chan struct{}), renewed: make(chan struct{})}
 }
 
-// ask asks the holder to let go: as soon as it is one.
-func (h *lease) ask() {
+// requestRelease asks the holder to release the lock, as soon as there is one.
+func (h *lease) requestRelease() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.wanted = true
-	if h.has {
+	h.contended = true
+	if h.held {
 		go h.onContended()
 	}
 }
 
-func (h *lease) begin() {
+func (h *lease) acquired() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.has = true
-	if h.wanted {
+	h.held = true
+	if h.contended {
 		go h.onContended()
 	}
 }
 
-// end ends the renewal: one that came after the release would take the lock again.
-func (h *lease) end() {
+// stop stops renewal and waits for it: a renewal after the release would take the lock
+// again.
+func (h *lease) stop() {
 	h.mu.Lock()
-	h.has = false
+	h.held = false
 	h.mu.Unlock()
 	close(h.ended)
 	<-h.renewed
 }
 
-// renewScript makes the lock last, if it still is the caller's, and tells whether
-// it is wanted: then the request to let go may have been missed. A lock that Redis
-// has forgotten is taken again, unless somebody else has it.
+// renewScript extends the lock, if it is the caller's, and returns whether other requests
+// want it, in case the message was missed. A lock that Redis has lost is taken again, unless
+// it has another holder: then the reply is -1.
 var renewScript = newScript("renew", `
 	local holder = redis.call("GET", KEYS[1])
 	if holder and holder ~= ARGV[1] then
@@ -70,38 +71,37 @@ var renewScript = newScript("renew", `
 	redis.call("SET", KEYS[1], ARGV[1], "PX", ARGV[2])
 	return redis.call("EXISTS", KEYS[2])`)
 
-// renew makes the lock last until it is unlocked. One renewal that fails is no
-// reason to give up.
+// renew extends the lock until it is unlocked. Failed renewals are retried.
 func (l *Locker) renew(h *lease) {
 	defer close(h.renewed)
-	wait := l.renewEvery()
+	wait := l.renewInterval()
 	for {
 		select {
 		case <-h.ended:
 			return
 		case <-time.After(wait):
 		}
-		asked := time.Now()
+		sent := time.Now()
 		state, err := l.try(context.Background(), h, renewScript, l.opts.LockTTL.Milliseconds())
 		if err != nil {
-			wait = l.retryEvery()
+			wait = l.retryInterval()
 			continue
 		}
-		if state == int64(-1) { // this node was away for too long
-			h.ask()
+		if state == int64(-1) { // the lock expired and has another holder
+			h.requestRelease()
 			return
 		}
-		wait = l.renewEvery()
-		l.extend(h, asked)
+		wait = l.renewInterval()
+		l.extend(h, sent)
 		if state == int64(1) {
-			h.ask()
+			h.requestRelease()
 		}
 	}
 }
 
-// safe notes that Redis keeps the lock for its lifetime from then on.
+// extend records that Redis keeps the lock for its TTL from then on.
 func (l *Locker) extend(h *lease, from time.Time) {
-	d := time.Until(from.Add(l.usableFor()))
+	d := time.Until(from.Add(l.usableTTL()))
 	if h.leaseTimer == nil {
 		h.leaseTimer = time.AfterFunc(d, func() { l.expiring(h) })
 		return
@@ -109,11 +109,11 @@ func (l *Locker) extend(h *lease, from time.Time) {
 	h.leaseTimer.Reset(d)
 }
 
-// unsafe asks a holder to let go whose lock could not be renewed and is about to
-// expire: others may reach Redis and take it. Where nothing listens, nobody can,
-// and an outage of Redis is no reason to stop healthy uploads.
+// expiring asks a holder whose lock could not be renewed, and is about to expire, to release
+// it: other nodes may reach Redis and take it. If the connection is refused, Redis is down
+// for all nodes, and uploads go on.
 func (l *Locker) expiring(h *lease) {
 	if !errors.Is(l.health.down(), syscall.ECONNREFUSED) {
-		h.ask()
+		h.requestRelease()
 	}
 }

@@ -9,13 +9,12 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
-// Locker is a storage.Locker for the requests of all nodes. Within a node only
-// one of those who wait for a lock competes with other nodes for it, so that a
-// hundred of them cost little more than one.
+// Locker is a storage.Locker across all nodes. Of the requests of one node that wait for a
+// lock, only one at a time competes for it in Redis, so a hundred cost little more than one.
 //
-// While Redis is down each node locks for itself. A lock that is lost, because this
-// node was paused for longer than its lifetime or Redis forgot it, is taken again
-// or, if somebody else has it, given up: its holder is asked to let go.
+// While Redis is down each node locks locally. A lock that is lost, because this node was
+// paused for longer than its TTL or Redis lost it, is taken again. If another request holds
+// it by then, the holder here is asked to release it.
 type Locker struct {
 	*Redis
 	local  storage.MemoryLocker
@@ -23,42 +22,40 @@ type Locker struct {
 
 	mu     sync.Mutex
 	leases map[string]*lease                    // by token
-	flush  func(ctx context.Context, id string) // nil if nobody has called OnFlush
+	flush  func(ctx context.Context, id string) // nil until OnFlush is called
 }
 
 var _ storage.Locker = (*Locker)(nil)
 
-// NewLocker returns a Locker that hears the others. Close it to stop listening.
+// NewLocker returns a Locker that is subscribed to the messages of other nodes. Close ends
+// the subscription.
 func NewLocker(r *Redis) *Locker {
 	l := &Locker{Redis: r, leases: map[string]*lease{}}
-	l.pubsub = newPubsub(r, l.onWanted, l.flushAsked)
+	l.pubsub = newPubsub(r, l.onLockWanted, l.onFlushRequest)
 	return l
 }
 
-// Close ends what the Locker does in the background. Locks that are held stay so.
+// Close ends the subscription. Locks that are held are kept.
 func (l *Locker) Close() { l.pubsub.close() }
 
-// Of the lifetime of a lock:
-func (l *Locker) renewEvery() time.Duration { return l.opts.LockTTL / 3 }
-func (l *Locker) retryEvery() time.Duration { return l.opts.LockTTL / 15 }
+// All derived from the TTL of a lock:
+func (l *Locker) renewInterval() time.Duration { return l.opts.LockTTL / 3 }
+func (l *Locker) retryInterval() time.Duration { return l.opts.LockTTL / 15 }
 
-// safeFor is for how long a holder may rely on it without renewal.
-func (l *Locker) usableFor() time.Duration { return l.opts.LockTTL * 4 / 5 }
+// usableTTL is how long a holder may rely on the lock without renewal.
+func (l *Locker) usableTTL() time.Duration { return l.opts.LockTTL * 4 / 5 }
 
-// wantedFor is how long a waiter's wish counts that is not repeated: less than what
-// goes by between a lock's being taken and its first renewal, so that nobody is asked
-// to let go for one who waited for another.
-func (l *Locker) wantedFor() time.Duration { return l.opts.LockTTL / 5 }
+// wantedTTL is the TTL of the "wanted" key. It is shorter than the first renewal interval,
+// so a new holder does not see the previous waiter's request.
+func (l *Locker) wantedTTL() time.Duration { return l.opts.LockTTL / 5 }
 
-// pollEvery is about how often somebody who waits looks again, in case the word that
-// the lock is free did not come.
-func (l *Locker) pollEvery() time.Duration { return l.opts.LockTTL / 30 }
+// pollInterval is about how often a waiter polls, in case a message was lost.
+func (l *Locker) pollInterval() time.Duration { return l.opts.LockTTL / 30 }
 
 var lockKeys = []string{"lock", "wanted"}
 
-// lockScript takes the lock if it is free, or else asks the holder to let go. The
-// caller may have taken it already, if the answer was lost and the client repeats
-// the request.
+// lockScript takes the lock if it is free, or else asks the holder to release it. The caller
+// may hold it already, if a reply was lost and the client retried.
 var lockScript = newScript("lock", `
 	local holder = redis.call("GET", KEYS[1])
 	if not holder or holder == ARGV[1] then
@@ -69,8 +66,7 @@ var lockScript = newScript("lock", `
 	redis.call("PUBLISH", ARGV[4], "ask " .. holder)
 	return 0`)
 
-// unlockScript gives the lock back, if it still is the caller's, and says so to
-// those who wait for it.
+// unlockScript releases the lock, if it is the caller's, and notifies waiters.
 var unlockScript = newScript("unlock", `
 	if redis.call("GET", KEYS[1]) ~= ARGV[1] then
 		return 0
@@ -82,37 +78,36 @@ var unlockScript = newScript("unlock", `
 	return 1`)
 
 // Lock implements storage.Locker.
-func (l *Locker) Lock(ctx context.Context, id string, letGo func()) (func(), error) {
-	h := newLease(id, letGo)
-	unlockLocal, err := l.local.Lock(ctx, id, h.ask)
+func (l *Locker) Lock(ctx context.Context, id string, onContended func()) (func(), error) {
+	h := newLease(id, onContended)
+	unlockLocal, err := l.local.Lock(ctx, id, h.requestRelease)
 	if err != nil {
 		return nil, err
 	}
 	l.mu.Lock()
-	l.leases[h.token] = h // before anybody can ask for it
+	l.leases[h.token] = h // before it can be asked for
 	l.mu.Unlock()
 	if err := l.acquire(ctx, h); err != nil {
 		l.release(h)
 		unlockLocal()
 		return nil, err
 	}
-	h.begin()
+	h.acquired()
 	go l.renew(h)
 	return sync.OnceFunc(func() {
-		h.end()
+		h.stop()
 		l.release(h)
 		unlockLocal()
 	}), nil
 }
 
-// acquire tries until the lock is this node's, or Redis is found to be down: then
-// the local lock has to do.
+// acquire tries until it has the lock, or Redis is down: then the local lock suffices.
 func (l *Locker) acquire(ctx context.Context, h *lease) error {
 	woken, done := l.pubsub.wait(h.id)
 	defer done()
 	for ctx.Err() == nil {
-		asked := time.Now()
-		got, err := l.try(ctx, h, lockScript, l.opts.LockTTL.Milliseconds(), l.wantedFor().Milliseconds(), l.pubsub.channel)
+		sent := time.Now()
+		got, err := l.try(ctx, h, lockScript, l.opts.LockTTL.Milliseconds(), l.wantedTTL().Milliseconds(), l.pubsub.channel)
 		if ctx.Err() != nil {
 			break
 		}
@@ -120,28 +115,28 @@ func (l *Locker) acquire(ctx context.Context, h *lease) error {
 			return nil
 		}
 		if got == int64(1) {
-			l.extend(h, asked)
+			l.extend(h, sent)
 			return nil
 		}
 		select {
 		case <-ctx.Done():
 		case <-woken:
-		case <-time.After(l.pollEvery()/2 + rand.N(l.pollEvery())):
+		case <-time.After(l.pollInterval()/2 + rand.N(l.pollInterval())):
 		}
 	}
 	return storage.ErrLocked
 }
 
-// try runs a script that may make h the holder of its lock.
+// try runs a script that may make h the holder of the lock.
 func (l *Locker) try(ctx context.Context, h *lease, script *script, args ...any) (any, error) {
 	if l.health.down() == nil {
-		h.tried = true
+		h.mayHold = true
 	}
 	return l.run(ctx, call{script: script, id: h.id, names: lockKeys, args: append([]any{h.token}, args...)})
 }
 
-// release gives a lock back that h may have. It does so whatever became of the
-// request that wanted it, and once Redis answers if it does not now.
+// release releases a lock that h may hold, even if the request was cancelled. While Redis is
+// down this is deferred.
 func (l *Locker) release(h *lease) {
 	l.mu.Lock()
 	delete(l.leases, h.token)
@@ -149,20 +144,20 @@ func (l *Locker) release(h *lease) {
 	if h.leaseTimer != nil {
 		h.leaseTimer.Stop()
 	}
-	if h.tried {
+	if h.mayHold {
 		c := call{script: unlockScript, id: h.id, names: lockKeys, args: []any{h.token, l.pubsub.channel, h.id}}
-		later := c
-		c.compensation = &later
+		deferred := c
+		c.compensation = &deferred
 		_, _ = l.run(context.Background(), c)
 	}
 }
 
-// asked is called when somebody on another node wants a lock.
-func (l *Locker) onWanted(token string) {
+// onLockWanted is called when another node wants a lock of this one.
+func (l *Locker) onLockWanted(token string) {
 	l.mu.Lock()
 	h, ok := l.leases[token]
 	l.mu.Unlock()
 	if ok {
-		h.ask()
+		h.requestRelease()
 	}
 }

@@ -8,62 +8,60 @@ import (
 	"time"
 )
 
-// nodes is what this node knows of all that share Redis. Each reports there every now
-// and then, and is missing once its last report has expired.
+// nodes is what this node knows of all nodes that share Redis. Each reports to Redis at
+// intervals, and is missing once its last report has expired.
 //
-// Two rules make the nodes agree when one of them is cut off from a Redis that others
-// reach. A node that can't reach Redis waits before it shows or acknowledges anything,
-// until every other one has noticed that it is missing. And a node that has noticed so,
-// or has not asked lately, believes nothing that Redis says of uploads, and reads from
-// the store instead. So what a node acknowledges that Redis was not told of, no other
-// one contradicts.
+// Two rules keep nodes consistent when one is cut off from a Redis that others reach. A node
+// that cannot reach Redis shows and acknowledges nothing until all others must have noticed
+// that it is missing. A node that has noticed a missing one, or has not reported lately,
+// does not trust the cache, and loads from the store. So no node contradicts what a cut-off
+// one has acknowledged.
 //
-// A node that is missing for long is not waited for any more, and all that Redis was
-// told in the meantime counts as forgotten: the epoch changes, of which each state knows
-// the one it is from.
+// A node that is missing for long is given up. Then everything cached in the meantime is
+// invalidated by a new epoch: each state records the epoch that it is from.
 type nodes struct {
-	id     string        // of this process
-	ttl    time.Duration // how long a report counts
-	valid  time.Duration // how long it counts that a node has found all others there
-	alone  time.Duration // after how long without a report all others have noticed
-	forget time.Duration // how long a missing node is waited for
+	id            string        // of this process
+	ttl           time.Duration // how long a report counts
+	valid         time.Duration // how long the reply to a report counts
+	isolatedAfter time.Duration // without a report for this long, all other nodes have noticed
+	forget        time.Duration // how long a missing node is waited for
 
-	asking sync.Mutex // held by the one call that reports
+	reporting sync.Mutex // held by the call that reports
 
-	mu       sync.Mutex
-	deadline int64     // until when Redis takes the next report, in its own milliseconds
-	asked    time.Time // when the last report that was answered was sent
-	answered time.Time // and when its answer came
-	counted  bool      // this node was there then
-	others   []string  // that were there, by id
-	version  int64     // of the list of others
-	remind   bool      // Redis has forgotten the nodes, and has to be told of the others
-	missing  int       // how many of the others are
-	since    time.Time // they are
-	logged   bool      // that was said
-	epoch    string
+	mu            sync.Mutex
+	deadline      int64     // until when Redis accepts the next report, in its own Unix milliseconds
+	reportedAt    time.Time // when the last successful report was sent
+	repliedAt     time.Time // when its reply arrived
+	registered    bool      // Redis has accepted a report of this node
+	others        []string  // ids of the other nodes
+	version       int64     // of the list of nodes
+	restore       bool      // Redis has lost the list of nodes; the next report restores it
+	missing       int       // number of missing nodes
+	missingSince  time.Time // when the first went missing
+	missingLogged bool
+	epoch         string
 }
 
-// forgetAfter is how long the others wait for a node that is missing: longer than most
-// partitions last, and no longer than reading from the store should cost after a crash.
-const forgetAfter = 10 * time.Minute
+// maxNodeAbsence is how long the other nodes wait for a missing one: longer than most
+// partitions last, but no longer than reads from the store are acceptable after a crash.
+const maxNodeAbsence = 10 * time.Minute
 
-// init takes how often a node reports. A report that is sent at the last moment at which
-// Redis takes it counts for a ttl more; and the others may have asked just before that.
-func (n *nodes) init(every time.Duration) {
+// init takes the interval between reports. A report sent just before its deadline counts for
+// another ttl, and other nodes may have reported just before that.
+func (n *nodes) init(interval time.Duration) {
 	n.id = rand.Text()
-	n.ttl, n.valid, n.forget = 6*every, 3*every, forgetAfter
-	n.alone = 2*n.ttl + n.valid + every
+	n.ttl, n.valid, n.forget = 6*interval, 3*interval, maxNodeAbsence
+	n.isolatedAfter = 2*n.ttl + n.valid + interval
 }
 
-// reportScript has a node count as there, unless the report comes late. It returns the
-// time, the epoch, whether the node was there before, the version of the list of nodes,
-// the nodes that are missing, and all nodes if the caller has another version. One that
-// has left stands there for a while with a "-" before its id.
+// reportScript registers a node as present, unless the report is late. It returns the time,
+// the epoch, whether the node was registered before, the version of the list of nodes, the
+// missing nodes, and, if the caller has another version, all nodes. A node that has left
+// stays in the list for a while with a "-" before its id.
 //
-// ARGV: id, deadline, ttl, how long to wait for a missing node, lifetime of the keys, "1"
-// for a new epoch, the version that the caller has, and nodes of which Redis is to be
-// reminded: those that it does not know are missing from now on.
+// ARGV: id, deadline, ttl, how long to wait for a missing node, TTL of the keys, "1" for a
+// new epoch, the caller's version, and the ids of nodes to restore. Those that Redis does
+// not know are missing from then on.
 var reportScript = newScript("report", `
 	local nodes, epoch, version, me = KEYS[1], KEYS[2], KEYS[3], ARGV[1]
 	local time = redis.call("TIME")
@@ -104,7 +102,7 @@ var reportScript = newScript("report", `
 	return {now, redis.call("GET", epoch) or "", before, tonumber(current),
 		others(redis.call("ZRANGEBYSCORE", nodes, "-inf", at(now))), all}`)
 
-// leaveScript notes that a node goes, and has told Redis all it had to.
+// leaveScript removes a node that shuts down with no calls deferred.
 //
 // ARGV: id.
 var leaveScript = newScript("leave", `
@@ -115,14 +113,13 @@ var leaveScript = newScript("leave", `
 
 var nodeKeys = []string{"nodes", "epoch", "version"}
 
-// report tells Redis that this node is there, and learns which others are. The first
-// report, and one after a while in which Redis was away, only asks for the time by which
-// the next has to come; and one that finds Redis to have forgotten this node is followed
-// by one that reminds it of the others.
+// report registers this node, and learns the others. The first report, and one after an
+// outage, only gets the deadline for the next. One that finds that Redis has lost the list
+// is followed by one that restores it.
 func (r *Redis) report(ctx context.Context) error {
 	n := &r.nodes
-	n.asking.Lock()
-	defer n.asking.Unlock()
+	n.reporting.Lock()
+	defer n.reporting.Unlock()
 	for range 3 {
 		sent := time.Now()
 		c, renews := r.reportCall()
@@ -130,11 +127,11 @@ func (r *Redis) report(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		now, err := parseReport(reply)
+		report, err := parseReport(reply)
 		if err != nil {
 			return err
 		}
-		if r.learn(now, sent) {
+		if r.applyReport(report, sent) {
 			r.health.epochRenewed(renews)
 			return nil
 		}
@@ -145,13 +142,13 @@ func (r *Redis) report(ctx context.Context) error {
 func (r *Redis) reportCall() (c call, renews bool) {
 	n := &r.nodes
 	renew := ""
-	if renews = r.health.wantsNewEpoch(); renews {
+	if renews = r.health.needsNewEpoch(); renews {
 		renew = "1"
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	args := []any{n.id, n.deadline, n.ttl.Milliseconds(), n.forget.Milliseconds(), (2*r.opts.StateTTL + n.forget).Milliseconds(), renew, n.version}
-	if n.remind {
+	if n.restore {
 		for _, id := range n.others {
 			args = append(args, id)
 		}
@@ -159,18 +156,18 @@ func (r *Redis) reportCall() (c call, renews bool) {
 	return call{script: reportScript, names: nodeKeys, args: args}, renews
 }
 
-// reported is what Redis answers to a report.
-type reported struct {
+// nodeReport is the reply to a report.
+type nodeReport struct {
 	now          int64
 	epoch        string
-	before       bool // this node was there
+	before       bool // this node was registered
 	version      int64
 	missing, all []any // ids
 }
 
-var errReport = errors.New("what Redis says of the nodes makes no sense")
+var errReport = errors.New("unexpected reply to the node report script")
 
-func parseReport(reply any) (now reported, err error) {
+func parseReport(reply any) (now nodeReport, err error) {
 	fields, _ := reply.([]any)
 	if len(fields) != 6 {
 		return now, errReport
@@ -190,18 +187,18 @@ func parseReport(reply any) (now reported, err error) {
 	return now, nil
 }
 
-// learn takes what Redis says of all nodes, and returns whether it can be gone by.
-func (r *Redis) learn(now reported, sent time.Time) bool {
+// applyReport takes over the reply to a report, and returns whether it is valid.
+func (r *Redis) applyReport(now nodeReport, sent time.Time) bool {
 	n := &r.nodes
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	inTime := now.now <= n.deadline
-	n.deadline, n.answered = now.now+n.ttl.Milliseconds(), time.Now()
-	if n.counted && !now.before && !n.remind {
-		n.remind, n.version = true, -1
+	n.deadline, n.repliedAt = now.now+n.ttl.Milliseconds(), time.Now()
+	if n.registered && !now.before && !n.restore {
+		n.restore, n.version = true, -1
 		return false
 	}
-	n.remind = false
+	n.restore = false
 	if now.version != n.version {
 		n.version, n.others = now.version, nil
 		for _, id := range now.all {
@@ -210,32 +207,32 @@ func (r *Redis) learn(now reported, sent time.Time) bool {
 		}
 	}
 	r.logMissing(len(now.missing))
-	n.asked, n.counted, n.epoch, n.missing = sent, n.counted || inTime, now.epoch, len(now.missing)
+	n.reportedAt, n.registered, n.epoch, n.missing = sent, n.registered || inTime, now.epoch, len(now.missing)
 	return inTime
 }
 
-// logMissing says once that nodes are missing, if they stay so. The caller holds n.mu.
+// logMissing logs once that nodes are missing, if they stay so. The caller holds n.mu.
 func (r *Redis) logMissing(missing int) {
 	n := &r.nodes
 	switch {
-	case missing == 0 && n.logged:
-		r.opts.Log.Info("no node is missing in Redis any more")
+	case missing == 0 && n.missingLogged:
+		r.opts.Log.Info("all nodes report to Redis again")
 		fallthrough
 	case missing == 0:
-		n.since, n.logged = time.Time{}, false
-	case n.since.IsZero():
-		n.since = time.Now()
-	case !n.logged && time.Since(n.since) > n.ttl:
-		n.logged = true
-		r.opts.Log.Warn("a node does not report to Redis any more: uploads are read from the store until it does", "missing", missing, "at_most", n.forget)
+		n.missingSince, n.missingLogged = time.Time{}, false
+	case n.missingSince.IsZero():
+		n.missingSince = time.Now()
+	case !n.missingLogged && time.Since(n.missingSince) > n.ttl:
+		n.missingLogged = true
+		r.opts.Log.Warn("a node stopped reporting to Redis: bypassing the cache until it returns", "missing", missing, "at_most", n.forget)
 	}
 }
 
-// lookUp reports if that was long ago, so that what is known of the others counts.
-func (r *Redis) lookUp(ctx context.Context) error {
+// refreshNodes reports if the last report is too old to rely on.
+func (r *Redis) refreshNodes(ctx context.Context) error {
 	n := &r.nodes
 	n.mu.Lock()
-	current := time.Since(n.asked) < n.valid
+	current := time.Since(n.reportedAt) < n.valid
 	n.mu.Unlock()
 	if current || r.health.recovering() {
 		return nil
@@ -243,18 +240,18 @@ func (r *Redis) lookUp(ctx context.Context) error {
 	return r.report(ctx)
 }
 
-var errMissing = errors.New("a node does not report to Redis, and may have stored what Redis was not told of")
+var errNodeMissing = errors.New("a node is not reporting to Redis, so the cache may be stale")
 
-// noneMissing returns nil if every node has reported lately.
-func (r *Redis) noneMissing(ctx context.Context) error {
-	if err := r.lookUp(ctx); err != nil {
+// checkNodes returns nil if every node has reported lately.
+func (r *Redis) checkNodes(ctx context.Context) error {
+	if err := r.refreshNodes(ctx); err != nil {
 		return err
 	}
 	n := &r.nodes
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.missing > 0 || time.Since(n.asked) >= n.valid {
-		return errMissing
+	if n.missing > 0 || time.Since(n.reportedAt) >= n.valid {
+		return errNodeMissing
 	}
 	return nil
 }
@@ -265,13 +262,13 @@ func (n *nodes) currentEpoch() string {
 	return n.epoch
 }
 
-// goAlone waits until all other nodes have noticed that this one is cut off, or Redis
-// answers again. A node that has never reported is not missed, and does not wait.
-func (r *Redis) goAlone(ctx context.Context) {
+// awaitIsolation waits until all other nodes must have noticed that this one is cut off, or
+// Redis works again. A node that has never reported does not wait.
+func (r *Redis) awaitIsolation(ctx context.Context) {
 	n := &r.nodes
 	for r.health.down() != nil && ctx.Err() == nil {
 		n.mu.Lock()
-		left := n.alone - time.Since(n.answered)
+		left := n.isolatedAfter - time.Since(n.repliedAt)
 		n.mu.Unlock()
 		if left <= 0 {
 			return
@@ -283,11 +280,12 @@ func (r *Redis) goAlone(ctx context.Context) {
 	}
 }
 
-// leave has the others not miss this node, if Redis knows all that it has done.
+// leave removes this node from the list, if it has no calls deferred, so that the others do
+// not wait for it.
 func (r *Redis) leave() {
 	if r.health.down() == nil {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
-		_, _ = r.execOn(ctx, r.client, call{script: leaveScript, names: []string{"nodes", "version"}, args: []any{r.nodes.id}}) // or else they wait for it
+		_, _ = r.execOn(ctx, r.client, call{script: leaveScript, names: []string{"nodes", "version"}, args: []any{r.nodes.id}}) // on failure they wait until it expires
 	}
 }

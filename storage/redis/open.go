@@ -10,16 +10,16 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
-// The client would print a line for each try to reach a Redis that is down; here
-// that is logged once.
+// The client would log each attempt to reach a Redis that is down. This package logs an
+// outage once.
 func init() { logging.Disable() }
 
-// open makes a client of the kind that the URL asks for. A failure is to be seen
-// soon, and what to do then is decided here: so it tries little by itself.
+// open returns a client of the kind that the URL asks for. It retries little: failures must
+// be noticed soon, and are handled by this package.
 func open(raw string, timeout time.Duration) (redis.UniversalClient, error) {
 	u, err := url.Parse(raw)
 	if err != nil {
-		return nil, fmt.Errorf("the URL: %w", err)
+		return nil, fmt.Errorf("parse URL: %w", err)
 	}
 	switch q := u.Query(); {
 	case q.Has("master_name"):
@@ -50,8 +50,7 @@ func open(raw string, timeout time.Duration) (redis.UniversalClient, error) {
 	return redis.NewClient(o), nil
 }
 
-// noNotifications saves each connection a request that only one vendor's server
-// understands.
+// noNotifications saves a request per connection that only one vendor's server supports.
 func noNotifications() *maintnotifications.Config {
 	return &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 }

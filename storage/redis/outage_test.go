@@ -237,8 +237,8 @@ func TestAllPutsAreTakenThatWereLoadedWhileNothingWasForgotten(t *testing.T) {
 		}
 		n.wantOffset(t, "it", -1)
 	}
-	if ttl := admin(t, s).PTTL(t.Context(), nodes[0].key("it", "state")).Val(); ttl <= 0 || ttl > beginTTL {
-		t.Errorf("the beginning of a load is remembered for %v, want %v", ttl, beginTTL)
+	if ttl := admin(t, s).PTTL(t.Context(), nodes[0].key("it", "state")).Val(); ttl <= 0 || ttl > generationTTL {
+		t.Errorf("the beginning of a load is remembered for %v, want %v", ttl, generationTTL)
 	}
 	for i, n := range nodes {
 		if _, err := n.index.Store(t.Context(), begun[i], upload("it")); err != nil {
@@ -271,7 +271,7 @@ func TestAnIdleNodeNoticesThatRedisIsAway(t *testing.T) {
 func TestANodeThatMissedRedisComingBackHidesNothingFromTheOthers(t *testing.T) {
 	t.Parallel()
 	s := servers.Redis(t)
-	n := newNode(t, Options{URL: s.URL("redis"), probeEvery: time.Hour}) // it does not look whether Redis is back
+	n := newNode(t, Options{URL: s.URL("redis"), probeInterval: time.Hour}) // it does not look whether Redis is back
 	other := newNode(t, Options{URL: s.URL("redis")})
 	s.Kill()
 	n.wantNothing(t, "it")

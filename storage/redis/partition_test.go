@@ -181,7 +181,7 @@ func TestANodeThatLeavesIsNotWaitedForAndOneThatDiesIsForAWhile(t *testing.T) {
 		t.Errorf("close: %v", err)
 	}
 	time.Sleep(10 * beat)
-	if err := other.index.believable(t.Context()); err != nil {
+	if err := other.index.checkTrusted(t.Context()); err != nil {
 		t.Errorf("after a node has left: %v", err)
 	}
 
@@ -194,11 +194,11 @@ func TestANodeThatLeavesIsNotWaitedForAndOneThatDiesIsForAWhile(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.cut(false) // it never comes back
-	eventually(t, 30*time.Second, "it is missed", func() bool { return other.index.believable(t.Context()) != nil })
+	eventually(t, 30*time.Second, "it is missed", func() bool { return other.index.checkTrusted(t.Context()) != nil })
 	if _, err := other.index.Get(t.Context(), "it"); err == nil {
 		t.Error("Redis is believed although a node is missing")
 	}
-	eventually(t, 30*time.Second, "it is not waited for any more", func() bool { return other.index.believable(t.Context()) == nil })
+	eventually(t, 30*time.Second, "it is not waited for any more", func() bool { return other.index.checkTrusted(t.Context()) == nil })
 	if up, err := other.index.Store(t.Context(), begun, upload("it")); err == nil {
 		t.Errorf("what was loaded before is taken: %v", up.Received)
 	}
@@ -238,7 +238,7 @@ func TestAReportThatComesLateIsNotCounted(t *testing.T) {
 	t.Parallel()
 	s := servers.Redis(t)
 	n := newNode(t, Options{URL: s.URL("redis")})
-	if err := n.index.believable(t.Context()); err != nil {
+	if err := n.index.checkTrusted(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	c := admin(t, s)
@@ -273,7 +273,7 @@ func TestWhatRedisMissedAndCouldNotBeKeptIsForgottenWithAllElse(t *testing.T) {
 	cut.health.mu.Unlock()
 	cut.mustWrite(t, "it", 100, 100)
 	cut.health.mu.Lock()
-	lost := cut.health.lost
+	lost := cut.health.overflowed
 	clear(cut.health.deferred)
 	cut.health.mu.Unlock()
 	if !lost {

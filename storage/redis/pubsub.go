@@ -8,82 +8,81 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// bell is the node's one subscription: on it nodes ask the holders of locks to let
-// go, and say when a lock is free; and they ask each other to flush uploads, and say
-// that they have. Words may be lost; nobody relies on them.
+// pubsub is the node's subscription to one channel. Nodes publish there that they want a
+// lock, that a lock is free, that they want an upload flushed, and that it was. Messages may
+// be lost: callers must not rely on them.
 type pubsub struct {
-	channel string
-	sub     *redis.PubSub
-	asked   func(token string)
-	flush   func(text string)
-	done    chan struct{}
+	channel      string
+	sub          *redis.PubSub
+	onLockWanted func(token string)
+	onFlush      func(text string)
+	done         chan struct{}
 
 	mu      sync.Mutex
-	waiting map[string]map[chan struct{}]bool // by upload id, or name of a request to flush
+	waiting map[string]map[chan struct{}]bool // by id of the upload or of the flush request
 }
 
-// newBell returns a bell that hears every word from now on. If Redis does not
-// answer it is deaf until Redis does.
-func newPubsub(r *Redis, asked, flush func(text string)) *pubsub {
-	b := &pubsub{channel: r.opts.Prefix + "bell", asked: asked, flush: flush, done: make(chan struct{}), waiting: map[string]map[chan struct{}]bool{}}
+// newPubsub subscribes. While Redis is down messages are lost; the client reconnects.
+func newPubsub(r *Redis, onLockWanted, onFlush func(text string)) *pubsub {
+	p := &pubsub{channel: r.opts.Prefix + "bell", onLockWanted: onLockWanted, onFlush: onFlush, done: make(chan struct{}), waiting: map[string]map[chan struct{}]bool{}}
 	ctx, cancel := context.WithTimeout(context.Background(), r.opts.timeout)
 	defer cancel()
-	b.sub = r.client.Subscribe(ctx, b.channel)
+	p.sub = r.client.Subscribe(ctx, p.channel)
 	if r.health.down() == nil {
-		if _, err := b.sub.Receive(ctx); err != nil { // the confirmation
+		if _, err := p.sub.Receive(ctx); err != nil { // the confirmation
 			r.failed(call{}, err)
 		}
 	}
-	go b.listen(b.sub.Channel())
-	return b
+	go p.listen(p.sub.Channel())
+	return p
 }
 
-func (b *pubsub) close() {
-	_ = b.sub.Close()
-	<-b.done
+func (p *pubsub) close() {
+	_ = p.sub.Close()
+	<-p.done
 }
 
-func (b *pubsub) listen(words <-chan *redis.Message) {
-	defer close(b.done)
-	for word := range words {
-		switch kind, of, _ := strings.Cut(word.Payload, " "); kind {
+func (p *pubsub) listen(messages <-chan *redis.Message) {
+	defer close(p.done)
+	for m := range messages {
+		switch kind, arg, _ := strings.Cut(m.Payload, " "); kind {
 		case "ask":
-			b.asked(of)
+			p.onLockWanted(arg)
 		case "free", "flushed":
-			b.wake(of)
+			p.notify(arg)
 		case "flush":
-			b.flush(of)
+			p.onFlush(arg)
 		}
 	}
 }
 
-// wait returns a channel that gets a token when the lock of id becomes free, or the
-// request of that name is answered.
-func (b *pubsub) wait(id string) (woken <-chan struct{}, stop func()) {
+// wait returns a channel that receives when the lock of the upload id is free, or the flush
+// request id was answered.
+func (p *pubsub) wait(id string) (notified <-chan struct{}, stop func()) {
 	ch := make(chan struct{}, 1)
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.waiting[id] == nil {
-		b.waiting[id] = map[chan struct{}]bool{}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.waiting[id] == nil {
+		p.waiting[id] = map[chan struct{}]bool{}
 	}
-	b.waiting[id][ch] = true
+	p.waiting[id][ch] = true
 	return ch, func() {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		delete(b.waiting[id], ch)
-		if len(b.waiting[id]) == 0 {
-			delete(b.waiting, id)
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		delete(p.waiting[id], ch)
+		if len(p.waiting[id]) == 0 {
+			delete(p.waiting, id)
 		}
 	}
 }
 
-func (b *pubsub) wake(id string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for ch := range b.waiting[id] {
+func (p *pubsub) notify(id string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for ch := range p.waiting[id] {
 		select {
 		case ch <- struct{}{}:
-		default: // a token is there already
+		default: // already notified
 		}
 	}
 }

@@ -1,22 +1,20 @@
-// Package redis lets several nodes share what one keeps in its memory: the locks
-// of uploads, and an index of their state.
+// Package redis shares locks and cached upload state between several nodes.
 //
-// Redis is a cache, a lock and a bell, and never the truth. If it forgets all it
-// knows, the index is loaded from the store again; if it is not there, each node
-// locks for itself and asks the store: slower, and nothing is lost.
+// Redis is a cache, a lock and a message channel, but never the source of truth. If it loses
+// its data, state is loaded from the store again. If it is down, each node locks locally and
+// reads from the store: that is slower, but nothing is lost.
 //
-// The keys of one upload share a hash tag, so that a Cluster has them on one node.
-// Each expires.
+// The keys of one upload share a hash tag, so a Cluster keeps them on one node. All expire.
 //
 //	PREFIX{id:ID}:lock     the token of the lock's holder
-//	PREFIX{id:ID}:wanted   somebody waits for the lock
-//	PREFIX{id:ID}:state    a hash: the record, and each piece that is stored
-//	PREFIX{id:ID}:over     the upload is finished or deleted: no state is taken
-//	PREFIX{id:ID}:probe    written to see whether Redis works again
-//	PREFIX{id:}:nodes      the nodes, and until when their last reports count
+//	PREFIX{id:ID}:wanted   another request waits for the lock
+//	PREFIX{id:ID}:state    a hash: the record, and each stored extent
+//	PREFIX{id:ID}:over     the upload is finished or deleted: no state is cached
+//	PREFIX{id:ID}:probe    written to check whether Redis works
+//	PREFIX{id:}:nodes      the nodes, and when their last reports expire
 //	PREFIX{id:}:version    changes with the list of nodes
-//	PREFIX{id:}:epoch      changes when what Redis was told before does not count any more
-//	PREFIXbell             a channel on which locks are asked for and given back
+//	PREFIX{id:}:epoch      changes when all cached state is invalidated
+//	PREFIXbell             the pub/sub channel
 package redis
 
 import (
@@ -32,35 +30,33 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
-// Options say where Redis is and how it is used.
+// Options configure the connection and its use.
 type Options struct {
-	// URL is redis://, rediss:// or unix://; with addr= parameters it is that of a
-	// Cluster, with master_name= that of Sentinels.
+	// URL is redis://, rediss:// or unix://. With addr= parameters it is a Cluster, with
+	// master_name= Sentinels.
 	URL string
-	// Prefix begins every key. It has no braces: these say what a Cluster keeps
-	// together.
+	// Prefix begins every key. It must not contain braces, which delimit a Cluster's hash
+	// tag.
 	Prefix string
 	// LockTTL is how long a lock outlives a holder that does not renew it; 15 s if 0.
 	LockTTL time.Duration
-	// StateTTL is how long the state of an upload is kept that nobody adds to; 24 h
-	// if 0.
+	// StateTTL is how long the state of an idle upload is cached; 24 h if 0.
 	StateTTL time.Duration
 	Log      *slog.Logger
-	// Observe, if set, is told of each operation, and what it returns is called with
-	// what came of it.
+	// Observe, if set, is called at the start of each operation, and the function that it
+	// returns with the result.
 	Observe func(ctx context.Context, operation string) (context.Context, func(error))
 
-	// timeout bounds what a request to Redis may take, for it is to save time; 1 s
-	// if 0.
+	// timeout limits each request to Redis; 1 s if 0.
 	timeout time.Duration
-	// beatEvery is how often a node reports to Redis; 0.5 s if 0.
+	// heartbeatInterval is the time between reports of a node; 0.5 s if 0.
 	heartbeatInterval time.Duration
-	// probeEvery is about how often a Redis that is down is tried; 1 s if 0. doubtFor is for
-	// how long it is not believed when it is back; 3 s if 0.
-	probeEvery, doubtFor time.Duration
+	// probeInterval is the approximate time between probes while Redis is down; 1 s if 0.
+	// recovery is for how long the cache is not trusted after it is back; 3 s if 0.
+	probeInterval, recovery time.Duration
 }
 
-// Redis is the connection that a Locker and an Index share.
+// Redis is the connection that a Locker and a Cache share.
 type Redis struct {
 	client redis.UniversalClient
 	opts   Options
@@ -68,11 +64,11 @@ type Redis struct {
 	nodes  nodes
 }
 
-// Connect returns a connection, whether or not Redis is there yet: it waits for about a
-// second at most. It fails only if the URL or the prefix is wrong.
+// Connect returns a connection, even if Redis is down, after about a second at most. It
+// fails only if the URL or the prefix is invalid.
 func Connect(opts Options) (*Redis, error) {
 	if strings.ContainsAny(opts.Prefix, "{}") {
-		return nil, fmt.Errorf("redis: a brace in the prefix %q", opts.Prefix)
+		return nil, fmt.Errorf("redis: prefix %q contains a brace", opts.Prefix)
 	}
 	if opts.timeout == 0 {
 		opts.timeout = time.Second
@@ -99,22 +95,22 @@ func Connect(opts Options) (*Redis, error) {
 	r := &Redis{client: client, opts: opts}
 	r.health.init(opts)
 	r.nodes.init(opts.heartbeatInterval)
-	_ = r.report(r.health.closed) // before it serves anybody; a failure is noted
+	_ = r.report(r.health.closed) // before the node serves requests; run records failures
 	r.health.bg.Go(r.heartbeat)
 	return r, nil
 }
 
-// Client is the connection itself, for those who count something of their own.
+// Client returns the underlying client, for other uses of the same Redis.
 func (r *Redis) Client() redis.UniversalClient { return r.client }
 
-// Close ends the connection.
+// Close stops background work and closes the connection.
 func (r *Redis) Close() error {
 	r.health.close()
 	r.leave()
 	return r.client.Close()
 }
 
-// script is what Redis can be asked to do at once. Its name is for people.
+// script is a Lua script. Its name is for metrics and traces.
 type script struct {
 	*redis.Script
 	name string
@@ -128,18 +124,17 @@ type call struct {
 	id     string
 	names  []string // of the keys
 	args   []any
-	// instead is what to do once Redis answers again, if this could not be done.
+	// compensation is deferred until Redis recovers if the call fails.
 	compensation *call
-	// urgent is an instead that must be tried before the caller goes on.
+	// mustCompensate says that the compensation must be tried before run returns.
 	mustCompensate bool
 }
 
-// key names a key of an upload. The tag in braces is not empty whatever the id.
+// key returns the name of a key of an upload. The hash tag is not empty for any id.
 func (r *Redis) key(id, name string) string { return r.opts.Prefix + "{id:" + id + "}:" + name }
 
-// run makes a call, unless Redis is known to be down, and returns its reply, nil if
-// there is none. That the caller goes away does not end it, so that nothing is done
-// of which nobody knows.
+// run makes a call, unless Redis is down, and returns its reply, nil if there is none. The
+// call is not cancelled with ctx, so its effect is always recorded.
 func (r *Redis) run(ctx context.Context, c call) (any, error) {
 	err := r.health.enter(c)
 	if err == nil {
@@ -151,12 +146,12 @@ func (r *Redis) run(ctx context.Context, c call) (any, error) {
 	} else if c.mustCompensate {
 		r.runOutOfBand(*c.compensation)
 	}
-	return nil, storage.Unavailable("ask Redis about", c.id, err)
+	return nil, storage.Unavailable("call Redis for", c.id, err)
 }
 
-// insist makes a call though Redis is believed to be down, on a connection of its own:
-// Redis may be back, and other nodes rely on it, before this one has noticed. If it is
-// not there now, nobody can rely on what it was told before.
+// runOutOfBand makes a call on a connection of its own although Redis counts as down: it may
+// be back, and other nodes rely on it, before this one has noticed. If it fails, other nodes
+// cannot reach Redis either, and the deferred call will do.
 func (r *Redis) runOutOfBand(c call) {
 	client, err := open(r.opts.URL, r.opts.timeout/10)
 	if err != nil {
@@ -164,11 +159,11 @@ func (r *Redis) runOutOfBand(c call) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), r.opts.timeout/10)
 	defer cancel()
-	_, _ = r.execOn(ctx, client, c) // or else it is done when Redis is back
+	_, _ = r.execOn(ctx, client, c) // on failure it is run when Redis recovers
 	_ = client.Close()
 }
 
-// exec makes a call, whatever is known of Redis.
+// exec makes a call even if Redis counts as down.
 func (r *Redis) exec(ctx context.Context, c call) (any, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.opts.timeout)
 	defer cancel()

@@ -60,17 +60,17 @@ func newNode(t *testing.T, opts Options) *node {
 	if opts.heartbeatInterval == 0 {
 		opts.heartbeatInterval = time.Hour // what a test asks Redis, it alone asks
 	}
-	if opts.probeEvery == 0 {
-		opts.probeEvery = 100 * time.Millisecond
+	if opts.probeInterval == 0 {
+		opts.probeInterval = 100 * time.Millisecond
 	}
-	opts.doubtFor = 300 * time.Millisecond
+	opts.recovery = 300 * time.Millisecond
 	opts.Prefix, opts.Log = "holdfast:", slog.New(slog.NewTextHandler(n.log, nil))
 	var err error
 	if n.Redis, err = Connect(opts); err != nil {
 		t.Fatal(err)
 	}
 	if opts.heartbeatInterval == time.Hour {
-		n.nodes.alone = 0 // and nothing waits until others have noticed
+		n.nodes.isolatedAfter = 0 // and nothing waits until others have noticed
 	}
 	n.client.AddHook(n.faults)
 	n.locker, n.index = NewLocker(n.Redis), NewCache(n.Redis)

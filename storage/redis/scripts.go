@@ -1,14 +1,13 @@
 package redis
 
-// The scripts of the index compare offsets as text, in hexadecimal and all of one
-// length: the numbers of Lua are exact up to 2^53 only.
+// The scripts of the cache compare offsets as hexadecimal text of one length, because the
+// numbers of Lua are exact up to 2^53 only.
 
-// luaState begins every script. What was said to one run of Redis does not count in
-// the next one, nor on a replica that has taken its place: that may have been
-// restored from a copy, without what was said last. Nor does what was said in another
-// epoch than that of the caller, the last argument of every script.
+// luaState begins every script. It deletes state from another run of Redis, or on a promoted
+// replica, which may have been restored from an older copy, and state of another epoch than
+// the caller's, the last argument of every script.
 const luaState = `
-	local state, piece = KEYS[1], "p:"
+	local state, extent = KEYS[1], "p:"
 	local info = redis.pcall("INFO", "server")
 	local run = type(info) == "string" and string.match(info, "run_id:(%w+)") or ""
 	run = run .. " " .. ARGV[#ARGV]
@@ -17,7 +16,7 @@ const luaState = `
 		redis.call("DEL", state)
 	end
 
-	-- read is all that is known of the upload
+	-- read returns the hash of the upload, or false
 	local function read()
 		local all = redis.call("HGETALL", state)
 		for i = 1, #all, 2 do
@@ -36,14 +35,14 @@ const luaState = `
 	end
 `
 
-// luaRanges are functions on ranges, of 32 characters for start and end, and on
-// sets, of any number of ranges in ascending order that do not touch.
+// luaRanges are functions on ranges, of 32 characters for start and end, and on sets, of any
+// number of disjoint, non-adjacent ranges in ascending order.
 const luaRanges = `
 	local function bounds(set, i)
 		return string.sub(set, i + 1, i + 16), string.sub(set, i + 17, i + 32)
 	end
 
-	-- near is the first range of a set that ends after an offset
+	-- near returns the first range of a set that ends after an offset
 	local function near(set, offset)
 		local low, high = 0, #set / 32
 		while low < high do
@@ -90,30 +89,30 @@ const luaRanges = `
 		return table.concat(out)
 	end
 
-	-- each calls a function with the field and the range of every piece
+	-- each calls a function with the field and the range of every extent
 	local function each(f)
 		local all = redis.call("HGETALL", state)
 		for i = 1, #all, 2 do
-			if string.sub(all[i], 1, 2) == piece then
+			if string.sub(all[i], 1, 2) == extent then
 				f(all[i], bounds(all[i + 1], 0))
 			end
 		end
 	end
 
 	local function forget_covered(s, e)
-		each(function(field, piece_s, piece_e)
-			if piece_s < piece_e and s <= piece_s and piece_e <= e then
+		each(function(field, extent_s, extent_e)
+			if extent_s < extent_e and s <= extent_s and extent_e <= e then
 				redis.call("HDEL", state, field)
 			end
 		end)
 	end
 `
 
-// addScript adds a piece to an upload that is known, takes those away that it
-// covers, and returns all that is known then.
+// appendScript adds an extent to an upload that is cached, removes those that it covers, and
+// returns the new state.
 //
-// ARGV: lifetime, time, range, name, tag.
-var addScript = newScript("add", luaState+luaRanges+`
+// ARGV: TTL, time, range, name, metadata.
+var appendScript = newScript("add", luaState+luaRanges+`
 	if redis.call("HEXISTS", state, "record") == 0 then
 		return false
 	end
@@ -129,32 +128,32 @@ var addScript = newScript("add", luaState+luaRanges+`
 		end
 	end
 	if name ~= "" then
-		redis.call("HSET", state, piece .. name, range .. tag)
+		redis.call("HSET", state, extent .. name, range .. tag)
 	end
 	return reply(ARGV[1], ARGV[2])`)
 
-// beginScript returns the name of what Redis remembers of the upload: as long as it
-// is the same, nothing has been forgotten.
+// generationScript returns the generation of the cached state: while it is the same, nothing
+// was lost or invalidated.
 //
-// ARGV: a new name, lifetime of a name alone.
-var beginScript = newScript("begin", luaState+`
-	local begun = redis.call("HGET", state, "begun")
-	if not begun then
-		begun = ARGV[1]
-		redis.call("HSET", state, "begun", begun, "run", run)
+// ARGV: a new generation, its TTL while there is no state.
+var generationScript = newScript("begin", luaState+`
+	local generation = redis.call("HGET", state, "begun")
+	if not generation then
+		generation = ARGV[1]
+		redis.call("HSET", state, "begun", generation, "run", run)
 	end
 	if redis.call("HEXISTS", state, "record") == 0 then
 		redis.call("PEXPIRE", state, ARGV[2])
 	end
-	return begun`)
+	return generation`)
 
-// putScript adds what was loaded to what is known, and returns all of it, or an
-// upload of nothing if something was forgotten since. Of what is known that counts
-// which was not loaded: pieces stored since. A size that is known stays so.
+// storeScript merges loaded state into the cached state, and returns the result, or nothing
+// if the generation has changed. Cached extents that were not loaded are kept: they were
+// stored since. A known size stays.
 //
-// ARGV: lifetime, time, record, size, received, the name that beginScript returned,
-// and for each piece its name and its range with its tag.
-var putScript = newScript("put", luaState+luaRanges+`
+// ARGV: TTL, time, record, size, received, the generation, and for each extent its name and
+// its range with its metadata.
+var storeScript = newScript("put", luaState+luaRanges+`
 	if redis.call("EXISTS", KEYS[2]) == 1 then
 		return "over"
 	end
@@ -180,7 +179,7 @@ var putScript = newScript("put", luaState+luaRanges+`
 	end
 	redis.call("HSET", state, "record", ARGV[3], "size", size)
 	for i = 7, #ARGV - 1, 2 do
-		redis.call("HSET", state, piece .. ARGV[i], ARGV[i + 1])
+		redis.call("HSET", state, extent .. ARGV[i], ARGV[i + 1])
 	end
 	for _, p in ipairs(since) do
 		if p[2] < p[3] and overlaps(received, p[2], p[3]) then
@@ -190,14 +189,15 @@ var putScript = newScript("put", luaState+luaRanges+`
 	end
 	return reply(ARGV[1], ARGV[2])`)
 
-// getScript returns all that is known.
+// getScript returns the cached state.
 var getScript = newScript("get", luaState+`
 	return read()`)
 
-// dropScript forgets an upload, and for a while takes no state of it.
-var dropScript = newScript("drop", `
+// invalidateScript removes the state of an upload, and prevents that it is cached for a
+// while.
+var invalidateScript = newScript("drop", `
 	redis.call("SET", KEYS[2], "1", "PX", ARGV[1])
 	return redis.call("DEL", KEYS[1])`)
 
-// forgetScript forgets what may be out of date.
+// forgetScript removes state that may be stale.
 var forgetScript = newScript("forget", `return redis.call("DEL", KEYS[1])`)

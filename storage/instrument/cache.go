@@ -7,16 +7,16 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
-// index is a storage.Index that shows how often it saves asking the store.
+// cache is a storage.Cache that counts hits and misses.
 type cache struct {
 	storage.Cache
 	m *Metrics
 }
 
-// Index returns inner, measured.
+// Cache returns inner with metrics.
 func (m *Metrics) Cache(inner storage.Cache) storage.Cache { return &cache{inner, m} }
 
-// Get implements storage.Index.
+// Get implements storage.Cache.
 func (x *cache) Get(ctx context.Context, id string) (storage.Upload, error) {
 	up, err := x.Cache.Get(ctx, id)
 	result := "hit"
