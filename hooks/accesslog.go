@@ -12,40 +12,39 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
-// Meter measures one request.
+// RequestMetrics measures one request.
 type RequestMetrics interface {
-	// Received and Served are told of bytes of the body and of the answer.
+	// BytesIn and BytesOut add bytes of the request and of the response body.
 	BytesIn(n int)
 	BytesOut(n int)
-	// End is called once. A status of 0 says that there was no answer, or none that
-	// counts: to a request whose client has sent a newer one.
-	End(method string, status int, took time.Duration)
+	// End is called once. A status of 0 means that no response was sent, or that the
+	// request was superseded by a newer one of the same client.
+	End(method string, status int, duration time.Duration)
 }
 
-// unmeasured is the Meter where nobody measures.
+// noMetrics discards all measurements.
 type noMetrics struct{}
 
 func (noMetrics) BytesIn(int)                    {}
 func (noMetrics) BytesOut(int)                   {}
 func (noMetrics) End(string, int, time.Duration) {}
 
-// watched makes each request known: by a line in the log, to a Meter, and in a trace.
-// What clients may keep secret is in none of them: of headers there are only those
-// that say which bytes are meant, and no query of a URL.
-func (o Options) accessLog(doors []Protocol, next http.Handler) http.Handler {
+// accessLog logs, measures and traces each request. To keep secrets out, it records no
+// URL query, and only the headers that give the byte range.
+func (o Options) accessLog(protocols []Protocol, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		x := o.record(w, r, match(doors, r))
+		x := o.record(w, r, match(protocols, r))
 		defer x.end()
 		next.ServeHTTP(x, x.r)
 		x.returned = true
 	})
 }
 
-// watch begins to watch a request.
-func (o Options) record(w http.ResponseWriter, r *http.Request, door Protocol) *responseRecorder {
+// record begins to record a request.
+func (o Options) record(w http.ResponseWriter, r *http.Request, p Protocol) *responseRecorder {
 	x := &responseRecorder{ResponseWriter: w, began: time.Now(), log: o.Log, meter: noMetrics{}, requestLog: &RequestLog{}}
-	if door != nil {
-		x.requestLog.protocol = door.Name()
+	if p != nil {
+		x.requestLog.protocol = p.Name()
 	}
 	if id := o.URLs.ID(r); storage.CheckID(id) == nil {
 		x.requestLog.id = id
@@ -62,10 +61,10 @@ func (o Options) record(w http.ResponseWriter, r *http.Request, door Protocol) *
 	return x
 }
 
-// watching is a request that is watched. It is the ResponseWriter that doors get.
+// responseRecorder records one request. It is the ResponseWriter that handlers get.
 type responseRecorder struct {
 	http.ResponseWriter
-	r          *http.Request // as it is handed on
+	r          *http.Request // as passed to the handler
 	body       meteredBody
 	requestLog *RequestLog
 	meter      RequestMetrics
@@ -102,24 +101,24 @@ func (x *responseRecorder) Unwrap() http.ResponseWriter { return x.ResponseWrite
 
 func (x *responseRecorder) end() {
 	if x.status == 0 && x.returned {
-		x.status = http.StatusOK // as net/http answers for a handler that says nothing
+		x.status = http.StatusOK // net/http's default
 	}
-	took := time.Since(x.began)
+	duration := time.Since(x.began)
 	s := x.requestLog
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	outcome := x.outcome()
 	if s.errorCode == codeReplaced {
-		x.meter.End(x.r.Method, 0, took)
+		x.meter.End(x.r.Method, 0, duration)
 	} else {
-		x.meter.End(x.r.Method, x.status, took)
+		x.meter.End(x.r.Method, x.status, duration)
 	}
 	endSpan(x.span, x.status, s.id, outcome, x.body.n)
 	fields := []slog.Attr{
 		slog.String("id", s.id), slog.String("protocol", s.protocol), slog.String("method", truncate(x.r.Method, 32)), slog.String("path", truncate(x.r.URL.Path, 256)),
 		slog.String("range", truncate(byteRange(x.r.Header), 64)), slog.String("offset", truncate(x.r.Header.Get("Upload-Offset"), 32)),
 		slog.Int64("bytes_in", x.body.n), slog.Int64("bytes_out", x.bytesOut), slog.Int("status", x.status), slog.String("outcome", outcome),
-		slog.Duration("duration", took), slog.Duration("lock_wait", s.lockWait), slog.String("remote_addr", x.r.RemoteAddr),
+		slog.Duration("duration", duration), slog.Duration("lock_wait", s.lockWait), slog.String("remote_addr", x.r.RemoteAddr),
 	}
 	if s.errorCode != "" {
 		fields = append(fields, slog.String("error_code", s.errorCode))
@@ -133,7 +132,7 @@ func (x *responseRecorder) end() {
 	x.log.LogAttrs(x.r.Context(), slog.LevelInfo, "request", fields...)
 }
 
-// byteRange is which bytes the client sends, or wants.
+// byteRange returns the range of bytes that the client sends or requests.
 func byteRange(h http.Header) string {
 	if sent := h.Get("Content-Range"); sent != "" {
 		return sent
@@ -141,8 +140,7 @@ func byteRange(h http.Header) string {
 	return h.Get("Range")
 }
 
-// outcome says in a word or two how the request ended. The caller holds the lock of
-// what was seen.
+// outcome returns one word for how the request ended. The caller holds requestLog.mu.
 func (x *responseRecorder) outcome() string {
 	switch {
 	case x.status == http.StatusLocked:
@@ -165,10 +163,10 @@ func (x *responseRecorder) outcome() string {
 	return "answered"
 }
 
-// short is what a client sent, as far as it can make sense.
-func truncate(value string, most int) string { return value[:min(len(value), most)] }
+// truncate returns the first limit bytes of value.
+func truncate(value string, limit int) string { return value[:min(len(value), limit)] }
 
-// watchedBody counts what is read of a body, and remembers how that ended.
+// meteredBody counts the bytes read from a body and keeps its first error.
 type meteredBody struct {
 	io.ReadCloser
 	meter RequestMetrics
@@ -176,7 +174,7 @@ type meteredBody struct {
 	err   error
 }
 
-// broke tells whether the body ended before it should have.
+// aborted reports whether the body ended early.
 func (b *meteredBody) aborted() bool { return b.err != nil && b.err != io.EOF }
 
 // Read implements io.Reader.

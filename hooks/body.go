@@ -11,43 +11,43 @@ import (
 )
 
 var (
-	// ErrStopping: the server is shutting down and cut the body off.
+	// ErrShuttingDown means that the server is shutting down and aborted the body.
 	ErrShuttingDown = errors.New("the server is shutting down")
-	// ErrIdle: the client sent nothing for too long.
-	ErrIdleTimeout = errors.New("the client fell silent")
-	// ErrReplaced: the client's next request took this one's place.
-	ErrSuperseded = errors.New("another request has taken over")
+	// ErrIdleTimeout means that the client sent nothing for the idle timeout.
+	ErrIdleTimeout = errors.New("idle timeout: the client stopped sending")
+	// ErrSuperseded means that a newer request for the same upload took over.
+	ErrSuperseded = errors.New("superseded by another request")
 )
 
-// Stopper cuts off all bodies that are being read when the server has to leave.
+// Shutdown aborts all bodies that are being read when the server shuts down.
 type Shutdown struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 }
 
-// NewStopper returns a Stopper that has not stopped anything yet.
+// NewShutdown returns a Shutdown that has not begun.
 func NewShutdown() *Shutdown {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Shutdown{ctx, cancel}
 }
 
-// Stop makes every Body end with ErrStopping, now and from now on. What has
-// arrived is stored, and the client told to come back.
+// Begin aborts every current and future Body with ErrShuttingDown. Bytes that have
+// arrived are stored, and the client is asked to retry.
 func (s *Shutdown) Begin() { s.cancel() }
 
-// Body reads the body of a request. It ends with ErrIdle once no byte has come
-// for the given time, however long the whole takes, and with ErrStopping once
-// the Stopper says so. It remembers the error that ended it.
+// Body reads the body of a request. It fails with ErrIdleTimeout when no byte arrives
+// for the idle timeout, however long the whole body takes, and with ErrShuttingDown when
+// shutdown begins. It keeps the error that ended it.
 type Body struct {
 	src        io.ReadCloser
 	ctl        *http.ResponseController
 	idle       time.Duration
 	unregister func() bool
-	length     int64 // as announced, -1 if it was not
-	started    bool  // somebody has read, and so let the client send
+	length     int64 // the Content-Length, -1 if unknown
+	started    bool  // has been read from, so that the client was allowed to send
 	n          int64 // bytes read
 
-	toVerify  *verification // nil if there is nothing to verify
+	toVerify  *verification // nil if the client gave no digests
 	malformed error         // see CheckHeader
 
 	mu          sync.Mutex
@@ -56,20 +56,20 @@ type Body struct {
 }
 
 // NewBody returns a reader of r's body. Close it when done.
-func NewBody(w http.ResponseWriter, r *http.Request, idle time.Duration, stopper *Shutdown) *Body {
+func NewBody(w http.ResponseWriter, r *http.Request, idle time.Duration, shutdown *Shutdown) *Body {
 	b := &Body{src: r.Body, length: r.ContentLength, ctl: http.NewResponseController(w), idle: idle}
 	if b.length == 0 {
-		b.err = io.EOF // there is nothing that could be cut off
+		b.err = io.EOF // nothing to abort
 	}
-	b.unregister = context.AfterFunc(stopper.ctx, func() { b.Abort(ErrShuttingDown) })
+	b.unregister = context.AfterFunc(shutdown.ctx, func() { b.Abort(ErrShuttingDown) })
 	if b.toVerify, b.malformed = newVerification(r); b.toVerify != nil {
 		*r = *r.WithContext(context.WithValue(r.Context(), bodyKey{}, b)) // for AdmitVerified
 	}
 	return b
 }
 
-// Read implements io.Reader. Of a body for which the client gave digests it yields nothing
-// before all of it has come and was verified.
+// Read implements io.Reader. If the client gave digests for the body, Read returns no
+// bytes before all of it has arrived and been verified.
 func (b *Body) Read(p []byte) (int, error) {
 	if b.toVerify != nil {
 		return b.readVerified(p)
@@ -97,19 +97,19 @@ func (b *Body) read(p []byte) (int, error) {
 		b.err = err
 	}
 	if err == io.EOF {
-		// Storing the last bytes may take longer than a client may be silent.
+		// Storing the last bytes may take longer than the idle timeout.
 		_ = b.ctl.SetReadDeadline(time.Time{})
 	}
 	return n, b.err
 }
 
-// Expect implements storage.Expecting.
+// Length returns the Content-Length of the body, -1 if it is unknown.
 func (b *Body) Length() int64 { return b.length }
 
-// Close lets go of the Stopper, and has a Cut that comes later change nothing: the
-// connection may serve the next request by then. It leaves the body itself to the server, which
-// knows whether the client has been allowed to send it: to close it here would be
-// to wait for bytes that may never come, with the answer not sent yet.
+// Close detaches the body from Shutdown and makes a later Abort do nothing, since the
+// connection may serve the next request by then. It leaves closing the request body to
+// net/http, which knows whether the client was allowed to send it: closing it here might
+// wait for bytes that never come, before the response is sent.
 func (b *Body) Close() error {
 	b.unregister()
 	b.mu.Lock()
@@ -123,15 +123,15 @@ func (b *Body) Close() error {
 	return nil
 }
 
-// Err is the error that ended the body: nil while it lasts, io.EOF for a proper end.
+// Err returns the error that ended the body, io.EOF if it was complete, nil if it has not ended.
 func (b *Body) Err() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.err
 }
 
-// arm gives the next read its time. Setting a deadline has a price, so it is done
-// only when a tenth of the last one has passed.
+// extendDeadline sets the deadline of the next read. To save work it does so only after
+// a tenth of the last timeout has passed.
 func (b *Body) extendDeadline() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -146,7 +146,7 @@ func (b *Body) extendDeadline() error {
 	return nil
 }
 
-// Cut makes the body end with err, unless it has ended already.
+// Abort ends the body with err, unless it has ended already.
 func (b *Body) Abort(err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -156,22 +156,22 @@ func (b *Body) Abort(err error) {
 	}
 }
 
-// wake ends a read that waits, and every later one.
+// interrupt makes current and later reads fail.
 func (b *Body) interrupt() { _ = b.ctl.SetReadDeadline(time.Unix(1, 0)) }
 
-var errClosed = errors.New("the body is closed")
+var errClosed = errors.New("read of a closed body")
 
-// DrainLimit is how many bytes of an unread body are read and dropped before it is
-// answered as received: somewhat more than the largest chunk that phones send.
+// DrainLimit is how many bytes of an unread body Drain reads: somewhat more than the
+// largest chunk that mobile clients send.
 const DrainLimit = 64 << 20
 
-// Drain reads what is left of the body before it is answered as received, within
-// DrainLimit: a client that is still sending when the answer comes may see nothing but a
-// connection reset, and try again for ever. A client that waits for permission
-// to send (Expect: 100-continue) is left waiting, and gets the answer instead. For an
-// answer that refuses the body see DrainOrClose.
+// Drain reads and discards the rest of the body, up to DrainLimit, before a response that
+// acknowledges it: a client that is still sending when the response comes may see only a
+// connection reset, and retry for ever. It reads nothing from a client that waits for
+// 100-continue, which gets the final response at once. For a response that rejects the
+// body see DrainOrClose.
 //
-// It tells whether the body has ended properly.
+// Drain reports whether the body was complete.
 func (b *Body) Drain(r *http.Request) bool {
 	if r.ContentLength == 0 {
 		return true
@@ -181,7 +181,7 @@ func (b *Body) Drain(r *http.Request) bool {
 	}
 	n, err := io.Copy(io.Discard, io.LimitReader(bodyReader{b}, DrainLimit+1))
 	if errors.Is(err, ErrIdleTimeout) || errors.Is(err, ErrShuttingDown) || errors.Is(err, ErrSuperseded) {
-		b.interrupt() // tusd sets a deadline even so, and net/http would wait until then
+		b.interrupt() // tusd may have set a later deadline, for which net/http would wait
 	}
 	return err == nil && n <= DrainLimit
 }

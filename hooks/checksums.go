@@ -11,20 +11,19 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/crc32c"
 )
 
-// Checksums is what answers in JSON say of the bytes of a finished file, as far as it is
-// known.
+// Checksums are the known checksums of a finished file, for JSON responses.
 type Checksums struct {
-	CRC32C *crc32c.Sum `json:"crc32c,omitempty"` // big-endian, in base64, as Google has it
+	CRC32C *crc32c.Sum `json:"crc32c,omitempty"` // big-endian, in base64, as in Google's API
 	SHA256 string      `json:"sha256,omitempty"` // in hexadecimal
 }
 
-// ChecksumsOf are those of an upload, none before it is finished.
+// ChecksumsOf returns the checksums of an upload, none before it is finished.
 func ChecksumsOf(up storage.Upload) Checksums {
 	return Checksums{up.CRC32C, hex.EncodeToString(up.SHA256())}
 }
 
-// SetReprDigest answers Want-Repr-Digest (RFC 9530, section 4): it sets a Repr-Digest with
-// those digests of a finished file that are wanted, and known.
+// SetReprDigest implements Want-Repr-Digest (RFC 9530, section 4): it sets a Repr-Digest
+// with the requested digests of a finished file, as far as they are known.
 func SetReprDigest(h http.Header, r *http.Request, up storage.Upload) {
 	wanted, ok := dictionary(strings.Join(r.Header.Values("Want-Repr-Digest"), ", "))
 	if !ok {

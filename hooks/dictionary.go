@@ -2,9 +2,9 @@ package hooks
 
 import "strings"
 
-// dictionary reads a structured field that is a dictionary (RFC 8941, section 3.2). The
-// values are left as they are, without parameters; of a key that is there more than once
-// the last counts. It returns false if value is no dictionary.
+// dictionary parses a structured field dictionary (RFC 8941, section 3.2). Values are
+// returned unparsed, without parameters; the last value of a repeated key wins. ok is
+// false if value is not a dictionary.
 func dictionary(value string) (members map[string]string, ok bool) {
 	members = map[string]string{}
 	if strings.Trim(value, " \t") == "" {
@@ -21,13 +21,13 @@ func dictionary(value string) (members map[string]string, ok bool) {
 	return members, true
 }
 
-// isKey reports whether s is the key of a dictionary.
+// isKey reports whether s is a valid dictionary key.
 func isKey(s string) bool {
 	return s != "" && strings.IndexByte("0123456789_-.", s[0]) < 0 &&
 		strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789_-.*") == ""
 }
 
-// splitUnquoted splits s at a separator, but not within a string in quotes.
+// splitUnquoted splits s at a separator, but not within quoted strings.
 func splitUnquoted(s string, separator byte) []string {
 	var parts []string
 	quoted, from := false, 0

@@ -19,24 +19,24 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/crc32c"
 )
 
-// ChecksumAlgorithms are those of Upload-Checksum (tus 1.0, extension Checksum).
+// ChecksumAlgorithms lists the algorithms of Upload-Checksum (tus 1.0, extension Checksum).
 const ChecksumAlgorithms = "sha1,sha256,md5,crc32c"
 
 const (
 	uploadChecksum = "Upload-Checksum"
-	contentMD5     = "Content-Md5" // as net/http has it
+	contentMD5     = "Content-Md5" // in canonical form
 	reprDigest     = "Repr-Digest"
 )
 
 var (
-	// ErrDigest: the body does not have a digest that its client gave for it.
-	ErrDigest = errors.New("the bytes do not have the digest that was given for them")
-	// ErrChecksum is the ErrDigest of an Upload-Checksum, for which tus has a status.
+	// ErrDigest means that the body does not match a digest given by the client.
+	ErrDigest = errors.New("digest mismatch: the body does not match the digest")
+	// ErrChecksum is an ErrDigest for Upload-Checksum, which has its own status in tus.
 	ErrChecksum = fmt.Errorf("%w in %s", ErrDigest, uploadChecksum)
 )
 
-// hashes make what computes a digest, by the names of the fields Content-Digest and
-// Repr-Digest (RFC 9530, section 7.2). Other algorithms are ignored.
+// hashes holds the hash functions by their name in Content-Digest and Repr-Digest
+// (RFC 9530, section 7.2). Other algorithms are ignored.
 var hashes = map[string]func() hash.Hash{
 	"sha-512": sha512.New,
 	"sha-256": sha256.New,
@@ -45,18 +45,18 @@ var hashes = map[string]func() hash.Hash{
 	"crc32c":  func() hash.Hash { return crc32.New(crc32c.Table) },
 }
 
-// checksumHashes name those of Upload-Checksum.
+// checksumHashes maps the algorithms of Upload-Checksum to keys of hashes.
 var checksumHashes = map[string]string{"sha1": "sha", "sha256": "sha-256", "md5": "md5", "crc32c": "crc32c"}
 
-// digest is one that a client gave for the body of its request.
+// digest is a digest that the client gave for the body of its request.
 type digest struct {
 	field, algorithm string
 	want             []byte
 }
 
-// digestFields are the header fields with digests of a body, and how to read them. Each is
-// one of the bytes that the request sends, also where these are a part of a file; that of
-// Repr-Digest is one of the whole file, and counts where the body is that.
+// digestFields maps the header fields that hold digests to their parsers. They cover the
+// bytes of the request, even if these are part of a file; only Repr-Digest covers the
+// whole file, and is ignored unless the body is the whole file.
 var digestFields = map[string]func(field, value string) ([]digest, error){
 	"Content-Digest": parseDigests,
 	reprDigest:       parseDigests,
@@ -65,10 +65,10 @@ var digestFields = map[string]func(field, value string) ([]digest, error){
 	uploadChecksum:   parseChecksum,
 }
 
-// single are those that may be given only once.
+// single lists the fields that may occur only once.
 var single = []string{contentMD5, uploadChecksum}
 
-// readDigests reads the digests in a header, or in a trailer.
+// readDigests parses the digests in a header or trailer.
 func readDigests(h http.Header) ([]digest, error) {
 	var found []digest
 	for field, parse := range digestFields {
@@ -77,7 +77,7 @@ func readDigests(h http.Header) ([]digest, error) {
 			continue
 		}
 		if len(values) > 1 && slices.Contains(single, field) {
-			return nil, malformed(field, "it must be given only once")
+			return nil, malformed(field, "must occur only once")
 		}
 		more, err := parse(field, strings.Join(values, ", "))
 		if err != nil {
@@ -92,8 +92,7 @@ func malformed(field, why string) error {
 	return fmt.Errorf("%w: %s: %s", storage.ErrBadRequest, field, why)
 }
 
-// newDigest is the digest that text says in base64. It is none for an algorithm that is
-// not known.
+// newDigest decodes a digest in base64. It returns nil for an unknown algorithm.
 func newDigest(field, algorithm, text string) ([]digest, error) {
 	newHash, known := hashes[algorithm]
 	if !known {
@@ -107,12 +106,12 @@ func newDigest(field, algorithm, text string) ([]digest, error) {
 	return []digest{{field, algorithm, want}}, nil
 }
 
-// parseDigests reads the dictionary of byte sequences that Content-Digest is (RFC 9530,
-// section 2; RFC 8941, section 3.2): sha-256=:BASE64:, sha-512=:BASE64:
+// parseDigests parses Content-Digest, a dictionary of byte sequences (RFC 9530, section
+// 2; RFC 8941, section 3.2): sha-256=:BASE64:, sha-512=:BASE64:
 func parseDigests(field, value string) ([]digest, error) {
 	members, ok := dictionary(value)
 	if !ok {
-		return nil, malformed(field, "it must be a dictionary such as sha-256=:BASE64:")
+		return nil, malformed(field, "must be a dictionary such as sha-256=:BASE64:")
 	}
 	var found []digest
 	for algorithm, text := range members {
@@ -120,7 +119,7 @@ func parseDigests(field, value string) ([]digest, error) {
 			continue
 		}
 		if len(text) < 2 || text[0] != ':' || text[len(text)-1] != ':' {
-			return nil, malformed(field, algorithm+" must be bytes between colons, in base64")
+			return nil, malformed(field, algorithm+" must be base64 between colons")
 		}
 		d, err := newDigest(field, algorithm, text[1:len(text)-1])
 		if err != nil {
@@ -131,14 +130,14 @@ func parseDigests(field, value string) ([]digest, error) {
 	return found, nil
 }
 
-// parseOldDigests reads a Digest (RFC 3230, section 4.3.2): SHA-256=BASE64,MD5=BASE64.
-// How it has a CRC32C is written nowhere, so that is ignored.
+// parseOldDigests parses Digest (RFC 3230, section 4.3.2): SHA-256=BASE64,MD5=BASE64.
+// crc32c is ignored: its encoding there is not specified.
 func parseOldDigests(field, value string) ([]digest, error) {
 	var found []digest
 	for member := range strings.SplitSeq(value, ",") {
 		algorithm, text, ok := strings.Cut(strings.Trim(member, " \t"), "=")
 		if !ok || algorithm == "" {
-			return nil, malformed(field, "it must be a list such as SHA-256=BASE64")
+			return nil, malformed(field, "must be a list such as SHA-256=BASE64")
 		}
 		algorithm = strings.ToLower(algorithm)
 		if algorithm == "crc32c" {
@@ -153,10 +152,10 @@ func parseOldDigests(field, value string) ([]digest, error) {
 	return found, nil
 }
 
-// parseMD5 reads a Content-MD5 (RFC 1864).
+// parseMD5 parses Content-MD5 (RFC 1864).
 func parseMD5(field, value string) ([]digest, error) { return newDigest(field, "md5", value) }
 
-// parseChecksum reads an Upload-Checksum, "ALGORITHM BASE64".
+// parseChecksum parses Upload-Checksum, "ALGORITHM BASE64".
 func parseChecksum(field, value string) ([]digest, error) {
 	name, text, _ := strings.Cut(value, " ")
 	algorithm, known := checksumHashes[name]
@@ -166,7 +165,7 @@ func parseChecksum(field, value string) ([]digest, error) {
 	return newDigest(field, algorithm, text)
 }
 
-// check compares the digest with that of the body.
+// check compares the digest with the sum of the body.
 func (d digest) check(sum []byte) error {
 	switch {
 	case bytes.Equal(sum, d.want):

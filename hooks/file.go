@@ -8,14 +8,14 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
-// ServeFile answers a GET or HEAD with the file of a finished upload, in full or
-// in the ranges asked for, with the conditions of RFC 9110, section 13. A
-// browser is told to save it, never to show it: whoever uploaded it must not
-// run scripts in the server's origin. Where the store wants it so, a GET is sent to
-// where the file lies. A caller whose ticket does not allow it is storage.ErrForbidden.
+// ServeFile serves the file of a finished upload for GET and HEAD, with ranges and
+// conditional requests (RFC 9110, sections 13 and 14). Browsers are told to save it and
+// not to display it, so that an uploaded file cannot run scripts in the server's origin.
+// If the store provides a link to the file, a GET is redirected there. It returns
+// storage.ErrForbidden if the principal's ticket does not allow downloads.
 func ServeFile(w http.ResponseWriter, r *http.Request, uploads *storage.Uploads, up storage.Upload, idle time.Duration) error {
 	if c, ok := PrincipalFrom(r.Context()); ok && c.Grant != nil && c.Grant.DenyDownload {
-		return fmt.Errorf("%w: the ticket does not allow to download the file", storage.ErrForbidden)
+		return fmt.Errorf("%w: the ticket does not allow downloads", storage.ErrForbidden)
 	}
 	if r.Method == http.MethodGet {
 		link, err := uploads.Link(r.Context(), up)
@@ -43,7 +43,7 @@ func ServeFile(w http.ResponseWriter, r *http.Request, uploads *storage.Uploads,
 	return nil
 }
 
-// redirect sends the client to a link that is a secret, and does not last.
+// redirect redirects to a link that is secret and temporary.
 func redirect(w http.ResponseWriter, link string) {
 	h := w.Header()
 	h.Set("Location", link)
@@ -52,8 +52,8 @@ func redirect(w http.ResponseWriter, link string) {
 	w.WriteHeader(http.StatusTemporaryRedirect)
 }
 
-// patientWriter gives a client that takes a file its time, as long as it takes
-// something now and then.
+// deadlineWriter extends the write deadline with each write, so that only an idle client
+// times out.
 type deadlineWriter struct {
 	http.ResponseWriter
 	ctl  *http.ResponseController

@@ -8,19 +8,18 @@ import (
 	"strings"
 )
 
-// methods are those that mean something to the Router or to a door.
+// methods lists the methods that the Router and the protocols support.
 var methods = []string{
 	http.MethodOptions, http.MethodHead, http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
 }
 
 var allowed = strings.Join(methods, ", ")
 
-// known tells whether the method of r is one that means something.
+// supportedMethod reports whether the method of r is supported.
 func supportedMethod(r *http.Request) bool { return slices.Contains(methods, r.Method) }
 
-// meant gives each request the method that it means, before anybody goes by it: a POST
-// may name another one in X-HTTP-Method-Override, which then is the method and POST is
-// not (tus 1.0, section "X-HTTP-Method-Override").
+// methodOverride replaces the method of a POST by the one in X-HTTP-Method-Override, if
+// there is one (tus 1.0, section "X-HTTP-Method-Override").
 func methodOverride(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if method := r.Header.Get("X-HTTP-Method-Override"); r.Method == http.MethodPost && method != "" {
@@ -34,8 +33,8 @@ func methodOverride(next http.Handler) http.Handler {
 	})
 }
 
-// headOnly is the answer to a POST that means HEAD: it has no body, and does not
-// announce one, for which the client of a POST would wait.
+// headResponseWriter writes the response to a POST that is overridden to HEAD. It drops
+// the body and its Content-Length: the client of a POST would wait for the body.
 type headResponseWriter struct {
 	http.ResponseWriter
 	wroteHeader bool
@@ -61,10 +60,9 @@ func (w *headResponseWriter) Write(p []byte) (int, error) {
 // Unwrap lets http.ResponseController reach the connection.
 func (w *headResponseWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// RefuseMethod answers a request whose method means nothing where it was sent; allow are
-// those that do.
+// RejectMethod responds with 405 Method Not Allowed; allow is the value of the Allow header.
 func RejectMethod(w http.ResponseWriter, r *http.Request, allow string) {
-	const text = "this method means nothing here\n"
+	const text = "method not allowed\n"
 	h := w.Header()
 	h.Set("Allow", allow)
 	RejectBody(w, r)
@@ -72,5 +70,5 @@ func RejectMethod(w http.ResponseWriter, r *http.Request, allow string) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Content-Length", strconv.Itoa(len(text)))
 	w.WriteHeader(http.StatusMethodNotAllowed)
-	_, _ = io.WriteString(w, text) // a client that is gone asks again
+	_, _ = io.WriteString(w, text) // a client that disconnected will retry
 }

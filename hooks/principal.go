@@ -8,52 +8,52 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
-// Caller is who makes a request, and what he may do. Whatever is zero is no limit.
+// Principal identifies who makes a request and what it may do. A zero limit is no limit.
 type Principal struct {
-	// Subject is who he is: he owns the uploads that he makes, and reaches no others.
-	// "" is nobody in particular.
+	// Subject owns the uploads that it creates, and has no access to others. "" is an
+	// anonymous principal.
 	Subject string
 	Limits
-	// Grant is set for somebody with a ticket: what it grants is all that he may do.
+	// Grant, if set, restricts the principal to what its ticket grants.
 	Grant *Grant
 }
 
-// Limits are those of one caller, beside those that hold for all.
+// Limits are limits of one principal, in addition to those of the server.
 type Limits struct {
 	MaxSize       int64         // of an upload, in bytes
-	MaxIncomplete int           // uploads that are not finished yet, at a time
+	MaxIncomplete int           // concurrent unfinished uploads
 	ContentTypes  []string      // of files: "video/mp4", or "image/*"
 	ExpireAfter   time.Duration // how long an unfinished upload is kept after its last byte
-	IDPrefix      string        // with which the ids of uploads begin
+	IDPrefix      string        // required prefix of upload ids
 }
 
-// Grant is what a ticket grants: one upload.
+// Grant is what a ticket grants: access to one upload.
 type Grant struct {
 	Upload string // its id
-	Create bool   // also to make it, if it is not there
-	// NoFile refuses him the file of the finished upload.
+	Create bool   // whether to create it if it does not exist
+	// DenyDownload denies access to the finished file.
 	DenyDownload bool
 }
 
 type principalKey struct{}
 
-// WithCaller notes who makes the request of ctx.
+// WithPrincipal returns a context that carries the principal of a request.
 func WithPrincipal(ctx context.Context, c Principal) context.Context {
 	return context.WithValue(ctx, principalKey{}, c)
 }
 
-// CallerOf is who makes the request of ctx. It is not ok outside of requests, where
-// the server acts for itself, and where nobody is asked who he is.
+// PrincipalFrom returns the principal in ctx. ok is false outside of requests, where the
+// server acts for itself, and if authentication is off.
 func PrincipalFrom(ctx context.Context) (c Principal, ok bool) {
 	c, ok = ctx.Value(principalKey{}).(Principal)
 	return c, ok
 }
 
-// Ticketer makes the URL query that grants an upload to whoever has it, such as
-// "?ticket=...", for the caller of the request; "" if he is to have none.
+// TicketIssuer returns a URL query such as "?ticket=...", which grants access to an
+// upload, for the principal of the request, or "" if the principal gets no ticket.
 type TicketIssuer func(r *http.Request, up storage.Upload) string
 
-// Ticketed is the URL of an upload with a ticket in it, if the caller is to have one.
+// TicketedURL returns the URL of an upload, with a ticket if the principal gets one.
 func (o Options) TicketedURL(r *http.Request, up storage.Upload) string {
 	url := o.URLs.Upload(r, up.ID)
 	if o.TicketIssuer == nil {

@@ -9,27 +9,26 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
-// RetryAfter is the number of seconds after which a client that was told to come
-// back should, as the value of a Retry-After header, where nothing better is known:
-// see Problem.RetryAfter.
+// RetryAfter is the default value of a Retry-After header, in seconds; see
+// Problem.RetryAfter.
 const RetryAfter = "2"
 
-// ErrNoAnswer: the app was asked, and did not give an answer that means anything.
-var ErrHookUnavailable = errors.New("the app that has to agree does not answer")
+// ErrHookUnavailable means that the app did not give a valid response to a hook.
+var ErrHookUnavailable = errors.New("the app did not answer a hook")
 
-// ErrMediaType: the body is not in a form that is taken here.
+// ErrMediaType means that the Content-Type of the body is not supported.
 var ErrMediaType = errors.New("unsupported media type")
 
-// Problem is what an error of the core means in HTTP.
+// Problem describes an error as an HTTP response.
 type Problem struct {
 	Status  int
 	Code    string // one word, for programs
-	Message string // for people; nothing of the server's inside
-	// RetryAfter is the value of a Retry-After header, if Retry says so.
+	Message string // for people; reveals no internals of the server
+	// RetryAfter is the value of a Retry-After header, if Retry returns true.
 	RetryAfter string
 }
 
-// Retry tells whether the same request may succeed later.
+// Retry reports whether the same request may succeed later.
 func (p Problem) Retry() bool {
 	switch p.Status {
 	case http.StatusServiceUnavailable, http.StatusLocked, http.StatusInsufficientStorage, http.StatusTooManyRequests:
@@ -38,7 +37,7 @@ func (p Problem) Retry() bool {
 	return false
 }
 
-// codeReplaced is the Code of a request whose client has sent a newer one.
+// codeReplaced is the Code of a request that was superseded by a newer one.
 const codeReplaced = "replaced"
 
 var problems = []struct {
@@ -46,7 +45,7 @@ var problems = []struct {
 	status int
 	code   string
 }{
-	// What may pass first: its cause may be an error that comes further down.
+	// Temporary errors come first: they may wrap an error further down.
 	{ErrHookUnavailable, http.StatusServiceUnavailable, "appNotAvailable"},
 	{ErrRateLimited, http.StatusTooManyRequests, "tooManyRequests"},
 	{storage.ErrLocked, http.StatusLocked, "locked"},
@@ -74,16 +73,15 @@ var problems = []struct {
 	{storage.ErrBodyAborted, http.StatusServiceUnavailable, "bodyBrokeOff"},
 }
 
-// bodyEnds are the errors of a request whose body ended early. They are no failures of the
-// server, although what answers them is a 5xx: the line of the request says enough.
+// bodyEnds lists the errors of bodies that ended early. Although their status is 5xx they
+// are not failures of the server, and the access log is enough.
 var bodyEnds = []error{ErrShuttingDown, ErrIdleTimeout, ErrSuperseded, storage.ErrBodyAborted}
 
-// Explain finds what err means. An error that nobody foresaw is a 500 that says
-// nothing of its cause; Explain logs that, and the cause of every 5xx but those of
-// bodyEnds.
+// FromError returns the Problem for err. An unexpected error becomes a 500 that does not
+// reveal its cause. FromError logs the cause of every 5xx other than bodyEnds.
 func FromError(r *http.Request, log *slog.Logger, err error) Problem {
 	var cause error
-	found := Problem{http.StatusInternalServerError, "internalError", "something went wrong in the server", retryAfter(err)}
+	found := Problem{http.StatusInternalServerError, "internalError", "internal server error", retryAfter(err)}
 	for _, p := range problems {
 		if !errors.Is(err, p.err) {
 			continue

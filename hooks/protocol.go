@@ -1,10 +1,9 @@
-// Package hooks is what the doors share: how a request finds its door, where an
-// upload's URL leads, what an error means in HTTP, and how a body is read from a
-// client that may fall silent.
+// Package hooks holds what the protocols share: routing of requests, URLs of uploads,
+// mapping of errors to HTTP, and reading of bodies from slow or unreliable clients.
 //
-// A door parses requests of one protocol and prints its answers; storage.Uploads
-// acts. Doors know nothing of each other, and an upload made at one of them can
-// be watched, continued and finished at another.
+// A Protocol parses requests and writes responses; storage.Uploads does the work.
+// Protocols are independent of each other, and an upload that was created with one of
+// them can be queried, continued and finished with another.
 package hooks
 
 import (
@@ -16,83 +15,83 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// Door serves one protocol.
+// Protocol handles the requests of one upload protocol.
 type Protocol interface {
-	// Name is what the door is called in logs and metrics: one word.
+	// Name returns the name of the protocol in logs and metrics: one word.
 	Name() string
-	// Claims tells whether the request speaks this door's protocol.
+	// Matches reports whether the request belongs to this protocol.
 	Matches(r *http.Request) bool
-	// Advertise sets the headers by which an OPTIONS answer tells of the protocol.
+	// AddOptionsHeaders sets the headers that announce the protocol in OPTIONS responses.
 	AddOptionsHeaders(h http.Header)
 
 	http.Handler
 }
 
-// Options is what every door needs besides the core.
+// Options are common to all protocols.
 type Options struct {
 	URLs URLs
-	// IdleTimeout is how long a client may send, or take, nothing.
+	// IdleTimeout is how long a client may neither send nor receive a byte.
 	IdleTimeout time.Duration
-	// LockTimeout is how long a request waits for another of the same upload to end.
+	// LockTimeout is how long a request waits for the lock of an upload.
 	LockTimeout time.Duration
 	Shutdown    *Shutdown
-	// Ticketer, if set, gives the URLs of uploads a ticket.
+	// TicketIssuer, if set, adds tickets to the URLs of uploads.
 	TicketIssuer TicketIssuer
 	Log          *slog.Logger
-	// Watch measures the requests at a door, "" for those at none, if set.
-	Metrics func(door string) RequestMetrics
-	// Tracer begins the trace of each request, if set.
+	// Metrics, if set, measures the requests of a protocol, "" if none matched.
+	Metrics func(protocol string) RequestMetrics
+	// Tracer, if set, traces each request.
 	Tracer trace.Tracer
 }
 
-// CORS says which web pages may use the doors from a browser.
+// CORS configures which web pages may upload from a browser.
 type CORS struct {
-	// Origins are the allowed ones, such as "https://app.example.com"; "*" allows
-	// every page. None turns CORS off.
+	// Origins lists the allowed origins, such as "https://app.example.com"; "*" allows
+	// all. An empty list turns CORS off.
 	Origins []string
-	// Credentials lets the pages send cookies. It goes with named Origins only.
+	// Credentials allows cookies. It requires explicit Origins.
 	Credentials bool
 }
 
-// Router hands each request to the first of the doors that claims it, answers
-// OPTIONS for all of them, and makes each request known. A request has the method that
-// it means by then, and no door sees one that is not known. What doors do in the course
-// of a request knows it by RequestOf, and may Amend its answer.
-func Router(c CORS, o Options, doors ...Protocol) http.Handler {
-	return methodOverride(o.accessLog(doors, c.wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+// Router routes each request to the first protocol that matches it, responds to OPTIONS
+// for all of them, and logs, measures and traces each request. It applies
+// X-HTTP-Method-Override first, and rejects unsupported methods. Code that runs within a
+// request can use RequestOf and OverrideResponse.
+func Router(c CORS, o Options, protocols ...Protocol) http.Handler {
+	return methodOverride(o.accessLog(protocols, c.wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodOptions {
-			writeOptions(w, doors)
+			writeOptions(w, protocols)
 			return
 		}
-		if door := match(doors, r); door != nil {
+		if p := match(protocols, r); p != nil {
 			ctx, w := withResponseOverride(WithRequest(r.Context(), r), w, r.Method)
-			*r = *r.WithContext(ctx) // a door's changes are seen by whoever logs r
-			door.ServeHTTP(w, r)
+			*r = *r.WithContext(ctx) // in place, so that the access log sees changes to r
+			p.ServeHTTP(w, r)
 			return
 		}
 		RejectMethod(w, r, allowed)
 	}))))
 }
 
-// claimant is the door for a request, nil if there is none.
-func match(doors []Protocol, r *http.Request) Protocol {
+// match returns the protocol of a request, nil if there is none.
+func match(protocols []Protocol, r *http.Request) Protocol {
 	if r.Method == http.MethodOptions || !supportedMethod(r) {
 		return nil
 	}
-	for _, door := range doors {
-		if door.Matches(r) {
-			return door
+	for _, p := range protocols {
+		if p.Matches(r) {
+			return p
 		}
 	}
 	return nil
 }
 
-func writeOptions(w http.ResponseWriter, doors []Protocol) {
+func writeOptions(w http.ResponseWriter, protocols []Protocol) {
 	w.Header().Set("Allow", allowed)
-	for _, door := range doors {
-		door.AddOptionsHeaders(w.Header())
+	for _, p := range protocols {
+		p.AddOptionsHeaders(w.Header())
 	}
-	// Not 204: some browsers take only 200 for a preflight that succeeded.
+	// Not 204: some browsers accept only 200 for a preflight request.
 	w.WriteHeader(http.StatusOK)
 }
 

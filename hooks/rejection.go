@@ -8,19 +8,19 @@ import (
 	"strings"
 )
 
-// Refusal is an error whose answer somebody else has decided on: the app, in answer to
-// a hook. The doors give it to the client as it is; see Answer.
+// Rejection is an error whose response was chosen by the app, in its answer to a hook.
+// Protocols pass it on to the client; see Response.
 type Rejection struct {
 	Status int // 400 to 599
 	Header map[string]string
 	Body   string
 }
 
-func (r *Rejection) Error() string { return "the app refuses it: " + r.Body }
+func (r *Rejection) Error() string { return "rejected by the app: " + r.Body }
 
-// Answer is what to send to the client whose request ctx belongs to: a status that is an error's, 400 if none was
-// chosen, and no header that is malformed or the server's own business, such as
-// Content-Length.
+// Response returns what to send to the client: an error status, 400 if the app chose none,
+// and the headers without those that are malformed or reserved for the server, such as
+// Content-Length. It records the rejection in the request log of ctx.
 func (r *Rejection) Response(ctx context.Context) (status int, header map[string]string, body string) {
 	RequestLogFrom(ctx).setErrorCode("refusedByApp")
 	status = r.Status
@@ -30,30 +30,29 @@ func (r *Rejection) Response(ctx context.Context) (status int, header map[string
 	return status, allowedHeaders(r.Header), r.Body
 }
 
-// clean is what the app may say in the head of an answer.
+// allowedHeaders returns the headers that the app may set.
 func allowedHeaders(header map[string]string) map[string]string {
 	out := map[string]string{}
 	for name, value := range header {
 		name = textproto.CanonicalMIMEHeaderKey(name)
-		if isToken(name) && isFieldValue(value) && !slices.Contains(serversOwn, name) {
+		if isToken(name) && isFieldValue(value) && !slices.Contains(reservedHeaders, name) {
 			out[name] = value
 		}
 	}
 	return out
 }
 
-// serversOwn are header fields by which the server delimits its answers.
-var serversOwn = []string{"Connection", "Content-Length", "Keep-Alive", "Te", "Trailer", "Transfer-Encoding", "Upgrade"}
+// reservedHeaders delimit the response, and are set by the server only.
+var reservedHeaders = []string{"Connection", "Content-Length", "Keep-Alive", "Te", "Trailer", "Transfer-Encoding", "Upgrade"}
 
-// isToken tells whether s can be the name of a header field (RFC 9110, section 5.6.2).
+// isToken reports whether s is a valid header field name (RFC 9110, section 5.6.2).
 func isToken(s string) bool {
 	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
 		return r <= ' ' || r > '~' || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, r)
 	})
 }
 
-// isFieldValue tells whether s holds no character that could end a header field, or
-// another that has no place in one.
+// isFieldValue reports whether s has no control characters, which could end a header field.
 func isFieldValue(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f })
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
-// Seen is what came to be known of a request while it was served, for its line in
-// the log. Whoever finds out something says so here, from any goroutine.
+// RequestLog collects facts about a request for its line in the access log. It may be
+// used from any goroutine.
 type RequestLog struct {
 	protocol string
 
@@ -23,8 +23,8 @@ type RequestLog struct {
 
 type requestLogKey struct{}
 
-// SeenIn is what is known of the request that ctx belongs to. It is never nil: where
-// there is no request, what it is told is lost.
+// RequestLogFrom returns the RequestLog of the request that ctx belongs to. It is never
+// nil: outside of requests, what is added to it is discarded.
 func RequestLogFrom(ctx context.Context) *RequestLog {
 	if s, ok := ctx.Value(requestLogKey{}).(*RequestLog); ok {
 		return s
@@ -32,24 +32,24 @@ func RequestLogFrom(ctx context.Context) *RequestLog {
 	return &RequestLog{}
 }
 
-// Door is the name of the door that the request came through, "" if none.
+// Protocol returns the name of the protocol of the request, "" if none matched.
 func (s *RequestLog) Protocol() string { return s.protocol }
 
-// Subject says who makes the request, as the app names him.
-func (s *RequestLog) Subject(who string) {
+// Subject sets the subject of the principal.
+func (s *RequestLog) Subject(subject string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.subject = who
+	s.subject = subject
 }
 
-// Waited says that the request waited for a lock.
+// AddLockWait adds time that the request waited for a lock.
 func (s *RequestLog) AddLockWait(d time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.lockWait += d
 }
 
-// Event says what the request made happen; the last event counts.
+// Event sets an event that the request caused; the last one wins.
 func (s *RequestLog) Event(e storage.Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -58,7 +58,7 @@ func (s *RequestLog) Event(e storage.Event) {
 	}
 }
 
-// failed says by which code of a Problem the request failed.
+// setErrorCode sets the code of the Problem with which the request failed.
 func (s *RequestLog) setErrorCode(code string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -8,18 +8,18 @@ import (
 	"sync"
 )
 
-// Amendment is what the app wants to be different in the answer to a request that it
-// has agreed to. The zero value is nothing.
+// ResponseOverride is what the app changes in the successful response to a request. The
+// zero value changes nothing.
 type ResponseOverride struct {
-	Status int // 200 to 299; others mean the door's own
+	Status int // 200 to 299; others keep the protocol's status
 	Header map[string]string
-	Body   string // instead of the door's, "" for that
+	Body   string // replaces the protocol's body, unless ""
 }
 
 type overrideKey struct{}
 
-// Amend has the answer to the request in whose course something happens be amended, if
-// that request sends something and succeeds. What is said later goes before.
+// OverrideResponse changes the response to the request that ctx belongs to, if that is a
+// successful POST, PUT or PATCH. Later overrides win.
 func OverrideResponse(ctx context.Context, a ResponseOverride) {
 	w, ok := ctx.Value(overrideKey{}).(*overrideWriter)
 	if !ok {
@@ -36,17 +36,17 @@ func OverrideResponse(ctx context.Context, a ResponseOverride) {
 	maps.Copy(w.override.Header, allowedHeaders(a.Header))
 }
 
-// amender amends an answer when its head is written.
+// overrideWriter applies an override when the header is written.
 type overrideWriter struct {
 	http.ResponseWriter
 	wroteHeader bool
-	replaced    bool // the body has been sent, the door's is dropped
+	replaced    bool // the override's body was sent, the protocol's is dropped
 
 	mu       sync.Mutex
 	override ResponseOverride
 }
 
-// amendable lets the answer to a request be amended.
+// withResponseOverride enables OverrideResponse for a request.
 func withResponseOverride(ctx context.Context, w http.ResponseWriter, method string) (context.Context, http.ResponseWriter) {
 	switch method {
 	case http.MethodPost, http.MethodPut, http.MethodPatch:
@@ -80,7 +80,7 @@ func (w *overrideWriter) WriteHeader(status int) {
 	}
 	w.ResponseWriter.WriteHeader(status)
 	if w.replaced {
-		_, _ = w.ResponseWriter.Write([]byte(override.Body)) // a client that is gone asks again
+		_, _ = w.ResponseWriter.Write([]byte(override.Body)) // a client that disconnected will retry
 	}
 }
 

@@ -8,27 +8,27 @@ import (
 )
 
 var (
-	// ErrUnauthenticated: nobody knows who makes the request.
-	ErrUnauthenticated = errors.New("this needs a token or a ticket")
-	// ErrTooMany: whoever asks has to wait; see Later.
-	ErrRateLimited = errors.New("too much at once")
+	// ErrUnauthenticated means that the request has no valid credentials.
+	ErrUnauthenticated = errors.New("a token or a ticket is required")
+	// ErrRateLimited means that the client has to wait; see RetryAfterError.
+	ErrRateLimited = errors.New("rate limit exceeded")
 )
 
-// Later is an error that passes: the same request may succeed after a while.
+// RetryAfterError is a temporary error: the same request may succeed after a while.
 type RetryAfterError struct {
 	Err   error
 	After time.Duration
 }
 
-func (l *RetryAfterError) Error() string { return l.Err.Error() }
+func (e *RetryAfterError) Error() string { return e.Err.Error() }
 
-func (l *RetryAfterError) Unwrap() error { return l.Err }
+func (e *RetryAfterError) Unwrap() error { return e.Err }
 
-// retryAfter is the value of a Retry-After header for err: whole seconds, rounded up.
+// retryAfter returns the value of a Retry-After header for err: whole seconds, rounded up.
 func retryAfter(err error) string {
-	var later *RetryAfterError
-	if !errors.As(err, &later) {
+	var e *RetryAfterError
+	if !errors.As(err, &e) {
 		return RetryAfter
 	}
-	return strconv.Itoa(max(1, int(math.Ceil(later.After.Seconds()))))
+	return strconv.Itoa(max(1, int(math.Ceil(e.After.Seconds()))))
 }

@@ -11,20 +11,20 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
-// spoolMemory is how much of a body a Spool holds in memory.
+// spoolMemory is how many bytes of a body a Spool holds in memory.
 const spoolMemory = 1 << 20
 
-// Spool holds a body that may not count before all of it has been seen. What is
-// more than a mebibyte goes to a temporary file, which has no name and so goes
-// with the process. Close it after use.
+// Spool buffers a body that must be complete before it is used. Bytes beyond the first
+// mebibyte go to a temporary file, which is unlinked so that it does not outlive the
+// process. Close it after use.
 type Spool struct {
 	memory bytes.Buffer
 	file   *os.File // nil until memory is full
 	size   int64
 }
 
-// Fill reads src to its end. It returns src's error, or the store's kind of error
-// if there is no room; io.EOF is none.
+// Fill reads src until io.EOF. It returns src's error, or storage.ErrNoSpace or
+// storage.ErrUnavailable if the temporary file cannot be written.
 func (s *Spool) Fill(src io.Reader) error {
 	block := make([]byte, 64<<10)
 	for {
@@ -67,15 +67,15 @@ func (s *Spool) openFile() error {
 
 func spoolError(err error) error {
 	if errors.Is(err, syscall.ENOSPC) {
-		return fmt.Errorf("keep a body: %w: %w", storage.ErrNoSpace, err)
+		return fmt.Errorf("buffer a body: %w: %w", storage.ErrNoSpace, err)
 	}
-	return storage.Unavailable("keep", "a body", err)
+	return storage.Unavailable("buffer", "a body", err)
 }
 
 // Size is the number of bytes in the spool.
 func (s *Spool) Size() int64 { return s.size }
 
-// Reader reads what was spooled, once.
+// Reader returns the spooled bytes, which can be read once.
 func (s *Spool) Reader() (io.Reader, error) {
 	if s.file == nil {
 		return &s.memory, nil
@@ -86,7 +86,7 @@ func (s *Spool) Reader() (io.Reader, error) {
 	return io.MultiReader(&s.memory, s.file), nil
 }
 
-// Hash writes what was spooled to h, and leaves it there to be read.
+// Hash writes the spooled bytes to h. It does not consume them.
 func (s *Spool) Hash(h io.Writer) error {
 	_, _ = h.Write(s.memory.Bytes()) // a hash never fails
 	if s.file == nil {
@@ -96,7 +96,7 @@ func (s *Spool) Hash(h io.Writer) error {
 	return spoolError(err)
 }
 
-// Close gives the room back.
+// Close removes the temporary file.
 func (s *Spool) Close() error {
 	if s.file == nil {
 		return nil

@@ -13,9 +13,9 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/tracing"
 )
 
-// startSpan begins the span of a request, below that of whoever sent it if what
-// proxies say is believed. It says nothing of headers, and of the URL only the id.
-func (o Options) startSpan(r *http.Request, door, id string) (context.Context, trace.Span) {
+// startSpan begins the span of a request, as a child of the client's span if forwarded
+// headers are trusted. It records no headers, and only the upload id of the URL.
+func (o Options) startSpan(r *http.Request, protocol, id string) (context.Context, trace.Span) {
 	ctx := r.Context()
 	if o.Tracer == nil {
 		return ctx, trace.SpanFromContext(ctx)
@@ -25,15 +25,15 @@ func (o Options) startSpan(r *http.Request, door, id string) (context.Context, t
 	}
 	method := r.Method
 	if !supportedMethod(r) {
-		method = "_OTHER" // as the conventions have it: clients may invent some
+		method = "_OTHER" // by the semantic conventions, to bound cardinality
 	}
-	name := strings.TrimSpace(method + " " + door)
+	name := strings.TrimSpace(method + " " + protocol)
 	ctx, span := o.Tracer.Start(ctx, name, trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(
-		attribute.String("http.request.method", method), attribute.String("holdfast.protocol", door)))
+		attribute.String("http.request.method", method), attribute.String("holdfast.protocol", protocol)))
 	return tracing.Of(ctx, id), span
 }
 
-// endSpan ends the span of a request that was answered with status, 0 if it was not.
+// endSpan ends the span of a request. A status of 0 means that no response was sent.
 func endSpan(span trace.Span, status int, id, outcome string, received int64) {
 	if id != "" {
 		span.SetAttributes(tracing.UploadID.String(id))

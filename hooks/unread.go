@@ -8,24 +8,25 @@ import (
 	"time"
 )
 
-// How much of a refused body is read. A client that still sends when the answer comes may
-// see nothing but a connection reset, and try again for ever; but nobody should have to
-// send all of a body in vain.
+// How much of a rejected body is read. A client that is still sending when the response
+// comes may see only a connection reset, and retry for ever; but it should not have to
+// send all of a body that is rejected.
 const (
-	// restBytes and restTime bound what is read before the answer, so that the connection
-	// can serve the next request.
+	// restBytes and restTime bound what is read before the response, to keep the
+	// connection usable for the next request.
 	restBytes = 256 << 10
 	restTime  = time.Second
-	// lingerBytes and lingerTime bound what is read after an answer that ends the
+	// lingerBytes and lingerTime bound what is read after a response that closes the
 	// connection.
 	lingerBytes = 512 << 10
 	lingerTime  = 2 * time.Second
 )
 
-// Hurry bounds what is read of bodies that no handler reads. Each request has idle time to
-// send such a body: in HTTP/1, net/http reads some of it before it answers, for which it
-// would wait without end. A Body gives its request more time as bytes come. After an
-// answer that ends the connection, see LeaveBody, the client gets some time to take it.
+// LimitUnreadBody bounds what is read of bodies that no handler reads. It sets a read
+// deadline of idle: HTTP/1 servers of net/http read some of such a body before they
+// respond, and would wait for it without end. A Body extends the deadline as bytes
+// arrive. After a response that closes the connection (see RejectBody), the connection
+// lingers so that the client can read it.
 func LimitUnreadBody(idle time.Duration, next http.Handler) http.Handler {
 	return limitUnread(idle, lingerTime, next)
 }
@@ -45,10 +46,10 @@ func limitUnread(idle, linger time.Duration, next http.Handler) http.Handler {
 	})
 }
 
-// lingerFor keeps an answered connection open until the client ends it or is silent, at
-// most for the given time: one that is closed while bytes of the client are unread is
-// reset, and then the client may lose the answer. Up to lingerBytes are read meanwhile;
-// after that TCP has the client wait.
+// lingerFor keeps the connection open after the response until the client closes it or
+// stops sending, for at most d: closing it while bytes are unread would reset it, and the
+// client might lose the response. Up to lingerBytes are read meanwhile; after that, TCP
+// flow control stops the client.
 func lingerFor(d time.Duration, w http.ResponseWriter, body io.Reader) {
 	ctl, until := http.NewResponseController(w), time.Now().Add(d)
 	if ctl.Flush() != nil {
@@ -56,15 +57,15 @@ func lingerFor(d time.Duration, w http.ResponseWriter, body io.Reader) {
 	}
 	block := make([]byte, 32<<10)
 	for left := lingerBytes; left > 0; {
-		silent := time.Now().Add(d / 4)
-		if silent.After(until) {
-			silent = until
+		deadline := time.Now().Add(d / 4)
+		if deadline.After(until) {
+			deadline = until
 		}
-		_ = ctl.SetReadDeadline(silent)
+		_ = ctl.SetReadDeadline(deadline)
 		n, err := body.Read(block[:min(left, len(block))])
 		left -= n
-		if errors.Is(err, os.ErrDeadlineExceeded) && time.Now().Before(silent) {
-			break // a chunked body can't be read further once a deadline has passed in it
+		if errors.Is(err, os.ErrDeadlineExceeded) && time.Now().Before(deadline) {
+			break // a chunked body can't be read any more after a missed deadline
 		}
 		if err != nil {
 			return
@@ -73,20 +74,20 @@ func lingerFor(d time.Duration, w http.ResponseWriter, body io.Reader) {
 	time.Sleep(time.Until(until))
 }
 
-// DrainOrClose makes way for an answer that refuses the body. Call it before the answer. If
-// little is left of a body of known length and comes soon, that is read. Otherwise the
-// connection ends after the answer, as by LeaveBody.
+// DrainOrClose prepares for a response that rejects the body. Call it before the response.
+// It reads the rest of a body of known length if that is short and arrives soon.
+// Otherwise the connection is closed after the response, as by RejectBody.
 func (b *Body) DrainOrClose(w http.ResponseWriter, r *http.Request) {
 	if !b.drainRest(r) {
 		RejectBody(w, r)
 	}
 }
 
-// drainRest reads a short rest of the body, and reports whether the body has ended
-// properly.
+// drainRest reads the rest of the body if it is short, and reports whether the body is
+// complete.
 func (b *Body) drainRest(r *http.Request) bool {
-	waits := !b.started && r.Header.Get("Expect") != ""
-	if err := b.Err(); err != nil || waits || b.length < 0 || b.length-b.n > restBytes {
+	expectsContinue := !b.started && r.Header.Get("Expect") != ""
+	if err := b.Err(); err != nil || expectsContinue || b.length < 0 || b.length-b.n > restBytes {
 		return err == io.EOF
 	}
 	_ = b.ctl.SetReadDeadline(time.Now().Add(restTime))
@@ -94,13 +95,13 @@ func (b *Body) drainRest(r *http.Request) bool {
 	return err == nil
 }
 
-// LeaveBody has an answer that does not go by the body sent at once: nothing of the body is
-// read before, and the connection ends after it. A client that waits for leave to send
-// (Expect: 100-continue) is not given it. Call it before the answer, and give that a
-// Content-Length, or its end comes only when the connection has ended; see Hurry.
+// RejectBody prepares for a response that is sent without reading the body, after which
+// the connection is closed. A client that expects 100-continue does not get it. Call it
+// before the response, and set a Content-Length: without one the response ends only when
+// the connection is closed, see LimitUnreadBody.
 func RejectBody(w http.ResponseWriter, r *http.Request) {
-	if r.ProtoMajor == 1 && r.ContentLength != 0 { // in HTTP/2 just the one stream ends
+	if r.ProtoMajor == 1 && r.ContentLength != 0 { // HTTP/2 resets only the stream
 		w.Header().Set("Connection", "close")
-		_ = http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0)) // or net/http reads some of it
+		_ = http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0)) // or net/http would read some of it
 	}
 }

@@ -9,23 +9,23 @@ import (
 	"strings"
 )
 
-// URLs tells where uploads are found.
+// URLs maps uploads to URLs and back.
 type URLs struct {
-	// BasePath is the path below which uploads lie; it begins and ends with "/".
+	// BasePath is the path prefix of uploads; it begins and ends with "/".
 	BasePath string
-	// TrustForwarded takes the scheme and the host that clients used from
-	// Forwarded (RFC 7239) or X-Forwarded-Proto and -Host, as proxies set them.
+	// TrustForwarded takes the client's scheme, host and address from Forwarded (RFC
+	// 7239) and X-Forwarded-Proto, -Host and -For, as set by proxies.
 	TrustForwarded bool
 }
 
-// ID is the upload id in the path of a request, "" for the collection itself. It
-// is not checked: storage.CheckID does that.
+// ID returns the upload id in the path of a request, "" for the collection. It does not
+// validate it; see storage.CheckID.
 func (u URLs) ID(r *http.Request) string {
 	return strings.Trim(strings.TrimPrefix(r.URL.Path+"/", u.BasePath), "/")
 }
 
-// Upload is the absolute URL of an upload, as the client of r reaches it.
-// Absolute, because clients are known that resolve no relative Location.
+// Upload returns the URL of an upload as the client of r reaches it. It is absolute:
+// some clients do not resolve a relative Location.
 func (u URLs) Upload(r *http.Request, id string) string {
 	scheme, host := u.Origin(r)
 	return scheme + "://" + host + u.BasePath + id
@@ -37,8 +37,8 @@ var (
 	plainHost      = regexp.MustCompile(`^[A-Za-z0-9._\-\[\]:]+$`)
 )
 
-// Origin is the scheme and the host, with the port if it is not the scheme's own,
-// at which the client of r found the server.
+// Origin returns the scheme and host by which the client of r reached the server, with
+// the port unless it is the scheme's default.
 func (u URLs) Origin(r *http.Request) (scheme, host string) {
 	scheme, host = "http", r.Host
 	if r.TLS != nil {
@@ -51,7 +51,7 @@ func (u URLs) Origin(r *http.Request) (scheme, host string) {
 	return scheme, strings.TrimSuffix(host, port)
 }
 
-// forwarded reads what the outermost proxy said: the first of each list.
+// forwarded returns the values of the outermost proxy: the first of each list.
 func forwarded(h http.Header, scheme, host string) (string, string) {
 	p, _, _ := strings.Cut(h.Get("X-Forwarded-Proto"), ",")
 	if p = strings.ToLower(strings.TrimSpace(p)); p == "http" || p == "https" {
@@ -69,8 +69,8 @@ func forwarded(h http.Header, scheme, host string) (string, string) {
 	return scheme, host
 }
 
-// Client is the address of the client of r: the last one that X-Forwarded-For names,
-// which is what the nearest proxy saw, or that of the connection.
+// Client returns the IP address of the client of r: the last in X-Forwarded-For, which
+// was added by the nearest proxy, if that is trusted, or else that of the connection.
 func (u URLs) Client(r *http.Request) string {
 	if u.TrustForwarded {
 		values := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
@@ -84,7 +84,7 @@ func (u URLs) Client(r *http.Request) string {
 	return r.RemoteAddr
 }
 
-// address is the IP address in text, in one spelling, with which a port may stand.
+// address parses an IP address with an optional port, and returns it in canonical form.
 func address(text string) (string, bool) {
 	ip, err := netip.ParseAddr(text)
 	if err != nil {
@@ -95,8 +95,7 @@ func address(text string) (string, bool) {
 	return ip.Unmap().WithZone("").String(), err == nil
 }
 
-// WithoutURL is an error of an http.Client without the URL that it was about, which may
-// hold a password.
+// WithoutURL strips the URL, which may contain a password, from an error of http.Client.
 func WithoutURL(err error) error {
 	var e *url.Error
 	if errors.As(err, &e) {

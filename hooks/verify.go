@@ -16,24 +16,24 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/crc32c"
 )
 
-// verification is what has to be found of a body before any of it counts.
+// verification holds the digests that a body must match before any of it is used.
 type verification struct {
-	digests []digest    // as the header gives them
-	trailer http.Header // filled at the end of the body
-	late    []string    // the fields of digests that the trailer is to have
-	whole   int64       // how long the body is if it is a whole file; see wholeFile
+	digests       []digest    // of the header
+	trailer       http.Header // filled at the end of the body
+	trailerFields []string    // digest fields announced for the trailer
+	whole         int64       // length of the body if it is a whole file; see wholeFile
 
-	limit int64 // of the body, in bytes
-	over  error // what it is to be longer
-	spool Spool
-	src   io.Reader // what was spooled, once it was verified
-	done  bool
-	err   error           // why the body must not count
-	found *storage.Digest // of a whole file
+	limit   int64 // maximum length of the body, in bytes
+	tooLong error // returned if it is longer
+	spool   Spool
+	src     io.Reader // the spooled bytes, once verified
+	done    bool
+	err     error           // outcome of the verification
+	found   *storage.Digest // of a whole file
 }
 
-// newVerification returns nil if the client gave no digest for the body of r. The error is
-// one of a header that can't be understood.
+// newVerification returns nil if the client gave no digest for the body of r. It returns
+// an error if a header is malformed.
 func newVerification(r *http.Request) (*verification, error) {
 	given, err := readDigests(r.Header)
 	v := &verification{trailer: r.Trailer, whole: wholeFile(r), limit: math.MaxInt64}
@@ -46,24 +46,24 @@ func newVerification(r *http.Request) (*verification, error) {
 		if _, announced := r.Trailer[field]; !announced {
 			continue
 		}
-		v.late = append(v.late, field)
+		v.trailerFields = append(v.trailerFields, field)
 		if len(r.Header.Values(field)) > 0 && slices.Contains(single, field) {
-			err = malformed(field, "it must be given only once")
+			err = malformed(field, "must occur only once")
 		}
 	}
-	if len(v.digests)+len(v.late) == 0 {
+	if len(v.digests)+len(v.trailerFields) == 0 {
 		return nil, err
 	}
 	return v, err
 }
 
-// What wholeFile may return beside a length.
+// Special values of wholeFile.
 const (
-	anyLength  = -1 // it is a whole file, however long
-	partOfFile = -2 // it is none
+	anyLength  = -1 // a whole file of any length
+	partOfFile = -2 // not a whole file
 )
 
-// wholeFile is how long the body of a request must be to bring a whole file.
+// wholeFile returns the length that the body of a request must have to be a whole file.
 func wholeFile(r *http.Request) int64 {
 	span, total, ranged := strings.Cut(r.Header.Get("Content-Range"), "/")
 	switch {
@@ -81,10 +81,10 @@ func wholeFile(r *http.Request) int64 {
 	return length
 }
 
-// isWhole reports whether a body that was spooled is a whole file.
+// isWhole reports whether the spooled body is a whole file.
 func (v *verification) isWhole() bool { return v.whole == anyLength || v.whole == v.spool.Size() }
 
-// readVerified reads a body that was verified.
+// readVerified verifies the body and reads from the spool.
 func (b *Body) readVerified(p []byte) (int, error) {
 	if err := b.verify(); err != nil {
 		return 0, err
@@ -92,15 +92,14 @@ func (b *Body) readVerified(p []byte) (int, error) {
 	return b.toVerify.src.Read(p)
 }
 
-// verify reads all of the body into a spool, and returns nil once that has each digest
-// that was given for it.
+// verify reads the whole body into the spool, and returns nil if it matches all digests.
 func (b *Body) verify() error {
 	v := b.toVerify
 	if v.done {
 		return v.err
 	}
 	v.done = true
-	_ = b.ctl.SetWriteDeadline(time.Time{}) // until it is answered, whoever set one
+	_ = b.ctl.SetWriteDeadline(time.Time{}) // clear any deadline until the response
 	v.err = v.spool.Fill(io.LimitReader(bodyReader{b}, v.limit))
 	if v.err == nil && v.spool.Size() == v.limit {
 		v.err = b.atEnd()
@@ -114,48 +113,48 @@ func (b *Body) verify() error {
 	return v.err
 }
 
-// bodyReader reads a body as it comes.
+// bodyReader reads a body without verifying it.
 type bodyReader struct{ *Body }
 
 func (r bodyReader) Read(p []byte) (int, error) { return r.read(p) }
 
-// atEnd returns nil if the body ends where it has to.
+// atEnd returns nil if the body ends at the limit.
 func (b *Body) atEnd() error {
 	n, err := io.ReadFull(bodyReader{b}, make([]byte, 1))
 	switch {
 	case n > 0:
-		return fmt.Errorf("%w: the body has more than %d bytes", b.toVerify.over, b.toVerify.limit)
+		return fmt.Errorf("%w: the body has more than %d bytes", b.toVerify.tooLong, b.toVerify.limit)
 	case err == io.EOF:
 		return nil
 	}
 	return err
 }
 
-// check compares all digests with those of what was spooled.
+// check compares all digests with the spooled bytes.
 func (v *verification) check() error {
-	late, err := v.readTrailer()
+	trailing, err := v.readTrailer()
 	if err != nil {
 		return err
 	}
 	sums := map[string]hash.Hash{}
-	var all []io.Writer
-	need := func(algorithm string) {
+	var writers []io.Writer
+	addHash := func(algorithm string) {
 		if sums[algorithm] == nil {
 			sums[algorithm] = hashes[algorithm]()
-			all = append(all, sums[algorithm])
+			writers = append(writers, sums[algorithm])
 		}
 	}
-	digests, whole := append(v.digests, late...), v.isWhole()
+	digests, whole := append(v.digests, trailing...), v.isWhole()
 	if !whole {
 		digests = slices.DeleteFunc(digests, func(d digest) bool { return d.field == reprDigest })
 	}
 	for _, d := range digests {
-		need(d.algorithm)
+		addHash(d.algorithm)
 	}
 	if whole {
-		need("crc32c")
+		addHash("crc32c")
 	}
-	if err := v.spool.Hash(io.MultiWriter(all...)); err != nil {
+	if err := v.spool.Hash(io.MultiWriter(writers...)); err != nil {
 		return err
 	}
 	for _, d := range digests {
@@ -170,14 +169,14 @@ func (v *verification) check() error {
 	return nil
 }
 
-// readTrailer reads the digests that came after the body.
+// readTrailer parses the digests that followed the body.
 func (v *verification) readTrailer() ([]digest, error) {
-	for _, field := range v.late {
+	for _, field := range v.trailerFields {
 		if len(v.trailer.Values(field)) == 0 {
-			return nil, malformed(field, "the trailer was to have it, and has not")
+			return nil, malformed(field, "missing from the trailer")
 		}
 	}
-	if len(v.late) == 0 {
+	if len(v.trailerFields) == 0 {
 		return nil, nil
 	}
 	return readDigests(v.trailer)
@@ -185,21 +184,19 @@ func (v *verification) readTrailer() ([]digest, error) {
 
 type bodyKey struct{}
 
-// CheckHeader returns an error if the header of the request gives digests that can't be
-// understood: storage.ErrBadRequest.
+// CheckHeader returns storage.ErrBadRequest if the request has malformed digest headers.
 func (b *Body) CheckHeader() error { return b.malformed }
 
-// LimitSpool bounds a body whose digests have to be verified, and which is kept aside until
-// then: with more than n bytes it is refused, by the given error. Of several limits the
-// lowest counts.
-func (b *Body) LimitSpool(n int64, over error) {
+// LimitSpool limits a body that is spooled for verification: one with more than n bytes is
+// rejected with the given error. The lowest of several limits applies.
+func (b *Body) LimitSpool(n int64, tooLong error) {
 	if v := b.toVerify; v != nil && n < v.limit {
-		v.limit, v.over = max(n, 0), over
+		v.limit, v.tooLong = max(n, 0), tooLong
 	}
 }
 
-// Refused is why the server has not taken a body that may have come whole: it has not the
-// digests that were given for it, or there was no room to find out. It is nil otherwise.
+// Refused returns why the server rejected a body that the client may have sent completely:
+// a digest mismatch, or no space to spool it. It is nil otherwise.
 func (b *Body) Refused() error {
 	if b.toVerify == nil || b.toVerify.err == b.Err() {
 		return nil
@@ -207,11 +204,11 @@ func (b *Body) Refused() error {
 	return b.toVerify.err
 }
 
-// AdmitVerified is for storage.Options.Admit: an upload whose client gives digests for the
-// body that comes with its creation is created only once they were found right. Those of
-// a whole file become a part of the record.
+// AdmitVerified is for storage.Policy.BeforeCreate: it verifies the digests of a body that
+// is sent with the creation before the upload is created. The digests of a whole file are
+// added to the record.
 //
-// Errors: ErrDigest, storage.ErrBadRequest, storage.ErrBody, and those of keeping the body.
+// Errors: ErrDigest, storage.ErrBadRequest, storage.ErrBodyAborted, and those of Spool.Fill.
 func AdmitVerified(ctx context.Context, rec *storage.Record) error {
 	b, ok := ctx.Value(bodyKey{}).(*Body)
 	if !ok {

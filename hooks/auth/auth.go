@@ -1,14 +1,13 @@
-// Package auth says who may come in. It stands in front of every door: a request
-// gets past it with a token, with the app's word, or with a ticket, or not at all,
-// and before any of its body is read.
+// Package auth authenticates and authorizes requests, for every protocol. A request needs
+// a token, the approval of the app, or a ticket; without, it is rejected before any of
+// its body is read.
 //
-// A token is a JWT, which says whose request it is. With Options.HookURL the app
-// says so instead, and sees the credentials of the request for it. A ticket is a URL
-// that the server or the app has signed; it grants one upload, until it expires, to
-// whoever has it.
+// A token is a JWT that names the subject. With Options.HookURL the app authenticates
+// requests instead, by the credentials in their headers. A ticket is a signed URL, issued
+// by the server or the app, which grants its bearer access to one upload until it expires.
 //
-// An upload belongs to the subject who made it. To everybody else it is not there:
-// Permit answers for it in every door. What a caller may make, Admit decides.
+// An upload belongs to the subject that created it, and is not found for others: see
+// Authorize. BeforeCreate decides what a principal may create.
 package auth
 
 import (
@@ -22,54 +21,54 @@ import (
 	"github.com/holdfast-upload/holdfast/hooks"
 )
 
-// Options say which credentials count. Of JWTSecrets, JWKSURL and HookURL one at
-// most is set.
+// Options configures which credentials are accepted. At most one of JWTSecrets, JWKSURL
+// and HookURL may be set.
 type Options struct {
 	URLs hooks.URLs
 	Log  *slog.Logger
 
-	// JWTSecrets verify tokens that are signed with HS256; any of them may have.
+	// JWTSecrets verify tokens signed with HS256; a token may be signed with any of them.
 	JWTSecrets []string
-	// JWKSURL is where the public keys are that verify tokens.
+	// JWKSURL is the URL of the public keys that verify tokens.
 	JWKSURL string
-	// Issuer and Audience are demanded of tokens if they are set.
+	// Issuer and Audience, if set, are required of tokens.
 	Issuer, Audience string
 
-	// HookURL is where the app is asked who makes a request.
+	// HookURL is the app's endpoint that authenticates requests.
 	HookURL string
-	// HookHeaders are those that the app gets to see beside Authorization and Cookie.
+	// HookHeaders are sent to the app in addition to Authorization and Cookie.
 	HookHeaders []string
-	// HookTimeout is how long the app may take.
+	// HookTimeout is the timeout of a request to the app.
 	HookTimeout time.Duration
 
 	// TicketSecrets verify tickets; the first one signs them.
 	TicketSecrets []string
-	// TicketLifetime is for how long the server itself gives tickets; 0 gives none.
+	// TicketTTL is the lifetime of tickets that the server issues; if 0, it issues none.
 	TicketTTL time.Duration
 }
 
-// On tells whether anybody is asked who he is.
+// Next reports whether authentication is on.
 func (o Options) Next() bool {
 	return len(o.JWTSecrets) > 0 || o.JWKSURL != "" || o.HookURL != "" || len(o.TicketSecrets) > 0
 }
 
 // Errors of credentials. Each is hooks.ErrUnauthenticated.
 var (
-	errNone    = fmt.Errorf("%w: there is none", hooks.ErrUnauthenticated)
-	errInvalid = fmt.Errorf("%w: this one is not valid", hooks.ErrUnauthenticated)
-	errExpired = fmt.Errorf("%w: this one has expired", hooks.ErrUnauthenticated)
+	errNone    = fmt.Errorf("%w: the request has no credentials", hooks.ErrUnauthenticated)
+	errInvalid = fmt.Errorf("%w: the credentials are not valid", hooks.ErrUnauthenticated)
+	errExpired = fmt.Errorf("%w: the credentials have expired", hooks.ErrUnauthenticated)
 )
 
-// errUnsure: whether the credentials are good cannot be told now.
-var errAuthUnavailable = errors.New("who this is cannot be told now")
+// errAuthUnavailable means that the credentials cannot be verified now.
+var errAuthUnavailable = errors.New("authentication temporarily unavailable")
 
-// verifier tells who makes a request, from its headers. Its errors are those above,
-// storage.ErrForbidden, and errUnsure.
+// verifier authenticates a request by its headers. Its errors are those above and
+// storage.ErrForbidden.
 type verifier interface {
 	verify(ctx context.Context, r *http.Request) (hooks.Principal, error)
 }
 
-// Auth is what stands in front of the doors. Create it with New.
+// Auth authenticates requests before they reach the protocols. Create it with New.
 type Auth struct {
 	opts    Options
 	token   verifier // nil if only tickets count
@@ -77,8 +76,7 @@ type Auth struct {
 	close   context.CancelFunc
 }
 
-// New returns what the options ask for. It fails if a secret is too short to be one,
-// or a URL is none.
+// New returns an Auth. It fails if a secret is too short or a URL is invalid.
 func New(opts Options) (*Auth, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	a := &Auth{opts: opts, close: cancel}
@@ -100,21 +98,21 @@ func newVerifier(ctx context.Context, opts Options) (verifier, error) {
 	case opts.JWKSURL != "":
 		return newPublicKeys(ctx, opts)
 	case len(opts.JWTSecrets) > 0:
-		return newShared(opts)
+		return newSharedSecrets(opts)
 	}
 	return nil, nil
 }
 
-// Close ends what goes on in the background.
+// Close stops background work.
 func (a *Auth) Close() { a.close() }
 
-// minSecret is how long a secret of HS256 has to be, in bytes (RFC 7518, section 3.2).
+// minSecret is the minimum length of an HS256 secret, in bytes (RFC 7518, section 3.2).
 const minSecret = 32
 
 func checkSecrets(secrets []string) error {
 	for _, secret := range secrets {
 		if len(secret) < minSecret {
-			return fmt.Errorf("a secret has %d bytes: %d or more are needed", len(secret), minSecret)
+			return fmt.Errorf("secret too short: %d bytes, at least %d are required", len(secret), minSecret)
 		}
 	}
 	return nil

@@ -20,22 +20,22 @@ import (
 )
 
 const (
-	maxAnswer   = 64 << 10 // bytes of the app's answer
-	maxAnswers  = 10_000   // that are remembered
-	maxRemember = time.Hour
+	maxResponse = 64 << 10 // bytes of the app's response
+	maxCached   = 10_000   // results
+	maxCacheFor = time.Hour
 )
 
-// hook lets the app say who makes a request. What it says is remembered for as long as
-// it allows, for requests with the same credentials that do the same to the same upload.
+// hook lets the app authenticate requests. Its results are cached for as long as the app
+// allows, by credentials, upload, and whether the request reads or writes.
 type hook struct {
 	opts     Options
 	headers  []string
 	client   *http.Client
-	cache    *lru.Cache[[sha256.Size]byte, answer]
+	cache    *lru.Cache[[sha256.Size]byte, result]
 	inFlight singleflight.Group
 }
 
-// question is what the app is asked.
+// hookRequest is the body of a request to the app.
 type hookRequest struct {
 	Method     string            `json:"method"`
 	Path       string            `json:"path"`
@@ -44,29 +44,29 @@ type hookRequest struct {
 	RemoteAddr string            `json:"remoteAddr"`
 }
 
-// verdict is what the app answers with status 200.
+// hookResponse is the body of a response of the app with status 200.
 type hookResponse struct {
 	Subject string `json:"subject"`
 	rules
 	CacheFor int64 `json:"cacheFor"` // seconds
 }
 
-// answer is what came of asking the app.
-type answer struct {
+// result is the outcome of asking the app.
+type result struct {
 	principal hooks.Principal
 	err       error
-	until     time.Time // when it is to be asked again
+	until     time.Time // when it expires from the cache
 }
 
 func newHook(opts Options) (*hook, error) {
 	if _, err := http.NewRequest(http.MethodPost, opts.HookURL, nil); err != nil {
-		return nil, errors.New("the URL to ask the app at cannot be used")
+		return nil, errors.New("invalid URL of the auth hook")
 	}
-	answers, err := lru.New[[sha256.Size]byte, answer](maxAnswers)
+	cache, err := lru.New[[sha256.Size]byte, result](maxCached)
 	if err != nil {
 		return nil, err
 	}
-	h := &hook{opts: opts, cache: answers, headers: []string{"Authorization", "Cookie"}}
+	h := &hook{opts: opts, cache: cache, headers: []string{"Authorization", "Cookie"}}
 	for _, name := range opts.HookHeaders {
 		if name = textproto.CanonicalMIMEHeaderKey(name); name != TicketHeader {
 			h.headers = append(h.headers, name)
@@ -79,8 +79,8 @@ func newHook(opts Options) (*hook, error) {
 	return h, nil
 }
 
-// verify implements verifier. A request without any credentials is refused, and the
-// app not bothered.
+// verify implements verifier. It rejects requests without credentials without asking the
+// app.
 func (h *hook) verify(ctx context.Context, r *http.Request) (hooks.Principal, error) {
 	q := hookRequest{Method: r.Method, Path: r.URL.Path, UploadID: h.opts.URLs.ID(r), Header: map[string]string{}, RemoteAddr: h.opts.URLs.Client(r)}
 	for _, name := range h.headers {
@@ -105,13 +105,13 @@ func (h *hook) verify(ctx context.Context, r *http.Request) (hooks.Principal, er
 		}
 		return a, nil
 	})
-	a := found.(answer)
+	a := found.(result)
 	return a.principal, a.err
 }
 
-// key is a hash of all that the app may go by, but for the address, and with one name
-// for all methods that do the same, which no method can have (RFC 9110, section 5.6.2).
-// Credentials are not kept.
+// key returns the cache key: a hash of the request without the remote address, with one
+// placeholder each for reading and writing methods, which cannot be a method name (RFC
+// 9110, section 5.6.2). As a hash, it does not reveal credentials.
 func (q hookRequest) key() [sha256.Size]byte {
 	switch q.Method {
 	case http.MethodHead, http.MethodGet:
@@ -124,8 +124,8 @@ func (q hookRequest) key() [sha256.Size]byte {
 	return sha256.Sum256(text)
 }
 
-// ask asks the app. Whatever is no clear answer lets nobody in.
-func (h *hook) call(ctx context.Context, q hookRequest) answer {
+// call asks the app. Without a valid response the request is rejected.
+func (h *hook) call(ctx context.Context, q hookRequest) result {
 	body, _ := json.Marshal(q) // strings never fail
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, h.opts.HookURL, bytes.NewReader(body))
 	if err != nil {
@@ -137,38 +137,38 @@ func (h *hook) call(ctx context.Context, q hookRequest) answer {
 		return h.unavailable(ctx, err)
 	}
 	defer resp.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	text, err := io.ReadAll(io.LimitReader(resp.Body, maxResponse+1))
 	if err != nil {
 		return h.unavailable(ctx, err)
 	}
 	switch resp.StatusCode {
 	case http.StatusUnauthorized:
-		return answer{err: errInvalid}
+		return result{err: errInvalid}
 	case http.StatusForbidden:
-		return answer{err: fmt.Errorf("%w: so the app says", storage.ErrForbidden)}
+		return result{err: fmt.Errorf("%w: rejected by the app", storage.ErrForbidden)}
 	case http.StatusOK:
 		return h.read(ctx, text)
 	}
 	return h.unavailable(ctx, fmt.Errorf("status %d", resp.StatusCode))
 }
 
-func (h *hook) read(ctx context.Context, text []byte) answer {
+func (h *hook) read(ctx context.Context, text []byte) result {
 	var v hookResponse
-	if len(text) > maxAnswer {
-		return h.unavailable(ctx, errors.New("its answer is too long"))
+	if len(text) > maxResponse {
+		return h.unavailable(ctx, errors.New("the response is too long"))
 	}
 	if err := json.Unmarshal(text, &v); err != nil {
-		return h.unavailable(ctx, errors.New("its answer is not the JSON that it should be"))
+		return h.unavailable(ctx, errors.New("the response is not valid JSON"))
 	}
 	limits, err := v.limits()
 	if err != nil || v.Subject == "" || v.CacheFor < 0 {
-		return h.unavailable(ctx, errors.New("its answer has no subject, or a limit that is none"))
+		return h.unavailable(ctx, errors.New("the response has no subject, or an invalid limit"))
 	}
-	remember := time.Duration(min(v.CacheFor, int64(maxRemember/time.Second))) * time.Second
-	return answer{principal: hooks.Principal{Subject: v.Subject, Limits: limits}, until: time.Now().Add(remember)}
+	ttl := time.Duration(min(v.CacheFor, int64(maxCacheFor/time.Second))) * time.Second
+	return result{principal: hooks.Principal{Subject: v.Subject, Limits: limits}, until: time.Now().Add(ttl)}
 }
 
-func (h *hook) unavailable(ctx context.Context, err error) answer {
-	h.opts.Log.WarnContext(ctx, "the app did not say who makes a request", "error", hooks.WithoutURL(err))
-	return answer{err: errAuthUnavailable}
+func (h *hook) unavailable(ctx context.Context, err error) result {
+	h.opts.Log.WarnContext(ctx, "auth hook failed", "error", hooks.WithoutURL(err))
+	return result{err: errAuthUnavailable}
 }

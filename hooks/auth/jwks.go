@@ -19,32 +19,32 @@ import (
 )
 
 const (
-	// refreshKeys is how often the public keys are fetched, so that one that was
-	// withdrawn counts no longer than that.
+	// refreshKeys is how often the public keys are fetched: a revoked key is accepted no
+	// longer than that.
 	refreshKeys = 5 * time.Minute
-	// refreshUnknown is how often they are fetched at most because a token names a key
-	// that is not known: anybody can make up names.
+	// refreshUnknown is the minimum interval between fetches for unknown key ids, which
+	// clients can make up.
 	refreshUnknown = 10 * time.Second
 	fetchTimeout   = 5 * time.Second
 	maxKeys        = 1 << 20 // bytes of a JWK set
 )
 
-// publicKeys are those at a URL (RFC 7517), fetched again now and then, and when a
-// token names one that is not among them.
+// publicKeys is the JWK set at a URL (RFC 7517). It is fetched periodically, and when a
+// token has an unknown key id.
 type publicKeys struct {
 	keys     keyfunc.Keyfunc
-	failing  atomic.Bool // the last fetch did not succeed
+	failing  atomic.Bool // whether the last fetch failed
 	fetching singleflight.Group
 }
 
-// newPublicKeys verifies tokens by the public keys at opts.JWKSURL. It does not fail
-// if they cannot be fetched yet.
+// newPublicKeys returns a verifier that uses the public keys at opts.JWKSURL. It does not
+// fail if they cannot be fetched yet.
 func newPublicKeys(ctx context.Context, opts Options) (*tokens, error) {
 	p := &publicKeys{}
 	var err error
 	p.keys, err = keyfunc.NewDefaultOverrideCtx(ctx, []string{opts.JWKSURL}, keyfunc.Override{
 		Client: &http.Client{
-			Transport:     &watched{p, http.DefaultTransport},
+			Transport:     &keysTransport{p, http.DefaultTransport},
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 		HTTPTimeout:       fetchTimeout,
@@ -56,9 +56,9 @@ func newPublicKeys(ctx context.Context, opts Options) (*tokens, error) {
 		},
 	})
 	if err != nil {
-		return nil, errors.New("the URL of the JWK set cannot be used")
+		return nil, errors.New("invalid JWKS URL")
 	}
-	// Each algorithm fits one kind of key, and the library holds the key to that.
+	// Each algorithm requires a certain key type, which the library checks.
 	t := newTokens(opts, "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 	t.key = p.find
 	return t, nil
@@ -66,10 +66,10 @@ func newPublicKeys(ctx context.Context, opts Options) (*tokens, error) {
 
 func (p *publicKeys) failed(ctx context.Context, log *slog.Logger, err error) {
 	p.failing.Store(true)
-	log.WarnContext(ctx, "the public keys of tokens could not be fetched: those that are known stay", "error", hooks.WithoutURL(err))
+	log.WarnContext(ctx, "fetching the JWK set failed; keeping the cached keys", "error", hooks.WithoutURL(err))
 }
 
-// find is the key that a token names. All that wait for the same one wait for one fetch.
+// find returns the key of a token. Concurrent requests for the same key share one fetch.
 func (p *publicKeys) find(_ context.Context, token *jwt.Token) (any, error) {
 	kid, _ := token.Header["kid"].(string)
 	alg, _ := token.Header["alg"].(string)
@@ -87,18 +87,18 @@ func (p *publicKeys) find(_ context.Context, token *jwt.Token) (any, error) {
 	return key, err
 }
 
-// watched notes whether a fetch succeeds, and takes no more than a set of keys may have.
-type watched struct {
+// keysTransport records whether fetches succeed, and limits the size of the response.
+type keysTransport struct {
 	keys *publicKeys
 	next http.RoundTripper
 }
 
-func (w *watched) RoundTrip(r *http.Request) (*http.Response, error) {
+func (w *keysTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp, err := w.next.RoundTrip(r)
 	if err != nil {
 		return nil, err
 	}
-	w.keys.failing.Store(false) // or failed will say so
+	w.keys.failing.Store(false) // failed sets it again
 	resp.Body = struct {
 		io.Reader
 		io.Closer

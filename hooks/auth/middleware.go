@@ -10,7 +10,7 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
-// Door puts a door behind the guard.
+// Middleware returns a protocol that authenticates requests before next handles them.
 func (a *Auth) Middleware(next hooks.Protocol) hooks.Protocol { return &middleware{next, a} }
 
 type middleware struct {
@@ -18,20 +18,20 @@ type middleware struct {
 	auth *Auth
 }
 
-func (g *middleware) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	caller, err := g.auth.principal(r)
+func (m *middleware) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	principal, err := m.auth.principal(r)
 	if err != nil {
-		g.auth.reject(w, r, err)
+		m.auth.reject(w, r, err)
 		return
 	}
-	// For no cache that others share: what one may see, another may not.
+	// Responses depend on the principal, so shared caches must not store them.
 	w.Header().Set("Cache-Control", "private, no-cache")
-	*r = *r.WithContext(hooks.WithPrincipal(r.Context(), caller)) // a door's changes are seen by whoever logs r
-	g.Protocol.ServeHTTP(w, r)
+	*r = *r.WithContext(hooks.WithPrincipal(r.Context(), principal)) // in place, so that the access log sees changes to r
+	m.Protocol.ServeHTTP(w, r)
 }
 
-// caller is who makes the request. A ticket counts if it grants what is asked for; if
-// not, and there is a token too, that decides, as if there were no ticket.
+// principal authenticates the request. If the ticket does not grant what is requested and
+// there is a token too, the token decides.
 func (a *Auth) principal(r *http.Request) (hooks.Principal, error) {
 	byTicket, ticketErr := a.authenticateTicket(r)
 	if ticketErr == nil && !byTicket.Grant.DenyDownload {
@@ -39,9 +39,9 @@ func (a *Auth) principal(r *http.Request) (hooks.Principal, error) {
 	}
 	err := errNone
 	if a.token != nil {
-		var caller hooks.Principal
-		if caller, err = a.token.verify(r.Context(), r); err == nil {
-			return caller, nil
+		var byToken hooks.Principal
+		if byToken, err = a.token.verify(r.Context(), r); err == nil {
+			return byToken, nil
 		}
 	}
 	if ticketErr == nil || errors.Is(err, errNone) {
@@ -62,9 +62,9 @@ func (a *Auth) authenticateTicket(r *http.Request) (hooks.Principal, error) {
 	return t.grant(a.opts.URLs.ID(r), r.Method)
 }
 
-var errNoDelete = errors.Join(storage.ErrForbidden, errors.New("a ticket allows to ask and to send, nothing else"))
+var errNoDelete = errors.Join(storage.ErrForbidden, errors.New("a ticket allows only querying and sending"))
 
-// grant is what the ticket allows a request.
+// grant returns the principal that the ticket grants a request with this id and method.
 func (t Ticket) grant(id, method string) (hooks.Principal, error) {
 	c := hooks.Principal{
 		Subject: t.Subject,
@@ -82,8 +82,8 @@ func (t Ticket) grant(id, method string) (hooks.Principal, error) {
 	return c, nil
 }
 
-// Ticketer gives those who came with a token a ticket for their uploads. It is nil if
-// nobody is to get one.
+// TicketIssuer issues tickets to principals with a token, for their uploads. It is nil if
+// the server issues no tickets.
 func (a *Auth) TicketIssuer() hooks.TicketIssuer {
 	if a.opts.TicketTTL <= 0 || len(a.opts.TicketSecrets) == 0 {
 		return nil
@@ -95,7 +95,7 @@ func (a *Auth) TicketIssuer() hooks.TicketIssuer {
 		}
 		ticket, err := Sign(a.opts.TicketSecrets[0], Ticket{Upload: up.ID, Subject: c.Subject, Expires: time.Now().Add(a.opts.TicketTTL)})
 		if err != nil {
-			a.opts.Log.ErrorContext(r.Context(), "no ticket could be made", "id", up.ID, "error", err)
+			a.opts.Log.ErrorContext(r.Context(), "cannot sign a ticket", "id", up.ID, "error", err)
 			return ""
 		}
 		return "?" + url.Values{TicketParam: {ticket}}.Encode()

@@ -10,9 +10,9 @@ import (
 
 type ticketKey struct{}
 
-// Hide takes the tickets off each request before anybody else sees it, who might write
-// them down or pass them on; the guard knows where they are. Whoever logs, traces, or
-// tells of requests stands behind it, and so do the doors.
+// RedactTickets removes tickets from requests, so that they are not logged or passed on.
+// It keeps them in the context, for Middleware. It must run before logging, tracing and
+// hooks, and before the protocols.
 func (a *Auth) RedactTickets(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		found := append(r.URL.Query()[TicketParam], r.Header.Values(TicketHeader)...)
@@ -20,7 +20,7 @@ func (a *Auth) RedactTickets(next http.Handler) http.Handler {
 	})
 }
 
-// ticketOf is the ticket of a request that Hide has seen.
+// ticketFrom returns the ticket that RedactTickets removed from the request of ctx.
 func ticketFrom(ctx context.Context) (string, error) {
 	found, _ := ctx.Value(ticketKey{}).([]string)
 	switch {
@@ -32,11 +32,11 @@ func ticketFrom(ctx context.Context) (string, error) {
 	return found[0], nil
 }
 
-// ticketInURL is a ticket in the URLs that a header has, which may stand there as they
-// are or escaped, as parameters of others.
+// ticketInURL matches a ticket in a URL within a header. The URL may be escaped, as a
+// parameter of another one.
 var ticketInURL = regexp.MustCompile(`(?i)(?:[?&]|%3F|%26)` + escapable(TicketParam) + `(?:=|%3D)[^&\s;,"]*`)
 
-// escapable matches a text of which any character may be escaped as in URLs.
+// escapable returns a pattern for text in which any character may be percent-encoded.
 func escapable(text string) string {
 	var pattern strings.Builder
 	for _, char := range []byte(text) {
@@ -45,10 +45,10 @@ func escapable(text string) string {
 	return pattern.String()
 }
 
-// withoutTicket is the request as if it had come without one. Tickets are in many
-// headers: a client names the parts of a concatenation by the URLs that it was given, and
-// a proxy tells which URL it was asked for (X-Original-URI, X-Forwarded-Uri and others).
-// Cookies stay: the app may have signed them, and may have a parameter "ticket" of its own.
+// withoutTicket returns the request without tickets. They may occur in many headers: a
+// client lists the URLs of the parts of a concatenation, and proxies add the original URL
+// (X-Original-URI, X-Forwarded-Uri and others). Cookies are left alone: the app may have
+// signed them, and may have a "ticket" parameter of its own.
 func withoutTicket(r *http.Request) *http.Request {
 	r.Header = r.Header.Clone()
 	r.Header.Del(TicketHeader)

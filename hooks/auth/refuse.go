@@ -10,7 +10,7 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
-// refuse answers a request that does not get in. Nothing of its body is read.
+// reject responds to a request that is not authenticated, without reading its body.
 func (a *Auth) reject(w http.ResponseWriter, r *http.Request, err error) {
 	h := w.Header()
 	p := a.errorResponse(r, err)
@@ -29,7 +29,7 @@ func (a *Auth) reject(w http.ResponseWriter, r *http.Request, err error) {
 	h.Set("Content-Length", strconv.Itoa(len(text)+1))
 	h.Set("Cache-Control", "no-store")
 	w.WriteHeader(p.Status)
-	_, _ = w.Write(append(text, '\n')) // a client that is gone asks again
+	_, _ = w.Write(append(text, '\n')) // a client that disconnected will retry
 }
 
 func (a *Auth) errorResponse(r *http.Request, err error) hooks.Problem {
@@ -38,23 +38,23 @@ func (a *Auth) errorResponse(r *http.Request, err error) hooks.Problem {
 	}
 	p := hooks.Problem{Status: http.StatusServiceUnavailable, Code: "serviceNotAvailable", Message: errAuthUnavailable.Error(), RetryAfter: hooks.RetryAfter}
 	if r.Method == http.MethodHead && r.Header.Get("Tus-Resumable") != "" {
-		p.Status = http.StatusLocked // tus clients begin again from byte 0 after a 5xx
+		p.Status = http.StatusLocked // tus clients restart from byte 0 after a 5xx
 	}
 	return p
 }
 
-// challenge is a WWW-Authenticate header (RFC 6750, section 3), "" if none is due.
+// challenge returns the WWW-Authenticate header (RFC 6750, section 3), "" if none is needed.
 func challenge(err error) string {
 	const realm = `Bearer realm="holdfast"`
 	switch {
 	case errors.Is(err, errNone):
 		return realm
 	case errors.Is(err, errExpired):
-		return realm + `, error="invalid_token", error_description="it has expired"`
+		return realm + `, error="invalid_token", error_description="the credentials have expired"`
 	case errors.Is(err, hooks.ErrUnauthenticated):
-		return realm + `, error="invalid_token", error_description="it is not valid here"`
+		return realm + `, error="invalid_token", error_description="the credentials are not valid"`
 	case errors.Is(err, storage.ErrForbidden):
-		return realm + `, error="insufficient_scope", error_description="it does not grant this"`
+		return realm + `, error="insufficient_scope", error_description="the credentials do not grant this"`
 	}
 	return ""
 }

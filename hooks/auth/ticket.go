@@ -12,8 +12,7 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
-// What tells a ticket from a token, in both directions: its type (RFC 8725, section
-// 3.11) and its audience.
+// The type (RFC 8725, section 3.11) and audience distinguish tickets from tokens.
 const (
 	ticketType     = "holdfast-ticket+jwt"
 	ticketAudience = "urn:holdfast:ticket"
@@ -22,25 +21,24 @@ const (
 const (
 	// TicketParam is the URL parameter that holds a ticket.
 	TicketParam = "ticket"
-	// TicketHeader is the header that may hold it instead.
+	// TicketHeader is the header that may hold a ticket in place of the URL.
 	TicketHeader = "Upload-Ticket"
 )
 
-// Ticket grants one upload to whoever has it, and nothing else: to ask how far it is
-// and to send its bytes. It does not allow to delete it.
+// Ticket grants its bearer access to one upload: to query its offset and to send its bytes,
+// but not to delete it.
 type Ticket struct {
 	// Upload is the id of the upload.
 	Upload string
-	// Subject is whose upload it is; "" grants it whoever owns it.
+	// Subject is the owner of the upload; "" grants access whoever the owner is.
 	Subject string
-	// Expires is when the ticket ends, in whole seconds.
+	// Expires is when the ticket expires, with a precision of seconds.
 	Expires time.Time
-	// MaxSize is the largest size of an upload that is made with it; 0 is no limit of
-	// its own.
+	// MaxSize limits the size of an upload created with it, in bytes; 0 adds no limit.
 	MaxSize int64
-	// Create allows to make the upload, if it is not there.
+	// Create allows creating the upload if it does not exist.
 	Create bool
-	// Download allows to read the file once it is finished.
+	// Download allows reading the finished file.
 	Download bool
 }
 
@@ -52,11 +50,11 @@ type ticketClaims struct {
 	Download bool   `json:"download,omitempty"`
 }
 
-// Mint signs a ticket. The result goes into a URL as the parameter "ticket", or into
-// the header Upload-Ticket; see TicketURL. The secret has 32 bytes or more.
+// Sign signs a ticket. The result is used as the URL parameter "ticket", see TicketURL, or
+// in the header Upload-Ticket. The secret must have 32 bytes or more.
 //
-// Errors: a secret that is too short, an id that no upload can have (storage.ErrBadID),
-// a negative size, or no expiry.
+// Errors: a secret that is too short, an invalid upload id (storage.ErrBadID), a negative
+// size, or no expiry.
 func Sign(secret string, t Ticket) (string, error) {
 	if err := checkSecrets([]string{secret}); err != nil {
 		return "", fmt.Errorf("sign a ticket: %w", err)
@@ -65,7 +63,7 @@ func Sign(secret string, t Ticket) (string, error) {
 		return "", fmt.Errorf("sign a ticket: %w", err)
 	}
 	if t.Expires.IsZero() || t.MaxSize < 0 {
-		return "", errors.New("sign a ticket: it needs an expiry, and a size that is not negative")
+		return "", errors.New("sign a ticket: an expiry and a non-negative size are required")
 	}
 	token := jwt.NewWithClaims(jwt.SigningMethodHS256, ticketClaims{
 		RegisteredClaims: jwt.RegisteredClaims{
@@ -77,12 +75,12 @@ func Sign(secret string, t Ticket) (string, error) {
 	return token.SignedString([]byte(secret))
 }
 
-// TicketURL adds a ticket that Mint has made to the URL of its upload.
+// TicketURL adds a ticket returned by Sign to the URL of its upload.
 func TicketURL(uploadURL, ticket string) string {
 	return uploadURL + "?" + url.Values{TicketParam: {ticket}}.Encode()
 }
 
-// isTicket tells whether any sign of a ticket is on a token.
+// isTicket reports whether a token has the type or audience of a ticket.
 func isTicket(t *jwt.Token, c jwt.RegisteredClaims) bool {
 	return t.Header["typ"] == ticketType || slices.Contains(c.Audience, ticketAudience)
 }
@@ -95,13 +93,13 @@ type tickets struct {
 
 func newTickets(secrets []string) (*tickets, error) {
 	if err := checkSecrets(secrets); err != nil {
-		return nil, fmt.Errorf("the secret of tickets: %w", err)
+		return nil, fmt.Errorf("tickets: %w", err)
 	}
 	return &tickets{keySet(secrets), jwt.NewParser(
 		jwt.WithValidMethods([]string{"HS256"}), jwt.WithExpirationRequired(), jwt.WithAudience(ticketAudience))}, nil
 }
 
-// verify returns what a ticket says, if it is one and has not expired.
+// verify parses a ticket and checks its signature and expiry.
 func (t *tickets) verify(text string) (Ticket, error) {
 	if len(t.keys.Keys) == 0 {
 		return Ticket{}, errInvalid

@@ -14,13 +14,13 @@ import (
 )
 
 const (
-	// leeway is how far clocks may differ.
+	// leeway is the tolerated clock skew.
 	leeway = 30 * time.Second
-	// maxToken is how long a token may be: no more of it is looked at.
+	// maxToken is the maximum length of a token, in bytes.
 	maxToken = 16 << 10
 )
 
-// claims are those of a token. What a caller may do stands in one claim of its own:
+// claims are the claims of a token. The limits of the principal are in one claim:
 //
 //	{"sub": "user-17", "exp": 1893456000, "holdfast": {"maxSize": 5368709120}}
 type claims struct {
@@ -28,7 +28,7 @@ type claims struct {
 	Rules rules `json:"holdfast"`
 }
 
-// rules are the limits of a caller, in a token and in the app's answer.
+// rules are the limits of a principal, in a token and in the app's response.
 type rules struct {
 	MaxSize       int64    `json:"maxSize"`      // bytes
 	MaxIncomplete int      `json:"maxLive"`      // uploads
@@ -37,10 +37,10 @@ type rules struct {
 	IDPrefix      string   `json:"idPrefix"`
 }
 
-var errNegative = errors.New("a limit is negative, or too large")
+var errNegative = errors.New("limit is negative or too large")
 
-// limits are the rules as they are kept. Rules that make no sense are an error, lest
-// what was meant as a limit be none.
+// limits converts the rules. Invalid rules are an error, so that none is taken for no
+// limit.
 func (r rules) limits() (hooks.Limits, error) {
 	const maxSeconds = int64(1<<63-1) / int64(time.Second)
 	if r.MaxSize < 0 || r.MaxIncomplete < 0 || r.ExpireAfter < 0 || r.ExpireAfter > maxSeconds {
@@ -58,8 +58,8 @@ type tokens struct {
 	key    func(ctx context.Context, t *jwt.Token) (any, error)
 }
 
-// newTokens takes only the named algorithms, so that no token chooses how its own key
-// is used: neither "none", nor HS256 with a public key for its secret.
+// newTokens accepts only the given algorithms, to prevent algorithm confusion: "none", or
+// HS256 with a public key as the secret.
 func newTokens(opts Options, algorithms ...string) *tokens {
 	rules := []jwt.ParserOption{jwt.WithValidMethods(algorithms), jwt.WithExpirationRequired(), jwt.WithLeeway(leeway)}
 	if opts.Issuer != "" {
@@ -71,10 +71,10 @@ func newTokens(opts Options, algorithms ...string) *tokens {
 	return &tokens{parser: jwt.NewParser(rules...)}
 }
 
-// newShared verifies tokens by secrets that the app has too.
-func newShared(opts Options) (*tokens, error) {
+// newSharedSecrets returns a verifier that uses secrets shared with the app.
+func newSharedSecrets(opts Options) (*tokens, error) {
 	if err := checkSecrets(opts.JWTSecrets); err != nil {
-		return nil, fmt.Errorf("the secret of tokens: %w", err)
+		return nil, fmt.Errorf("tokens: %w", err)
 	}
 	keys := keySet(opts.JWTSecrets)
 	t := newTokens(opts, "HS256")
@@ -113,7 +113,7 @@ func (t *tokens) verify(ctx context.Context, r *http.Request) (hooks.Principal, 
 	return hooks.Principal{Subject: c.Subject, Limits: limits}, nil
 }
 
-// bearer is the token of a request (RFC 6750, section 2.1).
+// bearer returns the bearer token of a request (RFC 6750, section 2.1).
 func bearer(r *http.Request) (string, error) {
 	values := r.Header.Values("Authorization")
 	switch {

@@ -40,8 +40,8 @@ type Counter interface {
 // milliseconds since 1970.
 type Reservation int64
 
-// Quota is what may be taken within a period, at once or bit by bit. What was taken
-// is refilled evenly.
+// Quota is a token bucket: Capacity may be taken within Period, at once or in steps, and is
+// refilled evenly.
 type Quota struct {
 	Key      string
 	Capacity int
@@ -59,7 +59,7 @@ var ErrQuotaExhausted = errors.New("quota exhausted")
 // retryShared is how long a counter that failed is not used.
 const retryShared = 5 * time.Second
 
-// fallback counts with the other nodes, and in this process while that fails.
+// fallback uses the shared counter, and the one of this process while that fails.
 type fallback struct {
 	shared, memory Counter
 	log            *slog.Logger
@@ -83,13 +83,13 @@ func (f *fallback) use(do func(Counter) error) error {
 		err := do(f.shared)
 		if err == nil || errors.Is(err, ErrQuotaExhausted) {
 			if f.down.Swap(false) {
-				f.log.Info("limits are counted in Redis again")
+				f.log.Info("Redis is reachable again; limits are shared between nodes")
 			}
 			return err
 		}
 		f.next.Store(time.Now().Add(retryShared).UnixNano())
 		if !f.down.Swap(true) {
-			f.log.Warn("Redis does not answer: limits are counted by this node alone", "error", err)
+			f.log.Warn("Redis is unreachable; limits are enforced per node", "error", err)
 		}
 	}
 	return do(f.memory)
@@ -140,7 +140,7 @@ type recent struct{ at *lru.Cache[string, time.Time] }
 func newRecent() recent {
 	at, err := lru.New[string, time.Time](maxEntries)
 	if err != nil {
-		panic(err) // the size is right
+		panic(err) // only for a size that is not positive
 	}
 	return recent{at}
 }

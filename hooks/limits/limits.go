@@ -30,8 +30,8 @@ type Options struct {
 	BytesPerDay       int64
 
 	URLs hooks.URLs // finds the address of a client
-	// ExpireAfter is how long an unfinished upload is kept after its last byte; 0 is
-	// for ever.
+	// ExpireAfter is how long an unfinished upload is kept after its last byte; 0 keeps
+	// it for ever.
 	ExpireAfter time.Duration
 	// Shared counts together with other nodes; nil counts in this process.
 	Shared Counter
@@ -45,12 +45,11 @@ func (l *Limiter) Enabled() bool {
 }
 
 const (
-	// claimFor is how long it counts that an upload is about to be created.
+	// reservationTTL is how long a reservation of an upload counts.
 	reservationTTL = time.Minute
-	// liveFor is how long one counts of which nothing more is heard, if it does not
-	// expire by itself.
+	// incompleteTTL is how long an idle upload counts if uploads do not expire.
 	incompleteTTL = 24 * time.Hour
-	// comeBack is after how long to try again to have one upload more.
+	// retryAfter is the Retry-After when too many uploads are incomplete.
 	retryAfter = 10 * time.Second
 )
 
@@ -73,7 +72,8 @@ func New(opts Options) *Limiter {
 	return l
 }
 
-// Door wraps a protocol. Authentication, if any, must be in front of it.
+// Door returns a protocol that enforces limits on the requests that next handles.
+// Authentication, if any, must run before it.
 func (l *Limiter) Door(next hooks.Protocol) hooks.Protocol { return &limited{next, l} }
 
 type limited struct {
@@ -83,7 +83,7 @@ type limited struct {
 
 func (d *limited) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	q := d.limiter.request(r)
-	*r = *r.WithContext(context.WithValue(r.Context(), requestKey{}, q)) // a door's changes are seen by whoever logs r
+	*r = *r.WithContext(context.WithValue(r.Context(), requestKey{}, q)) // in place, so that the access log sees changes to r
 	if q.metered() {
 		r.Body = &meter{ReadCloser: r.Body, ctx: context.WithoutCancel(r.Context()), request: q}
 		defer q.refund(context.WithoutCancel(r.Context()))
@@ -114,7 +114,7 @@ func network(address string) string {
 // BeforeCreate counts an upload that is about to be created. It must run after every
 // policy that may reject the upload or change its id.
 //
-// Errors: hooks.ErrTooMany in a hooks.Later; those of Authorize.
+// Errors: hooks.ErrRateLimited in a hooks.RetryAfterError; those of Authorize.
 func (l *Limiter) BeforeCreate(ctx context.Context, rec *storage.Record) error {
 	q, ok := requestOf(ctx)
 	if !ok {
@@ -155,7 +155,7 @@ func (l *Limiter) count(ctx context.Context, q *request, id string) (err error) 
 	return err
 }
 
-// CreateFailed takes back what BeforeCreate counted in this request.
+// CreateFailed reverts what BeforeCreate counted in this request.
 func (l *Limiter) CreateFailed(ctx context.Context, rec storage.Record) {
 	q, ok := requestOf(ctx)
 	if !ok {
@@ -166,7 +166,7 @@ func (l *Limiter) CreateFailed(ctx context.Context, rec storage.Record) {
 		return
 	}
 	if err := l.counts.Rollback(ctx, q.key, rec.ID, q.reserved); err != nil {
-		l.opts.Log.WarnContext(ctx, "an upload that was not created stays counted until it expires", "id", rec.ID, "error", err)
+		l.opts.Log.WarnContext(ctx, "cannot roll back the reservation of an upload; it counts until it expires", "id", rec.ID, "error", err)
 	}
 	q.reserved = 0
 }
@@ -183,8 +183,8 @@ func (l *Limiter) maxIncomplete(ctx context.Context) int {
 // Authorize rejects a request with a body, before that is read, if the principal may
 // not send so much now.
 //
-// Errors: hooks.ErrTooMany in a hooks.Later; storage.ErrTooLarge for a body that is too
-// large for a whole day.
+// Errors: hooks.ErrRateLimited in a hooks.RetryAfterError; storage.ErrTooLarge for a body
+// that exceeds the limit of a whole day.
 func (l *Limiter) Authorize(ctx context.Context, up storage.Upload) error {
 	q, ok := requestOf(ctx)
 	if !ok || !q.hasBody {
@@ -224,7 +224,7 @@ func (l *Limiter) OnEvent(ctx context.Context, e storage.Event) {
 		err = l.counts.Release(ctx, e.Upload.ID)
 	}
 	if err != nil {
-		l.opts.Log.WarnContext(ctx, "an upload was not counted", "id", e.Upload.ID, "error", err)
+		l.opts.Log.WarnContext(ctx, "cannot update the count of incomplete uploads", "id", e.Upload.ID, "error", err)
 	}
 }
 

@@ -47,7 +47,7 @@ func (l *memory) Take(ctx context.Context, a Quota, n int) (time.Duration, error
 		return 0, nil
 	}
 	wait, err := l.Peek(ctx, a, n)
-	return max(wait, time.Millisecond), err // by now there may be enough, but it was not taken
+	return max(wait, time.Millisecond), err // enough may have been refilled by now, but nothing was taken
 }
 
 func (l *memory) Peek(_ context.Context, a Quota, n int) (time.Duration, error) {
@@ -132,7 +132,7 @@ func (l *memory) forget(key, id string) {
 	}
 }
 
-// clean drops, once per reservationTTL, what does not count any more.
+// clean removes expired entries, at most once per reservationTTL.
 func (l *memory) clean(now time.Time) {
 	if now.Sub(l.cleaned) < reservationTTL {
 		return

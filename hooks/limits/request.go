@@ -11,8 +11,8 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
-// step is how many bytes of a body are charged at once: more than one read, so that
-// Redis is asked less often.
+// step is how many bytes of a body are charged at once: more than one read, to
+// reduce requests to Redis.
 const step = 4 << 20
 
 // request is the state of one request, and what of its body has been charged.
@@ -20,7 +20,7 @@ type request struct {
 	limiter *Limiter
 	key     string
 	hasBody bool
-	length  int64 // -1 if it is not known
+	length  int64 // -1 if unknown
 
 	reserved     Reservation // the upload it is about to create, 0 if that was counted before
 	concatCharge int         // bytes charged for a concatenation
@@ -71,7 +71,7 @@ func (q *request) check(ctx context.Context) error {
 func (q *request) canAfford(ctx context.Context) error {
 	day := q.limiter.opts.BytesPerDay
 	if q.length > day {
-		return moreThanADay(q.length, day)
+		return dailyLimitError(q.length, day)
 	}
 	wait, err := q.limiter.counts.Peek(ctx, q.quota(), int(max(q.length, 1)))
 	if err == nil && wait > 0 {
@@ -80,8 +80,8 @@ func (q *request) canAfford(ctx context.Context) error {
 	return err
 }
 
-func moreThanADay(n, day int64) error {
-	return fmt.Errorf("%w: %d bytes, while %d a day may be sent", storage.ErrTooLarge, n, day)
+func dailyLimitError(n, day int64) error {
+	return fmt.Errorf("%w: %d bytes, the limit is %d a day", storage.ErrTooLarge, n, day)
 }
 
 // chargeConcat charges a concatenation as if its bytes were sent: the same parts may
@@ -92,7 +92,7 @@ func (q *request) chargeConcat(ctx context.Context, rec storage.Record) error {
 	case day == 0 || len(rec.Parts) == 0 || rec.Size <= 0:
 		return nil
 	case rec.Size > day:
-		return moreThanADay(rec.Size, day)
+		return dailyLimitError(rec.Size, day)
 	}
 	wait, err := q.limiter.counts.Take(ctx, q.quota(), int(rec.Size))
 	if err == nil && wait > 0 {
@@ -106,7 +106,7 @@ func (q *request) chargeConcat(ctx context.Context, rec storage.Record) error {
 
 func (q *request) refundConcat(ctx context.Context) {
 	if q.concatCharge > 0 {
-		_, _ = q.limiter.counts.Take(ctx, q.quota(), -q.concatCharge) // on failure it is refilled within a day
+		_, _ = q.limiter.counts.Take(ctx, q.quota(), -q.concatCharge) // on failure the quota refills within a day
 		q.concatCharge = 0
 	}
 }
@@ -116,7 +116,7 @@ func (q *request) spent(wait time.Duration) error {
 }
 
 // charge charges the next bytes of the body if none are prepaid, and returns how many
-// are; 0 for a body that is not charged, or of which only the end is to come.
+// are; 0 for a body that is not charged, or that has been read to its length.
 func (q *request) charge(ctx context.Context) (int, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -145,12 +145,12 @@ func (q *request) read(n int) {
 	q.left -= int64(n)
 }
 
-// refund gives back what was charged and never arrived.
+// refund returns what was charged and not read.
 func (q *request) refund(ctx context.Context) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.prepaid > 0 {
-		_, _ = q.limiter.counts.Take(ctx, q.quota(), -q.prepaid) // on failure it is refilled within a day
+		_, _ = q.limiter.counts.Take(ctx, q.quota(), -q.prepaid) // on failure the quota refills within a day
 		q.prepaid = 0
 	}
 }
