@@ -14,32 +14,32 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/ranges"
 )
 
-// progress is what every answer in JSON says of an upload beside its extent. Clients of
-// Microsoft Graph's upload sessions understand it, and those of blueimp's uploader look
-// at files.
+// incompleteBody holds the fields that every JSON response about an upload has besides its
+// rangeLists. Those of Microsoft Graph's upload sessions are among them, and blueimp's
+// uploader reads files.
 type incompleteBody struct {
 	Expires *time.Time `json:"expirationDateTime,omitempty"`
-	// Next is one range, from the first missing byte to the end. Its last offset
-	// is left out while the size is unknown. There is none once the file is complete.
+	// Next holds one range, from the first missing byte to the end. Its last offset
+	// is left out while the size is unknown. It is empty once the file is complete.
 	Next  []string   `json:"nextExpectedRanges,omitempty"`
 	Files []fileInfo `json:"files"`
 	hooks.Checksums
-	// URL is that of the upload with a ticket in it, for those who are given one.
+	// URL is the upload's URL with a ticket, for principals that are issued one.
 	URL string `json:"uploadUrl,omitempty"`
 }
 
-// more is the body of a 202: something is still missing.
-type more struct {
-	extent
+// acceptedBody is the body of a 202: bytes are still missing.
+type acceptedBody struct {
+	rangeLists
 	incompleteBody
 }
 
-// done is the body of a 201: the file is there.
+// finishedBody is the body of a 201: the file is complete.
 type finishedBody struct {
 	ID   string `json:"id"`
 	Name string `json:"name"`
 	Size int64  `json:"size"`
-	extent
+	rangeLists
 	incompleteBody
 }
 
@@ -48,17 +48,17 @@ type fileInfo struct {
 	Size int64  `json:"size"` // received so far
 }
 
-// answer tells the client how far the upload is, in the same way after every
-// PUT: one that brought something, one that brought it again, or a query.
+// respond writes the state of the upload. The response is the same after every successful
+// PUT: one that stored bytes, one that repeated them, and a query.
 func (d *Handler) respond(w http.ResponseWriter, r *http.Request, up storage.Upload) {
-	extent, progress := extentOf(up, maxListed), d.progress(r, up)
+	rangeLists, progress := rangeListsOf(up, maxListed), d.progress(r, up)
 	if up.Finished {
 		w.Header().Set("Location", d.opts.URLs.Upload(r, up.ID))
-		writeJSON(w, http.StatusCreated, finishedBody{up.ID, name(up), up.Size, extent, progress})
+		writeJSON(w, http.StatusCreated, finishedBody{up.ID, name(up), up.Size, rangeLists, progress})
 		return
 	}
 	setRange(w.Header(), up)
-	writeJSON(w, http.StatusAccepted, more{extent, progress})
+	writeJSON(w, http.StatusAccepted, acceptedBody{rangeLists, progress})
 }
 
 func (d *Handler) progress(r *http.Request, up storage.Upload) incompleteBody {
@@ -69,12 +69,12 @@ func (d *Handler) progress(r *http.Request, up storage.Upload) incompleteBody {
 	return incompleteBody{d.expires(up), next(up), []fileInfo{file}, hooks.ChecksumsOf(up), d.uploadURL(r, up)}
 }
 
-// refuse answers with an error. What may pass is always a 503 with Retry-After.
-// A refusal of the app is given as it is.
+// reject writes the response for an error. Temporary errors are always 503 with
+// Retry-After. The app's own response to a rejected upload is sent unchanged.
 func (d *Handler) reject(w http.ResponseWriter, r *http.Request, err error) {
-	var refusal *hooks.Rejection
-	if errors.As(err, &refusal) {
-		writeRejection(w, r, refusal)
+	var rejection *hooks.Rejection
+	if errors.As(err, &rejection) {
+		writeRejection(w, r, rejection)
 		return
 	}
 	p := d.fromError(r, err)
@@ -87,16 +87,13 @@ func (d *Handler) reject(w http.ResponseWriter, r *http.Request, err error) {
 
 func (d *Handler) fromError(r *http.Request, err error) hooks.Problem {
 	if errors.Is(err, storage.ErrGone) && r.Method == http.MethodGet && hasTusHeaders(r) {
-		err = storage.ErrNotFound // as the tus door has it
-	}
-	if errors.Is(err, storage.ErrGone) && r.Method == http.MethodGet && hasTusHeaders(r) {
-		err = storage.ErrNotFound // as the tus door has it
+		err = storage.ErrNotFound // as in the tus protocol
 	}
 	return hooks.FromError(r, d.opts.Log, err)
 }
 
-func writeRejection(w http.ResponseWriter, r *http.Request, refusal *hooks.Rejection) {
-	status, header, body := refusal.Response(r.Context())
+func writeRejection(w http.ResponseWriter, r *http.Request, rejection *hooks.Rejection) {
+	status, header, body := rejection.Response(r.Context())
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
@@ -105,13 +102,13 @@ func writeRejection(w http.ResponseWriter, r *http.Request, refusal *hooks.Rejec
 	}
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
-	_, _ = io.WriteString(w, body) // a client that is gone asks again
+	_, _ = io.WriteString(w, body) // a client that has disconnected retries
 }
 
 func writeJSON(w http.ResponseWriter, code int, v any) {
 	text, err := json.Marshal(v)
 	if err != nil {
-		panic(err) // none of the types here can fail
+		panic(err) // all types here can be encoded
 	}
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
@@ -119,11 +116,11 @@ func writeJSON(w http.ResponseWriter, code int, v any) {
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(code)
-	_, _ = w.Write(append(text, '\n')) // a client that is gone asks again
+	_, _ = w.Write(append(text, '\n')) // a client that has disconnected retries
 }
 
-// setRange says which bytes are there from the first on, "bytes=0-99", as Google's
-// resumable uploads do. The header is left out while byte 0 is missing.
+// setRange sets Range to the first contiguous range, "bytes=0-99", as Google's resumable
+// uploads do. The header is left out while byte 0 is missing.
 func setRange(h http.Header, up storage.Upload) {
 	if n := up.Offset(); n > 0 {
 		h.Set("Range", "bytes="+ranges.Of(0, n).String())
@@ -147,7 +144,7 @@ func name(up storage.Upload) string {
 	return up.ID
 }
 
-// ticketed is the URL of an upload for a caller who gets a ticket, "" for others.
+// uploadURL returns the URL of an upload with a ticket, "" if the principal is issued none.
 func (d *Handler) uploadURL(r *http.Request, up storage.Upload) string {
 	url := d.opts.TicketedURL(r, up)
 	if url == d.opts.URLs.Upload(r, up.ID) {

@@ -12,73 +12,75 @@ import (
 )
 
 const (
-	// describedFor is how long the description of a file counts after the last request that
-	// gave it: two clients that send files to one URL send their chunks in turns.
-	describedFor = time.Minute
-	// maxDescribed is how many uploads are remembered by what their requests say.
-	maxDescribed = 10_000
-	// maxSaid is how much is remembered of an upload: digests, mostly.
-	maxSaid = 1_000
+	// descriptionTTL is how long a description is kept after the last request of its upload:
+	// the chunks of two clients that send different files to one URL alternate.
+	descriptionTTL = time.Minute
+	// maxDescriptions is the maximum number of uploads with a description.
+	maxDescriptions = 10_000
+	// maxAttributes is the maximum number of attributes of an upload, most of them digests.
+	maxAttributes = 1_000
 )
 
-// descriptions are what the requests that are under way, or have succeeded a moment ago, say
-// about the files that they send: a URL is for one file. It is not compared with what is stored
-// of the upload, which the app may have changed. The zero value is ready to use.
+// descriptions holds what current and recent requests declare about the files they send, to
+// detect clients that send different files to one URL. It is not compared with the stored
+// metadata, which the app may have changed. The zero value is ready to use.
 type descriptions struct {
 	mu sync.Mutex
 	of map[string]*description // by upload id
 }
 
+// description is what the requests of one upload declare about its file.
 type description struct {
-	created  time.Time        // the upload
-	said     map[string]*said // by what it is of: the type, the name, the digest of a range
-	requests int              // that are under way
-	last     time.Time        // when the last one ended
+	created    time.Time             // when the upload was
+	attributes map[string]*attribute // by name: the type, the file name, the digest of a range
+	requests   int                   // in progress
+	last       time.Time             // when the last request ended
 }
 
-// said is what requests say alike.
-type said struct {
+// attribute is a value that requests agree on.
+type attribute struct {
 	value string
-	times int // by requests that are under way or have succeeded
+	refs  int // requests with it that are in progress or succeeded
 }
 
-// statement is what one request says.
-type statement struct {
-	of   *description // nil if it says nothing
-	says map[string]string
+// declaration is what one request declares.
+type declaration struct {
+	of       *description // nil if it declares nothing
+	declared map[string]string
 }
 
-// check returns ErrContentConflict if a request says something else about its file than
-// another one of the same upload does at the same time. Otherwise it notes in the statement
-// of the request what that says; the caller ends it.
+// check returns ErrContentConflict if a request contradicts a current or recent request of
+// the same upload. Otherwise it records what the request declares in p.declared, which the
+// caller passes to end.
 func (d *descriptions) check(p put, h http.Header, up storage.Upload) error {
-	says := describe(p, h)
-	if len(says) == 0 || p.says == nil {
+	declared := describe(p, h)
+	if len(declared) == 0 || p.declared == nil {
 		return nil
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	known := d.get(up)
-	for what, value := range says {
-		if before, ok := known.said[what]; ok && before.value != value {
-			return fmt.Errorf("%w: %s is %.100q now, and was %.100q", storage.ErrContentConflict, what, value, before.value)
+	for name, value := range declared {
+		if before, ok := known.attributes[name]; ok && before.value != value {
+			return fmt.Errorf("%w: %s is %.100q now, and was %.100q", storage.ErrContentConflict, name, value, before.value)
 		}
 	}
-	for what, value := range says {
-		if known.said[what] == nil && len(known.said) < maxSaid {
-			known.said[what] = &said{value: value}
+	for name, value := range declared {
+		if known.attributes[name] == nil && len(known.attributes) < maxAttributes {
+			known.attributes[name] = &attribute{value: value}
 		}
-		if now := known.said[what]; now != nil {
-			now.times++
+		if a := known.attributes[name]; a != nil {
+			a.refs++
 		}
 	}
 	known.requests++
-	*p.says = statement{known, says}
+	*p.declared = declaration{known, declared}
 	return nil
 }
 
-// end ends a statement. What a request has said that failed is taken back.
-func (d *descriptions) end(s *statement, err error) {
+// end ends the request of a declaration. If the request failed, it withdraws what the
+// request declared.
+func (d *descriptions) end(s *declaration, err error) {
 	if s.of == nil {
 		return
 	}
@@ -86,77 +88,76 @@ func (d *descriptions) end(s *statement, err error) {
 	defer d.mu.Unlock()
 	s.of.requests--
 	s.of.last = time.Now()
-	for what := range s.says {
-		now := s.of.said[what]
-		if now == nil || err == nil {
+	for name := range s.declared {
+		a := s.of.attributes[name]
+		if a == nil || err == nil {
 			continue
 		}
-		if now.times--; now.times <= 0 {
-			delete(s.of.said, what)
+		if a.refs--; a.refs <= 0 {
+			delete(s.of.attributes, name)
 		}
 	}
 }
 
-// putDescribed is put for a request of which the description must not contradict those of
-// others.
-func (d *Handler) putDescribed(r *http.Request, p put, body *hooks.Body) (up storage.Upload, err error) {
-	p.says = new(statement)
-	defer func() { d.described.end(p.says, err) }()
+// putConsistent is put, and records the request in the descriptions of its upload.
+func (d *Handler) putConsistent(r *http.Request, p put, body *hooks.Body) (up storage.Upload, err error) {
+	p.declared = new(declaration)
+	defer func() { d.descriptions.end(p.declared, err) }()
 	return d.put(r, p, body)
 }
 
-// get returns what is remembered of an upload, and makes room for it if need be.
+// get returns the description of an upload, and adds one if there is none. The caller holds
+// the mutex.
 func (d *descriptions) get(up storage.Upload) *description {
 	known, ok := d.of[up.ID]
-	if ok && known.created.Equal(up.Created) && !known.over() {
+	if ok && known.created.Equal(up.Created) && !known.expired() {
 		return known
 	}
 	if d.of == nil {
 		d.of = map[string]*description{}
 	}
-	if len(d.of) >= maxDescribed {
+	if len(d.of) >= maxDescriptions {
 		d.clear()
 	}
-	known = &description{created: up.Created, said: map[string]*said{}}
+	known = &description{created: up.Created, attributes: map[string]*attribute{}}
 	d.of[up.ID] = known
 	return known
 }
 
-func (d *description) over() bool {
-	return d.requests == 0 && time.Since(d.last) > describedFor
+func (d *description) expired() bool {
+	return d.requests == 0 && time.Since(d.last) > descriptionTTL
 }
 
-// clear forgets what does not count any more, or everything if all of it does.
+// clear removes expired descriptions, or all of them if none has expired.
 func (d *descriptions) clear() {
 	for id, known := range d.of {
-		if known.over() {
+		if known.expired() {
 			delete(d.of, id)
 		}
 	}
-	if len(d.of) >= maxDescribed {
+	if len(d.of) >= maxDescriptions {
 		clear(d.of)
 	}
 }
 
-// describe is what a request says about its file, and which no other request for the same
-// upload may contradict. The type that says nothing is left out: chunks of a file of some
-// other type are often sent so.
+// describe returns what a request declares about its file, by attribute. The generic type
+// application/octet-stream is left out: clients often send chunks of other types with it.
 func describe(p put, h http.Header) map[string]string {
-	says := map[string]string{}
+	declared := map[string]string{}
 	meta := metadata(h)
 	if typ := meta["filetype"]; typ != "" && typ != "application/octet-stream" {
-		says["Content-Type"] = typ
+		declared["Content-Type"] = typ
 	}
 	if name := meta["filename"]; name != "" {
-		says["the file name"] = name
+		declared["the file name"] = name
 	}
 	for _, line := range h.Values("Content-Digest") {
 		for member := range strings.SplitSeq(line, ",") {
 			algorithm, value, ok := strings.Cut(strings.TrimSpace(member), "=")
 			if ok && p.end != unknown {
-				says[fmt.Sprintf("the %s of %d-%d", algorithm, p.start, p.end-1)] = value
+				declared[fmt.Sprintf("the %s of %d-%d", algorithm, p.start, p.end-1)] = value
 			}
 		}
 	}
-	return says
+	return declared
 }

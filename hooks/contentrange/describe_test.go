@@ -40,16 +40,16 @@ func TestF26RequestsForOneURLMustNotContradictEachOther(t *testing.T) {
 		{header("Content-Digest", digest), header("Content-Digest", other), all, half, false},
 	} {
 		var d descriptions
-		c.firstPut.says, c.secondPut.says = new(statement), new(statement)
+		c.firstPut.declared, c.secondPut.declared = new(declaration), new(declaration)
 		if err := d.check(c.firstPut, c.first, up); err != nil {
 			t.Errorf("%v: %v", c.first, err)
 		}
 		err := d.check(c.secondPut, c.second, up)
-		d.end(c.secondPut.says, nil)
+		d.end(c.secondPut.declared, nil)
 		if errors.Is(err, storage.ErrContentConflict) != c.conflict || err != nil && !c.conflict {
 			t.Errorf("%v and then %v: %v, want a conflict: %v", c.first, c.second, err, c.conflict)
 		}
-		d.end(c.firstPut.says, storage.ErrUnavailable)
+		d.end(c.firstPut.declared, storage.ErrUnavailable)
 		if err := d.check(c.secondPut, c.second, up); err != nil {
 			t.Errorf("%v after the first has failed: %v", c.second, err)
 		}
@@ -58,7 +58,7 @@ func TestF26RequestsForOneURLMustNotContradictEachOther(t *testing.T) {
 
 func TestDescriptionsAreForgotten(t *testing.T) {
 	var d descriptions
-	whole, h := put{contentRange: contentRange{end: 9, total: 9}, says: new(statement)}, http.Header{"Content-Type": {"video/mp4"}}
+	whole, h := put{contentRange: contentRange{end: 9, total: 9}, declared: new(declaration)}, http.Header{"Content-Type": {"video/mp4"}}
 	up := storage.Upload{Record: storage.Record{ID: "one", Created: time.Now()}}
 	if err := d.check(whole, h, up); err != nil {
 		t.Fatal(err)
@@ -68,15 +68,15 @@ func TestDescriptionsAreForgotten(t *testing.T) {
 	if err := d.check(whole, http.Header{"Content-Type": {"image/png"}}, again); err != nil {
 		t.Errorf("another upload of the same id: %v", err)
 	}
-	d.of["one"].requests, d.of["one"].last = 0, time.Now().Add(-2*describedFor)
+	d.of["one"].requests, d.of["one"].last = 0, time.Now().Add(-2*descriptionTTL)
 	if err := d.check(whole, h, again); err != nil {
 		t.Errorf("a while later: %v", err)
 	}
-	for i := range 2*maxDescribed + 1 {
+	for i := range 2*maxDescriptions + 1 {
 		up.ID = fmt.Sprint(i)
 		_ = d.check(whole, h, up)
 	}
-	if len(d.of) > maxDescribed {
+	if len(d.of) > maxDescriptions {
 		t.Errorf("%d uploads are remembered", len(d.of))
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
-// checkCoding refuses a body that is not the bytes of the file themselves.
+// checkCoding rejects a body that is not the plain bytes of the file.
 func checkCoding(h http.Header) error {
 	if e := h.Get("Content-Encoding"); e != "" && e != "identity" {
 		return fmt.Errorf("%w: send the bytes as they are, without Content-Encoding", hooks.ErrMediaType)
@@ -27,10 +27,9 @@ func checkCoding(h http.Header) error {
 	return nil
 }
 
-// dialects are the header fields by which a PUT without Content-Range says that its body
-// is a part of the file, in a protocol that is not spoken here. A test of nil is for a
-// field that says so whatever its value is.
-var dialects = []struct {
+// partialBodyHeaders are the header fields of other protocols that mark the body of a PUT
+// without Content-Range as a part of a file. If marks is nil, any value does.
+var partialBodyHeaders = []struct {
 	field, protocol string
 	marks           func(value string) bool
 }{
@@ -43,7 +42,7 @@ var dialects = []struct {
 	{"X-Goog-Upload-Offset", "Google's uploads", nil},
 }
 
-// is matches a Boolean of RFC 8941, with or without parameters.
+// is returns a function that matches a Boolean of RFC 8941, with or without parameters.
 func is(boolean string) func(string) bool {
 	return func(value string) bool {
 		value, _, _ = strings.Cut(value, ";")
@@ -51,11 +50,11 @@ func is(boolean string) func(string) bool {
 	}
 }
 
-// checkWhole refuses a PUT without Content-Range that does not bring the whole file: to
-// store its body as the file would be to lose the rest. iOS marks whole files with
-// "Upload-Complete: ?1" and their Upload-Length, which agree with what is done here.
+// checkWhole rejects a PUT without Content-Range whose body is not the whole file: storing
+// it as the file would lose the rest. Whole files from iOS have "Upload-Complete: ?1" and
+// their Upload-Length, which are accepted.
 func checkWhole(r *http.Request) error {
-	for _, d := range dialects {
+	for _, d := range partialBodyHeaders {
 		values := r.Header.Values(d.field)
 		if d.marks != nil && !slices.ContainsFunc(values, d.marks) || len(values) == 0 {
 			continue

@@ -1,26 +1,26 @@
-// Package contentrange is the door for clients that send a file in pieces by
-// PUT with a Content-Range header, or whole: background URLSession tasks, curl,
-// browser uploaders, and everything hand-made.
+// Package contentrange implements uploads by PUT, in chunks with a Content-Range header or
+// of a whole file, for background URLSession tasks, curl, browser uploaders and custom
+// clients.
 //
-// Pieces may come in any order, in parallel, twice, overlapping, and after the
-// last one. The upload's URL is one that was created elsewhere, or one whose last
-// part the client chose: then whichever piece comes first creates it. A piece is
-// stored whole and answered 202, or 201 once the file is complete, or else it is
-// answered 503 and sent again. No other code than 503 is given for what may pass,
-// since clients of this kind give up on others, and no redirect ever, since
-// background sessions would follow it with the body.
+// Chunks may be sent in any order, in parallel, more than once, overlapping, and after the
+// last one. The upload's URL was returned when it was created, or ends in an id that the
+// client chose: then the first chunk creates the upload. A chunk is stored completely and
+// answered with 202, or with 201 once the file is complete; otherwise the response is 503
+// and the client sends it again. Temporary errors are always 503, since clients of this
+// kind give up on others. There are no redirects of a PUT, since background sessions would
+// follow them with the body.
 //
-// RFC 9110, section 14.5, leaves partial PUT to agreement between the two sides;
-// this is the agreement:
+// RFC 9110, section 14.5, leaves partial PUT to private agreement between client and
+// server. This is the agreement:
 //
-//	PUT with Content-Range: bytes a-b/T   stores a piece; T may be *
-//	PUT with Content-Range: bytes */T     (empty) asks what is there; see query
+//	PUT with Content-Range: bytes a-b/T   stores a chunk; T may be *
+//	PUT with Content-Range: bytes */T     (empty) asks for the state; see query
 //	PUT without Content-Range             stores a whole file; see putWhole
-//	GET, HEAD                             tell what is there, or serve the file
-//	DELETE                                removes the upload
+//	GET, HEAD                             return the state, or the file
+//	DELETE                                deletes the upload
 //
-// A PUT whose header says in the terms of another protocol that it brings a part of a
-// file is refused, and so is a form: the file would not be what the client means.
+// A PUT is rejected if header fields of another protocol mark its body as a part of a file,
+// or if it is a form: the stored file would not be the client's.
 package contentrange
 
 import (
@@ -32,27 +32,27 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
-// Door is the Content-Range door. Create it with New.
+// Handler handles requests of the content-range protocol. Create it with New.
 type Handler struct {
 	uploads *storage.Uploads
 	opts    hooks.Options
 
-	described descriptions
-	begun     prefixes
+	descriptions descriptions
+	prefixes     prefixes
 }
 
 var _ hooks.Protocol = (*Handler)(nil)
 
-// New returns the door to uploads.
+// New returns a Handler for uploads.
 func New(uploads *storage.Uploads, opts hooks.Options) *Handler {
 	return &Handler{uploads: uploads, opts: opts}
 }
 
-// Name implements hooks.Door.
+// Name implements hooks.Protocol.
 func (d *Handler) Name() string { return "content-range" }
 
-// Claims implements hooks.Door. A Content-Range decides, whatever headers of other
-// protocols stand beside it: iOS adds some on its own.
+// Matches implements hooks.Protocol. A Content-Range matches even beside header fields of
+// other protocols, some of which iOS adds by itself.
 func (d *Handler) Matches(r *http.Request) bool {
 	switch r.Method {
 	case http.MethodPut, http.MethodGet:
@@ -67,7 +67,7 @@ func (d *Handler) Matches(r *http.Request) bool {
 
 func hasTusHeaders(r *http.Request) bool { return r.Header.Get("Tus-Resumable") != "" }
 
-// Advertise implements hooks.Door.
+// AddOptionsHeaders implements hooks.Protocol.
 func (d *Handler) AddOptionsHeaders(h http.Header) { h.Set("Accept-Ranges", "bytes") }
 
 func (d *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -89,7 +89,7 @@ func (d *Handler) serve(w http.ResponseWriter, r *http.Request, body *hooks.Body
 	}
 	switch r.Method {
 	case http.MethodGet, http.MethodHead, http.MethodDelete:
-		body.Drain(r) // it means nothing
+		body.Drain(r) // it has no meaning
 		return d.serveBodiless(w, r, id)
 	}
 	if err := body.CheckHeader(); err != nil {
@@ -105,7 +105,7 @@ func (d *Handler) serve(w http.ResponseWriter, r *http.Request, body *hooks.Body
 	if limit := d.uploads.MaxSize(); limit > 0 {
 		body.LimitSpool(limit-p.start, storage.ErrTooLarge)
 	}
-	up, err := d.putDescribed(r, p, body)
+	up, err := d.putConsistent(r, p, body)
 	if err != nil {
 		return err
 	}
@@ -113,7 +113,7 @@ func (d *Handler) serve(w http.ResponseWriter, r *http.Request, body *hooks.Body
 	return nil
 }
 
-// serveBodiless serves a request that sends nothing.
+// serveBodiless serves GET, HEAD and DELETE.
 func (d *Handler) serveBodiless(w http.ResponseWriter, r *http.Request, id string) error {
 	if r.Method != http.MethodDelete {
 		return d.get(w, r, id)

@@ -9,25 +9,25 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
-// unknown stands for an end or a total that the client did not say.
+// unknown stands for an end or a total that the client did not send.
 const unknown = storage.Unknown
 
-// contentRange is what a Content-Range header of a request says.
+// contentRange is the parsed Content-Range header of a request.
 type contentRange struct {
-	query      bool  // "bytes */…": not a range of bytes, but a question
+	query      bool  // "bytes */…": no range, but a query of the state
 	start, end int64 // half-open; end is unknown for "bytes a-*/…"
 	total      int64 // unknown for "*"
 }
 
-// parse reads a Content-Range field value: "bytes a-b/T" (RFC 9110, section 14.4),
-// with "*" for what the client does not know yet in the place of b, T, or all of
-// a-b. Blanks are tolerated between the parts.
+// parse parses a Content-Range field value: "bytes a-b/T" (RFC 9110, section 14.4). Either b
+// or T, or all of a-b, may be "*" if the client does not know it yet. Spaces and tabs are
+// allowed between the parts.
 //
-// A range that ends before it begins is refused, but for the one by which clients
-// write an empty body, b = a-1, also for a = 0: "bytes 0--1/0".
+// A range that ends before it begins is an error, except for an empty one as clients write
+// it, b = a-1, even with a = 0: "bytes 0--1/0".
 func parse(value string) (contentRange, error) {
-	bad := func(why string) (contentRange, error) {
-		return contentRange{}, fmt.Errorf("%w: Content-Range %.100q: %s", storage.ErrBadRequest, value, why)
+	bad := func(reason string) (contentRange, error) {
+		return contentRange{}, fmt.Errorf("%w: Content-Range %.100q: %s", storage.ErrBadRequest, value, reason)
 	}
 	text := strings.Trim(value, " \t")
 	if len(text) < 6 || !strings.EqualFold(text[:5], "bytes") || text[5] != ' ' && text[5] != '\t' {
@@ -47,8 +47,8 @@ func parse(value string) (contentRange, error) {
 		c.query = true
 		return c, nil
 	}
-	if why := c.parseSpan(span); why != "" {
-		return bad(why)
+	if reason := c.parseSpan(span); reason != "" {
+		return bad(reason)
 	}
 	if c.total != unknown && max(c.start, c.end) > c.total {
 		return bad("the range runs beyond the total")
@@ -56,8 +56,9 @@ func parse(value string) (contentRange, error) {
 	return c, nil
 }
 
-// parseSpan reads "a-b" or "a-*", and returns what is wrong with it.
-func (c *contentRange) parseSpan(span string) (why string) {
+// parseSpan parses "a-b" or "a-*". It returns the reason for which span is invalid, "" if it
+// is valid.
+func (c *contentRange) parseSpan(span string) (reason string) {
 	first, last, ok := strings.Cut(span, "-")
 	if !ok {
 		return `the range must be "first-last"`
@@ -82,7 +83,7 @@ func (c *contentRange) parseSpan(span string) (why string) {
 	return ""
 }
 
-// number reads a string of digits that fits into an int64.
+// number parses a string of digits that fits into an int64.
 func number(s string) (int64, bool) {
 	if s == "" || strings.Trim(s, "0123456789") != "" {
 		return 0, false

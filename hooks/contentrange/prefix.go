@@ -8,10 +8,10 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/crc32c"
 )
 
-// prefix is what is known of the beginning of a file.
+// prefix identifies the beginning of a file by its checksum.
 type prefix struct {
 	length int64
-	sum    crc32c.Sum // of so many bytes
+	sum    crc32c.Sum // of the first length bytes
 }
 
 func (p *prefix) add(b []byte) {
@@ -19,20 +19,20 @@ func (p *prefix) add(b []byte) {
 	p.sum = p.sum.Append(b)
 }
 
-// maxPrefixes is how many uploads a prefixes remembers, about 200 bytes each.
+// maxPrefixes is the maximum number of uploads in a prefixes, at about 200 bytes each.
 const maxPrefixes = 10_000
 
-// prefixes remembers what the whole files began with that were sent to this process, so
-// that another file of the same length, sent to the same URL after the first one broke
-// off, is refused before a byte of it is stored. It only ever helps: what it has forgotten
-// is found out by the checksum of the finished file.
+// prefixes remembers the prefixes of whole files that were sent to this process, so that a
+// different file of the same length, sent to the same URL after the first one was aborted,
+// is rejected before a byte of it is stored. It is only an optimization: without it the
+// checksum of the finished file reveals the difference.
 type prefixes struct {
 	mu   sync.Mutex
-	byID map[string]begun
+	byID map[string]uploadPrefix
 }
 
-// begun is the prefix of one creation of an upload.
-type begun struct {
+// uploadPrefix is the prefix of the upload that was created at the given time.
+type uploadPrefix struct {
 	created time.Time
 	prefix
 }
@@ -46,14 +46,14 @@ func (p *prefixes) of(up storage.Upload) prefix {
 	return prefix{}
 }
 
-func (p *prefixes) remember(up storage.Upload, what prefix) {
-	if what.length == 0 || what.length <= p.of(up).length {
+func (p *prefixes) remember(up storage.Upload, sent prefix) {
+	if sent.length == 0 || sent.length <= p.of(up).length {
 		return
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.byID == nil {
-		p.byID = map[string]begun{}
+		p.byID = map[string]uploadPrefix{}
 	}
 	for id := range p.byID {
 		if len(p.byID) < maxPrefixes {
@@ -61,5 +61,5 @@ func (p *prefixes) remember(up storage.Upload, what prefix) {
 		}
 		delete(p.byID, id) // any of them
 	}
-	p.byID[up.ID] = begun{up.Created, what}
+	p.byID[up.ID] = uploadPrefix{up.Created, sent}
 }

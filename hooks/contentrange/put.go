@@ -14,18 +14,18 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/ranges"
 )
 
-// put is what a PUT asks for.
+// put is a parsed PUT request.
 type put struct {
 	contentRange
 	id        string
 	wholeFile bool // there was no Content-Range
-	hasLength bool // the length of the body is known beforehand
-	says      *statement
-	empty     bool // the body is empty, and the range is not
+	hasLength bool // the length of the body is known in advance
+	declared  *declaration
+	empty     bool // the body is empty, but its range is not
 }
 
-// readPut understands the headers of a PUT. Whatever contradicts itself is
-// refused here, before anything is stored or created.
+// readPut parses the headers of a PUT. It rejects contradictory ones before anything is
+// created or stored.
 func (d *Handler) readPut(r *http.Request, id string) (put, error) {
 	p := put{id: id, hasLength: r.ContentLength >= 0}
 	if err := checkCoding(r.Header); err != nil {
@@ -43,8 +43,8 @@ func (d *Handler) readPut(r *http.Request, id string) (put, error) {
 	return p, nil
 }
 
-// readRange reads the Content-Range, or finds that there is none and that nothing else
-// makes the body a part of a file.
+// readRange parses the Content-Range. Without one the body is the whole file, unless other
+// header fields mark it as a part.
 func (p *put) readRange(r *http.Request) (err error) {
 	values := r.Header.Values("Content-Range")
 	switch {
@@ -61,7 +61,8 @@ func (p *put) readRange(r *http.Request) (err error) {
 	return err
 }
 
-// fit holds the length of the body, unknown if it is chunked, against the range.
+// checkLength compares the length of the body with the range, and completes the range from
+// it. The length is not known if the body is sent chunked.
 func (p *put) checkLength(length int64) error {
 	switch {
 	case p.query && p.hasLength && length > 0:
@@ -77,13 +78,13 @@ func (p *put) checkLength(length int64) error {
 	case length > math.MaxInt64-p.start:
 		return fmt.Errorf("%w: offset %d and %d bytes", storage.ErrBadRequest, p.start, length)
 	}
-	// The end is where the body ends, and if no total was named, so is that.
+	// The range ends with the body, and if there is no total, so does the file.
 	p.end = p.start + length
 	if p.total == unknown {
 		p.total = p.end
 	}
 	if p.end > p.total {
-		return fmt.Errorf("%w: the body runs beyond the total of %d bytes", storage.ErrBadRequest, p.total)
+		return fmt.Errorf("%w: the body exceeds the total of %d bytes", storage.ErrBadRequest, p.total)
 	}
 	return nil
 }
@@ -92,7 +93,7 @@ func mismatch(length, want int64) error {
 	return fmt.Errorf("%w: the body has %d bytes, the range %d", storage.ErrBadRequest, length, want)
 }
 
-// put does what a PUT asks for, and returns the upload as it is then.
+// put executes a PUT, and returns the resulting state of the upload.
 func (d *Handler) put(r *http.Request, p put, body *hooks.Body) (storage.Upload, error) {
 	ctx := r.Context()
 	switch {
@@ -109,7 +110,7 @@ func (d *Handler) put(r *http.Request, p put, body *hooks.Body) (storage.Upload,
 	}
 	switch {
 	case p.alreadyStored(up) && p.end == unknown:
-		return up, p.toEnd(up, body)
+		return up, p.checkRest(up, body)
 	case p.query || p.alreadyStored(up):
 		body.Drain(r)
 		return up, nil
@@ -117,9 +118,9 @@ func (d *Handler) put(r *http.Request, p put, body *hooks.Body) (storage.Upload,
 	return d.write(ctx, p, body)
 }
 
-// toEnd reads a body that is the end of a finished upload, if it has the length for that,
-// which is not known beforehand.
-func (p put) toEnd(up storage.Upload, body io.Reader) error {
+// checkRest reads a body of unknown length, sent for the end of a finished upload, and
+// returns errLength if it is longer or shorter than that.
+func (p put) checkRest(up storage.Upload, body io.Reader) error {
 	n, err := io.Copy(io.Discard, body)
 	switch {
 	case err != nil:
@@ -130,18 +131,18 @@ func (p put) toEnd(up storage.Upload, body io.Reader) error {
 	return nil
 }
 
-// open returns the upload that the PUT is for. It creates it if there is none, and
-// declares the size if the PUT is the first to name it.
+// open returns the upload that the PUT is for. It creates the upload if it does not exist,
+// and sets its size if the PUT is the first with a total.
 func (d *Handler) open(ctx context.Context, p put, h http.Header) (storage.Upload, error) {
 	up, err := d.getOrCreate(ctx, p, h)
 	if err == nil {
-		up, err = d.declare(ctx, p, up)
+		up, err = d.setSize(ctx, p, up)
 	}
 	return up, err
 }
 
-// declare returns the upload with the size that the PUT names, if it fits.
-func (d *Handler) declare(ctx context.Context, p put, up storage.Upload) (storage.Upload, error) {
+// setSize sets the size of the upload to the total of the PUT, unless it is known already.
+func (d *Handler) setSize(ctx context.Context, p put, up storage.Upload) (storage.Upload, error) {
 	if err := p.checkAgainst(up); err != nil {
 		return up, err
 	}
@@ -151,8 +152,8 @@ func (d *Handler) declare(ctx context.Context, p put, up storage.Upload) (storag
 	return d.uploads.SetSize(ctx, p.id, p.total)
 }
 
-// replay answers a PUT with an empty body and a range that is there already: clients
-// are known that send a chunk again so, after its body was sent once.
+// replay handles a PUT with an empty body and a range that is stored already: some clients
+// repeat a chunk in this way, after they have sent its body once.
 func (d *Handler) replay(ctx context.Context, p put) (storage.Upload, error) {
 	up, err := d.uploads.Get(ctx, p.id)
 	switch {
@@ -167,12 +168,12 @@ func (d *Handler) replay(ctx context.Context, p put) (storage.Upload, error) {
 	if !p.alreadyStored(up) {
 		return up, mismatch(0, p.end-p.start)
 	}
-	return d.declare(ctx, p, up)
+	return d.setSize(ctx, p, up)
 }
 
-// query answers "bytes */N" and "bytes */*": what is there? If no size has been
-// declared yet and just N bytes are there, from the first on, it also says that
-// this is all. It changes nothing otherwise.
+// query handles "bytes */N" and "bytes */*", which ask for the state. If the size is not
+// known yet and exactly the first N bytes are stored, it also sets the size to N. Otherwise
+// it changes nothing.
 func (d *Handler) query(ctx context.Context, p put) (storage.Upload, error) {
 	up, err := d.uploads.Get(ctx, p.id)
 	if err != nil || p.total == unknown {
@@ -190,12 +191,12 @@ func (d *Handler) query(ctx context.Context, p put) (storage.Upload, error) {
 func (d *Handler) getOrCreate(ctx context.Context, p put, h http.Header) (storage.Upload, error) {
 	up, err := d.uploads.GetOrCreate(ctx, storage.Record{ID: p.id, Size: p.total, Metadata: metadata(h)})
 	if err == nil {
-		err = d.described.check(p, h, up)
+		err = d.descriptions.check(p, h, up)
 	}
 	return up, err
 }
 
-// agree returns an error if the PUT contradicts what the upload is.
+// checkAgainst returns an error if the total or the range contradicts the upload's size.
 func (p put) checkAgainst(up storage.Upload) error {
 	if up.Size == storage.Unknown {
 		return nil
@@ -209,7 +210,7 @@ func (p put) checkAgainst(up storage.Upload) error {
 	return nil
 }
 
-// stored tells whether everything that the body can bring is there already.
+// alreadyStored reports whether all bytes of the range are stored already.
 func (p put) alreadyStored(up storage.Upload) bool {
 	if p.end == unknown {
 		return up.Finished
@@ -217,9 +218,8 @@ func (p put) alreadyStored(up storage.Upload) bool {
 	return up.Finished || p.start < p.end && up.Has(ranges.Range{Start: p.start, End: p.end})
 }
 
-// write stores the body. One whose length is known only at its end is kept aside
-// until that is seen to be right, if there is something to hold it against: what
-// a client sends by mistake must not stand where its next try belongs.
+// write stores the body. A body of unknown length with a complete range is spooled until
+// its length is verified: bytes sent by mistake must not take the place of the correct ones.
 func (d *Handler) write(ctx context.Context, p put, body source) (storage.Upload, error) {
 	if !p.hasLength && p.end != unknown {
 		return d.writeSpooled(ctx, p, body)
@@ -242,11 +242,11 @@ func (d *Handler) writeSpooled(ctx context.Context, p put, body io.Reader) (stor
 	var spool hooks.Spool
 	defer spool.Close()
 	want := p.end - p.start
-	cut := spool.Fill(io.LimitReader(body, want+1))
-	if storage.Transient(cut) {
-		return storage.Upload{}, cut
+	bodyErr := spool.Fill(io.LimitReader(body, want+1))
+	if storage.Transient(bodyErr) {
+		return storage.Upload{}, bodyErr
 	}
-	if spool.Size() > want || cut == nil && spool.Size() < want {
+	if spool.Size() > want || bodyErr == nil && spool.Size() < want {
 		return storage.Upload{}, fmt.Errorf("%w: the body does not have the %d bytes of its range", errLength, want)
 	}
 	src, err := spool.Reader()
@@ -254,14 +254,14 @@ func (d *Handler) writeSpooled(ctx context.Context, p put, body io.Reader) (stor
 		return storage.Upload{}, err
 	}
 	up, err := d.uploads.Write(ctx, p.id, p.start, src)
-	if err == nil && cut != nil {
-		err = fmt.Errorf("%w: %w", storage.ErrBodyAborted, cut)
+	if err == nil && bodyErr != nil {
+		err = fmt.Errorf("%w: %w", storage.ErrBodyAborted, bodyErr)
 	}
 	return up, err
 }
 
-// errLength: a body whose length was not known beforehand is not as long as it has to be.
-var errLength = fmt.Errorf("%w: another length", storage.ErrBadRequest)
+// errLength is the error for a body of unknown length that turned out too long or too short.
+var errLength = fmt.Errorf("%w: wrong length", storage.ErrBadRequest)
 
 // source is the body of a PUT.
 type source interface {
@@ -275,7 +275,7 @@ type counter struct {
 	n   int64
 }
 
-// Expect implements storage.Expecting.
+// Length implements storage.HasLength.
 func (c *counter) Length() int64 { return c.src.Length() }
 
 func (c *counter) Read(p []byte) (int, error) {
@@ -284,7 +284,7 @@ func (c *counter) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// metadata is what the headers of the first PUT tell about the file.
+// metadata returns the file's type and name from the headers of the first PUT.
 func metadata(h http.Header) map[string]string {
 	meta := map[string]string{}
 	if typ, _, err := mime.ParseMediaType(h.Get("Content-Type")); err == nil && typ != "application/x-www-form-urlencoded" {

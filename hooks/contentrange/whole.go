@@ -11,18 +11,17 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
-// putWhole stores a body that is the file: the range from 0 to L-1 of L, where L is its
-// length. So what is there of it already is skipped, the rest is stored, and the same
-// file again is answered as it was the first time. A body whose length is not known
-// beforehand is held to the size of the upload, once that has one, and before declares it
-// by its end.
+// putWhole stores a body that is the whole file: the range 0 to L-1 of L, where L is its
+// length. So bytes that are stored already are skipped, the rest is stored, and repeating
+// the same file returns the same response. A body of unknown length must match the size of
+// the upload, or sets it if that is not known either.
 //
-// Only another file is refused: one of another length, or whose bytes are seen to differ.
+// A different file is rejected: one of another length, or with bytes that are known to differ.
 func (d *Handler) putWhole(r *http.Request, p put, body *hooks.Body) (storage.Upload, error) {
 	ctx := r.Context()
-	wanted, want := context.WithCancel(context.WithoutCancel(ctx))
-	defer want()
-	unlock, err := d.lock(ctx, p.id, want)
+	contended, onContended := context.WithCancel(context.WithoutCancel(ctx))
+	defer onContended()
+	unlock, err := d.lock(ctx, p.id, onContended)
 	if err != nil {
 		return storage.Upload{}, err
 	}
@@ -35,16 +34,16 @@ func (d *Handler) putWhole(r *http.Request, p put, body *hooks.Body) (storage.Up
 		p.end, p.total = up.Size, up.Size
 		body.LimitSpool(up.Size, errOtherLength)
 	}
-	file := &wholeFile{Body: body, known: d.begun.of(up)}
+	file := &wholeFile{Body: body, known: d.prefixes.of(up)}
 	if p.alreadyStored(up) {
 		unlock()
 		return up, otherFile(file.replay(r, up))
 	}
-	stop := context.AfterFunc(wanted, func() { body.Abort(hooks.ErrSuperseded) })
+	stop := context.AfterFunc(contended, func() { body.Abort(hooks.ErrSuperseded) })
 	defer stop()
 	now, err := d.write(ctx, p, file)
 	if err == nil || errors.Is(err, storage.ErrBodyAborted) { // all that was read is stored
-		d.begun.remember(up, file.prefix)
+		d.prefixes.remember(up, file.prefix)
 	}
 	if err == nil {
 		file.compare(now)
@@ -52,13 +51,12 @@ func (d *Handler) putWhole(r *http.Request, p put, body *hooks.Body) (storage.Up
 	return now, otherFile(errors.Join(file.differs, err))
 }
 
-// lock makes PUTs of whole files wait for each other: two different files at once
-// must not become one. A new one takes the place of one that still runs, which is asked
-// by letGo to end.
-func (d *Handler) lock(ctx context.Context, id string, letGo func()) (unlock func(), err error) {
+// lock serializes the PUTs of whole files, so that two different files cannot be mixed. A
+// new PUT supersedes one in progress, whose onContended is called to abort it.
+func (d *Handler) lock(ctx context.Context, id string, onContended func()) (unlock func(), err error) {
 	ctx, cancel := context.WithTimeout(ctx, d.opts.LockTimeout)
 	defer cancel()
-	unlock, err = d.uploads.Lock(ctx, id, letGo)
+	unlock, err = d.uploads.Lock(ctx, id, onContended)
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +68,7 @@ var (
 	errOtherLength = fmt.Errorf("%w: a file of another length is at this URL", storage.ErrExists)
 )
 
-// otherFile is the error for a whole file, given that for its range.
+// otherFile converts an error about the range of a whole file into one about the file.
 func otherFile(err error) error {
 	switch {
 	case errors.Is(err, errDiffers):
@@ -81,15 +79,15 @@ func otherFile(err error) error {
 	return err
 }
 
-// wholeFile reads a whole file, and finds out if it is not the one that is known.
+// wholeFile reads a whole file, and compares it with the known prefix of the upload.
 type wholeFile struct {
 	*hooks.Body
-	known   prefix // what is known of the file
-	prefix         // what was read
-	differs error  // errDiffers, once that is seen
+	known   prefix // of the stored file
+	prefix         // of the bytes read
+	differs error  // errDiffers once the two differ
 }
 
-// Read implements io.Reader. It yields nothing beyond a known prefix that differs.
+// Read implements io.Reader. It returns no bytes after a prefix that differs.
 func (f *wholeFile) Read(p []byte) (int, error) {
 	if f.differs != nil {
 		return 0, f.differs
@@ -106,21 +104,21 @@ func (f *wholeFile) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// replay reads a file that is there already to its end: a client that is answered before
-// it has sent everything may not see the answer, and only the bytes say whether they are
-// the same. If nothing is known of those, a client that waits to send them need not.
+// replay reads a file that is stored already to its end: a client may miss a response that
+// is sent before it has sent everything, and only the bytes show whether the file is the
+// same. If no checksum is known, a client that waits for 100 Continue need not send them.
 func (f *wholeFile) replay(r *http.Request, up storage.Upload) error {
 	known := up.CRC32C != nil || f.known.length == up.Size
 	if !known && r.ContentLength >= 0 && r.Header.Get("Expect") != "" {
 		return nil
 	}
-	if err := (put{}).toEnd(up, f); err != nil {
+	if err := (put{}).checkRest(up, f); err != nil {
 		return errors.Join(f.differs, err)
 	}
 	return f.compare(up)
 }
 
-// compare returns errDiffers if the file that was read is not that of the upload.
+// compare returns errDiffers if the checksum of the bytes read is not the upload's.
 func (f *wholeFile) compare(up storage.Upload) error {
 	if up.Finished && up.CRC32C != nil && *up.CRC32C != f.sum {
 		f.differs = errDiffers

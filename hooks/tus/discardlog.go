@@ -6,8 +6,8 @@ import (
 	"golang.org/x/exp/slog"
 )
 
-// silent is a logger for tusd, which wants one of its own kind: holdfast logs the
-// requests of all doors itself, and the errors where they arise.
+// discardLogger returns a logger that drops everything: holdfast logs the requests of all
+// protocols itself, and errors where they occur.
 func discardLogger() *slog.Logger { return slog.New(discardHandler{}) }
 
 type discardHandler struct{}

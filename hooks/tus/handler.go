@@ -1,13 +1,13 @@
-// Package tus is the door for clients of the tus protocol, version 1.0: tusd's
-// handler, embedded over holdfast's core.
+// Package tus implements the tus protocol, version 1.0, with tusd's handler on top of
+// holdfast's core.
 //
-// tusd parses and answers requests; this package gives it a store and a locker
-// that are the core, and adds what it lacks: expiration, checksum and
-// checksum-trailer, 423 with Retry-After for what may pass, and bodies that are
-// read to their end before they are refused.
+// tusd parses requests and writes responses. This package adapts the core to tusd's store
+// and locker interfaces, and adds what tusd lacks: the extensions expiration, checksum and
+// checksum-trailer, Retry-After for temporary errors, and reading a body to its end before
+// it is rejected. The file tusd.go lists the places that depend on tusd's version.
 //
-// What is reported through the other doors holds here too: Upload-Offset is the
-// end of the first unbroken range, so bytes that came early make it jump.
+// As in the other protocols, Upload-Offset is the end of the first contiguous range, so it
+// jumps forward over bytes that were received out of order.
 package tus
 
 import (
@@ -27,11 +27,11 @@ const (
 	version     = "1.0.0"
 	contentType = "application/offset+octet-stream"
 
-	// maxMetadata is how long an Upload-Metadata header may be, in bytes.
+	// maxMetadata is the maximum length of an Upload-Metadata header, in bytes.
 	maxMetadata = 64 << 10
 )
 
-// Door is the tus door. Create it with New.
+// Handler handles requests of the tus protocol. Create it with New.
 type Handler struct {
 	uploads *storage.Uploads
 	opts    hooks.Options
@@ -40,7 +40,7 @@ type Handler struct {
 
 var _ hooks.Protocol = (*Handler)(nil)
 
-// New returns the door to uploads.
+// New returns a Handler for uploads.
 func New(uploads *storage.Uploads, opts hooks.Options) (*Handler, error) {
 	composer := handler.NewStoreComposer()
 	s := &store{uploads}
@@ -55,11 +55,11 @@ func New(uploads *storage.Uploads, opts hooks.Options) (*Handler, error) {
 		MaxSize:            uploads.MaxSize(),
 		NetworkTimeout:     opts.IdleTimeout,
 		AcquireLockTimeout: opts.LockTimeout,
-		// tusd keeps every request in memory for so long after its end, for stores
-		// that still work on it. This one works on whether or not anybody waits.
+		// tusd keeps every request in memory for this long after its end, so that the
+		// store can complete. The core completes without it.
 		GracefulRequestCompletionTimeout: 10 * time.Millisecond,
-		RespectForwardedHeaders:          true, // set by tellOrigin
-		DisableDownload:                  true, // the file is served in one place for all doors
+		RespectForwardedHeaders:          true, // setOrigin sets them
+		DisableDownload:                  true, // hooks.ServeFile serves files for all protocols
 		Cors:                             &handler.CorsConfig{Disable: true},
 		Logger:                           discardLogger(),
 	})
@@ -69,13 +69,13 @@ func New(uploads *storage.Uploads, opts hooks.Options) (*Handler, error) {
 	return &Handler{uploads, opts, tusd}, nil
 }
 
-// Name implements hooks.Door.
+// Name implements hooks.Protocol.
 func (d *Handler) Name() string { return "tus" }
 
-// Claims implements hooks.Door: tusd answers whatever no other door does.
+// Matches implements hooks.Protocol: tus takes the requests that match no other protocol.
 func (d *Handler) Matches(*http.Request) bool { return true }
 
-// Advertise implements hooks.Door (tus 1.0, section OPTIONS).
+// AddOptionsHeaders implements hooks.Protocol (tus 1.0, section OPTIONS).
 func (d *Handler) AddOptionsHeaders(h http.Header) {
 	extensions := d.tusd.SupportedExtensions() + ",checksum,checksum-trailer"
 	if d.uploads.ExpireAfter() > 0 {
@@ -107,11 +107,11 @@ func (d *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	inner := r.WithContext(context.WithValue(r.Context(), responseKey{}, x))
 	inner.Body = x.body
-	d.tellOrigin(inner)
+	d.setOrigin(inner)
 	http.StripPrefix(d.opts.URLs.BasePath, d.tusd).ServeHTTP(x, inner)
 }
 
-// check refuses what tusd would let pass, or answer less clearly.
+// check rejects requests that tusd would accept, or reject with a less specific error.
 func (d *Handler) check(r *http.Request) error {
 	if id := d.opts.URLs.ID(r); id != "" {
 		if err := storage.CheckID(id); err != nil {
@@ -135,9 +135,9 @@ func (d *Handler) check(r *http.Request) error {
 	return nil
 }
 
-// tellOrigin makes tusd build the same URLs as everybody else does: it is told of
-// just one proxy, which says what URLs.Origin found.
-func (d *Handler) tellOrigin(r *http.Request) {
+// setOrigin makes tusd build the same URLs as the other protocols: it replaces the
+// forwarding headers by ones with the result of URLs.Origin.
+func (d *Handler) setOrigin(r *http.Request) {
 	scheme, host := d.opts.URLs.Origin(r)
 	r.Header = r.Header.Clone()
 	r.Header.Del("Forwarded")

@@ -9,9 +9,8 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
-// locker is the core's locker as tusd's handler wants to see it. tusd locks for
-// every request; here those that only look at an upload get a lock that is none,
-// so that they never interrupt the one that writes.
+// locker adapts the core's locker to tusd. tusd locks for every request; here HEAD and GET
+// get a no-op lock, so that they never interrupt a writer.
 type locker struct{ uploads *storage.Uploads }
 
 var _ handler.Locker = (*locker)(nil)
@@ -29,8 +28,8 @@ type lock struct {
 
 // Lock implements handler.Lock.
 //
-// Asked to let go, the holder ends its body here, and not by tusd's callback: that
-// does nothing before tusd has begun to read, and nothing if it is called again.
+// On contention the holder's body is aborted here and not by tusd's callback, which does
+// nothing before tusd has begun to read, and nothing on a second call.
 func (l *lock) Lock(ctx context.Context, _ func()) error {
 	x := responseFrom(ctx)
 	if x.reads() {

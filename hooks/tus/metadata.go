@@ -11,9 +11,9 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
-// checkMetadata refuses an Upload-Metadata header that is not as tus 1.0 has it,
-// of which tusd would silently drop a part: pairs of a key and a value in base64,
-// separated by commas, the value optional, each key once.
+// checkMetadata rejects an invalid Upload-Metadata header, parts of which tusd would
+// silently drop. Valid are comma-separated pairs of a key and an optional base64 value,
+// with unique keys (tus 1.0, section Upload-Metadata).
 func checkMetadata(values []string) error {
 	if len(values) == 0 || len(values) == 1 && strings.TrimSpace(values[0]) == "" {
 		return nil
@@ -22,16 +22,16 @@ func checkMetadata(values []string) error {
 		return fmt.Errorf("%w: Upload-Metadata: %s", storage.ErrBadRequest, why)
 	}
 	if len(values) > 1 {
-		return bad("there is more than one")
+		return bad("more than one header")
 	}
 	if len(values[0]) > maxMetadata {
-		return handler.NewError("ERR_METADATA_TOO_LARGE", fmt.Sprintf("Upload-Metadata may have %d bytes", maxMetadata), http.StatusRequestHeaderFieldsTooLarge)
+		return handler.NewError("ERR_METADATA_TOO_LARGE", fmt.Sprintf("Upload-Metadata exceeds %d bytes", maxMetadata), http.StatusRequestHeaderFieldsTooLarge)
 	}
 	keys := map[string]bool{}
 	for pair := range strings.SplitSeq(values[0], ",") {
 		key, value, _ := strings.Cut(strings.TrimSpace(pair), " ")
 		if key == "" || keys[key] {
-			return bad("a key is empty, or there twice")
+			return bad("empty or duplicate key")
 		}
 		keys[key] = true
 		if _, err := base64.StdEncoding.DecodeString(value); err != nil {

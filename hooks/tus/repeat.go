@@ -7,13 +7,13 @@ import (
 	"github.com/tus/tusd/v2/pkg/handler"
 )
 
-// acceptRepeated has tusd accept a PATCH that repeats what the server knows already.
+// acceptRepeated makes tusd accept a PATCH that repeats stored bytes or the known length.
 //
-// tusd takes a PATCH at the current offset only. A client that resumes may be behind: what
-// its last request brought may have been stored after it asked for the offset. The bytes
-// that are there stay and those of the request are dropped, so the request may begin at
-// any offset up to the current one, and tusd is shown the one that it names. Likewise a
-// length that was declared before may be declared again, if it is the same.
+// tusd accepts a PATCH at the current offset only. A client that resumes may be behind:
+// bytes of its last request may have been stored after it asked for the offset. Stored
+// bytes are kept and repeated ones dropped, so a request may begin at any offset up to the
+// current one: info gets the request's offset. Likewise info hides a known length, so that
+// tusd lets the client declare the same length again.
 func (x *response) acceptRepeated(info *handler.FileInfo) {
 	if x.r.Method != http.MethodPatch {
 		return

@@ -14,19 +14,18 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
-// exchange is one request and its answer. It is the ResponseWriter that tusd
-// gets, and travels in the context to what tusd calls.
+// response is the http.ResponseWriter that tusd gets, with the state of its request. The
+// request's context carries it to the store and the locker, which tusd gives nothing else.
 type response struct {
 	http.ResponseWriter
 	r       *http.Request
 	handler *Handler
 	body    *hooks.Body
 
-	upload      storage.Upload            // as last seen in this request
-	found       map[string]handler.Upload // a concatenation may name a part more than once
+	upload      storage.Upload            // the latest state loaded in this request
+	found       map[string]handler.Upload // by id: a concatenation may name a part more than once
 	wroteHeader bool
-	// retryAfter is for an answer that asks to come back.
-	retryAfter string
+	retryAfter  string // for a temporary error; "" means hooks.RetryAfter
 }
 
 type responseKey struct{}
@@ -35,32 +34,32 @@ func responseFrom(ctx context.Context) *response {
 	return ctx.Value(responseKey{}).(*response)
 }
 
-// reads tells whether the request only looks at the upload.
+// reads reports whether the request does not change the upload.
 func (x *response) reads() bool {
 	return x.r.Method == http.MethodHead || x.r.Method == http.MethodGet
 }
 
-// resumes reports whether the request is one of a client that goes on with an upload.
-// Where that is gone it is answered 404: some clients, tus-java-client for one, begin
-// anew only then, and give up on 410.
+// resumes reports whether the request is one of those with which a client resumes an
+// upload. A deleted upload is reported to it as 404: some clients, such as
+// tus-java-client, start over only then, and give up on 410.
 func (x *response) resumes() bool { return x.reads() || x.r.Method == http.MethodPatch }
 
-// cut is why somebody ended the body before its client did, or did not take it, nil if
-// nobody has.
-func (x *response) abort() error {
+// abortCause returns why the server rejected the body or stopped reading it, nil if it
+// did not.
+func (x *response) abortCause() error {
 	if err := x.body.Refused(); err != nil {
 		return err
 	}
 	err := x.body.Err()
-	for _, why := range []error{hooks.ErrIdleTimeout, hooks.ErrShuttingDown, hooks.ErrSuperseded, hooks.ErrRateLimited} {
-		if errors.Is(err, why) {
+	for _, cause := range []error{hooks.ErrIdleTimeout, hooks.ErrShuttingDown, hooks.ErrSuperseded, hooks.ErrRateLimited} {
+		if errors.Is(err, cause) {
 			return err
 		}
 	}
 	return nil
 }
 
-// WriteHeader completes the answer that tusd has decided on.
+// WriteHeader implements http.ResponseWriter. It adds what tusd's responses lack.
 func (x *response) WriteHeader(status int) {
 	if x.wroteHeader || status < 200 {
 		x.ResponseWriter.WriteHeader(status)
@@ -68,7 +67,7 @@ func (x *response) WriteHeader(status int) {
 	}
 	x.wroteHeader = true
 	if x.r.Method == http.MethodHead && status >= 500 {
-		// tus-js-client, for one, begins again from byte 0 after anything but 423.
+		// After any other error, clients such as tus-js-client restart at byte 0.
 		status = http.StatusLocked
 	}
 	h := x.Header()
@@ -92,7 +91,7 @@ func (x *response) WriteHeader(status int) {
 	} else {
 		x.body.Drain(x.r)
 	}
-	// Whatever was waited for, the client gets time to take the answer.
+	// However long the request took, the client gets time to read the response.
 	_ = http.NewResponseController(x.ResponseWriter).SetWriteDeadline(time.Now().Add(max(x.handler.opts.IdleTimeout, time.Second)))
 	x.ResponseWriter.WriteHeader(status)
 }
@@ -100,11 +99,11 @@ func (x *response) WriteHeader(status int) {
 // Unwrap lets http.ResponseController reach the connection.
 func (x *response) Unwrap() http.ResponseWriter { return x.ResponseWriter }
 
-// refuse answers with an error that tusd has not seen.
+// reject writes the response for an error that occurred before tusd was called.
 func (x *response) reject(err error) {
 	var e handler.Error
 	if !errors.As(x.fromError(err), &e) {
-		panic(err) // explain makes nothing else
+		panic(err) // fromError returns nothing else
 	}
 	h := x.Header()
 	h.Set("Tus-Resumable", version)
@@ -114,19 +113,19 @@ func (x *response) reject(err error) {
 	}
 	x.WriteHeader(e.HTTPResponse.StatusCode)
 	if x.r.Method != http.MethodHead {
-		_, _ = x.ResponseWriter.Write([]byte(e.HTTPResponse.Body)) // a client that is gone asks again
+		_, _ = x.ResponseWriter.Write([]byte(e.HTTPResponse.Body)) // a client that has disconnected retries
 	}
 }
 
-// explain turns an error of the core into one that tusd can answer with.
+// fromError converts an error of the core into a handler.Error, whose response tusd sends.
 func (x *response) fromError(err error) error {
 	var e handler.Error
-	var refusal *hooks.Rejection
+	var rejection *hooks.Rejection
 	switch {
 	case err == nil:
 		return nil
-	case errors.As(err, &refusal):
-		return rejected(x.r, refusal)
+	case errors.As(err, &rejection):
+		return rejected(x.r, rejection)
 	case errors.As(err, &e):
 		return e
 	case errors.Is(err, hooks.ErrChecksum):
@@ -141,7 +140,7 @@ func (x *response) fromError(err error) error {
 	return handler.NewError(p.Code, p.Message, p.Status)
 }
 
-// refused is a refusal of the app as tusd has it.
+// rejected converts a rejection by the app into a handler.Error.
 func rejected(request *http.Request, r *hooks.Rejection) handler.Error {
 	status, header, body := r.Response(request.Context())
 	return handler.Error{ErrorCode: "ERR_UPLOAD_REJECTED", Message: r.Error(),

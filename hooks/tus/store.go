@@ -13,7 +13,7 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
-// store is the core as tusd's handler wants to see it.
+// store adapts the core to tusd's data store interfaces.
 type store struct{ uploads *storage.Uploads }
 
 var (
@@ -40,7 +40,7 @@ func (s *store) GetUpload(ctx context.Context, id string) (handler.Upload, error
 	}
 	get := s.uploads.Get
 	if x.r.Method == http.MethodHead {
-		get = s.uploads.GetFlushed // a client that resumes asks where to go on
+		get = s.uploads.GetFlushed // the client will resume at this offset
 	}
 	up, err := s.loaded(ctx)(get(ctx, id))
 	if err == nil {
@@ -49,7 +49,8 @@ func (s *store) GetUpload(ctx context.Context, id string) (handler.Upload, error
 	return up, err
 }
 
-// seen makes what the core returned what tusd wants, and remembers it for the answer.
+// loaded returns a function that converts the core's result for tusd, and remembers the
+// upload for the response headers.
 func (s *store) loaded(ctx context.Context) func(storage.Upload, error) (handler.Upload, error) {
 	x := responseFrom(ctx)
 	return func(up storage.Upload, err error) (handler.Upload, error) {
@@ -73,7 +74,7 @@ func (s *store) AsLengthDeclarableUpload(u handler.Upload) handler.LengthDeclara
 	return u.(*upload)
 }
 
-// upload is an upload of the core as tusd's handler wants to see it.
+// upload adapts an upload of the core to tusd's interfaces.
 type upload struct {
 	uploads *storage.Uploads
 	up      storage.Upload
@@ -98,28 +99,28 @@ func (u *upload) GetInfo(ctx context.Context) (handler.FileInfo, error) {
 	return info, nil
 }
 
-// WriteChunk implements handler.Upload. It returns how far beyond the given offset that
-// of the upload is then: further than src is long where bytes that came early follow.
+// WriteChunk implements handler.Upload. It returns by how many bytes the upload's offset is
+// then beyond the given one: more than src has if bytes received out of order follow.
 func (u *upload) WriteChunk(ctx context.Context, offset int64, src io.Reader) (int64, error) {
 	x := responseFrom(ctx)
 	src = &noDeadlineReader{src, http.NewResponseController(x), x.body.Length()}
-	err := errors.Join(u.write(ctx, offset, src), x.abort())
+	err := errors.Join(u.write(ctx, offset, src), x.abortCause())
 	return max(u.up.Offset()-offset, 0), x.fromError(err)
 }
 
-// write stores what src yields.
+// write stores the bytes of src.
 func (u *upload) write(ctx context.Context, offset int64, src io.Reader) error {
 	x := responseFrom(ctx)
 	if u.up.Size != storage.Unknown {
-		x.body.LimitSpool(u.up.Size-offset, storage.ErrTooLarge) // as tusd has it
+		x.body.LimitSpool(u.up.Size-offset, storage.ErrTooLarge) // as tusd does while it reads
 	}
 	up, err := u.uploads.Write(ctx, u.up.ID, offset, src)
 	u.refresh(x, up)
 	return err
 }
 
-// FinishUpload implements handler.Upload. The core has finished the upload when
-// its last byte came; this makes sure of it.
+// FinishUpload implements handler.Upload. The core has normally finished the upload with
+// its last byte; otherwise Get retries this.
 func (u *upload) FinishUpload(ctx context.Context) error {
 	x := responseFrom(ctx)
 	if u.up.Finished {
@@ -130,7 +131,7 @@ func (u *upload) FinishUpload(ctx context.Context) error {
 	return x.fromError(err)
 }
 
-// GetReader implements handler.Upload. Nobody calls it: files are served elsewhere.
+// GetReader implements handler.Upload. tusd does not call it, as downloads are disabled.
 func (u *upload) GetReader(ctx context.Context) (io.ReadCloser, error) {
 	return u.uploads.Open(ctx, u.up)
 }
@@ -148,13 +149,13 @@ func (u *upload) DeclareLength(ctx context.Context, length int64) error {
 	return x.fromError(err)
 }
 
-// ConcatUploads implements handler.ConcatableUpload. The client is not told the
-// URL of an upload that fails here, and makes another: this one must not be in its way.
+// ConcatUploads implements handler.ConcatableUpload. If it fails, tusd's response has no
+// URL and the client creates another upload, so this one is deleted.
 func (u *upload) ConcatUploads(ctx context.Context, _ []handler.Upload) error {
 	x := responseFrom(ctx)
 	up, err := u.uploads.Concat(ctx, u.up.ID)
 	if err != nil {
-		up, err = u.abandon(ctx, err)
+		up, err = u.deleteUnlessFinished(ctx, err)
 	}
 	if err == nil {
 		u.refresh(x, up)
@@ -162,9 +163,9 @@ func (u *upload) ConcatUploads(ctx context.Context, _ []handler.Upload) error {
 	return x.fromError(err)
 }
 
-// giveUp removes an upload that was not joined, unless somebody else has joined it and
-// told the app: the parts may be gone since.
-func (u *upload) abandon(ctx context.Context, cause error) (storage.Upload, error) {
+// deleteUnlessFinished deletes an upload whose concatenation failed. If another node has
+// concatenated it, it returns that upload: the app may know it, and the parts may be gone.
+func (u *upload) deleteUnlessFinished(ctx context.Context, cause error) (storage.Upload, error) {
 	up, err := u.uploads.DeleteIfUnfinished(ctx, u.up.ID)
 	if err == nil && up.Finished {
 		return up, nil
@@ -172,15 +173,15 @@ func (u *upload) abandon(ctx context.Context, cause error) (storage.Upload, erro
 	return up, errors.Join(cause, err)
 }
 
-// unhurried lifts the deadline for the answer once the body has ended: tusd sets
-// one with every read, and storing the last bytes may take longer.
+// noDeadlineReader clears the write deadline at the end of the body: tusd sets it with
+// every read, and storing the last bytes may take longer.
 type noDeadlineReader struct {
 	io.Reader
 	ctl    *http.ResponseController
 	length int64
 }
 
-// Expect implements storage.Expecting.
+// Length implements storage.HasLength.
 func (u *noDeadlineReader) Length() int64 { return u.length }
 
 func (u *noDeadlineReader) Read(p []byte) (int, error) {

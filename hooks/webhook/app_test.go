@@ -20,18 +20,18 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/storagetest"
 )
 
-// theApp stands for the network and the app behind it: it remembers what it hears.
-type theApp struct {
+// fakeApp stands for the network and the app behind it: it remembers what it hears.
+type fakeApp struct {
 	// answer says what becomes of a request, by how many there were before it.
-	answer func(n int, r heard) (status int, header http.Header, body string, err error)
+	answer func(n int, r received) (status int, header http.Header, body string, err error)
 
 	mu      sync.Mutex
-	all     []heard
+	all     []received
 	at, top int // how many requests there are at once, now and at most
 }
 
-// heard is a request that reached the app.
-type heard struct {
+// received is a request that reached the app.
+type received struct {
 	id   string // the webhook-id
 	when time.Time
 	hook tusd.HookRequest
@@ -39,12 +39,12 @@ type heard struct {
 	body []byte
 }
 
-func (a *theApp) RoundTrip(r *http.Request) (*http.Response, error) {
+func (a *fakeApp) RoundTrip(r *http.Request) (*http.Response, error) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		return nil, err
 	}
-	h := heard{id: r.Header.Get("webhook-id"), when: time.Now(), http: r, body: body}
+	h := received{id: r.Header.Get("webhook-id"), when: time.Now(), http: r, body: body}
 	if err := json.Unmarshal(body, &h.hook); err != nil {
 		return nil, err
 	}
@@ -73,8 +73,8 @@ func (a *theApp) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: status, Header: header, Body: io.NopCloser(strings.NewReader(text))}, nil
 }
 
-// ids are those of all that was heard, sorted, each with how often.
-func (a *theApp) ids() map[string]int {
+// ids are those of all that was received, sorted, each with how often.
+func (a *fakeApp) ids() map[string]int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	ids := map[string]int{}
@@ -84,39 +84,39 @@ func (a *theApp) ids() map[string]int {
 	return ids
 }
 
-func (a *theApp) heard() []heard {
+func (a *fakeApp) received() []received {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return slices.Clone(a.all)
 }
 
 // atMost is how many requests there were at once.
-func (a *theApp) atMost() int {
+func (a *fakeApp) maxConcurrent() int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.top
 }
 
 // change has the app answer otherwise from now on.
-func (a *theApp) change(answer func(int, heard) (int, http.Header, string, error)) {
+func (a *fakeApp) change(answer func(int, received) (int, http.Header, string, error)) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.answer = answer
 }
 
-func always(status int) func(int, heard) (int, http.Header, string, error) {
-	return func(int, heard) (int, http.Header, string, error) { return status, nil, "{}", nil }
+func always(status int) func(int, received) (int, http.Header, string, error) {
+	return func(int, received) (int, http.Header, string, error) { return status, nil, "{}", nil }
 }
 
 // hang answers nothing until the client has lost patience.
-func hang(_ int, r heard) (int, http.Header, string, error) {
+func hang(_ int, r received) (int, http.Header, string, error) {
 	<-r.http.Context().Done()
 	return 0, nil, "", r.http.Context().Err()
 }
 
 var errReset = errors.New("connection reset by peer")
 
-func reset(int, heard) (int, http.Header, string, error) { return 0, nil, "", errReset }
+func reset(int, received) (int, http.Header, string, error) { return 0, nil, "", errReset }
 
 // node is a process over a store, with the app that it tells.
 type node struct {
@@ -207,8 +207,8 @@ func (n *node) tryUpload(ctx context.Context, rec storage.Record) (storage.Uploa
 	return n.uploads.Write(ctx, up.ID, 0, strings.NewReader("bytes"))
 }
 
-// owes are the ids of the uploads that the store says are owed, and whether parked.
-func owes(t *testing.T, store storage.Store) map[string]bool {
+// pendingDeliveries are the ids of the uploads that the store says are owed, and whether parked.
+func pendingDeliveries(t *testing.T, store storage.Store) map[string]bool {
 	t.Helper()
 	out := map[string]bool{}
 	u := storage.New(store, &storage.MemoryLocker{}, &storage.MemoryCache{}, storage.Options{})
@@ -221,17 +221,17 @@ func owes(t *testing.T, store storage.Store) map[string]bool {
 	return out
 }
 
-func wantOwed(t *testing.T, store storage.Store, want map[string]bool) {
+func wantPending(t *testing.T, store storage.Store, want map[string]bool) {
 	t.Helper()
-	if got := owes(t, store); !maps.Equal(got, want) {
+	if got := pendingDeliveries(t, store); !maps.Equal(got, want) {
 		t.Errorf("owed, and whether parked: %v, want %v", got, want)
 	}
 }
 
-func wantHeard(t *testing.T, app *theApp, want map[string]int) {
+func wantRequests(t *testing.T, app *fakeApp, want map[string]int) {
 	t.Helper()
 	if got := app.ids(); !maps.Equal(got, want) {
-		t.Errorf("the app heard %v, want %v", got, want)
+		t.Errorf("the app received %v, want %v", got, want)
 	}
 }
 

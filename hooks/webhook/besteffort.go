@@ -10,25 +10,25 @@ import (
 )
 
 const (
-	// noteWorkers is how many notes are sent at once.
+	// notificationWorkers is the number of notifications that are sent at a time.
 	notificationWorkers = 4
-	// maxNotes and maxNoteBytes are how many wait to be, and how many bytes they have
-	// in all. What is beyond is dropped.
+	// maxNotifications and maxNotificationBytes bound the queue. Beyond them notifications
+	// are dropped.
 	maxNotifications     = 1000
 	maxNotificationBytes = 16 << 20
-	// notePause is how long to wait before the second try; twice as long before the
-	// third, which is the last.
+	// notificationPause is the time before the first retry; it doubles for the next one.
 	notificationPause = time.Second
 )
 
-// note is something that the app hears if that succeeds soon.
+// notification is a best-effort hook.
 type notification struct {
 	message
 	event  tusd.HookType
 	upload string
 }
 
-// notify tells of an event, but not of a finished upload: that is owed.
+// notify sends the best-effort hook of an event. post-finish is not among them: the outbox
+// delivers it.
 func (a *Webhooks) notify(ctx context.Context, e storage.Event) {
 	switch e.Type {
 	case storage.Created:
@@ -40,22 +40,22 @@ func (a *Webhooks) notify(ctx context.Context, e storage.Event) {
 	}
 }
 
-// progress tells how far an upload is, now and then.
+// progress sends post-receive, at most once per Options.ProgressInterval and upload.
 func (a *Webhooks) progress(ctx context.Context, up storage.Upload) {
 	if a.receive.passes(up.ID, time.Now()) {
 		a.deliverBestEffort(ctx, tusd.HookPostReceive, up.ID+".post-receive."+storage.NewID(), up)
 	}
 }
 
-// tell sends a note, if its event is among those that are sent.
+// deliverBestEffort queues a notification if its event is among those that are sent.
 func (a *Webhooks) deliverBestEffort(ctx context.Context, typ tusd.HookType, id string, up storage.Upload) {
-	if n := a.note(ctx, typ, id, up); n != nil {
+	if n := a.notification(ctx, typ, id, up); n != nil {
 		a.enqueue(ctx, n)
 	}
 }
 
-// note is what the app hears of an event, nil if that is not among those that are sent.
-func (a *Webhooks) note(ctx context.Context, typ tusd.HookType, id string, up storage.Upload) *notification {
+// notification returns the best-effort hook of an event, nil if the event is not sent.
+func (a *Webhooks) notification(ctx context.Context, typ tusd.HookType, id string, up storage.Upload) *notification {
 	url := a.url(typ)
 	if url == "" {
 		return nil
@@ -66,7 +66,7 @@ func (a *Webhooks) note(ctx context.Context, typ tusd.HookType, id string, up st
 	}}
 }
 
-// enqueue puts a note into the queue, or drops it if that is full.
+// enqueue adds a notification to the queue, or drops it if the queue is full.
 func (a *Webhooks) enqueue(ctx context.Context, n *notification) {
 	if a.notificationSize.TryAcquire(int64(len(n.body))) {
 		select {
@@ -78,12 +78,12 @@ func (a *Webhooks) enqueue(ctx context.Context, n *notification) {
 	}
 	a.counts.dropped.Add(1)
 	if a.warned.passes("", time.Now()) {
-		a.opts.Log.WarnContext(ctx, "the app takes no news: they are dropped", "event", n.event, "id", n.upload, "dropped", a.counts.dropped.Load())
+		a.opts.Log.WarnContext(ctx, "event queue full; dropping best-effort hooks", "event", n.event, "id", n.upload, "dropped", a.counts.dropped.Load())
 	}
 }
 
-// runNotes sends notes until ctx is done and none is left. Once work is done as well,
-// what is left fails at once.
+// runNotifications sends notifications until ctx is done and the queue is empty. Once work
+// is done too, the remaining ones fail at once.
 func (a *Webhooks) runNotifications(ctx, work context.Context) {
 	for {
 		select {
@@ -108,15 +108,15 @@ func (a *Webhooks) sendNotification(ctx context.Context, n notification) {
 	got, err := a.client.postWithRetry(ctx, n.message, notificationPause)
 	if err != nil {
 		a.counts.bestEffortFailed.Add(1)
-		a.opts.Log.DebugContext(ctx, "the app did not take a hook", "event", n.event, "id", n.upload, "error", err)
+		a.opts.Log.DebugContext(ctx, "best-effort hook failed", "event", n.event, "id", n.upload, "error", err)
 		return
 	}
 	var r reply
 	if n.event != tusd.HookPostReceive || got.decode(&r) != nil || !r.StopUpload || a.opts.OnStop == nil {
 		return
 	}
-	a.opts.Log.InfoContext(ctx, "the app stops an upload", "id", n.upload)
+	a.opts.Log.InfoContext(ctx, "app stopped the upload", "id", n.upload)
 	if err := a.opts.OnStop(ctx, n.upload); err != nil {
-		a.opts.Log.WarnContext(ctx, "an upload that the app stops is still there", "id", n.upload, "error", err)
+		a.opts.Log.WarnContext(ctx, "cannot delete an upload that the app stopped", "id", n.upload, "error", err)
 	}
 }

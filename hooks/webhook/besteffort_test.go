@@ -16,7 +16,7 @@ import (
 
 func TestTheLifeOfAnUploadIsTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		app := &theApp{answer: always(200)}
+		app := &fakeApp{answer: always(200)}
 		n := startNode(t, options(app, tusd.HookPostCreate, tusd.HookPostReceive, tusd.HookPostTerminate), newMemory(), &storage.MemoryLocker{})
 		if _, err := n.uploads.Create(t.Context(), storage.Record{ID: "a", Size: 10}); err != nil {
 			t.Fatal(err)
@@ -29,11 +29,11 @@ func TestTheLifeOfAnUploadIsTold(t *testing.T) {
 		}
 		time.Sleep(time.Minute)
 		types := map[tusd.HookType]int64{}
-		for _, h := range app.heard() {
+		for _, h := range app.received() {
 			types[h.hook.Type] = h.hook.Event.Upload.Offset
 		}
 		if len(types) != 3 || types[tusd.HookPostCreate] != 0 || types[tusd.HookPostReceive] != 5 {
-			t.Errorf("heard, each with its offset: %v", types)
+			t.Errorf("received, each with its offset: %v", types)
 		}
 		if !n.app.notificationSize.TryAcquire(maxNotificationBytes) {
 			t.Error("the room that they took was not given back")
@@ -43,25 +43,25 @@ func TestTheLifeOfAnUploadIsTold(t *testing.T) {
 
 func TestOnlyTheEventsThatAreWantedAreSent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		app := &theApp{answer: always(200)}
+		app := &fakeApp{answer: always(200)}
 		n := startNode(t, options(app, tusd.HookPostCreate), newMemory(), &storage.MemoryLocker{})
 		n.upload("a")
 		if err := n.uploads.Delete(t.Context(), "a"); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Hour)
-		wantHeard(t, app, map[string]int{"a.created": 1})
+		wantRequests(t, app, map[string]int{"a.created": 1})
 	})
 }
 
 func TestEachEventGoesToItsOwnURL(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		app := &theApp{answer: always(200)}
+		app := &fakeApp{answer: always(200)}
 		opts := options(app, tusd.HookPostCreate, tusd.HookPostFinish)
 		opts.URLs = map[string]string{"post-finish": "http://other.example/done"}
 		startNode(t, opts, newMemory(), &storage.MemoryLocker{}).upload("a")
 		time.Sleep(time.Hour)
-		for _, h := range app.heard() {
+		for _, h := range app.received() {
 			want := map[tusd.HookType]string{"post-create": "http://app.example/hooks", "post-finish": "http://other.example/done"}[h.hook.Type]
 			if h.http.URL.String() != want {
 				t.Errorf("%s went to %s", h.hook.Type, h.http.URL)
@@ -72,7 +72,7 @@ func TestEachEventGoesToItsOwnURL(t *testing.T) {
 
 func TestProgressIsToldNowAndThen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		app := &theApp{answer: always(200)}
+		app := &fakeApp{answer: always(200)}
 		n := startNode(t, options(app, tusd.HookPostReceive), newMemory(), &storage.MemoryLocker{})
 		for _, id := range []string{"a", "b"} {
 			if _, err := n.uploads.Create(t.Context(), storage.Record{ID: id, Size: 1000}); err != nil {
@@ -87,8 +87,8 @@ func TestProgressIsToldNowAndThen(t *testing.T) {
 			}
 			time.Sleep(100 * time.Millisecond)
 		}
-		if heard := len(app.heard()); heard != 20 {
-			t.Errorf("heard %d times in 10 s, want once in a second of each of two uploads", heard)
+		if received := len(app.received()); received != 20 {
+			t.Errorf("received %d times in 10 s, want once in a second of each of two uploads", received)
 		}
 		time.Sleep(time.Hour)
 		n.app.progress(t.Context(), storage.Upload{Record: storage.Record{ID: "c"}})
@@ -100,19 +100,19 @@ func TestProgressIsToldNowAndThen(t *testing.T) {
 
 func TestWhatTheAppDoesNotTakeIsToldAFewTimes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		app := &theApp{answer: func(n int, _ heard) (int, http.Header, string, error) { return []int{500, 502, 200}[n], nil, "{}", nil }}
+		app := &fakeApp{answer: func(n int, _ received) (int, http.Header, string, error) { return []int{500, 502, 200}[n], nil, "{}", nil }}
 		n := startNode(t, options(app, tusd.HookPostCreate), newMemory(), &storage.MemoryLocker{})
 		if _, err := n.uploads.Create(t.Context(), storage.Record{ID: "a", Size: 5}); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Minute)
-		wantHeard(t, app, map[string]int{"a.created": 3})
+		wantRequests(t, app, map[string]int{"a.created": 3})
 		app.change(always(500))
 		if _, err := n.uploads.Create(t.Context(), storage.Record{ID: "b", Size: 5}); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Hour)
-		wantHeard(t, app, map[string]int{"a.created": 3, "b.created": 3})
+		wantRequests(t, app, map[string]int{"a.created": 3, "b.created": 3})
 		if s := n.app.Stats(); s.BestEffortFailed != 1 || s.Queued != 0 {
 			t.Errorf("stats %+v", s)
 		}
@@ -121,7 +121,7 @@ func TestWhatTheAppDoesNotTakeIsToldAFewTimes(t *testing.T) {
 
 func TestTheAppMayStopAnUpload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		app := &theApp{answer: func(_ int, h heard) (int, http.Header, string, error) {
+		app := &fakeApp{answer: func(_ int, h received) (int, http.Header, string, error) {
 			typ := http.Header{"Content-Type": {"application/json"}}
 			return 200, typ, fmt.Sprintf(`{"StopUpload":%t}`, h.hook.Event.Upload.ID == "bad"), nil
 		}}
@@ -142,7 +142,7 @@ func TestTheAppMayStopAnUpload(t *testing.T) {
 			t.Errorf("what it did not: %v", err)
 		}
 		if app.ids()["bad.deleted"] != 1 {
-			t.Errorf("heard %v", app.ids())
+			t.Errorf("received %v", app.ids())
 		}
 	})
 }
@@ -150,7 +150,7 @@ func TestTheAppMayStopAnUpload(t *testing.T) {
 // What waits when the server leaves is told, as far as that goes at once.
 func TestNewsAreToldBeforeTheServerLeaves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		app := &theApp{answer: func(int, heard) (int, http.Header, string, error) {
+		app := &fakeApp{answer: func(int, received) (int, http.Header, string, error) {
 			time.Sleep(100 * time.Millisecond)
 			return 200, nil, "", nil
 		}}
@@ -161,15 +161,15 @@ func TestNewsAreToldBeforeTheServerLeaves(t *testing.T) {
 			}
 		}
 		n.end()
-		if heard := len(app.heard()); heard != 40 {
-			t.Errorf("%d of 40 were told", heard)
+		if received := len(app.received()); received != 40 {
+			t.Errorf("%d of 40 were told", received)
 		}
 	})
 }
 
 func TestAnAppThatHangsDoesNotKeepTheServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		app := &theApp{answer: hang}
+		app := &fakeApp{answer: hang}
 		n := startNode(t, options(app, tusd.HookPostCreate, tusd.HookPostFinish), newMemory(), &storage.MemoryLocker{})
 		for i := range 100 {
 			n.upload(fmt.Sprint("u", i))
@@ -185,7 +185,7 @@ func TestAnAppThatHangsDoesNotKeepTheServer(t *testing.T) {
 
 func TestHowManyBytesWaitToBeToldIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		app := &theApp{answer: hang}
+		app := &fakeApp{answer: hang}
 		n := startNode(t, options(app, tusd.HookPostCreate), newMemory(), &storage.MemoryLocker{})
 		long := map[string]string{"x": strings.Repeat("x", maxNotificationBytes/100)}
 		for i := range 200 {
@@ -196,7 +196,7 @@ func TestHowManyBytesWaitToBeToldIsBounded(t *testing.T) {
 		if s := n.app.Stats(); s.Dropped < 100 || s.Dropped > 110 {
 			t.Errorf("of 200, of which 100 have all the room, %d were dropped", s.Dropped)
 		}
-		if log := n.log.String(); strings.Count(log, "they are dropped") != 1 {
+		if log := n.log.String(); strings.Count(log, "dropping best-effort hooks") != 1 {
 			t.Errorf("not one line about it: %.2000s", log)
 		}
 	})

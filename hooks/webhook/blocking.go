@@ -13,29 +13,28 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/tracing"
 )
 
-// askPause is how long to wait before asking for the second time; twice as long
-// before the third.
+// blockingRetryPause is the time before the first retry; it doubles for the next one.
 const blockingRetryPause = 300 * time.Millisecond
 
-// reply is the app's answer to a hook: tusd's, and what holdfast adds to it.
+// reply is the app's response to a hook: tusd's fields, and those that holdfast adds.
 type reply struct {
 	tusd.HookResponse
-	MaxSize     int64 // of this upload in bytes, 0 for none of its own; no more than others allow (pre-create)
-	ExpireAfter int64 // in seconds, 0 for none of its own (pre-create)
+	MaxSize     int64 // pre-create: limit of this upload in bytes, 0 for no further limit; it only lowers others
+	ExpireAfter int64 // pre-create: expiry of this upload in seconds, 0 for the server's
 }
 
-// admit asks the app whether an upload may be created, and how.
+// beforeCreate calls pre-create, with which the app may reject or change a new upload.
 func (a *Webhooks) beforeCreate(ctx context.Context, rec *storage.Record) error {
 	up := storage.Upload{Record: *rec}
 	if !rec.ClientChosenID {
-		up.ID = "" // as in tusd's: the app may yet choose it
+		up.ID = "" // as in tusd: the app may still choose it
 	}
 	r, err := a.callBlocking(ctx, tusd.HookPreCreate, rec.ID, up)
 	if err != nil {
 		return err
 	}
 	if r.RejectUpload {
-		return refusal(r.HTTPResponse)
+		return rejection(r.HTTPResponse)
 	}
 	if err := r.change(rec); err != nil {
 		return err
@@ -44,23 +43,25 @@ func (a *Webhooks) beforeCreate(ctx context.Context, rec *storage.Record) error 
 	return nil
 }
 
-// accept asks the app whether an upload that has all its bytes may become a file.
+// beforeFinish calls pre-finish, with which the app may reject an upload that has all its
+// bytes.
 func (a *Webhooks) beforeFinish(ctx context.Context, up storage.Upload) error {
 	if up.Partial {
-		return nil // it is no file of its own
+		return nil // only the final upload becomes a file
 	}
 	r, err := a.callBlocking(ctx, tusd.HookPreFinish, up.ID, up)
 	switch {
 	case err != nil:
 		return err
 	case r.RejectUpload || r.HTTPResponse.StatusCode >= 400:
-		return refusal(r.HTTPResponse)
+		return rejection(r.HTTPResponse)
 	}
 	override(ctx, r.HTTPResponse)
 	return nil
 }
 
-// ask returns the app's answer. If there is none, the client is to come back.
+// callBlocking calls a blocking hook and returns the app's reply. Without a valid reply it
+// returns a storage.ErrUnavailable, so the client retries.
 func (a *Webhooks) callBlocking(ctx context.Context, typ tusd.HookType, id string, up storage.Upload) (reply, error) {
 	ctx, cancel := context.WithTimeout(ctx, a.opts.Timeout)
 	defer cancel()
@@ -68,7 +69,7 @@ func (a *Webhooks) callBlocking(ctx context.Context, typ tusd.HookType, id strin
 	ctx, end := tracing.Start(ctx, "ask "+string(typ), id)
 	var r reply
 	got, err := a.client.postWithRetry(ctx, message{
-		// Whoever asks again may get another answer, so this is another question.
+		// The app may reply differently to a repeated call, so each has its own webhook-id.
 		id:  id + "." + string(typ) + "." + storage.NewID(),
 		url: a.url(typ), header: a.forward(request), body: a.hook(typ, up, request),
 	}, blockingRetryPause)
@@ -78,31 +79,31 @@ func (a *Webhooks) callBlocking(ctx context.Context, typ tusd.HookType, id strin
 	end(err)
 	if err != nil {
 		a.counts.blockingFailed.Add(1)
-		return r, storage.Unavailable("ask the app about", id, fmt.Errorf("%w: %s: %w", hooks.ErrHookUnavailable, typ, err))
+		return r, storage.Unavailable("call the blocking hook for", id, fmt.Errorf("%w: %s: %w", hooks.ErrHookUnavailable, typ, err))
 	}
 	return r, nil
 }
 
-// change does to a new upload what the app wishes.
+// change applies the app's changes to a new upload.
 func (r reply) change(rec *storage.Record) error {
-	wish := r.ChangeFileInfo
+	info := r.ChangeFileInfo
 	switch {
-	case wish.ID == "" || wish.ID == rec.ID:
+	case info.ID == "" || info.ID == rec.ID:
 	case rec.ClientChosenID:
-		// The client would never find it.
-		return fmt.Errorf("%w: the app gives the upload another id than its client", storage.ErrForbidden)
+		// The client would not find it.
+		return fmt.Errorf("%w: the app must not change an id that the client chose", storage.ErrForbidden)
 	default:
-		rec.ID = wish.ID
+		rec.ID = info.ID
 	}
-	if wish.MetaData != nil {
-		rec.Metadata = changedMetadata(rec.Metadata, wish.MetaData)
+	if info.MetaData != nil {
+		rec.Metadata = changedMetadata(rec.Metadata, info.MetaData)
 	}
 	for _, name := range []string{"Path", "Key"} {
-		if key := wish.Storage[name]; key != "" {
+		if key := info.Storage[name]; key != "" {
 			rec.Key = key
 		}
 	}
-	if r.MaxSize > 0 && (rec.MaxSize == 0 || r.MaxSize < rec.MaxSize) { // a token may have said less
+	if r.MaxSize > 0 && (rec.MaxSize == 0 || r.MaxSize < rec.MaxSize) { // a token may have a lower limit
 		rec.MaxSize = r.MaxSize
 	}
 	if r.ExpireAfter > 0 {
@@ -111,17 +112,17 @@ func (r reply) change(rec *storage.Record) error {
 	return nil
 }
 
-// maxExpiry is a hundred years, in seconds.
+// maxExpiry is the largest ExpireAfter: a hundred years, in seconds.
 const maxExpiry = 100 * 365 * 24 * 3600
 
-// amend has the client told what the app says to it.
+// override makes the app's response a part of the response to the client.
 func override(ctx context.Context, r handler.HTTPResponse) {
 	hooks.OverrideResponse(ctx, hooks.ResponseOverride{Status: r.StatusCode, Header: r.Header, Body: r.Body})
 }
 
-// refusal is what a client is told if the app does not want its upload: what tusd
-// says, but for what the app says itself.
-func refusal(r handler.HTTPResponse) error {
+// rejection returns the error for an upload that the app rejects. Its response is tusd's,
+// with the fields that the app has set.
+func rejection(r handler.HTTPResponse) error {
 	merged := handler.ErrUploadRejectedByServer.HTTPResponse.MergeWith(r)
 	return &hooks.Rejection{Status: merged.StatusCode, Header: merged.Header, Body: merged.Body}
 }

@@ -19,9 +19,9 @@ import (
 )
 
 // asked starts a node whose app answers with this JSON.
-func blockingEvents(t *testing.T, body string, events ...tusd.HookType) (*node, *theApp) {
+func blockingEvents(t *testing.T, body string, events ...tusd.HookType) (*node, *fakeApp) {
 	t.Helper()
-	app := &theApp{answer: func(int, heard) (int, http.Header, string, error) { return 200, nil, body, nil }}
+	app := &fakeApp{answer: func(int, received) (int, http.Header, string, error) { return 200, nil, body, nil }}
 	return startNode(t, options(app, events...), newMemory(), &storage.MemoryLocker{}), app
 }
 
@@ -55,7 +55,7 @@ func TestPreCreateMayChangeTheUpload(t *testing.T) {
 		!maps.Equal(up.Metadata, map[string]string{"owner": "7"}) {
 		t.Errorf("created %+v", up.Record)
 	}
-	info := app.heard()[0].hook.Event.Upload
+	info := app.received()[0].hook.Event.Upload
 	if info.ID != "" || info.Size != 5 || info.MetaData["filename"] != "x" {
 		t.Errorf("asked about %+v", info)
 	}
@@ -104,24 +104,24 @@ func TestPreCreateCanNotDoWhatItMayNot(t *testing.T) {
 func TestAnAppThatDoesNotAnswerHasNotAgreed(t *testing.T) {
 	page := http.Header{"Content-Type": {"text/html"}}
 	for name, c := range map[string]struct {
-		answer func(int, heard) (int, http.Header, string, error)
+		answer func(int, received) (int, http.Header, string, error)
 		asked  int
 	}{
-		"500":        {always(500), tries},
-		"reset":      {reset, tries},
+		"500":        {always(500), maxAttempts},
+		"reset":      {reset, maxAttempts},
 		"hangs":      {hang, 1},
 		"404":        {always(404), 1},
 		"redirect":   {always(307), 1},
-		"not JSON":   {func(int, heard) (int, http.Header, string, error) { return 200, nil, "ok", nil }, 1},
-		"a page":     {func(int, heard) (int, http.Header, string, error) { return 200, page, "{}", nil }, 1},
-		"no content": {func(int, heard) (int, http.Header, string, error) { return 204, http.Header{}, "", nil }, 1},
-		"an endless one": {func(int, heard) (int, http.Header, string, error) {
-			return 200, nil, "{}" + strings.Repeat(" ", maxAnswer), nil
+		"not JSON":   {func(int, received) (int, http.Header, string, error) { return 200, nil, "ok", nil }, 1},
+		"a page":     {func(int, received) (int, http.Header, string, error) { return 200, page, "{}", nil }, 1},
+		"no content": {func(int, received) (int, http.Header, string, error) { return 204, http.Header{}, "", nil }, 1},
+		"an endless one": {func(int, received) (int, http.Header, string, error) {
+			return 200, nil, "{}" + strings.Repeat(" ", maxResponse), nil
 		}, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				app, store := &theApp{answer: c.answer}, newMemory()
+				app, store := &fakeApp{answer: c.answer}, newMemory()
 				n := startNode(t, options(app, tusd.HookPreCreate), store, &storage.MemoryLocker{})
 				began := time.Now()
 				_, err := n.uploads.Create(t.Context(), storage.Record{ID: "a", Size: 5})
@@ -131,7 +131,7 @@ func TestAnAppThatDoesNotAnswerHasNotAgreed(t *testing.T) {
 				if took := time.Since(began); took > 10*time.Second {
 					t.Errorf("it took %v", took)
 				}
-				if got := len(app.heard()); got != c.asked {
+				if got := len(app.received()); got != c.asked {
 					t.Errorf("asked %d times, want %d", got, c.asked)
 				}
 				if _, err := store.Load(t.Context(), "a"); !errors.Is(err, storage.ErrNotFound) {
@@ -145,7 +145,7 @@ func TestAnAppThatDoesNotAnswerHasNotAgreed(t *testing.T) {
 func TestAnAppThatStumblesIsAskedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		typ := http.Header{"Content-Type": {"application/json; charset=utf-8"}}
-		app := &theApp{answer: func(n int, _ heard) (int, http.Header, string, error) {
+		app := &fakeApp{answer: func(n int, _ received) (int, http.Header, string, error) {
 			return []int{500, 429, 200}[n], typ, `{"MaxSize":9}`, nil
 		}}
 		n := startNode(t, options(app, tusd.HookPreCreate), newMemory(), &storage.MemoryLocker{})
@@ -167,11 +167,11 @@ func TestPreFinishMayRefuseAndIsAskedAgain(t *testing.T) {
 		if !errors.As(err, &refused) || refused.Status != 422 {
 			t.Fatalf("%s: %v", body, err)
 		}
-		if info := app.heard()[0].hook.Event.Upload; info.ID != "a" || info.Offset != 5 {
+		if info := app.received()[0].hook.Event.Upload; info.ID != "a" || info.Offset != 5 {
 			t.Errorf("asked about %+v", info)
 		}
 		app.mu.Lock()
-		app.answer = func(int, heard) (int, http.Header, string, error) {
+		app.answer = func(int, received) (int, http.Header, string, error) {
 			return 200, nil, `{"HTTPResponse":{"StatusCode":200}}`, nil
 		}
 		app.mu.Unlock()
@@ -193,7 +193,7 @@ func TestTheSweeperDoesNotInsist(t *testing.T) {
 		time.Sleep(time.Hour)
 		stop()
 		synctest.Wait()
-		if asked := len(app.heard()); asked < 6 || asked > 8 {
+		if asked := len(app.received()); asked < 6 || asked > 8 {
 			t.Errorf("asked %d times in an hour, want once at first and every 10 minutes", asked)
 		}
 	})
@@ -204,7 +204,7 @@ func TestPreFinishIsNotAskedAboutParts(t *testing.T) {
 	if _, err := n.tryUpload(t.Context(), storage.Record{ID: "a", Size: 5, Partial: true}); err != nil {
 		t.Error(err)
 	}
-	if len(app.heard()) != 0 {
+	if len(app.received()) != 0 {
 		t.Error("asked about a part")
 	}
 }
@@ -222,13 +222,13 @@ func requestWith(ctx context.Context) context.Context {
 }
 
 func TestSecretsOfClientsStayHereUnlessTheyAreNamed(t *testing.T) {
-	app := &theApp{answer: always(200)}
+	app := &fakeApp{answer: always(200)}
 	opts := options(app, tusd.HookPreCreate, tusd.HookPostFinish)
 	n := startNode(t, opts, newMemory(), &storage.MemoryLocker{})
 	if _, err := n.uploads.Create(requestWith(t.Context()), storage.Record{ID: "a", Size: 0}); err != nil {
 		t.Fatal(err)
 	}
-	h := app.heard()[0]
+	h := app.received()[0]
 	if strings.Contains(string(h.body), "s3cret") || h.http.Header.Get("Authorization") != "" {
 		t.Errorf("the app got a secret: %s %v", h.body, h.http.Header)
 	}
@@ -254,9 +254,9 @@ func TestSecretsOfClientsStayHereUnlessTheyAreNamed(t *testing.T) {
 	}
 }
 
-func last(app *theApp, id string) heard {
-	var found heard
-	for _, h := range app.heard() {
+func last(app *fakeApp, id string) received {
+	var found received
+	for _, h := range app.received() {
 		if strings.HasPrefix(h.id, id) {
 			found = h
 		}
@@ -266,7 +266,7 @@ func last(app *theApp, id string) heard {
 
 // The body is, to the letter of its keys, what tusd 2 sends.
 func TestTheBodyIsThatOfTusd(t *testing.T) {
-	app := &theApp{answer: always(200)}
+	app := &fakeApp{answer: always(200)}
 	opts := options(app, tusd.HookPostFinish)
 	opts.Storage = func(up storage.Upload) map[string]string {
 		return map[string]string{"Type": "filestore", "Path": "/data/" + up.ID}
@@ -275,7 +275,7 @@ func TestTheBodyIsThatOfTusd(t *testing.T) {
 	if _, err := n.tryUpload(requestWith(t.Context()), storage.Record{ID: "a", Size: 5, Metadata: map[string]string{"filename": "é.txt"}}); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, func() bool { return len(app.heard()) == 1 })
+	eventually(t, func() bool { return len(app.received()) == 1 })
 	var got, want any
 	if err := json.Unmarshal([]byte(`{"Type":"post-finish","Event":{
 		"Upload":{"ID":"a","Size":5,"SizeIsDeferred":false,"Offset":5,"MetaData":{"filename":"é.txt"},"IsPartial":false,"IsFinal":false,
@@ -284,7 +284,7 @@ func TestTheBodyIsThatOfTusd(t *testing.T) {
 			"Header":{"Host":["files.example"],"X-Tenant":["7"]}}}}`), &want); err != nil {
 		t.Fatal(err)
 	}
-	h := app.heard()[0]
+	h := app.received()[0]
 	if err := json.Unmarshal(h.body, &got); err != nil {
 		t.Fatal(err)
 	}
@@ -308,14 +308,14 @@ func eventually(t *testing.T, is func() bool) {
 }
 
 func TestTheAppLearnsWhoseUploadItIs(t *testing.T) {
-	app := &theApp{answer: always(200)}
+	app := &fakeApp{answer: always(200)}
 	opts := options(app, tusd.HookPreCreate, tusd.HookPostFinish)
 	n := startNode(t, opts, newMemory(), &storage.MemoryLocker{})
 	if _, err := n.uploads.Create(t.Context(), storage.Record{ID: "a", Owner: "anna"}); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, func() bool { return len(app.heard()) == 2 })
-	for _, h := range app.heard() {
+	eventually(t, func() bool { return len(app.received()) == 2 })
+	for _, h := range app.received() {
 		var got struct{ Owner string }
 		if err := json.Unmarshal(h.body, &got); err != nil || got.Owner != "anna" {
 			t.Errorf("%s: the owner is %q, %v", h.hook.Type, got.Owner, err)

@@ -17,21 +17,21 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
-// ticket is the query parameter that may let its bearer do something.
+// ticket is the query parameter with a credential.
 const ticket = "ticket"
 
-// secretHeaders are those that let their bearer do something, wherever they come in.
+// secretHeaders are the headers with credentials, whatever the authentication.
 var secretHeaders = []string{"Authorization", "Cookie", "Proxy-Authorization"}
 
-// body is that of a hook: tusd's, and, where uploads have owners, whose it is, and the
-// metadata that are not text.
+// body is the body of a hook: tusd's, with the owner of the upload, if it has one, and the
+// metadata that are not UTF-8.
 type body struct {
 	tusd.HookRequest
 	Owner          string            `json:",omitempty"`
 	MetaDataBase64 map[string][]byte `json:",omitempty"`
 }
 
-// hook is what the body of a hook says, in tusd's words.
+// hook returns the body of a hook in tusd's format.
 func (a *Webhooks) hook(typ tusd.HookType, up storage.Upload, r handler.HTTPRequest) []byte {
 	info := handler.FileInfo{
 		ID: up.ID, Size: up.Size, Offset: up.Offset(), MetaData: handler.MetaData(maps.Clone(up.Metadata)),
@@ -49,12 +49,13 @@ func (a *Webhooks) hook(typ tusd.HookType, up storage.Upload, r handler.HTTPRequ
 	event := handler.HookEvent{Upload: info, HTTPRequest: r}
 	text, err := json.Marshal(body{tusd.HookRequest{Type: typ, Event: event}, up.Owner, binaryMetadata(up.Metadata)})
 	if err != nil {
-		panic(err) // there are only strings and numbers in it
+		panic(err) // strings and numbers can always be encoded
 	}
 	return text
 }
 
-// request is what the app is told of the client's request.
+// request returns the client's request as hooks describe it: without credentials, unless
+// Options.Forward names them.
 func (a *Webhooks) request(ctx context.Context) handler.HTTPRequest {
 	r := hooks.RequestOf(ctx)
 	out := handler.HTTPRequest{Method: r.Method, URI: r.URI, RemoteAddr: r.RemoteAddr, Header: r.Header.Clone()}
@@ -73,7 +74,7 @@ func (a *Webhooks) forwards(name string) bool {
 	return slices.ContainsFunc(a.opts.Forward, func(f string) bool { return strings.EqualFold(f, name) })
 }
 
-// withoutTicket takes the ticket out of a URI, which is left alone if there is none.
+// withoutTicket removes the ticket from the query of a URI.
 func withoutTicket(uri string) string {
 	path, query, ok := strings.Cut(uri, "?")
 	if !ok {
@@ -90,7 +91,7 @@ func withoutTicket(uri string) string {
 	return path + "?" + strings.Join(kept, "&")
 }
 
-// forward are the headers of a client's request that the hook's has as well.
+// forward returns the headers of a client's request that are sent with the hook.
 func (a *Webhooks) forward(r handler.HTTPRequest) http.Header {
 	h := http.Header{}
 	for _, name := range a.opts.Forward {
@@ -102,7 +103,7 @@ func (a *Webhooks) forward(r handler.HTTPRequest) http.Header {
 	return h
 }
 
-// size is about how many bytes of memory a request takes.
+// size estimates the memory of a request, in bytes.
 func size(r handler.HTTPRequest) int {
 	n := len(r.Method) + len(r.URI) + len(r.RemoteAddr)
 	for name, values := range r.Header {
@@ -114,7 +115,7 @@ func size(r handler.HTTPRequest) int {
 	return n
 }
 
-// withChecksums adds the known checksums of a finished file to its location.
+// withChecksums adds the known checksums of a file to its location.
 func withChecksums(up storage.Upload, location map[string]string) map[string]string {
 	if up.CRC32C != nil {
 		location["CRC32C"] = up.CRC32C.String()

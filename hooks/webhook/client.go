@@ -20,13 +20,13 @@ import (
 )
 
 const (
-	// maxAnswer is how much of an answer is read, in bytes.
-	maxAnswer = 64 << 10
-	// maxIdleConns is how many connections to the app are kept: for all deliveries in
-	// flight and the best-effort hooks.
+	// maxResponse is how much of a response is read, in bytes.
+	maxResponse = 64 << 10
+	// maxIdleConns is the number of idle connections to the app: enough for all deliveries
+	// in flight and the best-effort hooks.
 	maxIdleConns = 20
-	// tries is how often the app is asked something, or told what it need not hear.
-	tries = 3
+	// maxAttempts is how often a blocking or best-effort hook is sent.
+	maxAttempts = 3
 )
 
 // client sends signed requests to the app.
@@ -40,22 +40,22 @@ type client struct {
 type message struct {
 	id     string // the webhook-id
 	url    string
-	header http.Header // beside those of every message
+	header http.Header // in addition to those of every message
 	body   []byte
 }
 
-// answer is what the app said.
-type answer struct {
-	status int
-	header http.Header
-	body   []byte
-	cut    bool // there is more than maxAnswer bytes of it
+// response is the app's response to a message.
+type response struct {
+	status    int
+	header    http.Header
+	body      []byte // at most maxResponse bytes
+	truncated bool   // the body was longer
 }
 
 func newClient(opts Options) (*client, error) {
 	c := &client{timeout: opts.Timeout, http: &http.Client{
 		Transport: opts.transport,
-		// The app is where the settings say, and nowhere else.
+		// Hooks go to the configured URLs only.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 	if c.http.Transport == nil {
@@ -72,7 +72,7 @@ func newClient(opts Options) (*client, error) {
 	for i, secret := range opts.Secrets {
 		key, err := standardwebhooks.NewWebhook(secret)
 		if err != nil {
-			return nil, fmt.Errorf("secret %d of %d is not base64", i+1, len(opts.Secrets)) // it is not repeated
+			return nil, fmt.Errorf("secret %d of %d is not base64", i+1, len(opts.Secrets)) // without the secret
 		}
 		c.secrets = append(c.secrets, key)
 	}
@@ -80,29 +80,29 @@ func newClient(opts Options) (*client, error) {
 }
 
 // post sends m once.
-func (c *client) post(ctx context.Context, m message) (answer, error) {
+func (c *client) post(ctx context.Context, m message) (response, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, m.url, bytes.NewReader(m.body))
 	if err != nil {
-		return answer{}, hooks.WithoutURL(err)
+		return response{}, hooks.WithoutURL(err)
 	}
 	for name, values := range m.header {
 		r.Header[name] = values
 	}
 	if err := c.sign(r.Header, m); err != nil {
-		return answer{}, err
+		return response{}, err
 	}
 	resp, err := c.http.Do(r)
 	if err != nil {
-		return answer{}, hooks.WithoutURL(err)
+		return response{}, hooks.WithoutURL(err)
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxResponse+1))
 	if err != nil && resp.StatusCode < 300 {
-		return answer{}, fmt.Errorf("read the answer: %w", hooks.WithoutURL(err))
+		return response{}, fmt.Errorf("read the response: %w", hooks.WithoutURL(err))
 	}
-	return answer{resp.StatusCode, resp.Header, body[:min(len(body), maxAnswer)], len(body) > maxAnswer}, nil
+	return response{resp.StatusCode, resp.Header, body[:min(len(body), maxResponse)], len(body) > maxResponse}, nil
 }
 
 // sign adds the headers of Standard Webhooks, with a signature by each secret.
@@ -127,38 +127,38 @@ func (c *client) sign(h http.Header, m message) error {
 	return nil
 }
 
-// insist sends m until the app answers with 2xx, a few times at most. What it refuses
-// for good is not sent again.
-func (c *client) postWithRetry(ctx context.Context, m message, pause time.Duration) (answer, error) {
+// postWithRetry sends m until the app responds with 2xx, at most maxAttempts times. Errors
+// other than 408, 429 and 5xx are final. The pause before a retry doubles each time.
+func (c *client) postWithRetry(ctx context.Context, m message, pause time.Duration) (response, error) {
 	for n := 1; ; n++ {
-		a, err := c.post(ctx, m)
-		if err == nil && a.ok() {
-			return a, nil
+		resp, err := c.post(ctx, m)
+		if err == nil && resp.ok() {
+			return resp, nil
 		}
-		final := err == nil && a.status < 500 && a.status != http.StatusTooManyRequests && a.status != http.StatusRequestTimeout
+		final := err == nil && resp.status < 500 && resp.status != http.StatusTooManyRequests && resp.status != http.StatusRequestTimeout
 		if err == nil {
-			err = a.err()
+			err = resp.err()
 		}
-		if n == tries || final {
-			return a, err
+		if n == maxAttempts || final {
+			return resp, err
 		}
 		select {
 		case <-ctx.Done():
-			return a, err
+			return resp, err
 		case <-time.After(pause << (n - 1)):
 		}
 	}
 }
 
-func (a answer) ok() bool { return a.status >= 200 && a.status < 300 }
+func (r response) ok() bool { return r.status >= 200 && r.status < 300 }
 
-func (a answer) err() error {
-	return fmt.Errorf("it answers %s", strings.TrimSpace(fmt.Sprint(a.status, " ", http.StatusText(a.status))))
+func (r response) err() error {
+	return fmt.Errorf("app responded with %s", strings.TrimSpace(fmt.Sprint(r.status, " ", http.StatusText(r.status))))
 }
 
-// retryAfter is how long the app asks to be left in peace: at most an hour.
-func (a answer) retryAfter(now time.Time) time.Duration {
-	value := a.header.Get("Retry-After")
+// retryAfter returns the time of the Retry-After header, at most an hour.
+func (r response) retryAfter(now time.Time) time.Duration {
+	value := r.header.Get("Retry-After")
 	wait := time.Duration(0)
 	if seconds, err := strconv.Atoi(value); err == nil {
 		wait = time.Duration(min(max(seconds, 0), 3600)) * time.Second
@@ -168,17 +168,17 @@ func (a answer) retryAfter(now time.Time) time.Duration {
 	return min(max(wait, 0), time.Hour)
 }
 
-// decode reads an answer that has to mean something: JSON, and said to be so, lest
-// the page of some proxy count as consent.
-func (a answer) decode(v any) error {
-	if typ, _, err := mime.ParseMediaType(a.header.Get("Content-Type")); err != nil || typ != "application/json" {
-		return errors.New("its answer has no Content-Type: application/json")
+// decode decodes the JSON of a response to a blocking hook. It requires the Content-Type of
+// JSON, so that the page of a proxy does not count as approval.
+func (r response) decode(v any) error {
+	if typ, _, err := mime.ParseMediaType(r.header.Get("Content-Type")); err != nil || typ != "application/json" {
+		return errors.New("response has no Content-Type: application/json")
 	}
-	if a.cut {
-		return fmt.Errorf("its answer has more than %d bytes", maxAnswer)
+	if r.truncated {
+		return fmt.Errorf("response exceeds %d bytes", maxResponse)
 	}
-	if err := json.Unmarshal(a.body, v); err != nil {
-		return fmt.Errorf("its answer is not that of a hook: %w", err)
+	if err := json.Unmarshal(r.body, v); err != nil {
+		return fmt.Errorf("response is not a hook response: %w", err)
 	}
 	return nil
 }

@@ -34,7 +34,7 @@ func verifier(t *testing.T, secret string) *standardwebhooks.Webhook {
 }
 
 func TestEveryHookIsSignedByEachSecret(t *testing.T) {
-	app := &theApp{answer: always(200)}
+	app := &fakeApp{answer: always(200)}
 	opts := options(app)
 	opts.Events, opts.Secrets = Events, []string{newSecret, oldSecret}
 	n := startNode(t, opts, newMemory(), &storage.MemoryLocker{})
@@ -47,19 +47,19 @@ func TestEveryHookIsSignedByEachSecret(t *testing.T) {
 		}
 	}
 	eventually(t, func() bool { // once it is deleted, nobody needs to know that it was finished
-		return slices.ContainsFunc(app.heard(), func(h heard) bool { return h.hook.Type == tusd.HookPostFinish })
+		return slices.ContainsFunc(app.received(), func(h received) bool { return h.hook.Type == tusd.HookPostFinish })
 	})
 	if err := n.uploads.Delete(t.Context(), "a"); err != nil {
 		t.Fatal(err)
 	}
 	seen := map[tusd.HookType]bool{}
 	eventually(t, func() bool {
-		for _, h := range app.heard() {
+		for _, h := range app.received() {
 			seen[h.hook.Type] = true
 		}
 		return len(seen) == len(Events)
 	})
-	for _, h := range app.heard() {
+	for _, h := range app.received() {
 		for _, secret := range []string{newSecret, oldSecret} {
 			if err := verifier(t, secret).Verify(h.body, h.http.Header); err != nil {
 				t.Errorf("%s: %v", h.hook.Type, err)
@@ -76,7 +76,7 @@ func TestEveryHookIsSignedByEachSecret(t *testing.T) {
 }
 
 func TestWithoutASecretNothingIsSigned(t *testing.T) {
-	app := &theApp{answer: always(200)}
+	app := &fakeApp{answer: always(200)}
 	opts := options(app, tusd.HookPreCreate)
 	opts.Forward = []string{"Webhook-Signature"} // nor can a client do it
 	n := startNode(t, opts, newMemory(), &storage.MemoryLocker{})
@@ -85,7 +85,7 @@ func TestWithoutASecretNothingIsSigned(t *testing.T) {
 	if _, err := n.uploads.Create(hooks.WithRequest(t.Context(), r), storage.Record{ID: "a", Size: 5}); err != nil {
 		t.Fatal(err)
 	}
-	if got := app.heard()[0].http.Header.Get("Webhook-Signature"); got != "" {
+	if got := app.received()[0].http.Header.Get("Webhook-Signature"); got != "" {
 		t.Errorf("signed %q", got)
 	}
 }
@@ -139,7 +139,7 @@ func TestAnEndlessAnswerIsNotRead(t *testing.T) {
 	opts.URL, opts.transport = app.URL, nil
 	store := newMemory()
 	startNode(t, opts, store, &storage.MemoryLocker{}).upload("a")
-	eventually(t, func() bool { return len(owes(t, store)) == 0 }) // it was a 200 all the same
+	eventually(t, func() bool { return len(pendingDeliveries(t, store)) == 0 }) // it was a 200 all the same
 	if n := sent.Load(); n > 64<<20 {
 		t.Errorf("%d bytes of an answer were taken", n)
 	}

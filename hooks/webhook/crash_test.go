@@ -14,7 +14,7 @@ import (
 )
 
 // F6: a process ends as kill -9 ends it, at each step between the last byte and the
-// note that the app has heard. The next process tells it, under the same id, and the
+// note that the app has received. The next process tells it, under the same id, and the
 // app hears once more only where nobody can know that it has.
 func TestACrashAtAnyStepLosesNoEvent(t *testing.T) {
 	for _, c := range []struct {
@@ -37,7 +37,7 @@ func TestACrashAtAnyStepLosesNoEvent(t *testing.T) {
 }
 
 func crashAt(t *testing.T, op storagetest.Op, after bool, want int, size int64) {
-	app, data := &theApp{answer: always(200)}, newMemory()
+	app, data := &fakeApp{answer: always(200)}, newMemory()
 	dead := false
 	data.Inject(func(now storagetest.Op) storagetest.Outcome {
 		switch {
@@ -68,14 +68,14 @@ func crashAt(t *testing.T, op storagetest.Op, after bool, want int, size int64) 
 		t.Fatal(err)
 	}
 	time.Sleep(time.Minute)
-	wantHeard(t, app, map[string]int{"a.finished": want})
-	wantOwed(t, alive, map[string]bool{})
+	wantRequests(t, app, map[string]int{"a.finished": want})
+	wantPending(t, alive, map[string]bool{})
 }
 
 // The process dies while the app has the event in hand and has not answered yet.
 func TestACrashWhileTheAppIsAnsweringLosesNoEvent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		app, data := &theApp{answer: hang}, newMemory()
+		app, data := &fakeApp{answer: hang}, newMemory()
 		first := startNode(t, options(app, tusd.HookPostFinish), data, &storage.MemoryLocker{})
 		first.upload("a")
 		synctest.Wait()
@@ -87,7 +87,7 @@ func TestACrashWhileTheAppIsAnsweringLosesNoEvent(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Minute)
-		wantHeard(t, app, map[string]int{"a.finished": 2})
-		wantOwed(t, alive, map[string]bool{})
+		wantRequests(t, app, map[string]int{"a.finished": 2})
+		wantPending(t, alive, map[string]bool{})
 	})
 }

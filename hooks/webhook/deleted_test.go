@@ -13,8 +13,8 @@ import (
 )
 
 // downUntil fails until a time, and takes everything from then on.
-func downUntil(back time.Time) func(int, heard) (int, http.Header, string, error) {
-	return func(int, heard) (int, http.Header, string, error) {
+func downUntil(back time.Time) func(int, received) (int, http.Header, string, error) {
+	return func(int, received) (int, http.Header, string, error) {
 		if time.Now().Before(back) {
 			return 500, nil, "", nil
 		}
@@ -24,14 +24,14 @@ func downUntil(back time.Time) func(int, heard) (int, http.Header, string, error
 
 // wantInOrder checks which events the app has taken since it was back. Where one node
 // deletes and another delivers, the app may hear of the deletion from both.
-func wantInOrder(t *testing.T, app *theApp, back time.Time, want ...string) {
+func wantInOrder(t *testing.T, app *fakeApp, back time.Time, want ...string) {
 	t.Helper()
 	var took []string
-	for _, h := range app.heard() {
+	for _, h := range app.received() {
 		if !h.when.Before(back) {
 			took = append(took, h.id)
 		} else if h.id == "a.deleted" {
-			t.Error("the app was told of the deletion before it had heard of the finish")
+			t.Error("the app was told of the deletion before it had received of the finish")
 		}
 	}
 	if !slices.Equal(slices.Compact(slices.Clone(took)), want) || len(took) > len(want)+1 {
@@ -52,7 +52,7 @@ func TestF25AnAppThatWasDownHearsOfTheFinishBeforeTheDeletion(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				back := time.Now().Add(2 * time.Hour)
-				app, data, locker := &theApp{answer: downUntil(back)}, newMemory(), &storage.MemoryLocker{}
+				app, data, locker := &fakeApp{answer: downUntil(back)}, newMemory(), &storage.MemoryLocker{}
 				first := startNode(t, options(app, finishAndTerminate...), data, locker)
 				first.upload("a")
 				time.Sleep(time.Minute)
@@ -71,14 +71,14 @@ func TestF25AnAppThatWasDownHearsOfTheFinishBeforeTheDeletion(t *testing.T) {
 					deleting = after(first, second)
 				}
 				time.Sleep(time.Hour)
-				wantOwed(t, data, map[string]bool{"a": false})
+				wantPending(t, data, map[string]bool{"a": false})
 				if err := deleting.uploads.Sweep(t.Context()); err != nil {
 					t.Fatal(err)
 				}
 				time.Sleep(4 * time.Hour)
 				wantInOrder(t, app, back, "a.finished", "a.deleted")
-				wantOwed(t, data, map[string]bool{})
-				upload := app.heard()[len(app.heard())-1].hook.Event.Upload
+				wantPending(t, data, map[string]bool{})
+				upload := app.received()[len(app.received())-1].hook.Event.Upload
 				if upload.ID != "a" || upload.Size != 5 || upload.Offset != 5 {
 					t.Errorf("deleted is told of %+v", upload)
 				}
@@ -91,8 +91,8 @@ func TestF25AnAppThatWasDownHearsOfTheFinishBeforeTheDeletion(t *testing.T) {
 func TestAFileThatIsDeletedWhileTheAppHearsOfItIsToldAsDeletedAfterwards(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		answer := make(chan struct{})
-		app, data := &theApp{}, newMemory()
-		app.answer = func(n int, _ heard) (int, http.Header, string, error) {
+		app, data := &fakeApp{}, newMemory()
+		app.answer = func(n int, _ received) (int, http.Header, string, error) {
 			if n == 0 {
 				<-answer
 			}
@@ -105,13 +105,13 @@ func TestAFileThatIsDeletedWhileTheAppHearsOfItIsToldAsDeletedAfterwards(t *test
 			t.Fatal(err)
 		}
 		synctest.Wait()
-		if all := app.heard(); len(all) != 1 {
+		if all := app.received(); len(all) != 1 {
 			t.Errorf("%d hooks before the first was answered", len(all))
 		}
 		close(answer)
 		time.Sleep(time.Hour)
 		wantInOrder(t, app, time.Time{}, "a.finished", "a.deleted")
-		wantOwed(t, data, map[string]bool{})
+		wantPending(t, data, map[string]bool{})
 	})
 }
 
@@ -130,8 +130,8 @@ func TestADeletionWaitsForNoEventThatIsNotDelivered(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				app, data := &theApp{}, newMemory()
-				app.answer = func(n int, _ heard) (int, http.Header, string, error) {
+				app, data := &fakeApp{}, newMemory()
+				app.answer = func(n int, _ received) (int, http.Header, string, error) {
 					return []int{c.answer, 200}[min(n, 1)], nil, "{}", nil
 				}
 				n := startNode(t, options(app, c.events...), data, &storage.MemoryLocker{})
@@ -146,7 +146,7 @@ func TestADeletionWaitsForNoEventThatIsNotDelivered(t *testing.T) {
 				if now := time.Now(); !now.Equal(before) {
 					t.Errorf("it took %v", now.Sub(before))
 				}
-				wantOwed(t, data, map[string]bool{})
+				wantPending(t, data, map[string]bool{})
 			})
 		})
 	}
@@ -154,7 +154,7 @@ func TestADeletionWaitsForNoEventThatIsNotDelivered(t *testing.T) {
 
 func TestAnEventOfADeletedFileIsToldByHandAndThenItsDeletion(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		app, data := &theApp{answer: always(500)}, newMemory()
+		app, data := &fakeApp{answer: always(500)}, newMemory()
 		n := startNode(t, options(app, finishAndTerminate...), data, &storage.MemoryLocker{})
 		n.upload("a")
 		time.Sleep(time.Second)
@@ -170,6 +170,6 @@ func TestAnEventOfADeletedFileIsToldByHandAndThenItsDeletion(t *testing.T) {
 		}
 		synctest.Wait()
 		wantInOrder(t, app, back, "a.finished", "a.deleted")
-		wantOwed(t, data, map[string]bool{})
+		wantPending(t, data, map[string]bool{})
 	})
 }

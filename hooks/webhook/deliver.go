@@ -37,8 +37,8 @@ func (a *Webhooks) Origin(ctx context.Context) (any, int) {
 	return request, size(request)
 }
 
-// deliversFirst reports whether post-finish of a deleted upload is still to be delivered:
-// the outbox calls Deleted once it has been.
+// deliversFirst reports whether post-finish of a deleted upload is pending. The outbox calls
+// Deleted once it has been delivered.
 func (a *Webhooks) deliversFirst(up storage.Upload) bool {
 	return a.url(tusd.HookPostFinish) != "" && up.AwaitsDelivery()
 }

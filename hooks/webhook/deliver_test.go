@@ -17,7 +17,7 @@ import (
 
 func TestAFinishedUploadIsToldAtOnceAndOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		app, store := &theApp{answer: always(http.StatusNoContent)}, newMemory()
+		app, store := &fakeApp{answer: always(http.StatusNoContent)}, newMemory()
 		n := startNode(t, options(app, tusd.HookPostFinish), store, &storage.MemoryLocker{})
 		began := time.Now()
 		n.upload("a")
@@ -29,8 +29,8 @@ func TestAFinishedUploadIsToldAtOnceAndOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(48 * time.Hour)
-		wantHeard(t, app, map[string]int{"a.finished": 1})
-		wantOwed(t, store, map[string]bool{})
+		wantRequests(t, app, map[string]int{"a.finished": 1})
+		wantPending(t, store, map[string]bool{})
 		if s := n.uploads.DeliveryStats(); s.Delivered != 1 || s.Failed != 0 || s.Pending != 0 {
 			t.Errorf("stats %+v", s)
 		}
@@ -39,15 +39,15 @@ func TestAFinishedUploadIsToldAtOnceAndOnce(t *testing.T) {
 
 // An app that is down, in whatever way, hears when it is back, under the same id.
 func TestAnAppThatIsDownHearsWhenItIsBack(t *testing.T) {
-	for name, down := range map[string]func(int, heard) (int, http.Header, string, error){
+	for name, down := range map[string]func(int, received) (int, http.Header, string, error){
 		"500": always(500), "404": always(404), "401": always(401), "redirect": always(302), "reset": reset, "hangs": hang,
 	} {
 		for _, outage := range []time.Duration{time.Second, time.Hour, 23 * time.Hour} {
 			t.Run(fmt.Sprint(name, " for ", outage), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					back := time.Now().Add(outage)
-					app, store := &theApp{}, newMemory()
-					app.answer = func(n int, h heard) (int, http.Header, string, error) {
+					app, store := &fakeApp{}, newMemory()
+					app.answer = func(n int, h received) (int, http.Header, string, error) {
 						if time.Now().Before(back) {
 							return down(n, h)
 						}
@@ -56,16 +56,16 @@ func TestAnAppThatIsDownHearsWhenItIsBack(t *testing.T) {
 					n := startNode(t, options(app, tusd.HookPostFinish), store, &storage.MemoryLocker{})
 					n.upload("a")
 					time.Sleep(24 * time.Hour)
-					last := app.heard()[len(app.heard())-1]
+					last := app.received()[len(app.received())-1]
 					if late := last.when.Sub(back); late < 0 || late > 45*time.Minute {
-						t.Errorf("heard %v after it was back", late)
+						t.Errorf("received %v after it was back", late)
 					}
-					for _, h := range app.heard() {
+					for _, h := range app.received() {
 						if h.id != "a.finished" {
 							t.Errorf("the id is %q", h.id)
 						}
 					}
-					wantOwed(t, store, map[string]bool{})
+					wantPending(t, store, map[string]bool{})
 				})
 			})
 		}
@@ -74,12 +74,12 @@ func TestAnAppThatIsDownHearsWhenItIsBack(t *testing.T) {
 
 func TestAnEventIsParkedWhenItsTimeIsOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		app, store := &theApp{answer: always(500)}, newMemory()
+		app, store := &fakeApp{answer: always(500)}, newMemory()
 		n := startNode(t, options(app, tusd.HookPostFinish), store, &storage.MemoryLocker{})
 		n.upload("a")
 		time.Sleep(25 * time.Hour)
-		wantOwed(t, store, map[string]bool{"a": true})
-		tried := len(app.heard())
+		wantPending(t, store, map[string]bool{"a": true})
+		tried := len(app.received())
 		if tried != 1+7+47 {
 			t.Errorf("tried %d times, want 55", tried)
 		}
@@ -90,7 +90,7 @@ func TestAnEventIsParkedWhenItsTimeIsOver(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(100 * time.Hour)
-		if again := len(app.heard()); again != tried {
+		if again := len(app.received()); again != tried {
 			t.Errorf("%d tries after it was parked", again-tried)
 		}
 		if s := n.uploads.DeliveryStats(); s.DeadLettered != 1 || s.Pending != 0 {
@@ -100,7 +100,7 @@ func TestAnEventIsParkedWhenItsTimeIsOver(t *testing.T) {
 		if err := n.uploads.Redeliver(t.Context(), "a"); err != nil {
 			t.Errorf("by hand: %v", err)
 		}
-		wantOwed(t, store, map[string]bool{})
+		wantPending(t, store, map[string]bool{})
 	})
 }
 
@@ -108,7 +108,7 @@ func TestNothingIsToldAfterA410(t *testing.T) {
 	for name, fault := range map[string]storagetest.Outcome{"": storagetest.Works, "parking fails at first": storagetest.Fails, "parking persists, its answer is lost": storagetest.FailsButPersists} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				app, store, failures := &theApp{answer: always(http.StatusGone)}, newMemory(), 2
+				app, store, failures := &fakeApp{answer: always(http.StatusGone)}, newMemory(), 2
 				store.Inject(func(op storagetest.Op) storagetest.Outcome {
 					if op == storagetest.Park && failures > 0 {
 						failures--
@@ -125,8 +125,8 @@ func TestNothingIsToldAfterA410(t *testing.T) {
 					t.Fatal(err)
 				}
 				time.Sleep(100 * time.Hour)
-				wantHeard(t, app, map[string]int{"a.finished": 1})
-				wantOwed(t, store, map[string]bool{"a": true})
+				wantRequests(t, app, map[string]int{"a.finished": 1})
+				wantPending(t, store, map[string]bool{"a": true})
 			})
 		})
 	}
@@ -134,14 +134,14 @@ func TestNothingIsToldAfterA410(t *testing.T) {
 
 func TestAnAppThatAsksForPeaceGetsIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		app, store := &theApp{}, newMemory()
-		app.answer = func(n int, _ heard) (int, http.Header, string, error) {
+		app, store := &fakeApp{}, newMemory()
+		app.answer = func(n int, _ received) (int, http.Header, string, error) {
 			return []int{429, 200}[min(n, 1)], http.Header{"Retry-After": {"600"}}, "", nil
 		}
 		n := startNode(t, options(app, tusd.HookPostFinish), store, &storage.MemoryLocker{})
 		n.upload("a")
 		time.Sleep(time.Hour)
-		all := app.heard()
+		all := app.received()
 		if len(all) != 2 {
 			t.Fatalf("tried %d times", len(all))
 		}
@@ -155,7 +155,7 @@ func TestWhatCouldNotBeNotedIsNotToldAgainByTheSameProcess(t *testing.T) {
 	for _, outcome := range []storagetest.Outcome{storagetest.Fails, storagetest.FailsButPersists} {
 		t.Run(outcome.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				app, store, failures := &theApp{answer: always(200)}, newMemory(), 3
+				app, store, failures := &fakeApp{answer: always(200)}, newMemory(), 3
 				store.Inject(func(op storagetest.Op) storagetest.Outcome {
 					if op == storagetest.Retire && failures > 0 {
 						failures--
@@ -166,8 +166,8 @@ func TestWhatCouldNotBeNotedIsNotToldAgainByTheSameProcess(t *testing.T) {
 				n := startNode(t, options(app, tusd.HookPostFinish), store, &storage.MemoryLocker{})
 				n.upload("a")
 				time.Sleep(time.Hour)
-				wantHeard(t, app, map[string]int{"a.finished": 1})
-				wantOwed(t, store, map[string]bool{})
+				wantRequests(t, app, map[string]int{"a.finished": 1})
+				wantPending(t, store, map[string]bool{})
 			})
 		})
 	}
@@ -175,7 +175,7 @@ func TestWhatCouldNotBeNotedIsNotToldAgainByTheSameProcess(t *testing.T) {
 
 func TestRetrySaysWhatCameOfIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		app, store := &theApp{answer: always(500)}, newMemory()
+		app, store := &fakeApp{answer: always(500)}, newMemory()
 		n := startNode(t, options(app, tusd.HookPostFinish), store, &storage.MemoryLocker{})
 		n.upload("a")
 		time.Sleep(2 * time.Second)
@@ -186,7 +186,7 @@ func TestRetrySaysWhatCameOfIt(t *testing.T) {
 		if err := n.uploads.Redeliver(t.Context(), "a"); !errors.Is(err, storage.ErrRejected) {
 			t.Errorf("an app that refuses: %v", err)
 		}
-		wantOwed(t, store, map[string]bool{"a": true})
+		wantPending(t, store, map[string]bool{"a": true})
 		app.change(always(200))
 		if err := n.uploads.Redeliver(t.Context(), "a"); err != nil {
 			t.Errorf("an app that hears: %v", err)
@@ -197,6 +197,6 @@ func TestRetrySaysWhatCameOfIt(t *testing.T) {
 			}
 		}
 		time.Sleep(48 * time.Hour)
-		wantHeard(t, app, map[string]int{"a.finished": 4})
+		wantRequests(t, app, map[string]int{"a.finished": 4})
 	})
 }

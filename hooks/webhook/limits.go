@@ -6,8 +6,7 @@ import (
 	"time"
 )
 
-// throttle lets something through once in a while for each upload, or whatever has a
-// name.
+// throttle passes at most one event per interval for each id.
 type throttle struct {
 	every time.Duration
 
@@ -16,6 +15,7 @@ type throttle struct {
 	pruned time.Time
 }
 
+// passes reports whether an event of id at the given time passes.
 func (t *throttle) passes(id string, now time.Time) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -29,7 +29,7 @@ func (t *throttle) passes(id string, now time.Time) bool {
 	return true
 }
 
-// prune forgets what holds nothing back any more.
+// prune removes ids whose interval is over.
 func (t *throttle) prune(now time.Time) {
 	if t.last == nil {
 		t.last = map[string]time.Time{}

@@ -16,7 +16,7 @@ import (
 
 func TestADeadAppSlowsNoUploadDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		app, store := &theApp{answer: hang}, newMemory()
+		app, store := &fakeApp{answer: hang}, newMemory()
 		n := startNode(t, options(app, tusd.HookPostFinish, tusd.HookPostCreate, tusd.HookPostReceive, tusd.HookPostTerminate), store, &storage.MemoryLocker{})
 		began := time.Now()
 		for i := range 2000 {
@@ -26,8 +26,8 @@ func TestADeadAppSlowsNoUploadDown(t *testing.T) {
 			t.Errorf("2000 uploads waited %v for the app", took)
 		}
 		time.Sleep(time.Minute)
-		if app.atMost() > inFlight+notificationWorkers {
-			t.Errorf("%d requests at once, want %d at most", app.atMost(), inFlight+notificationWorkers)
+		if app.maxConcurrent() > inFlight+notificationWorkers {
+			t.Errorf("%d requests at once, want %d at most", app.maxConcurrent(), inFlight+notificationWorkers)
 		}
 		if s, d := n.app.Stats(), n.uploads.DeliveryStats(); s.Dropped == 0 || s.Queued > maxNotifications || d.Pending != 2000 {
 			t.Errorf("stats %+v %+v", s, d)
@@ -40,8 +40,8 @@ const inFlight = 16
 
 func TestHowManyAreToldAtOnceIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		app, store := &theApp{}, newMemory()
-		app.answer = func(int, heard) (int, http.Header, string, error) {
+		app, store := &fakeApp{}, newMemory()
+		app.answer = func(int, received) (int, http.Header, string, error) {
 			time.Sleep(time.Second)
 			return 200, nil, "", nil
 		}
@@ -53,8 +53,8 @@ func TestHowManyAreToldAtOnceIsBounded(t *testing.T) {
 		for n.uploads.DeliveryStats().Pending > 0 {
 			time.Sleep(100 * time.Millisecond)
 		}
-		if took := time.Since(began); took < 10*time.Second || took > 11*time.Second || app.atMost() != inFlight {
-			t.Errorf("160 took %v with %d at once, want 10 s with %d", took, app.atMost(), inFlight)
+		if took := time.Since(began); took < 10*time.Second || took > 11*time.Second || app.maxConcurrent() != inFlight {
+			t.Errorf("160 took %v with %d at once, want 10 s with %d", took, app.maxConcurrent(), inFlight)
 		}
 	})
 }
@@ -63,7 +63,7 @@ func TestHowManyAreToldAtOnceIsBounded(t *testing.T) {
 // uploads delivered all the same.
 func TestWhatIsKeptOfRequestsIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		app, store := &theApp{answer: hang}, newMemory()
+		app, store := &fakeApp{answer: hang}, newMemory()
 		n := startNode(t, options(app, tusd.HookPostFinish), store, &storage.MemoryLocker{})
 		r, err := http.NewRequest(http.MethodPut, "/files/x", nil)
 		if err != nil {
@@ -78,8 +78,8 @@ func TestWhatIsKeptOfRequestsIsBounded(t *testing.T) {
 		}
 		app.change(always(200))
 		time.Sleep(time.Hour)
-		if heard := len(app.ids()); heard != 30 {
-			t.Errorf("%d of 30 were heard", heard)
+		if received := len(app.ids()); received != 30 {
+			t.Errorf("%d of 30 were received", received)
 		}
 	})
 }

@@ -9,7 +9,8 @@ import (
 // Metadata are bytes, and JSON is text: in MetaData each byte that is not UTF-8 becomes
 // U+FFFD. The bytes of these entries are in MetaDataBase64, beside "Event".
 
-// binaryMetadata are the entries of metadata that are not UTF-8, by the name in MetaData.
+// binaryMetadata returns the entries of metadata that are not UTF-8, by their name in
+// MetaData.
 func binaryMetadata(m storage.Metadata) map[string][]byte {
 	var out map[string][]byte
 	for name, value := range m {
@@ -23,17 +24,17 @@ func binaryMetadata(m storage.Metadata) map[string][]byte {
 	return out
 }
 
-// asText is what encoding/json makes of s.
+// asText returns s as encoding/json encodes it: with U+FFFD for bytes that are not UTF-8.
 func asText(s string) string { return string([]rune(s)) }
 
-// changedMetadata are the metadata that the app asks for. An entry that it returns as it
-// was shown keeps its bytes.
-func changedMetadata(before storage.Metadata, asked map[string]string) storage.Metadata {
-	out := storage.Metadata(maps.Clone(asked))
+// changedMetadata returns the metadata that the app requests. An entry that the app returns
+// as it was sent keeps its original bytes.
+func changedMetadata(before storage.Metadata, requested map[string]string) storage.Metadata {
+	out := storage.Metadata(maps.Clone(requested))
 	for name, value := range before {
-		shown := asText(name)
-		if text, ok := asked[shown]; ok && text == asText(value) {
-			delete(out, shown)
+		sent := asText(name)
+		if text, ok := requested[sent]; ok && text == asText(value) {
+			delete(out, sent)
 			out[name] = value
 		}
 	}

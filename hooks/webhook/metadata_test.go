@@ -37,7 +37,7 @@ func TestF27HooksHaveTheBytesOfMetadataThatAreNotText(t *testing.T) {
 			t.Fatal(err)
 		}
 		synctest.Wait()
-		all := app.heard()
+		all := app.received()
 		if len(all) != len(events) {
 			t.Fatalf("%d hooks, want %d", len(all), len(events))
 		}
@@ -59,14 +59,14 @@ func TestHooksOfTextHaveNoMetaDataBase64(t *testing.T) {
 		t.Fatal(err)
 	}
 	var body map[string]any
-	if err := json.Unmarshal(app.heard()[0].body, &body); err != nil || body["MetaDataBase64"] != nil {
-		t.Errorf("%v: %s", err, app.heard()[0].body)
+	if err := json.Unmarshal(app.received()[0].body, &body); err != nil || body["MetaDataBase64"] != nil {
+		t.Errorf("%v: %s", err, app.received()[0].body)
 	}
 }
 
 // F27: an app that sends metadata back, with an entry of its own, changes no byte of the rest.
 func TestF27PreCreateThatReturnsMetadataKeepsTheirBytes(t *testing.T) {
-	app := &theApp{answer: func(_ int, h heard) (int, http.Header, string, error) {
+	app := &fakeApp{answer: func(_ int, h received) (int, http.Header, string, error) {
 		meta := h.hook.Event.Upload.MetaData
 		meta["user"], meta["text"] = "7", "changed"
 		text, err := json.Marshal(meta)

@@ -17,7 +17,7 @@ import (
 // not three, whoever finished the upload, and whoever lives.
 func TestNodesTryAtTheSameInstantsAndOneOfThemSends(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		app, store, locker := &theApp{answer: always(503)}, newMemory(), &storage.MemoryLocker{}
+		app, store, locker := &fakeApp{answer: always(503)}, newMemory(), &storage.MemoryLocker{}
 		var nodes []*node
 		for range 3 {
 			nodes = append(nodes, startNode(t, options(app, tusd.HookPostFinish), store.Node(), locker))
@@ -29,42 +29,42 @@ func TestNodesTryAtTheSameInstantsAndOneOfThemSends(t *testing.T) {
 			}
 		}
 		time.Sleep(5 * time.Minute)
-		if tried := len(app.heard()); tried != 5 {
+		if tried := len(app.received()); tried != 5 {
 			t.Errorf("tried %d times in 5 minutes, want once at first and 4 times later", tried)
 		}
 		nodes[0].end()
 		nodes[1].end()
 		app.change(always(200))
 		time.Sleep(10 * time.Minute)
-		wantHeard(t, app, map[string]int{"a.finished": 6})
-		wantOwed(t, store, map[string]bool{})
+		wantRequests(t, app, map[string]int{"a.finished": 6})
+		wantPending(t, store, map[string]bool{})
 	})
 }
 
 // A node finishes an upload and dies. Another one's sweeper finds what is owed.
 func TestTheSweeperPicksUpWhatOthersLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		app, store, locker := &theApp{answer: always(500)}, newMemory(), &storage.MemoryLocker{}
+		app, store, locker := &fakeApp{answer: always(500)}, newMemory(), &storage.MemoryLocker{}
 		dying := startNode(t, options(app, tusd.HookPostFinish), store.Node(), locker)
 		for i := range 20 {
 			dying.upload(fmt.Sprint("u", i))
 		}
 		dying.end()
-		before := len(app.heard())
+		before := len(app.received())
 		app.change(always(200))
 		n := startNode(t, options(app, tusd.HookPostFinish), store.Node(), locker)
 		sweeping, stop := context.WithCancel(t.Context())
 		defer stop()
 		go n.uploads.Run(sweeping, time.Minute)
 		time.Sleep(4 * time.Second)
-		if early := len(app.heard()) - before; early > 0 {
+		if early := len(app.received()) - before; early > 0 {
 			t.Errorf("%d told within 4 s of their finish, when whoever finished them may be at it", early)
 		}
 		time.Sleep(time.Minute)
-		if ids, told := len(app.ids()), len(app.heard())-before; ids != 20 || told != 20 {
-			t.Errorf("%d of 20 were heard, from the other node %d times", ids, told)
+		if ids, told := len(app.ids()), len(app.received())-before; ids != 20 || told != 20 {
+			t.Errorf("%d of 20 were received, from the other node %d times", ids, told)
 		}
-		wantOwed(t, store, map[string]bool{})
+		wantPending(t, store, map[string]bool{})
 		stop()
 		synctest.Wait()
 	})
@@ -74,7 +74,7 @@ func TestTheSweeperPicksUpWhatOthersLeft(t *testing.T) {
 // that no other one tries.
 func TestWhatOneNodeHasParkedNoOtherTells(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		app, store, locker := &theApp{answer: always(500)}, newMemory(), &storage.MemoryLocker{}
+		app, store, locker := &fakeApp{answer: always(500)}, newMemory(), &storage.MemoryLocker{}
 		var nodes []*node
 		for range 3 {
 			nodes = append(nodes, startNode(t, options(app, tusd.HookPostFinish), store.Node(), locker))
@@ -88,7 +88,7 @@ func TestWhatOneNodeHasParkedNoOtherTells(t *testing.T) {
 		time.Sleep(time.Second)
 		app.change(always(http.StatusGone))
 		time.Sleep(48 * time.Hour)
-		wantHeard(t, app, map[string]int{"a.finished": 2})
-		wantOwed(t, store, map[string]bool{"a": true})
+		wantRequests(t, app, map[string]int{"a.finished": 2})
+		wantPending(t, store, map[string]bool{"a": true})
 	})
 }

@@ -19,8 +19,8 @@ func TestAnAppThatHangsIsGivenUpOnAtEachTry(t *testing.T) {
 		var mu sync.Mutex
 		tries := map[tusd.HookType]int{}
 		var timeout time.Duration
-		app := &theApp{}
-		app.answer = func(n int, r heard) (int, http.Header, string, error) {
+		app := &fakeApp{}
+		app.answer = func(n int, r received) (int, http.Header, string, error) {
 			began := time.Now()
 			status, header, body, err := hang(n, r)
 			mu.Lock()

@@ -8,8 +8,8 @@ import (
 )
 
 // TLSConfig returns the configuration for an app whose certificate is issued by an
-// authority in a PEM file, or that asks for a client certificate. A path may be empty;
-// without any it returns nil, which is the system's way.
+// authority in a PEM file, or that requires a client certificate. A path may be empty.
+// Without any it returns nil, which stands for the system's authorities.
 func TLSConfig(caFile, certFile, keyFile string) (*tls.Config, error) {
 	if caFile == "" && certFile == "" {
 		return nil, nil
@@ -22,7 +22,7 @@ func TLSConfig(caFile, certFile, keyFile string) (*tls.Config, error) {
 		}
 		out.RootCAs = x509.NewCertPool()
 		if !out.RootCAs.AppendCertsFromPEM(text) {
-			return nil, fmt.Errorf("%s holds no certificate in PEM", caFile)
+			return nil, fmt.Errorf("%s: no PEM certificate found", caFile)
 		}
 	}
 	if certFile != "" {

@@ -1,18 +1,17 @@
-// Package webhook tells the app what becomes of uploads, and asks it what may become
-// of them: by HTTP, in the JSON of tusd's hooks, so that a backend made for tusd works
-// as it is.
+// Package webhook sends the events of uploads to the app, and asks it to approve them, by
+// HTTP and in the JSON of tusd's hooks, so that a backend written for tusd works unchanged.
 //
-// Of a finished upload (post-finish) the app hears at least once, under the same
-// webhook-id each time, however often it, or a node, is down: what has still to be
-// told stands in the store, and is tried at instants that all nodes know, until the
-// app takes it, or says that it never will, or Options.RetryFor is over. Then it is
-// parked: kept, visible, and told when somebody asks for it.
+// post-finish, the event of a finished upload, is delivered at least once, with the same
+// webhook-id each time, even if the app or a node fails: a pending delivery is kept in the
+// store and retried, at times that all nodes agree on, until the app acknowledges it,
+// rejects it with 410, or Options.RetryMaxAge is over. Then it is dead-lettered: kept,
+// listed, and delivered on request of an operator.
 //
-// Other events (post-create, post-receive, post-terminate) are told if that succeeds
-// soon, and never make anybody wait. An app that is to be asked (pre-create,
-// pre-finish) and does not answer has not agreed: the client is told to come back.
+// post-create, post-receive and post-terminate are best-effort: they are retried a few
+// times, and never delay a request. pre-create and pre-finish are blocking: if the app does
+// not respond, the upload is not created or finished, and the client is told to retry.
 //
-// Every request is signed as Standard Webhooks (www.standardwebhooks.com) has it.
+// Every request is signed according to Standard Webhooks (www.standardwebhooks.com).
 package webhook
 
 import (
@@ -30,44 +29,44 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
-// Events are the hooks that there are, by tusd's names.
+// Events are all hooks, by tusd's names.
 var Events = []string{
 	string(tusd.HookPreCreate), string(tusd.HookPostCreate), string(tusd.HookPostReceive),
 	string(tusd.HookPreFinish), string(tusd.HookPostFinish), string(tusd.HookPostTerminate),
 }
 
-// Options tell where the app is and what it is told.
+// Options configure New.
 type Options struct {
-	// URL is where hooks are sent; URLs, by event, are where some are sent instead.
+	// URL receives all hooks, except those of the events in URLs, which have their own.
 	URL  string
 	URLs map[string]string
-	// Events are the hooks that are sent, of those in Events.
+	// Events are the hooks to send, a subset of the variable Events.
 	Events []string
 	// Secrets sign each request, all of them: "whsec_" and base64, or base64 alone.
 	Secrets []string
-	// Forward names the headers of clients that are headers of the hook's request too.
-	// Authorization, Cookie, Proxy-Authorization, those in Secret, and a query parameter
-	// "ticket", which it can name as well, are told of only if they are among them.
+	// Forward names the headers of the client's request that are sent with the hook. The
+	// hook's body holds Authorization, Cookie, Proxy-Authorization, the headers in Secret
+	// and the query parameter "ticket" only if Forward names them.
 	Forward []string
-	// Secret names further headers that let their bearer do something.
+	// Secret names further headers with credentials.
 	Secret []string
-	// Timeout is how long the app may take to answer.
+	// Timeout is how long the app may take to respond; 0 is 10 s.
 	Timeout time.Duration
-	// RetryAfter is when post-finish is tried for the second time, about; see schedule.
-	// RetryFor is for how long.
+	// RetryInitial is the approximate time of the first retry of post-finish, and
+	// RetryMaxAge how long it is retried; see storage.DeliveryOptions.
 	RetryInitial, RetryMaxAge time.Duration
-	// ReceiveEvery is how much time there is at least between two post-receive of an upload.
+	// ProgressInterval is the least time between two post-receive hooks of an upload.
 	ProgressInterval time.Duration
-	// TLS holds the certificate to show, and whom to believe; nil is the system's way.
+	// TLS holds the client certificate and the trusted authorities; nil is the system's.
 	TLS *tls.Config
 
-	// Storage tells where the file of an upload is or will be, as tusd does.
+	// Storage returns where the file of an upload is or will be, in tusd's format.
 	Storage func(storage.Upload) map[string]string
-	// Stop removes an upload, because the app has said so to a post-receive.
+	// OnStop deletes an upload that the app stops in its response to post-receive.
 	OnStop func(ctx context.Context, id string) error
 	Log    *slog.Logger
 
-	transport http.RoundTripper // instead of the network
+	transport http.RoundTripper // replaces the network in tests
 }
 
 func (o *Options) setDefaults() {
@@ -79,19 +78,19 @@ func (o *Options) setDefaults() {
 	}
 }
 
-// App is the app behind its hooks. Create it with New, give its Policy, Observer and
+// Webhooks sends hooks to the app. Create it with New, pass its Policy, Observer and
 // Delivery to the core, and call Run.
 type Webhooks struct {
 	opts             Options
 	client           *client
 	notifications    chan notification
-	notificationSize *semaphore.Weighted // bytes of maxNoteBytes that wait
-	receive          throttle
+	notificationSize *semaphore.Weighted // bytes in the queue, of maxNotificationBytes
+	receive          throttle            // of post-receive
 	counts           counts
-	warned           throttle // of dropped hooks
+	warned           throttle // of the warning about dropped hooks
 }
 
-// New returns the app that lives at the URLs in opts. An error is about a secret.
+// New returns a Webhooks. It fails if a secret is invalid.
 func New(opts Options) (*Webhooks, error) {
 	opts.setDefaults()
 	client, err := newClient(opts)
@@ -107,7 +106,7 @@ func New(opts Options) (*Webhooks, error) {
 	}, nil
 }
 
-// url returns where an event is sent, "" if it is not.
+// url returns the URL that an event is sent to, "" if it is not sent.
 func (a *Webhooks) url(event tusd.HookType) string {
 	if !slices.Contains(a.opts.Events, string(event)) {
 		return ""
@@ -118,7 +117,7 @@ func (a *Webhooks) url(event tusd.HookType) string {
 	return a.opts.URL
 }
 
-// Policy has the core call the blocking hooks: pre-create and pre-finish.
+// Policy returns the policy that calls the blocking hooks: pre-create and pre-finish.
 func (a *Webhooks) Policy() storage.Policy {
 	var p storage.Policy
 	if a.url(tusd.HookPreCreate) != "" {
@@ -130,7 +129,8 @@ func (a *Webhooks) Policy() storage.Policy {
 	return p
 }
 
-// Observer sends the best-effort hooks: post-create, post-receive and post-terminate.
+// Observer returns the observer that sends the best-effort hooks: post-create, post-receive
+// and post-terminate.
 func (a *Webhooks) Observer() storage.Observer {
 	o := storage.Observer{Event: a.notify}
 	if a.url(tusd.HookPostReceive) != "" {
@@ -139,8 +139,8 @@ func (a *Webhooks) Observer() storage.Observer {
 	return o
 }
 
-// Delivery has the outbox deliver post-finish; it is the zero value if that is not
-// among the events.
+// Delivery returns the options with which the outbox delivers post-finish, the zero value
+// if that is not among the events.
 func (a *Webhooks) Delivery() storage.DeliveryOptions {
 	if a.url(tusd.HookPostFinish) == "" {
 		return storage.DeliveryOptions{}
@@ -148,8 +148,8 @@ func (a *Webhooks) Delivery() storage.DeliveryOptions {
 	return storage.DeliveryOptions{Deliverer: a, RetryInitial: a.opts.RetryInitial, RetryMaxAge: a.opts.RetryMaxAge, Grace: a.opts.Timeout}
 }
 
-// Run sends best-effort hooks until ctx is done and none waits; what is being sent then
-// gets Options.Timeout to end.
+// Run sends best-effort hooks until ctx is done and the queue is empty, at most for
+// Options.Timeout after ctx is done.
 func (a *Webhooks) Run(ctx context.Context) {
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
