@@ -30,7 +30,7 @@ func TestASweepThatStandsStillGivesItsLockBack(t *testing.T) {
 	var log bytes.Buffer
 	locker, store := new(MemoryLocker), standing{went: make(chan struct{})}
 	u := New(store, locker, new(MemoryCache), Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
-	s := &sweeper{uploads: u, standstill: time.Millisecond}
+	s := &sweeper{uploads: u, stallTimeout: time.Millisecond}
 	ended := make(chan error)
 	go func() { ended <- s.sweepLocked(t.Context(), time.Second) }()
 	waiting, cancel := context.WithTimeout(t.Context(), 30*time.Second)
