@@ -108,7 +108,7 @@ func TestConcatOfAPartThatIsGoneFails(t *testing.T) {
 	}
 }
 
-func TestConcatLooksUpEachPartOnce(t *testing.T) {
+func TestConcatLoadsEachPartOnce(t *testing.T) {
 	data := storagetest.Content(1, 10)
 	w := newWorld(t, storage.Options{})
 	w.uploads = w.node(storagetest.Joiner{Memory: w.memory})
@@ -129,7 +129,7 @@ func TestConcatLooksUpEachPartOnce(t *testing.T) {
 	w.wantFile("it", bytes.Repeat(data, storage.MaxParts))
 }
 
-func TestConcatTakesNoMoreThanMaxParts(t *testing.T) {
+func TestConcatLimitsTheNumberOfParts(t *testing.T) {
 	w := newWorld(t, storage.Options{})
 	w.create(storage.Record{ID: "most", Size: 10, Parts: slices.Repeat([]string{"part"}, storage.MaxParts)})
 	_, err := w.uploads.Create(w.ctx, storage.Record{ID: "more", Size: 10, Parts: slices.Repeat([]string{"part"}, storage.MaxParts+1)})
@@ -146,7 +146,7 @@ func TestConcatOfPartsThatDoNotAddUpFails(t *testing.T) {
 		w.resume("part", data)
 		w.create(storage.Record{ID: "it", Size: size, Parts: []string{"part", "part"}})
 		if _, err := w.uploads.Concat(w.ctx, "it"); size > 0 && !errors.Is(err, storage.ErrSizeMismatch) {
-			t.Errorf("20 bytes into one of %d: %v, want ErrSizeConflict", size, err)
+			t.Errorf("20 bytes into one of %d: %v, want ErrSizeMismatch", size, err)
 		}
 		if up, err := w.memory.Load(w.ctx, "it"); err != nil || up.Received.End() > max(size, 0) || size != 0 && up.Finished {
 			t.Errorf("20 bytes into one of %d: %v, received %v, finished %v", size, err, up.Received, up.Finished)
@@ -169,13 +169,13 @@ func TestConcatFinishesItsParts(t *testing.T) {
 	w.wantEvents("part", storage.Created, storage.Finished)
 }
 
-func TestConcatDoesNotTrustAnIndexThatMissedAFinish(t *testing.T) {
+func TestConcatDoesNotTrustACacheThatMissedAFinish(t *testing.T) {
 	data := storagetest.Content(1, fileSize)
-	index := new(deafCache)
-	w := newWorldWith(t, storage.Options{}, func() storage.Cache { return index })
+	cache := new(staleCache)
+	w := newWorldWith(t, storage.Options{}, func() storage.Cache { return cache })
 	w.create(storage.Record{ID: "part", Size: fileSize, Partial: true})
 	w.create(storage.Record{ID: "it", Size: fileSize, Parts: []string{"part"}})
-	index.deaf = true
+	cache.stale = true
 	w.resume("part", data)
 	w.concat("it")
 	w.wantFile("it", data)
@@ -202,7 +202,7 @@ func TestConcatWithoutPartsIsAStatusQuery(t *testing.T) {
 }
 
 // No byte is copied for a store that can join files.
-func TestConcatLeavesJoiningToTheStore(t *testing.T) {
+func TestConcatUsesTheStoresConcat(t *testing.T) {
 	for _, outcome := range []storagetest.Outcome{storagetest.Works, storagetest.Fails, storagetest.FailsButPersists} {
 		t.Run(outcome.String(), func(t *testing.T) {
 			w := newWorld(t, storage.Options{})
@@ -235,7 +235,7 @@ func (unable) Concat(context.Context, storage.Upload, []storage.Upload) (bool, e
 	return false, nil
 }
 
-func TestConcatCopiesWhatTheStoreCannotJoin(t *testing.T) {
+func TestConcatCopiesWhatTheStoreCannotConcatenate(t *testing.T) {
 	w := newWorld(t, storage.Options{})
 	parts, whole := w.createParts()
 	w.uploads = w.node(unable{w.memory})

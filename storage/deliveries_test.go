@@ -101,7 +101,7 @@ func TestADeadLetteredDeliveryIsPendingAndNotEnqueued(t *testing.T) {
 	}
 }
 
-func TestProgressIsToldAsBytesAreStored(t *testing.T) {
+func TestProgressIsReportedAsBytesAreStored(t *testing.T) {
 	var seen []int64
 	data := storagetest.Content(1, fileSize)
 	w := newWorld(t, storage.Options{Observer: storage.Observer{Progress: func(_ context.Context, up storage.Upload) { seen = append(seen, up.Offset()) }}})

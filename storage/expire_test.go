@@ -46,7 +46,7 @@ func (w *world) wantExpires(id string, in time.Duration) {
 	}
 }
 
-func TestF16LastByteMovesTheExpiry(t *testing.T) {
+func TestF16WritingExtendsTheExpiry(t *testing.T) {
 	expiring(t, func(w *world) {
 		data := storagetest.Content(1, fileSize)
 		w.create(storage.Record{ID: "it", Size: fileSize})
@@ -65,7 +65,7 @@ func TestF16LastByteMovesTheExpiry(t *testing.T) {
 	})
 }
 
-func TestF16ExpiredUploadIsRemovedWithAllOfIt(t *testing.T) {
+func TestF16ExpiredUploadIsRemovedWithAllItsData(t *testing.T) {
 	expiring(t, func(w *world) {
 		data := storagetest.Content(1, fileSize)
 		w.create(storage.Record{ID: "it", Size: fileSize})
@@ -77,9 +77,9 @@ func TestF16ExpiredUploadIsRemovedWithAllOfIt(t *testing.T) {
 		if up, err := w.memory.Load(w.ctx, "it"); err != nil || up.Offset() != 5000 {
 			w.Errorf("before the sweep: %v, %v", up, err)
 		}
-		w.wantRefused("it") // though it is still there
+		w.wantAllGone("it") // though it is still there
 		w.sweep()
-		w.wantRefused("it")
+		w.wantAllGone("it")
 		w.wantGone("it")
 		w.wantGone("untouched")
 		w.sweep()
@@ -100,8 +100,8 @@ func TestF16ExpiredUploadIsRemovedWithAllOfIt(t *testing.T) {
 	})
 }
 
-// wantRefused checks that nothing can be done with an upload that is gone.
-func (w *world) wantRefused(id string) {
+// wantAllGone checks that nothing can be done with an upload that is gone.
+func (w *world) wantAllGone(id string) {
 	w.Helper()
 	_, get := w.uploads.Get(w.ctx, id)
 	_, write := w.uploads.Write(w.ctx, id, 0, strings.NewReader("x"))
@@ -152,7 +152,7 @@ func (d drip) Read(p []byte) (int, error) {
 }
 
 // A node knows of another one's write only what that has stored.
-func TestF16AnotherNodeDoesNotExpireWhatIsBeingWritten(t *testing.T) {
+func TestF16AnotherNodeDoesNotExpireAnUploadBeingWritten(t *testing.T) {
 	for _, c := range []struct {
 		name        string
 		opts        storage.Options
@@ -201,7 +201,7 @@ func (s *writeCounter) Write(ctx context.Context, up storage.Upload, c storage.C
 	return s.Store.Write(ctx, up, c, stored)
 }
 
-func TestAWriteIsOneForTheStoreUnlessItIsSlow(t *testing.T) {
+func TestOnlyASlowWriteIsSplitIntoSeveralStoreWrites(t *testing.T) {
 	for pause, want := range map[time.Duration][]int64{
 		time.Hour:      {2500},             // a thousand bytes, which are stored at once, come in ten
 		3 * time.Hour:  {2500, 2100, 1700}, // as soon as half of the day is over
@@ -211,7 +211,7 @@ func TestAWriteIsOneForTheStoreUnlessItIsSlow(t *testing.T) {
 			counter := &writeCounter{Store: w.memory}
 			w.create(storage.Record{ID: "it", Size: 2500})
 			data := storagetest.Content(1, 2500)
-			src := expecting{drip{bytes.NewReader(data), pause}, 2500}
+			src := sized{drip{bytes.NewReader(data), pause}, 2500}
 			up, err := w.node(counter).Write(w.ctx, "it", 0, src)
 			if err != nil || !up.Finished {
 				t.Errorf("write: %v, finished %v", err, up.Finished)
@@ -236,7 +236,7 @@ func TestF16FinishedUploadStaysAndAFinishedPartDoesNot(t *testing.T) {
 		w.sweep()
 		w.wantFile("part", data)
 		time.Sleep(time.Nanosecond)
-		w.wantRefused("part")
+		w.wantAllGone("part")
 		w.sweep()
 		w.wantGone("part")
 		w.wantEvents("part", storage.Created, storage.Finished, storage.Expired)
@@ -268,7 +268,7 @@ func whole(t *testing.T, test func(w *world, data []byte, accept *error)) {
 	})
 }
 
-func TestF16UploadThatIsWholeWaitsUntilItCanBeFinished(t *testing.T) {
+func TestF16ACompleteUploadDoesNotExpireBeforeItIsFinished(t *testing.T) {
 	for name, rescue := range rescuers {
 		t.Run(name, func(t *testing.T) {
 			whole(t, func(w *world, data []byte, accept *error) {
@@ -286,7 +286,7 @@ func TestF16UploadThatIsWholeWaitsUntilItCanBeFinished(t *testing.T) {
 	}
 }
 
-func TestF16UploadThatIsWholeExpiresIfItCanNeverBeFinished(t *testing.T) {
+func TestF16ACompleteUploadExpiresIfFinishingFailsPermanently(t *testing.T) {
 	whole(t, func(w *world, _ []byte, accept *error) {
 		*accept = errRefused
 		if _, err := w.uploads.Get(w.ctx, "it"); !errors.Is(err, errRefused) {
@@ -316,7 +316,7 @@ func TestF16UploadThatIsDeletedWhileASweepFinishesItDoesNotExpireToo(t *testing.
 }
 
 // What is refused is not gone at once: somebody may change his mind.
-func TestF16UploadThatIsRefusedIsKeptUntilItExpires(t *testing.T) {
+func TestF16ARejectedUploadIsKeptUntilItExpires(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, storage.Options{ExpireAfter: day, Policy: storage.Policy{BeforeFinish: func(context.Context, storage.Upload) error { return errRefused }}})
 		w.create(storage.Record{ID: "it", Size: 1})
@@ -342,22 +342,22 @@ func TestF16WithoutALimitNothingExpires(t *testing.T) {
 	})
 }
 
-// The index's word that an upload has expired is not enough: it may have missed
+// The cache's word that an upload has expired is not enough: it may have missed
 // the last bytes.
-func TestF16IndexThatMissedBytesExpiresNothing(t *testing.T) {
+func TestF16AStaleCacheDoesNotExpireAnUpload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		index := new(deafCache)
-		w := newWorldWith(t, storage.Options{ExpireAfter: day}, func() storage.Cache { return index })
+		cache := new(staleCache)
+		w := newWorldWith(t, storage.Options{ExpireAfter: day}, func() storage.Cache { return cache })
 		w.create(storage.Record{ID: "it", Size: fileSize})
 		time.Sleep(day - time.Second)
-		index.deaf = true
+		cache.stale = true
 		w.send("it", storagetest.Content(1, fileSize), ranges.Of(0, 10))
 		time.Sleep(time.Hour)
 		w.wantExpires("it", day-time.Hour)
 	})
 }
 
-func TestClockOfTheOptionsIsUsed(t *testing.T) {
+func TestOptionsNowIsUsedAsTheClock(t *testing.T) {
 	now := time.Now()
 	w := newWorld(t, storage.Options{})
 	w.opts.ExpireAfter, w.opts.Now = day, func() time.Time { return now }
@@ -372,12 +372,12 @@ func TestClockOfTheOptionsIsUsed(t *testing.T) {
 		t.Errorf("events %+v, want one at %v", e, now)
 	}
 	now = now.Add(day + 1)
-	w.wantRefused("it")
+	w.wantAllGone("it")
 	w.sweep()
 	w.wantGone("it")
 }
 
-func TestSweepGoesOnAfterAFailure(t *testing.T) {
+func TestSweepContinuesAfterAFailure(t *testing.T) {
 	expiring(t, func(w *world) {
 		data := storagetest.Content(1, fileSize)
 		for _, id := range []string{"a", "b", "c"} {
@@ -416,24 +416,24 @@ func TestSweepGoesOnAfterAFailure(t *testing.T) {
 	})
 }
 
-// halfDeleted is a store that lists, as one may that crashed in the middle of a
+// interruptedDelete is a store that lists, as one may that crashed in the middle of a
 // deletion, an upload that is gone, and one that was never whole.
-type halfDeleted struct {
+type interruptedDelete struct {
 	*storagetest.Memory
 	deleted []string
 }
 
-func (s *halfDeleted) List(context.Context) iter.Seq2[string, error] {
+func (s *interruptedDelete) List(context.Context) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) { _ = yield("never", nil) && yield("gone", nil) }
 }
 
-func (s *halfDeleted) Delete(ctx context.Context, id string) error {
+func (s *interruptedDelete) Delete(ctx context.Context, id string) error {
 	s.deleted = append(s.deleted, id)
 	return s.Memory.Delete(ctx, id)
 }
 
-func TestSweepDoesTheOtherHalfOfADelete(t *testing.T) {
-	store := &halfDeleted{Memory: storagetest.NewMemory(piece)}
+func TestSweepCompletesAnInterruptedDelete(t *testing.T) {
+	store := &interruptedDelete{Memory: storagetest.NewMemory(piece)}
 	w := newWorld(t, storage.Options{})
 	u := w.node(store)
 	if _, err := u.Create(w.ctx, storage.Record{ID: "gone", Size: 5}); err != nil {

@@ -32,14 +32,14 @@ var rescuers = map[string]func(w *world, data []byte) error{
 	"the sweeper twice": func(w *world, _ []byte) error { return errors.Join(w.core().Sweep(w.ctx), w.core().Sweep(w.ctx)) },
 }
 
-func TestF05FinishFailsOnceAndWhoeverComesNextFinishes(t *testing.T) {
+func TestF05AFailedFinishIsRetriedByTheNextRequest(t *testing.T) {
 	data := storagetest.Content(1, fileSize)
 	for _, outcome := range []storagetest.Outcome{storagetest.Fails, storagetest.FailsButPersists} {
 		for name, rescue := range rescuers {
 			for _, forgets := range []bool{false, true} {
-				t.Run(fmt.Sprintf("%v, %s, index lost %v", outcome, name, forgets), func(t *testing.T) {
-					index := newUnreliableCache(1, 0, 0)
-					w := newWorldWith(t, storage.Options{}, func() storage.Cache { return index })
+				t.Run(fmt.Sprintf("%v, %s, cache lost %v", outcome, name, forgets), func(t *testing.T) {
+					cache := newUnreliableCache(1, 0, 0)
+					w := newWorldWith(t, storage.Options{}, func() storage.Cache { return cache })
 					w.create(storage.Record{ID: "it", Size: fileSize})
 					w.memory.Inject(failFirst(storagetest.Finish, outcome))
 					if up, err := w.uploads.Write(w.ctx, "it", 0, bytes.NewReader(data)); !storage.Transient(err) || up.Finished {
@@ -47,7 +47,7 @@ func TestF05FinishFailsOnceAndWhoeverComesNextFinishes(t *testing.T) {
 					}
 					w.wantEvents("it", storage.Created)
 					if forgets {
-						index.heal()
+						cache.heal()
 					}
 					if err := rescue(w, data); err != nil {
 						t.Errorf("rescue: %v", err)
@@ -94,7 +94,7 @@ func TestF05StoreFailsRightAfterTheFinish(t *testing.T) {
 
 // What was finished but, as far as the store knows, not told of, is told of by the
 // process that comes after a crash: twice at most, and under the same id.
-func TestF05FinishThatWasNotToldIsToldAfterACrash(t *testing.T) {
+func TestF05AnUnpublishedFinishIsPublishedAfterACrash(t *testing.T) {
 	data := storagetest.Content(1, fileSize)
 	for name, rescue := range rescuers {
 		t.Run(name, func(t *testing.T) {
@@ -119,7 +119,7 @@ func TestF05FinishThatWasNotToldIsToldAfterACrash(t *testing.T) {
 			w.wantEvents("it", storage.Created, storage.Finished)
 			w.wantFile("it", data)
 			if now, err := w.memory.Load(w.ctx, "it"); err != nil || now.DeliveryPending {
-				t.Errorf("still owed: %v, %v", now.DeliveryPending, err)
+				t.Errorf("still pending: %v, %v", now.DeliveryPending, err)
 			}
 		})
 	}
@@ -127,7 +127,7 @@ func TestF05FinishThatWasNotToldIsToldAfterACrash(t *testing.T) {
 
 // As long as the store can't note that an upload was told of, it is not told again
 // by the same process, and the sweeper goes on trying to have it noted.
-func TestF05FinishThatCannotBeNotedIsToldOnce(t *testing.T) {
+func TestF05AFinishIsPublishedOnceWhileMarkDeliveredFails(t *testing.T) {
 	data := storagetest.Content(1, fileSize)
 	w := newWorld(t, storage.Options{})
 	w.memory.Inject(func(op storagetest.Op) storagetest.Outcome {
@@ -145,23 +145,23 @@ func TestF05FinishThatCannotBeNotedIsToldOnce(t *testing.T) {
 	}
 	w.memory.Inject(nil)
 	if up, err := w.memory.Load(w.ctx, "it"); err != nil || !up.DeliveryPending {
-		t.Errorf("while it can't be noted: owed %v, %v", up.DeliveryPending, err)
+		t.Errorf("while it can't be noted: pending %v, %v", up.DeliveryPending, err)
 	}
 	w.sweep()
 	if up, err := w.memory.Load(w.ctx, "it"); err != nil || up.DeliveryPending {
-		t.Errorf("after a sweep that could note it: owed %v, %v", up.DeliveryPending, err)
+		t.Errorf("after a sweep that could note it: pending %v, %v", up.DeliveryPending, err)
 	}
 	w.wantEvents("it", storage.Created, storage.Finished)
 }
 
-// An index that claims more than the store has finishes nothing.
-func TestF05WhatOnlyTheIndexHasIsNotFinished(t *testing.T) {
+// A cache that claims more than the store has finishes nothing.
+func TestF05RangesThatOnlyTheCacheHasDoNotFinishAnUpload(t *testing.T) {
 	data := storagetest.Content(1, fileSize)
-	index := new(storage.MemoryCache)
-	w := newWorldWith(t, storage.Options{}, func() storage.Cache { return index })
+	cache := new(storage.MemoryCache)
+	w := newWorldWith(t, storage.Options{}, func() storage.Cache { return cache })
 	w.create(storage.Record{ID: "it", Size: fileSize})
 	w.send("it", data, ranges.Of(0, 5000))
-	if _, err := index.Append(w.ctx, "it", storage.Extent{Range: ranges.Of(0, fileSize)}); err != nil {
+	if _, err := cache.Append(w.ctx, "it", storage.Extent{Range: ranges.Of(0, fileSize)}); err != nil {
 		t.Fatalf("add: %v", err)
 	}
 	if up, err := w.uploads.Get(w.ctx, "it"); !storage.Transient(err) || up.Finished {
@@ -176,7 +176,7 @@ func TestF05WhatOnlyTheIndexHasIsNotFinished(t *testing.T) {
 }
 
 // A process that died before it could finish is followed by one that does.
-func TestF05UploadThatACrashLeftCompleteIsFinished(t *testing.T) {
+func TestF05AnUploadThatACrashLeftCompleteIsFinished(t *testing.T) {
 	data := storagetest.Content(1, fileSize)
 	for name, rescue := range rescuers {
 		t.Run(name, func(t *testing.T) {
@@ -225,7 +225,7 @@ func TestF05TwoNodesFinishAtOnce(t *testing.T) {
 	}
 }
 
-func TestF07UnknownLengthKeepsItsShortLastPiece(t *testing.T) {
+func TestF07UnknownLengthKeepsItsShortLastExtent(t *testing.T) {
 	for _, size := range []int64{1, piece - 1, piece, piece + 1, fileSize} {
 		for _, declareFirst := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%d bytes, declared before the last piece %v", size, declareFirst), func(t *testing.T) {
@@ -248,7 +248,7 @@ func TestF07UnknownLengthKeepsItsShortLastPiece(t *testing.T) {
 
 // The zombie: a write that goes on, with other bytes, after another node has
 // continued and finished the upload.
-func TestF08LateWriteOfANodeThoughtDeadChangesNothing(t *testing.T) {
+func TestF08ALateWriteOfAStalledNodeChangesNothing(t *testing.T) {
 	data, other := storagetest.Content(1, fileSize), storagetest.Content(2, fileSize)
 	w := newSharedWorld(t)
 	w.create(storage.Record{ID: "it", Size: fileSize})
@@ -295,7 +295,7 @@ func TestF11ReadingStateNeverDisturbsAWriter(t *testing.T) {
 	w.wantFile("it", data)
 }
 
-func TestF12SecondCreationOfAnIDIsRefused(t *testing.T) {
+func TestF12CreatingAnExistingIDFails(t *testing.T) {
 	data := storagetest.Content(1, fileSize)
 	w := newWorld(t, storage.Options{})
 	w.create(storage.Record{ID: "it", Size: fileSize, Metadata: map[string]string{"is": "first"}})
@@ -318,7 +318,7 @@ func TestF12SecondCreationOfAnIDIsRefused(t *testing.T) {
 	w.wantEvents("it", storage.Created, storage.Finished)
 }
 
-func TestF13EmptyFileIsThereAndToldOnce(t *testing.T) {
+func TestF13AnEmptyFileExistsAndIsPublishedOnce(t *testing.T) {
 	for name, make := range map[string]func(w *world){
 		"created empty": func(w *world) { w.create(storage.Record{ID: "it", Size: 0}) },
 		"created empty, with an empty body": func(w *world) {
@@ -352,7 +352,7 @@ func TestF13EmptyFileIsThereAndToldOnce(t *testing.T) {
 	}
 }
 
-func TestF14ChunkThatComesTwiceGetsTheSameAnswer(t *testing.T) {
+func TestF14ARepeatedChunkGetsTheSameResponse(t *testing.T) {
 	data := storagetest.Content(1, fileSize)
 	w := newWorld(t, storage.Options{})
 	w.create(storage.Record{ID: "it", Size: fileSize})
@@ -362,10 +362,10 @@ func TestF14ChunkThatComesTwiceGetsTheSameAnswer(t *testing.T) {
 		}
 		var wg sync.WaitGroup
 		for range 3 {
-			wg.Go(func() { w.wantAnswer(r)(write()) })
+			wg.Go(func() { w.wantResponse(r)(write()) })
 		}
 		wg.Wait()
-		w.wantAnswer(r)(write())
+		w.wantResponse(r)(write())
 	}
 	for _, r := range chunks {
 		up, err := w.uploads.Write(w.ctx, "it", r.Start, bytes.NewReader(data[r.Start:r.End]))
@@ -377,8 +377,8 @@ func TestF14ChunkThatComesTwiceGetsTheSameAnswer(t *testing.T) {
 	w.wantEvents("it", storage.Created, storage.Finished)
 }
 
-// wantAnswer checks the answer to a chunk of an upload that comes in order.
-func (w *world) wantAnswer(r ranges.Range) func(storage.Upload, error) {
+// wantResponse checks the answer to a chunk of an upload that comes in order.
+func (w *world) wantResponse(r ranges.Range) func(storage.Upload, error) {
 	return func(up storage.Upload, err error) {
 		w.Helper()
 		if err != nil || up.Offset() != r.End || up.Finished != (r.End == fileSize) {
@@ -387,7 +387,7 @@ func (w *world) wantAnswer(r ranges.Range) func(storage.Upload, error) {
 	}
 }
 
-func TestF15SourceThatIsLongerThanTheUploadIsCut(t *testing.T) {
+func TestF15BytesBeyondTheUploadAreDropped(t *testing.T) {
 	data := storagetest.Content(1, fileSize+5)
 	for _, c := range []struct {
 		name     string
@@ -420,15 +420,15 @@ func TestF15SourceThatIsLongerThanTheUploadIsCut(t *testing.T) {
 	}
 }
 
-func TestF15SourceThatBreaksOffIsKeptAndResumed(t *testing.T) {
+func TestF15AnAbortedBodyIsKeptAndResumed(t *testing.T) {
 	data := storagetest.Content(1, fileSize)
 	w := newWorld(t, storage.Options{})
 	w.create(storage.Record{ID: "it", Size: fileSize})
 	for offset := int64(0); offset < fileSize; {
 		n := min(1234, fileSize-offset)
-		up, err := w.uploads.Write(w.ctx, "it", offset, brokenOff(data[offset:offset+n]))
+		up, err := w.uploads.Write(w.ctx, "it", offset, aborted(data[offset:offset+n]))
 		if !errors.Is(err, storage.ErrBodyAborted) || !errors.Is(err, io.ErrUnexpectedEOF) || storage.Transient(err) {
-			t.Errorf("write of a body that breaks off: %v, want ErrBody with its cause", err)
+			t.Errorf("write of a body that breaks off: %v, want ErrBodyAborted with its cause", err)
 		}
 		if up.Offset() != offset+n {
 			t.Fatalf("%d bytes came after offset %d, which is now %d", n, offset, up.Offset())

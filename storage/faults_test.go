@@ -167,7 +167,7 @@ func (s script) forEachFault(t *testing.T, run func(t *testing.T, f fault)) {
 // Whatever operation of the store fails, or does what it should and says that it
 // failed: a client that tries again gets there, nothing that it was told turns
 // out wrong, and the app is told once.
-func TestEveryFaultIsOvercomeByTryingAgain(t *testing.T) {
+func TestEveryFaultIsRecoveredByRetrying(t *testing.T) {
 	data := storagetest.Content(1, fileSize)
 	for _, s := range scripts {
 		t.Run(s.name, func(t *testing.T) {
@@ -178,16 +178,16 @@ func TestEveryFaultIsOvercomeByTryingAgain(t *testing.T) {
 				s.run(w, data)
 				w.wantEnd(s, data)
 				for _, id := range []string{"one", "two", "it"} {
-					w.wantTold(id)
+					w.wantEventsOnce(id)
 				}
 			})
 		})
 	}
 }
 
-// wantTold checks that nothing was told twice of an upload, and of one that is
+// wantEventsOnce checks that nothing was told twice of an upload, and of one that is
 // finished that it is.
-func (w *world) wantTold(id string) {
+func (w *world) wantEventsOnce(id string) {
 	w.Helper()
 	w.memory.Inject(nil)
 	up, err := w.memory.Load(w.ctx, id)
@@ -205,7 +205,7 @@ func (w *world) wantTold(id string) {
 }
 
 // The same, if the process dies of the fault and all that it knew is lost.
-func TestEveryCrashIsOvercomeByTryingAgain(t *testing.T) {
+func TestEveryCrashIsRecoveredByRetrying(t *testing.T) {
 	data := storagetest.Content(1, fileSize)
 	for _, s := range scripts {
 		t.Run(s.name, func(t *testing.T) {

@@ -47,7 +47,7 @@ func TestUnfinishedUploadHasNoFile(t *testing.T) {
 	}
 }
 
-func TestSeekingAsksTheStoreForNothing(t *testing.T) {
+func TestSeekingMakesNoStoreRequests(t *testing.T) {
 	data := storagetest.Content(1, fileSize)
 	w := newWorld(t, storage.Options{})
 	w.create(storage.Record{ID: "it", Size: fileSize})
@@ -85,7 +85,7 @@ func (s shortened) Open(ctx context.Context, up storage.Upload, offset int64) (i
 	return io.NopCloser(io.LimitReader(file, up.Size-offset-1)), nil
 }
 
-func TestFileThatIsTooShortIsAnError(t *testing.T) {
+func TestReadingATruncatedFileFails(t *testing.T) {
 	data := storagetest.Content(1, fileSize)
 	w := newWorld(t, storage.Options{})
 	w.create(storage.Record{ID: "it", Size: fileSize})

@@ -136,7 +136,7 @@ func (u *Uploads) runBeforeFinish(ctx context.Context, up Upload) error {
 
 // finished returns the upload after its file was made.
 func (u *Uploads) finished(ctx context.Context, up Upload, sum *crc32c.Sum) (Upload, error) {
-	if err := u.stillThere(ctx, up.ID); err != nil {
+	if err := u.checkNotDeleted(ctx, up.ID); err != nil {
 		return up, err
 	}
 	u.invalidate(ctx, up.ID)

@@ -6,30 +6,30 @@ import (
 	"sync"
 )
 
-var errPanicked = errors.New("it panicked")
+var errPanicked = errors.New("panic in another request")
 
-// flights runs a function for one upload at a time, and lets requests that come at the
-// same time share its result.
+// flights runs a function once at a time per upload, and shares its result between
+// concurrent requests.
 //
-// A request shares only a run that begins after the request has come: one that comes
-// while a run is under way waits for the next run. So no request gets a state older than
-// itself, which could lack what was acknowledged to its client just before.
+// A request shares only a run that begins after the request has arrived: one that arrives
+// during a run waits for the next. So no request gets a state older than itself, which
+// could lack what was acknowledged to its client just before.
 type flights struct {
 	mu      sync.Mutex
-	current map[string]*flight // by upload id: the one that runs, or is about to
+	current map[string]*flight // by upload id: the one that is running or about to run
 }
 
 type flight struct {
-	begun bool
-	done  chan struct{} // closed when up and err are there
-	up    Upload
-	err   error
-	next  *flight // begins when this one is done, nil if no request waits for it
+	started bool
+	done    chan struct{} // closed when up and err are set
+	up      Upload
+	err     error
+	next    *flight // starts when this one is done, nil if no request waits for it
 }
 
-// do returns what run returns, or what the run of another request returned that began
-// after this call did. Run is not canceled with ctx, for others may wait for its result.
-// If ctx is done before a run of another request is, do returns ErrUnavailable.
+// do returns the result of run, or of another request's run that started after this
+// call. run is not canceled with ctx, because other requests may wait for its result.
+// If ctx is done while waiting for another request's run, do returns ErrUnavailable.
 func (g *flights) do(ctx context.Context, id string, run func(context.Context) (Upload, error)) (Upload, error) {
 	f, previous, leads := g.join(id)
 	if !leads {
@@ -43,15 +43,15 @@ func (g *flights) do(ctx context.Context, id string, run func(context.Context) (
 	if previous != nil {
 		<-previous.done
 	}
-	g.begin(f)
+	g.start(f)
 	defer g.end(id, f)
 	f.err = Unavailable("load", id, errPanicked) // unless run returns
 	f.up, f.err = run(context.WithoutCancel(ctx))
 	return f.up.Clone(), f.err
 }
 
-// join returns the first flight of an upload that has not begun, and whether the caller
-// is to run it, once the previous one is done.
+// join returns the first flight of an upload that has not started, and whether the
+// caller must run it, once the previous one is done.
 func (g *flights) join(id string) (f, previous *flight, leads bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -64,7 +64,7 @@ func (g *flights) join(id string) (f, previous *flight, leads bool) {
 		f = &flight{done: make(chan struct{})}
 		g.current[id] = f
 		return f, nil, true
-	case !f.begun:
+	case !f.started:
 		return f, nil, false
 	case f.next == nil:
 		f.next = &flight{done: make(chan struct{})}
@@ -73,10 +73,10 @@ func (g *flights) join(id string) (f, previous *flight, leads bool) {
 	return f.next, nil, false
 }
 
-func (g *flights) begin(f *flight) {
+func (g *flights) start(f *flight) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	f.begun = true
+	f.started = true
 }
 
 func (g *flights) end(id string, f *flight) {

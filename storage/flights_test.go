@@ -11,7 +11,7 @@ import (
 )
 
 // A request gets the state of a moment after it has come, or later.
-func TestOnlyALoadThatBeginsAfterARequestAnswersIt(t *testing.T) {
+func TestARequestOnlySharesALoadThatStartsAfterIt(t *testing.T) {
 	var g flights
 	var now, runs atomic.Int64
 	release, generation := make(chan struct{}), make(chan struct{}, 100)
@@ -56,7 +56,7 @@ func waitFor(t *testing.T, what func() bool) {
 	}
 }
 
-func TestALoadThatOthersWaitForDoesNotEndWithItsRequest(t *testing.T) {
+func TestASharedLoadIsNotCanceledWithItsRequest(t *testing.T) {
 	var g flights
 	ctx, cancel := context.WithCancel(t.Context())
 	_, err := g.do(ctx, "id", func(ctx context.Context) (Upload, error) {
@@ -86,7 +86,7 @@ func TestALoadThatOthersWaitForDoesNotEndWithItsRequest(t *testing.T) {
 	}
 }
 
-func TestALoadThatPanicsLeavesNoneWaiting(t *testing.T) {
+func TestALoadThatPanicsDoesNotBlockOthers(t *testing.T) {
 	var g flights
 	func() {
 		defer func() { _ = recover() }()

@@ -23,9 +23,9 @@ func (f *flushing) Flush(context.Context, string) error {
 }
 
 // Readers that poll cost the store a flush each second, and nothing if nobody writes.
-func TestF20PollersSeldomFlush(t *testing.T) {
+func TestF20FlushesAreRateLimited(t *testing.T) {
 	store := &flushing{Memory: storagetest.NewMemory(piece)}
-	uploads := storage.New(store, new(storage.MemoryLocker), new(storage.MemoryCache), storage.Options{Log: quiet})
+	uploads := storage.New(store, new(storage.MemoryLocker), new(storage.MemoryCache), storage.Options{Log: discardLogger})
 	if _, err := uploads.Create(t.Context(), storage.Record{ID: "it", Size: fileSize}); err != nil {
 		t.Fatal(err)
 	}

@@ -5,35 +5,36 @@ import (
 	"time"
 )
 
-// pulse is when an open write must have something stored again. Other processes see of a
-// write only what was stored: so that they do not let the upload expire under it, a slow
-// one stores a little before a store would by itself.
+// flushTimer determines when a write in progress must store data again. Other processes
+// see only what a write has stored. To keep them from expiring the upload, a slow write
+// stores data earlier than its store would.
 type flushTimer struct {
 	now  func() time.Time
-	life time.Duration // of an upload that nothing is added to; 0 is for ever
+	life time.Duration // of an upload that nothing is added to; 0 is forever
 
 	mu   sync.Mutex
 	next time.Time
 }
 
-// pulse returns that of a write to up: it begins halfway to when up expires.
+// newFlushTimer returns the timer of a write to up. It first expires halfway to the
+// expiry of up.
 func (u *Uploads) newFlushTimer(up Upload) *flushTimer {
-	p := &flushTimer{now: u.opts.Now, life: u.lifetime(up.Record)}
-	now := p.now()
-	p.next = now.Add(u.Expires(up).Sub(now) / 2)
-	return p
+	t := &flushTimer{now: u.opts.Now, life: u.lifetime(up.Record)}
+	now := t.now()
+	t.next = now.Add(u.Expires(up).Sub(now) / 2)
+	return t
 }
 
-// beat notes that something was stored now.
-func (p *flushTimer) reset() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.next = p.now().Add(p.life / 2)
+// reset restarts the timer, after data was stored.
+func (t *flushTimer) reset() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.next = t.now().Add(t.life / 2)
 }
 
-// due tells whether it is time to store something.
-func (p *flushTimer) expired() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.life > 0 && !p.now().Before(p.next)
+// expired reports whether data must be stored now.
+func (t *flushTimer) expired() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.life > 0 && !t.now().Before(t.next)
 }

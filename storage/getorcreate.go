@@ -7,19 +7,19 @@ import (
 	"time"
 )
 
-// createWithin is how long GetOrCreate waits for another node that looks for the same
-// upload, or creates it: as long as a slow store may take. The lock of a node that was
-// killed lapses sooner.
-const createWithin = 30 * time.Second
+// createTimeout is how long GetOrCreate waits for another node that loads or creates the
+// same upload: as long as a slow store may take. The lock of a crashed node expires
+// sooner.
+const createTimeout = 30 * time.Second
 
-// GetOrCreate returns the upload of rec.ID, which it creates from rec if there is none.
+// GetOrCreate returns the upload rec.ID, and creates it from rec if there is none.
 //
-// Clients may send all chunks of a new upload at once. The first request looks in the
-// store and creates the upload; the others, on this node and, while Redis answers, on
-// others, wait for that and find the upload in the cache. If the first fails, each goes on
-// by itself.
+// Clients may send all chunks of a new upload at once. The first request loads or
+// creates the upload; the others, on this node and, while Redis is up, on other nodes,
+// wait for that and find the upload in the cache. If the first fails, each proceeds on
+// its own.
 //
-// Errors: those of Get and Create but ErrNotFound and ErrExists.
+// Errors: those of Get and Create except ErrNotFound and ErrExists.
 func (u *Uploads) GetOrCreate(ctx context.Context, rec Record) (Upload, error) {
 	if err := CheckID(rec.ID); err != nil {
 		return Upload{}, err
@@ -45,27 +45,26 @@ func (u *Uploads) GetOrCreate(ctx context.Context, rec Record) (Upload, error) {
 	return up, err
 }
 
-// lockCreation keeps other nodes from looking for the upload until the function that it
-// returns is called. It only saves requests to the store.
+// lockCreation makes GetOrCreate on other nodes wait until unlock is called. It only
+// saves requests to the store.
 func (u *Uploads) lockCreation(ctx context.Context, id string) (unlock func()) {
-	ctx, cancel := context.WithTimeout(ctx, createWithin)
+	ctx, cancel := context.WithTimeout(ctx, createTimeout)
 	defer cancel()
-	unlock, err := u.locker.Lock(ctx, ".create."+id, func() {}) // that is no upload's id
+	unlock, err := u.locker.Lock(ctx, ".create."+id, func() {}) // not a valid upload id
 	if err != nil {
 		return func() {}
 	}
 	return unlock
 }
 
-// gates lets the first request for an upload through, and makes others wait until that
-// one has left.
+// gates admits the first request for an upload, and makes others wait until it leaves.
 type gates struct {
 	mu     sync.Mutex
 	closed map[string]chan struct{} // by upload id: closed when the first has left
 }
 
-// enter returns the function with which the first request leaves, or nil to a request
-// that has waited for it. If ctx is done while it waits, enter returns ErrUnavailable.
+// enter returns the function with which the first request leaves, or nil for a request
+// that has waited for the first. If ctx is done before, it returns ErrUnavailable.
 func (g *gates) enter(ctx context.Context, id string) (leave func(), err error) {
 	g.mu.Lock()
 	left, closed := g.closed[id]

@@ -13,7 +13,7 @@ import (
 
 // However many requests come at once for a new upload, the app is asked once whether it
 // may be created, and the store is looked into once.
-func TestRequestsAtOnceCreateANewUploadOnce(t *testing.T) {
+func TestConcurrentRequestsCreateANewUploadOnce(t *testing.T) {
 	var asked, loads atomic.Int64
 	memory := storagetest.NewMemory(piece)
 	w := newWorld(t, storage.Options{Policy: storage.Policy{BeforeCreate: func(context.Context, *storage.Record) error { asked.Add(1); return nil }}})
@@ -35,7 +35,7 @@ func TestRequestsAtOnceCreateANewUploadOnce(t *testing.T) {
 
 // Where the first request may not create the upload, each of the others tries by itself:
 // it may be another client's.
-func TestARefusedCreationRefusesNoOtherRequest(t *testing.T) {
+func TestARejectedCreationDoesNotFailOtherRequests(t *testing.T) {
 	refused := errors.New("not for this one")
 	var asked atomic.Int64
 	entered, release := make(chan struct{}), make(chan struct{})

@@ -42,7 +42,7 @@ func owned() storage.Options {
 	}}
 }
 
-func TestTheServersOwnerMayRemoveWhatIsSomebodyElses(t *testing.T) {
+func TestDeleteAsAdminIgnoresTheOwner(t *testing.T) {
 	u := newWorld(t, owned()).uploads
 	if _, err := u.Create(as("ann"), storage.Record{ID: "live", Size: fileSize}); err != nil {
 		t.Fatalf("create: %v", err)
@@ -149,7 +149,7 @@ func (u unread) Read([]byte) (int, error) {
 	return 0, io.EOF
 }
 
-func TestWhatIsAdmittedAndNotWrittenDownIsWithdrawn(t *testing.T) {
+func TestCreateFailedIsCalledIfAnAcceptedRecordIsNotWritten(t *testing.T) {
 	for name, c := range map[string]struct {
 		rec  storage.Record
 		want []string
@@ -181,7 +181,7 @@ func TestWhatIsAdmittedAndNotWrittenDownIsWithdrawn(t *testing.T) {
 	}
 }
 
-func TestAdmitMayChangeTheRecordButNotBreakIt(t *testing.T) {
+func TestBeforeCreateMayChangeTheRecordButNotInvalidateIt(t *testing.T) {
 	var change func(*storage.Record)
 	w := newWorld(t, storage.Options{Policy: storage.Policy{BeforeCreate: func(_ context.Context, rec *storage.Record) error { change(rec); return nil }}})
 	given := storage.Record{Size: 10, Metadata: map[string]string{"filename": "a"}}
@@ -211,7 +211,7 @@ func TestAdmitMayChangeTheRecordButNotBreakIt(t *testing.T) {
 	}
 }
 
-func TestAnUploadHasLimitsOfItsOwn(t *testing.T) {
+func TestARecordsOwnLimitsApply(t *testing.T) {
 	now := time.Now()
 	w := newWorld(t, storage.Options{MaxSize: 100, ExpireAfter: time.Hour, Now: func() time.Time { return now },
 		Policy: storage.Policy{BeforeCreate: func(_ context.Context, rec *storage.Record) error {
@@ -236,7 +236,7 @@ func TestAnUploadHasLimitsOfItsOwn(t *testing.T) {
 
 var errRefused = errors.New("refused by the app")
 
-func TestWhatIsNotAcceptedIsNoFileUntilItIs(t *testing.T) {
+func TestARejectedUploadHasNoFileUntilItIsAccepted(t *testing.T) {
 	data := storagetest.Content(1, fileSize)
 	refuse, asked := true, 0
 	w := newWorld(t, storage.Options{Policy: storage.Policy{BeforeFinish: func(_ context.Context, up storage.Upload) error {

@@ -6,15 +6,15 @@ import (
 	"strings"
 )
 
-// MaxIDLength is how many characters an upload's id may have.
+// MaxIDLength is the maximum length of an upload's id in characters.
 const MaxIDLength = 128
 
-// NewID is an id that nobody can guess: 26 letters and digits, 128 random bits.
+// NewID returns an unguessable id: 26 letters and digits, 128 random bits.
 func NewID() string { return strings.ToLower(rand.Text()) }
 
-// CheckID returns an error that is ErrBadID unless id is one to 128 letters,
-// digits, "-", "_", "." or "~" and begins with a letter or a digit. Such an id
-// needs no escaping in a URL, and is a safe name for a file or an object.
+// CheckID returns ErrBadID unless id consists of 1 to 128 letters, digits, "-", "_",
+// "." or "~" and begins with a letter or a digit. Such an id needs no escaping in a
+// URL, and is a safe name for a file or an object.
 func CheckID(id string) error {
 	switch {
 	case id == "":

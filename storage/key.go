@@ -7,21 +7,20 @@ import (
 	"unicode/utf8"
 )
 
-// MaxKeyLength is how many bytes a Record's Key may have. An object's whole key may
-// have 1024 in S3, and something is put before this one.
+// MaxKeyLength is the maximum length of a Record's Key in bytes. S3 limits an object's
+// key to 1024, and the store adds a prefix.
 const MaxKeyLength = 800
 
-// maxSegment is how many bytes a segment of a key may have: file systems take no longer
-// names, and would say so only when the upload is to be finished.
+// maxSegment is the maximum length of a segment of a key in bytes. File systems allow no
+// longer names, and would fail only when the upload is finished.
 const maxSegment = 255
 
-// CheckKey returns an error that is ErrBadRequest unless key can be the name of a
-// file below some prefix, and never anything else: 1 to 800 bytes of UTF-8 in
-// segments of at most 255 between single slashes. No segment is empty or begins with a
-// dot, so that none leads upwards or to what the store keeps for itself, and there is no
-// backslash and no character that can't be printed.
+// CheckKey returns ErrBadRequest unless key is a safe file name below a prefix: 1 to 800
+// bytes of UTF-8, in segments of at most 255 bytes between single slashes. No segment is
+// empty or begins with a dot, so that none leads to a parent directory or to internal
+// files of the store. Backslashes and unprintable characters are not allowed.
 func CheckKey(key string) error {
-	bad := func(why string) error { return fmt.Errorf("%w: the key %.100q %s", ErrBadRequest, key, why) }
+	bad := func(reason string) error { return fmt.Errorf("%w: the key %.100q %s", ErrBadRequest, key, reason) }
 	switch {
 	case key == "":
 		return bad("is empty")

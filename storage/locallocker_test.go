@@ -10,14 +10,14 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/storagetest"
 )
 
-func TestLocalLockerKeepsThePromisesOfALocker(t *testing.T) {
+func TestMemoryLockerIsALocker(t *testing.T) {
 	locker := new(storage.MemoryLocker)
 	storagetest.TestLocker(t, func() storage.Locker { return locker })
 }
 
 // The locks of other uploads are taken and given back meanwhile, as on a busy node, so
 // that a goroutine is often held up between two steps of the locker.
-func TestF24NoHolderIsAskedForTheOneBeforeIt(t *testing.T) {
+func TestF24ANewHolderIsNotContendedByThePreviousOne(t *testing.T) {
 	const rounds, busy = 2000, 4
 	locker := new(storage.MemoryLocker)
 	var over atomic.Bool

@@ -10,9 +10,9 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/storagetest"
 )
 
-func TestLocalIndexKeepsThePromisesOfAnIndex(t *testing.T) {
-	index := new(storage.MemoryCache)
-	storagetest.TestIndex(t, func() storage.Cache { return index })
+func TestMemoryCacheIsACache(t *testing.T) {
+	cache := new(storage.MemoryCache)
+	storagetest.TestIndex(t, func() storage.Cache { return cache })
 }
 
 // put puts what is loaded now.
@@ -25,55 +25,55 @@ func put(t *testing.T, x storage.Cache, up storage.Upload) (storage.Upload, erro
 	return x.Store(t.Context(), generation, up)
 }
 
-// What a request has loaded before the index forgot the upload may lack what was
+// What a request has loaded before the cache forgot the upload may lack what was
 // added in between.
-func TestLocalIndexTakesNoPutThatBeganBeforeItForgot(t *testing.T) {
-	index := new(storage.MemoryCache)
+func TestMemoryCacheRejectsAStoreFromBeforeAnEviction(t *testing.T) {
+	cache := new(storage.MemoryCache)
 	up := storage.Upload{Record: storage.Record{ID: "it", Size: 100}}
-	generation, err := index.Generation(t.Context(), "it")
+	generation, err := cache.Generation(t.Context(), "it")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := put(t, index, up); err != nil {
+	if _, err := put(t, cache, up); err != nil {
 		t.Fatalf("put: %v", err)
 	}
-	if _, err := index.Append(t.Context(), "it", storage.Extent{Range: ranges.Of(0, 50)}); err != nil {
+	if _, err := cache.Append(t.Context(), "it", storage.Extent{Range: ranges.Of(0, 50)}); err != nil {
 		t.Fatalf("add: %v", err)
 	}
 	for range 100_000 { // so that there is no room
-		if _, err := put(t, index, storage.Upload{Record: storage.Record{ID: storage.NewID()}}); err != nil {
+		if _, err := put(t, cache, storage.Upload{Record: storage.Record{ID: storage.NewID()}}); err != nil {
 			t.Fatalf("put: %v", err)
 		}
 	}
 	for i := 0; ; i++ {
-		if _, err := index.Get(t.Context(), "it"); err != nil {
+		if _, err := cache.Get(t.Context(), "it"); err != nil {
 			break
 		}
-		if _, err := put(t, index, storage.Upload{Record: storage.Record{ID: storage.NewID()}}); err != nil || i > 10_000_000 {
+		if _, err := put(t, cache, storage.Upload{Record: storage.Record{ID: storage.NewID()}}); err != nil || i > 10_000_000 {
 			t.Fatalf("after %d more puts it is still known: %v", i, err)
 		}
 	}
-	if known, err := index.Store(t.Context(), generation, up); err == nil {
+	if known, err := cache.Store(t.Context(), generation, up); err == nil {
 		t.Errorf("an old put was taken: %v is known", known.Received)
 	}
-	if _, err := put(t, index, up); err != nil {
+	if _, err := put(t, cache, up); err != nil {
 		t.Errorf("a new put: %v", err)
 	}
 }
 
-func TestLocalIndexForgetsRatherThanGrow(t *testing.T) {
+func TestMemoryCacheEvictsRatherThanGrows(t *testing.T) {
 	const most = 100_000
-	index := new(storage.MemoryCache)
+	cache := new(storage.MemoryCache)
 	ids := make([]string, most+50)
 	for i := range ids {
 		ids[i] = storage.NewID()
-		if _, err := put(t, index, storage.Upload{Record: storage.Record{ID: ids[i]}}); err != nil {
+		if _, err := put(t, cache, storage.Upload{Record: storage.Record{ID: ids[i]}}); err != nil {
 			t.Fatalf("put: %v", err)
 		}
 	}
 	known := 0
 	for _, id := range ids {
-		if _, err := index.Get(t.Context(), id); err == nil {
+		if _, err := cache.Get(t.Context(), id); err == nil {
 			known++
 		}
 	}
@@ -82,20 +82,20 @@ func TestLocalIndexForgetsRatherThanGrow(t *testing.T) {
 	}
 }
 
-func TestLocalIndexTakesADroppedUploadAgainAfterAWhile(t *testing.T) {
+func TestMemoryCacheAcceptsAnInvalidatedUploadAfterAWhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		index := new(storage.MemoryCache)
+		cache := new(storage.MemoryCache)
 		up := storage.Upload{Record: storage.Record{ID: "it"}}
 		for range 3 {
-			if err := index.Invalidate(t.Context(), "it"); err != nil {
+			if err := cache.Invalidate(t.Context(), "it"); err != nil {
 				t.Errorf("drop: %v", err)
 			}
 			time.Sleep(10 * time.Second)
-			if _, err := put(t, index, up); err == nil {
+			if _, err := put(t, cache, up); err == nil {
 				t.Error("put right after the drop: no error")
 			}
 			time.Sleep(time.Hour)
-			if _, err := put(t, index, up); err != nil {
+			if _, err := put(t, cache, up); err != nil {
 				t.Errorf("put long after the drop: %v", err)
 			}
 		}

@@ -7,17 +7,17 @@ import (
 	"unicode/utf8"
 )
 
-// What a header holds of what clients say of a file is bounded: an S3 takes 2 KB of them
-// (Amazon S3 User Guide, "Working with object metadata"), and many a proxy little more.
+// Limits on client metadata in response headers: S3 allows 2 KB of them (Amazon S3 User
+// Guide, "Working with object metadata"), and many proxies little more.
 const (
 	maxType      = 255 // bytes
 	maxName      = 255 // characters
-	maxNameBytes = 330 // each is three at most when it is encoded: 1 KiB with what is around it
-	maxExtension = 32  // bytes; what is longer is none
+	maxNameBytes = 330 // three bytes each when encoded: 1 KiB for the whole header value
+	maxExtension = 32  // bytes; anything longer is not treated as an extension
 )
 
-// Filename is the name that the client gave the file, "" if none: clients put it
-// under "filename" or "name".
+// Filename returns the client's name for the file, from the metadata "filename" or
+// "name", or "" if there is none.
 func (r Record) Filename() string {
 	if name := r.Metadata["filename"]; name != "" {
 		return name
@@ -25,44 +25,44 @@ func (r Record) Filename() string {
 	return r.Metadata["name"]
 }
 
-// ContentType is the media type that the client gave the file, in its canonical
-// form, or application/octet-stream: also instead of one of more than 255 bytes.
+// ContentType returns the client's media type for the file in canonical form, or
+// application/octet-stream if it is missing, invalid or longer than 255 bytes.
 func (r Record) ContentType() string {
 	for _, key := range []string{"filetype", "type", "contentType"} {
 		if typ, params, err := mime.ParseMediaType(r.Metadata[key]); err == nil {
-			if clean := mime.FormatMediaType(typ, params); clean != "" && len(clean) <= maxType {
-				return clean
+			if canonical := mime.FormatMediaType(typ, params); canonical != "" && len(canonical) <= maxType {
+				return canonical
 			}
 		}
 	}
 	return "application/octet-stream"
 }
 
-// Disposition is a Content-Disposition (RFC 6266) that has the file saved, under
-// its name if it has one, and never shown: whoever uploaded it must not run scripts
-// where it is downloaded from. A long name is cut before its extension, so that the
-// whole takes no more than 1 KiB.
+// Disposition returns a Content-Disposition (RFC 6266) that makes browsers save the file,
+// under its name if it has one, and never display it: uploaded files must not run scripts
+// on the origin that serves them. A long name is truncated before its extension, so that
+// the value takes no more than 1 KiB.
 func (r Record) Disposition() string {
 	if name := r.Filename(); name != "" {
-		if d := mime.FormatMediaType("attachment", map[string]string{"filename": shortened(name)}); d != "" {
+		if d := mime.FormatMediaType("attachment", map[string]string{"filename": truncateName(name)}); d != "" {
 			return d
 		}
 	}
 	return "attachment"
 }
 
-// shortened is a file's name with as much of it before the extension as a header holds.
-func shortened(name string) string {
+// truncateName shortens a file name to the limits of the header, and keeps its extension.
+func truncateName(name string) string {
 	ext := path.Ext(name)
 	if len(ext) > maxExtension {
 		ext = ""
 	}
 	stem := strings.TrimSuffix(name, ext)
-	return cut(stem, maxName-utf8.RuneCountInString(ext), maxNameBytes-len(ext)) + ext
+	return truncate(stem, maxName-utf8.RuneCountInString(ext), maxNameBytes-len(ext)) + ext
 }
 
-// cut is the beginning of s that has at most so many characters, whole ones, and bytes.
-func cut(s string, characters, bytes int) string {
+// truncate returns the longest prefix of s, in whole characters, within both limits.
+func truncate(s string, characters, bytes int) string {
 	for at := 0; at < len(s); characters-- {
 		_, n := utf8.DecodeRuneInString(s[at:])
 		if characters == 0 || at+n > bytes {

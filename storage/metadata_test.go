@@ -9,7 +9,7 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
-func TestWhatAClientCallsItsFileNeverRunsOrEscapes(t *testing.T) {
+func TestFilenamesAreNeitherDisplayedNorUnescaped(t *testing.T) {
 	for _, c := range []struct {
 		name                    string
 		meta                    map[string]string
@@ -31,7 +31,7 @@ func TestWhatAClientCallsItsFileNeverRunsOrEscapes(t *testing.T) {
 	}
 }
 
-func TestALongNameIsCutBeforeItsExtension(t *testing.T) {
+func TestALongNameIsTruncatedBeforeItsExtension(t *testing.T) {
 	long := func(s string, n int) string { return strings.Repeat(s, n) }
 	for _, c := range []struct{ what, name, kept string }{
 		{"255 characters", long("a", 251) + ".mp4", long("a", 251) + ".mp4"},
@@ -62,7 +62,7 @@ func TestALongNameIsCutBeforeItsExtension(t *testing.T) {
 	}
 }
 
-func TestALongTypeIsNone(t *testing.T) {
+func TestALongMediaTypeIsIgnored(t *testing.T) {
 	for n, want := range map[int]string{255: "text/plain; a=" + strings.Repeat("b", 241), 256: "application/octet-stream", 60_000: "application/octet-stream"} {
 		typ := "text/plain; a=" + strings.Repeat("b", n-len("text/plain; a="))
 		if got := (storage.Record{Metadata: map[string]string{"filetype": typ}}).ContentType(); got != want {

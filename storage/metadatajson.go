@@ -8,12 +8,12 @@ import (
 	"unicode/utf8"
 )
 
-// Metadata are what a client says about its file, by name. Names and values are bytes,
+// Metadata is the client's description of its file, as names and values. Both are bytes,
 // and are returned as they were sent, UTF-8 or not.
 type Metadata map[string]string
 
-// MarshalJSON implements json.Marshaler: an object, or, because JSON holds only text, a
-// list of pairs in base64 if a name or a value is not UTF-8.
+// MarshalJSON implements json.Marshaler. Metadata is encoded as an object, or as a list
+// of base64 pairs if a name or a value is not UTF-8, which JSON strings require.
 func (m Metadata) MarshalJSON() ([]byte, error) {
 	if m.isText() {
 		return json.Marshal(map[string]string(m))

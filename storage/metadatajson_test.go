@@ -38,7 +38,7 @@ func FuzzF27ARecordKeepsTheBytesOfMetadata(f *testing.F) {
 
 // A record of text is written as it always was, so that one that was written before is
 // read, and read by a server of before.
-func TestARecordOfTextHasItsMetadataInAnObject(t *testing.T) {
+func TestTextMetadataIsAJSONObject(t *testing.T) {
 	const text = `{"id":"it","size":3,"metadata":{"empty":"","filename":"sp\u00e4t \"1\".mp4"},"created":"2026-03-01T12:30:15Z","chosen":true}`
 	want := storage.Record{ID: "it", Size: 3, Created: time.Date(2026, 3, 1, 12, 30, 15, 0, time.UTC), ClientChosenID: true,
 		Metadata: storage.Metadata{"filename": "spät \"1\".mp4", "empty": ""}}
@@ -55,7 +55,7 @@ func TestARecordOfTextHasItsMetadataInAnObject(t *testing.T) {
 	}
 }
 
-func TestMetadataThatIsNoMetadataIsAnError(t *testing.T) {
+func TestInvalidMetadataIsAnError(t *testing.T) {
 	for _, text := range []string{`[["YQ=="`, `[["a"]]`, `[["YQ==","?"]]`, `"text"`, `{"a":1}`, `[1]`} {
 		var rec storage.Record
 		if err := json.Unmarshal([]byte(`{"id":"it","metadata":`+text+`}`), &rec); err == nil {

@@ -9,7 +9,7 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/storagetest"
 )
 
-// noIndex is an index that cannot be reached.
+// noCache is a cache that cannot be reached.
 type noCache struct{}
 
 func (noCache) Get(context.Context, string) (storage.Upload, error) {
@@ -26,10 +26,10 @@ func (noCache) Invalidate(context.Context, string) error { return storage.ErrUna
 
 // Two nodes that write at the same time, with nothing between them but the store:
 // the one that ends last finds that the upload is complete, and says so.
-func TestLastWriteFinishesTheUploadWithoutAnIndex(t *testing.T) {
+func TestTheLastWriteFinishesTheUploadWithoutACache(t *testing.T) {
 	w := newWorld(t, storage.Options{})
-	a := storage.New(w.memory, new(storage.MemoryLocker), noCache{}, storage.Options{Log: quiet})
-	b := storage.New(w.memory.Node(), new(storage.MemoryLocker), noCache{}, storage.Options{Log: quiet})
+	a := storage.New(w.memory, new(storage.MemoryLocker), noCache{}, storage.Options{Log: discardLogger})
+	b := storage.New(w.memory.Node(), new(storage.MemoryLocker), noCache{}, storage.Options{Log: discardLogger})
 	data := storagetest.Content(1, fileSize)
 	half := int64(fileSize / 2)
 	if _, err := a.Create(w.ctx, storage.Record{ID: "it", Size: fileSize}); err != nil {

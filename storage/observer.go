@@ -5,12 +5,13 @@ import (
 	"time"
 )
 
-// Observer is told what happens to uploads. Each function may be nil. None may block.
+// Observer is notified of what happens to uploads. Each function may be nil. None may
+// block.
 type Observer struct {
 	// Event is called in the request that caused an event, or in the sweep.
 	Event func(ctx context.Context, e Event)
-	// Progress is called each time that a part of an incomplete upload was stored, in
-	// the write that stored it. It must not change the upload.
+	// Progress is called each time a write has stored data of an incomplete upload, in
+	// that write. It must not change the upload.
 	Progress func(ctx context.Context, up Upload)
 	// Sweep is called after each sweep of Run with how long it took, and its error.
 	Sweep func(took time.Duration, err error)

@@ -32,7 +32,7 @@ func TestF06TheEventStaysPendingUntilTheAppHasBeenNotified(t *testing.T) {
 		}
 	}
 	start := func() *storage.Uploads {
-		return storage.New(memory, new(storage.MemoryLocker), new(storage.MemoryCache), storage.Options{Observer: storage.Observer{Event: notify}, Log: quiet})
+		return storage.New(memory, new(storage.MemoryLocker), new(storage.MemoryCache), storage.Options{Observer: storage.Observer{Event: notify}, Log: discardLogger})
 	}
 	u := start()
 	if _, err := u.Create(t.Context(), storage.Record{ID: "it", Size: fileSize}); err != nil {
@@ -55,7 +55,7 @@ func TestProgressIsReportedOnceTheStoreHasTheBytes(t *testing.T) {
 	data := storagetest.Content(1, fileSize)
 	memory := storagetest.NewMemory(piece)
 	reports := 0
-	u := storage.New(memory, new(storage.MemoryLocker), new(storage.MemoryCache), storage.Options{Log: quiet,
+	u := storage.New(memory, new(storage.MemoryLocker), new(storage.MemoryCache), storage.Options{Log: discardLogger,
 		Observer: storage.Observer{Progress: func(ctx context.Context, up storage.Upload) {
 			reports++
 			if now, err := memory.Load(ctx, up.ID); err != nil || now.Offset() < up.Offset() {
@@ -72,10 +72,10 @@ func TestProgressIsReportedOnceTheStoreHasTheBytes(t *testing.T) {
 
 // An event of a deletion or an expiry is told once the upload is gone, a creation once it
 // is there: who reacts to it finds it so.
-func TestEventsAreToldOnceTheStoreHasWhatTheySay(t *testing.T) {
+func TestEventsArePublishedAfterTheStoreHasChanged(t *testing.T) {
 	memory := storagetest.NewMemory(piece)
 	told := map[storage.EventType]bool{}
-	u := storage.New(memory, new(storage.MemoryLocker), new(storage.MemoryCache), storage.Options{Log: quiet,
+	u := storage.New(memory, new(storage.MemoryLocker), new(storage.MemoryCache), storage.Options{Log: discardLogger,
 		Observer: storage.Observer{Event: func(ctx context.Context, e storage.Event) {
 			told[e.Type] = true
 			up, err := memory.Load(ctx, e.Upload.ID)
@@ -110,7 +110,7 @@ func TestEventsAreToldOnceTheStoreHasWhatTheySay(t *testing.T) {
 
 // Whatever Permit refuses of the parts of a concatenation is refused, whosever they are:
 // the owner of all of them may be kept from one.
-func TestAConcatenationTakesNoPartThatItsCallerMayNotReach(t *testing.T) {
+func TestConcatChecksAuthorizeForEachPart(t *testing.T) {
 	for name, refusal := range map[string]error{"forbidden": storage.ErrForbidden, "not found": storage.ErrNotFound} {
 		for _, finished := range []bool{true, false} {
 			refuse := true

@@ -14,13 +14,13 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/tracing"
 )
 
-// maxInFlight is how many deliveries a process makes at once.
+// maxInFlight is the maximum number of concurrent deliveries of a process.
 const maxInFlight = 16
 
 // outbox delivers the events of finished uploads at least once. An upload whose event
-// has not been acknowledged is marked so in the store, where any process finds it
-// again; the outbox itself keeps only what is pending in this process. A delivery goes
-// pending → delivered, or → dead-lettered once the app rejects it or
+// has not been acknowledged is marked in the store, where any process finds it; the
+// outbox itself keeps only the deliveries that are pending in this process. A delivery
+// goes from pending to delivered, or to dead-lettered once the app rejects it or
 // DeliveryOptions.RetryMaxAge has passed.
 type outbox struct {
 	core     *Uploads
@@ -37,8 +37,8 @@ func newOutbox(core *Uploads, opts DeliveryOptions, log *slog.Logger) *outbox {
 	return &outbox{core: core, opts: opts, log: log, schedule: schedule{opts.RetryInitial, opts.RetryMaxAge}, queue: newDeliveryQueue()}
 }
 
-// enqueue takes charge of the event of an upload whose delivery is pending. The same
-// event may be enqueued again, by any process. It does not block.
+// enqueue adds the event of an upload whose delivery is pending. The same event may be
+// enqueued several times, by any process. It does not block.
 func (o *outbox) enqueue(ctx context.Context, e Event) {
 	d := &pendingDelivery{event: e.ID, upload: e.Upload.ID, occurredAt: e.Upload.ModifiedAt}
 	now := time.Now()
@@ -61,7 +61,8 @@ func (o *outbox) origin(ctx context.Context) (origin any, size int) {
 	return nil, 0
 }
 
-// deleted takes charge of the deletion of an upload whose delivery is pending.
+// deleted enqueues the notification of the deletion of an upload whose delivery is
+// pending.
 func (o *outbox) deleted(ctx context.Context, up Upload) {
 	n, ok := o.opts.Deliverer.(DeletionNotifier)
 	if !ok {
@@ -75,15 +76,15 @@ func (o *outbox) deleted(ctx context.Context, up Upload) {
 	}
 }
 
-// notifyDeleted tells the app of the deletion of an upload whose delivery is done.
+// notifyDeleted notifies the app of the deletion of an upload whose delivery is done.
 func (o *outbox) notifyDeleted(ctx context.Context, up Upload, origin any) {
 	if n, ok := o.opts.Deliverer.(DeletionNotifier); ok {
 		n.Deleted(ctx, up, origin)
 	}
 }
 
-// run makes deliveries as they are due until ctx is done. Those under way then get
-// DeliveryOptions.Grace.
+// run makes deliveries when they are due until ctx is done, and then waits up to
+// DeliveryOptions.Grace for those in flight.
 func (o *outbox) run(ctx context.Context) {
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
@@ -120,9 +121,8 @@ func (o *outbox) handle(ctx context.Context, d *pendingDelivery) {
 	o.queue.retry(d, o.nextAttempt(d, time.Now().Add(wait)))
 }
 
-// nextAttempt returns the first scheduled time after the given one. A delivery past its
-// last attempt could not be dead-lettered: that is tried again after the longest
-// interval.
+// nextAttempt returns the first scheduled time after the given one. If there is none, the
+// delivery could not be dead-lettered: that is retried after the longest interval.
 func (o *outbox) nextAttempt(d *pendingDelivery, after time.Time) time.Time {
 	if at, ok := o.schedule.next(d.event, d.occurredAt, after); ok {
 		return at
@@ -130,9 +130,9 @@ func (o *outbox) nextAttempt(d *pendingDelivery, after time.Time) time.Time {
 	return after.Add(maxStep * o.opts.RetryInitial)
 }
 
-// lockWait bounds the wait for the lock of a delivery: its holder is just making it.
-// After a failed attempt the lock is held four times as long, 1 s by default, by which
-// the clocks of the nodes may differ that all try at the same scheduled times.
+// lockWait is how long to wait for the lock of a delivery, whose holder is making it.
+// After a failed attempt the lock is kept four times as long, 1 s by default: all nodes
+// try at the same scheduled times, and their clocks may differ by that much.
 func (o *outbox) lockWait() time.Duration {
 	return min(max(o.opts.RetryInitial/20, 5*time.Millisecond), 250*time.Millisecond)
 }
@@ -170,7 +170,7 @@ func (o *outbox) load(ctx context.Context, d *pendingDelivery) (Upload, bool, er
 	}
 	up, pending, err := o.core.PendingDelivery(ctx, d.upload)
 	if err == nil && pending && !up.ModifiedAt.IsZero() {
-		d.occurredAt = up.ModifiedAt // as all nodes see it
+		d.occurredAt = up.ModifiedAt // the same on all nodes
 	}
 	return up, pending, err
 }
@@ -195,8 +195,8 @@ func (o *outbox) attemptLocked(ctx context.Context, d *pendingDelivery, up Uploa
 	return false, 0
 }
 
-// deliver calls the Deliverer once and keeps the app's answer in d. Without an answer
-// it returns an error, and how long to wait at least.
+// deliver calls the Deliverer once and keeps the app's response in d. Without a response
+// it returns an error, and the minimum time to wait before the next attempt.
 func (o *outbox) deliver(ctx context.Context, d *pendingDelivery, up Upload) (time.Duration, error) {
 	if d.span != nil {
 		ctx = trace.ContextWithSpan(ctx, d.span)
@@ -238,8 +238,7 @@ func (o *outbox) retryOrGiveUp(ctx context.Context, d *pendingDelivery, up Uploa
 	return true, wait
 }
 
-// deadLetter ends the attempts until someone asks for one, and reports whether that is
-// recorded.
+// deadLetter ends automatic attempts, and reports whether that is recorded.
 func (o *outbox) deadLetter(ctx context.Context, d *pendingDelivery, up Upload, reason error) bool {
 	if err := o.core.store.DeadLetter(ctx, up); err != nil {
 		o.log.WarnContext(ctx, "cannot record a dead-lettered delivery", "id", d.upload, "error", err)

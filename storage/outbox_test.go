@@ -29,7 +29,7 @@ func (a *attempts) Deliver(_ context.Context, d storage.Delivery) error {
 
 // startOutbox returns a process that delivers, and what ends it.
 func startOutbox(t *testing.T, store storage.Store, d storage.Deliverer) (*storage.Uploads, func()) {
-	u := storage.New(store, &storage.MemoryLocker{}, &storage.MemoryCache{}, storage.Options{Log: quiet, Delivery: storage.DeliveryOptions{Deliverer: d}})
+	u := storage.New(store, &storage.MemoryLocker{}, &storage.MemoryCache{}, storage.Options{Log: discardLogger, Delivery: storage.DeliveryOptions{Deliverer: d}})
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() { defer close(ended); u.RunDeliveries(ctx) }()
@@ -41,7 +41,7 @@ func startOutbox(t *testing.T, store storage.Store, d storage.Deliverer) (*stora
 func TestAttemptsFollowTheClockOfTheStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		memory := storagetest.NewMemory(1 << 20)
-		up, err := storage.New(memory, &storage.MemoryLocker{}, &storage.MemoryCache{}, storage.Options{Log: quiet, Delivery: storagetest.NoDelivery}).
+		up, err := storage.New(memory, &storage.MemoryLocker{}, &storage.MemoryCache{}, storage.Options{Log: discardLogger, Delivery: storagetest.NoDelivery}).
 			Create(t.Context(), storage.Record{ID: "a", Size: 0})
 		if err != nil {
 			t.Fatal(err)

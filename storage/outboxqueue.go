@@ -11,10 +11,10 @@ import (
 )
 
 const (
-	// maxPending bounds the deliveries that wait in a process. What is beyond is left
-	// to the sweep, which finds it again.
+	// maxPending is the maximum number of deliveries queued in a process. Others are left
+	// to the sweep, which finds them again.
 	maxPending = 1 << 16
-	// maxOriginBytes bounds the memory that waiting deliveries keep of uploads and of
+	// maxOriginBytes limits the memory that queued deliveries use for uploads and for
 	// the requests that finished them.
 	maxOriginBytes = 16 << 20
 )
@@ -35,7 +35,7 @@ type pendingDelivery struct {
 	deletedElsewhere *Upload // the upload, if the store says that it was deleted
 
 	attempted bool
-	// acked and rejected are the app's answer until it is recorded in the store.
+	// acked and rejected are the app's response until it is recorded in the store.
 	acked, rejected bool
 }
 
@@ -46,8 +46,8 @@ type deliveryQueue struct {
 
 	mu      sync.Mutex
 	waiting deliveryHeap
-	all     map[string]*pendingDelivery // those that wait or are being delivered, by upload
-	changed chan struct{}               // holds a token if there may be an earlier one
+	all     map[string]*pendingDelivery // queued or being delivered, by upload id
+	changed chan struct{}               // holds a token if there may be an earlier delivery
 }
 
 func newDeliveryQueue() *deliveryQueue {
@@ -56,8 +56,8 @@ func newDeliveryQueue() *deliveryQueue {
 	}
 }
 
-// keep stores with the delivery what a later attempt would have to load, or could not
-// know, if there is room for it.
+// keep stores the upload and the origin with the delivery, if memory allows: the first
+// attempt need not load the upload, and the origin is not in the store.
 func (q *deliveryQueue) keep(d *pendingDelivery, up Upload, origin any, size int) {
 	n := int64(size + 512 + 128*(len(up.Extents)+up.Received.Count()))
 	for name, value := range up.Metadata {
@@ -72,17 +72,17 @@ func (q *deliveryQueue) keep(d *pendingDelivery, up Upload, origin any, size int
 func (q *deliveryQueue) add(d *pendingDelivery) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	_, there := q.all[d.upload]
-	if there || len(q.all) >= maxPending {
+	_, queued := q.all[d.upload]
+	if queued || len(q.all) >= maxPending {
 		q.memory.Release(d.size)
-		return there
+		return queued
 	}
 	q.all[d.upload] = d
 	q.push(d)
 	return true
 }
 
-// push has d wait for its time. The caller holds the mutex.
+// push queues d for its next attempt. The caller holds the mutex.
 func (q *deliveryQueue) push(d *pendingDelivery) {
 	heap.Push(&q.waiting, d)
 	select {
@@ -123,7 +123,7 @@ func (q *deliveryQueue) due(now time.Time) (*pendingDelivery, time.Duration) {
 	return heap.Pop(&q.waiting).(*pendingDelivery), 0
 }
 
-// retry has the delivery wait for another attempt.
+// retry queues the delivery for another attempt.
 func (q *deliveryQueue) retry(d *pendingDelivery, at time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -131,8 +131,8 @@ func (q *deliveryQueue) retry(d *pendingDelivery, at time.Time) {
 	q.push(d)
 }
 
-// done drops a delivery that was taken. It returns the upload if this process has deleted
-// it meanwhile, with the origin of that request.
+// done removes a delivery that was taken. If this process has deleted the upload
+// meanwhile, it returns the upload and the origin of that request.
 func (q *deliveryQueue) done(d *pendingDelivery) (deleted *Upload, origin any) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -141,22 +141,22 @@ func (q *deliveryQueue) done(d *pendingDelivery) (deleted *Upload, origin any) {
 	return d.deleted, d.deletionOrigin
 }
 
-// addDeleted has a delivery note that its upload was deleted, adding d if there is none
-// for the upload. It returns false if there is no room.
+// addDeleted records in the upload's delivery that the upload was deleted, adding d if
+// there is none. It returns false if there is no room.
 func (q *deliveryQueue) addDeleted(d *pendingDelivery, up Upload, origin any, size int) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	there, ok := q.all[d.upload]
+	queued, ok := q.all[d.upload]
 	if !ok && len(q.all) >= maxPending || !q.memory.TryAcquire(int64(size)) {
 		return false
 	}
 	if !ok {
-		there = d
+		queued = d
 		q.all[d.upload] = d
 		q.push(d)
 	}
-	there.size += int64(size)
-	there.deleted, there.deletionOrigin = &up, origin
+	queued.size += int64(size)
+	queued.deleted, queued.deletionOrigin = &up, origin
 	return true
 }
 

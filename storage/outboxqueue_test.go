@@ -21,7 +21,7 @@ func TestDeliveriesBeyondTheQueueAreLeftToTheSweep(t *testing.T) {
 	}
 }
 
-func TestADeliveryWaitsInTheQueueOnce(t *testing.T) {
+func TestADeliveryIsQueuedOnce(t *testing.T) {
 	q := newDeliveryQueue()
 	for range 3 {
 		if !q.add(&pendingDelivery{upload: "a", at: time.Now().Add(time.Hour)}) {
@@ -33,7 +33,7 @@ func TestADeliveryWaitsInTheQueueOnce(t *testing.T) {
 	}
 }
 
-func TestMemoryOfWaitingDeliveriesIsBounded(t *testing.T) {
+func TestMemoryOfQueuedDeliveriesIsLimited(t *testing.T) {
 	q := newDeliveryQueue()
 	var kept []*pendingDelivery
 	for i := range 30 {

@@ -12,16 +12,16 @@ type Policy struct {
 	// written after all, as far as is known.
 	CreateFailed func(ctx context.Context, rec Record)
 	// Authorize is called before an upload is shown to or changed for a client. The
-	// client gets the error that it returns: ErrNotFound conceals that there is one.
+	// client gets its error: ErrNotFound conceals that the upload exists.
 	Authorize func(ctx context.Context, up Upload) error
-	// BeforeFinish is called before a complete upload is made a file. The client that
-	// sent the last byte gets its error, and the next request for the upload has it
-	// called again. Several processes may call it at once.
+	// BeforeFinish is called before the file of a complete upload is made. The client that
+	// sent the last byte gets its error, and the next request for the upload calls it
+	// again. Several processes may call it at once.
 	BeforeFinish func(ctx context.Context, up Upload) error
 }
 
-// Policies returns the policy that applies all of policies in their order. The first
-// error ends it.
+// Policies returns a policy that applies all of policies in their order, and stops at
+// the first error.
 func Policies(policies ...Policy) Policy {
 	var all Policy
 	for _, p := range policies {

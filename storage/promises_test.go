@@ -15,7 +15,7 @@ import (
 )
 
 // The app is asked about a concatenation as it is about any file, before there is one.
-func TestAConcatenationThatTheAppRefusesIsNoFile(t *testing.T) {
+func TestARejectedConcatenationHasNoFile(t *testing.T) {
 	var accept error
 	var asked []string
 	w := newWorld(t, storage.Options{Policy: storage.Policy{BeforeFinish: func(_ context.Context, up storage.Upload) error {
@@ -59,7 +59,7 @@ func (s overlong) Open(ctx context.Context, up storage.Upload, offset int64) (io
 	return io.NopCloser(bytes.NewReader(make([]byte, up.Size-offset+s.by))), nil
 }
 
-func TestAPartThatHasAnotherLengthThanItsUploadIsNotJoined(t *testing.T) {
+func TestAPartWithAFileOfTheWrongLengthIsNotConcatenated(t *testing.T) {
 	for _, by := range []int64{-1, 1} {
 		w := newWorld(t, storage.Options{})
 		w.create(storage.Record{ID: "part", Size: 10, Partial: true})
@@ -77,7 +77,7 @@ func TestAPartThatHasAnotherLengthThanItsUploadIsNotJoined(t *testing.T) {
 
 // What a client gives up, because it was not told of it, must not take a file from an app
 // that was.
-func TestAnAbandonedUploadThatIsFinishedStays(t *testing.T) {
+func TestDeleteIfUnfinishedKeepsAFinishedUpload(t *testing.T) {
 	w := newWorld(t, storage.Options{})
 	data := storagetest.Content(1, fileSize)
 	for _, id := range []string{"finished", "unfinished"} {
@@ -96,11 +96,11 @@ func TestAnAbandonedUploadThatIsFinishedStays(t *testing.T) {
 	w.wantEvents("unfinished", storage.Created, storage.Deleted)
 }
 
-// A load that took longer than an index remembers what it has forgotten is not taken.
-func TestLocalIndexTakesNoPutThatBeganLongAgo(t *testing.T) {
-	var index storage.MemoryCache
+// A load that took longer than a cache remembers what it has forgotten is not taken.
+func TestMemoryCacheRejectsAnOldGeneration(t *testing.T) {
+	var cache storage.MemoryCache
 	up := storage.Upload{Record: storage.Record{ID: "it", Size: 10}}
-	generation, err := index.Generation(t.Context(), "it")
+	generation, err := cache.Generation(t.Context(), "it")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,8 +109,8 @@ func TestLocalIndexTakesNoPutThatBeganLongAgo(t *testing.T) {
 		t.Fatal(err)
 	}
 	for ago, want := range map[time.Duration]error{0: nil, 2 * time.Minute: storage.ErrGone} {
-		if _, err := index.Store(t.Context(), strconv.FormatInt(at-int64(ago), 10), up); !errors.Is(err, want) {
-			t.Errorf("put what was begun to be loaded %v ago: %v, want %v", ago, err, want)
+		if _, err := cache.Store(t.Context(), strconv.FormatInt(at-int64(ago), 10), up); !errors.Is(err, want) {
+			t.Errorf("put what was calls to be loaded %v ago: %v, want %v", ago, err, want)
 		}
 	}
 }
@@ -128,11 +128,11 @@ func (c *cleaned) Clean(_ context.Context, before time.Time) error {
 
 // That an upload was deleted is remembered for a day, and for as long as an unfinished
 // one is kept: a late client of it must hear that it is gone.
-func TestADeletionIsRememberedForADayAndAsLongAsUploadsAreKept(t *testing.T) {
+func TestTombstonesAreKeptForADayAndAsLongAsUnfinishedUploads(t *testing.T) {
 	now := time.Now()
 	for after, want := range map[time.Duration]time.Duration{0: 24 * time.Hour, time.Hour: 24 * time.Hour, 72 * time.Hour: 72 * time.Hour} {
 		store := &cleaned{Memory: storagetest.NewMemory(piece)}
-		u := storage.New(store, nil, new(storage.MemoryCache), storage.Options{ExpireAfter: after, Log: quiet, Now: func() time.Time { return now }})
+		u := storage.New(store, nil, new(storage.MemoryCache), storage.Options{ExpireAfter: after, Log: discardLogger, Now: func() time.Time { return now }})
 		if err := u.Sweep(t.Context()); err != nil {
 			t.Errorf("sweep: %v", err)
 		}
@@ -144,7 +144,7 @@ func TestADeletionIsRememberedForADayAndAsLongAsUploadsAreKept(t *testing.T) {
 
 // What failed and may pass is tried by the next sweep, and not only when the upload would
 // be looked at anyway. Here that is never: the clock stands still.
-func TestTheNextSweepTriesAgainWhatMayPass(t *testing.T) {
+func TestTheNextSweepRetriesTransientErrors(t *testing.T) {
 	now := time.Now()
 	w := newWorld(t, storage.Options{})
 	w.create(storage.Record{ID: "it", Size: 10})
@@ -154,7 +154,7 @@ func TestTheNextSweepTriesAgainWhatMayPass(t *testing.T) {
 	finished := make(chan struct{})
 	var once sync.Once
 	sweeper := storage.New(w.memory, new(storage.MemoryLocker), new(storage.MemoryCache), storage.Options{
-		Log: quiet, Now: func() time.Time { return now },
+		Log: discardLogger, Now: func() time.Time { return now },
 		Observer: storage.Observer{Event: func(_ context.Context, e storage.Event) { once.Do(func() { close(finished) }) }},
 	})
 	ctx, stop := context.WithCancel(t.Context())
@@ -170,7 +170,7 @@ func TestTheNextSweepTriesAgainWhatMayPass(t *testing.T) {
 }
 
 // The limit of one upload can only be below that of all.
-func TestAnUploadsOwnLimitDoesNotRaiseThatOfAll(t *testing.T) {
+func TestARecordsMaxSizeDoesNotRaiseTheGlobalLimit(t *testing.T) {
 	for _, own := range []int64{0, 50, 1000} {
 		w := newWorld(t, storage.Options{MaxSize: 100, Policy: storage.Policy{BeforeCreate: func(_ context.Context, rec *storage.Record) error {
 			rec.MaxSize = own
@@ -193,32 +193,32 @@ func TestAnUploadsOwnLimitDoesNotRaiseThatOfAll(t *testing.T) {
 	}
 }
 
-// beginning is an index that counts how often it was told that a load begins.
-type beginning struct {
+// generationCounter is a cache that counts how often it was told that a load begins.
+type generationCounter struct {
 	storage.MemoryCache
-	begun int
+	calls int
 }
 
-func (x *beginning) Generation(ctx context.Context, id string) (string, error) {
-	x.begun++
+func (x *generationCounter) Generation(ctx context.Context, id string) (string, error) {
+	x.calls++
 	return x.MemoryCache.Generation(ctx, id)
 }
 
-// An index has to know of a load before it begins: what it forgets in the middle of it
+// A cache has to know of a load before it begins: what it forgets in the middle of it
 // may be missing from what is loaded.
-func TestTheIndexHearsOfALoadBeforeItBegins(t *testing.T) {
-	index := &beginning{}
-	w := newWorldWith(t, storage.Options{}, func() storage.Cache { return index })
+func TestTheGenerationIsTakenBeforeALoad(t *testing.T) {
+	cache := &generationCounter{}
+	w := newWorldWith(t, storage.Options{}, func() storage.Cache { return cache })
 	early := false
 	w.memory.Inject(func(op storagetest.Op) storagetest.Outcome {
 		if op == storagetest.Load || op == storagetest.Create {
-			early = early || index.begun == 0
-			index.begun = 0
+			early = early || cache.calls == 0
+			cache.calls = 0
 		}
 		return storagetest.Works
 	})
 	w.create(storage.Record{ID: "it", Size: storage.Unknown})
-	index.MemoryCache = storage.MemoryCache{}
+	cache.MemoryCache = storage.MemoryCache{}
 	if _, err := w.uploads.Get(w.ctx, "it"); err != nil {
 		t.Fatal(err)
 	}
@@ -226,23 +226,23 @@ func TestTheIndexHearsOfALoadBeforeItBegins(t *testing.T) {
 		t.Fatal(err)
 	}
 	if early {
-		t.Error("the store was asked before the index knew")
+		t.Error("the store was asked before the cache knew")
 	}
 }
 
-// An index that remembers what the store has no more is told to forget it by whoever
+// A cache that remembers what the store has no more is told to forget it by whoever
 // finds out.
-func TestWhatIsGoneFromTheStoreIsForgottenByTheIndex(t *testing.T) {
+func TestAnUploadThatIsGoneFromTheStoreIsInvalidated(t *testing.T) {
 	now := time.Now()
-	index := new(storage.MemoryCache)
-	w := newWorldWith(t, storage.Options{ExpireAfter: time.Hour, Now: func() time.Time { return now }}, func() storage.Cache { return index })
+	cache := new(storage.MemoryCache)
+	w := newWorldWith(t, storage.Options{ExpireAfter: time.Hour, Now: func() time.Time { return now }}, func() storage.Cache { return cache })
 	w.create(storage.Record{ID: "it", Size: 10})
-	if err := w.memory.Delete(w.ctx, "it"); err != nil { // by a node that could not reach the index
+	if err := w.memory.Delete(w.ctx, "it"); err != nil { // by a node that could not reach the cache
 		t.Fatal(err)
 	}
 	now = now.Add(2 * time.Hour)
 	w.wantGone("it")
-	if up, err := index.Get(w.ctx, "it"); err == nil {
-		t.Errorf("the index says: %+v", up)
+	if up, err := cache.Get(w.ctx, "it"); err == nil {
+		t.Errorf("the cache says: %+v", up)
 	}
 }

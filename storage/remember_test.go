@@ -15,7 +15,7 @@ import (
 
 // F23: the app moves the file; for so long the upload is complete, then gone, and at last
 // its id is free.
-func TestF23AMovedFileIsRememberedForAWhile(t *testing.T) {
+func TestF23AnUploadWithAMovedFileIsRememberedForAWhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		data := storagetest.Content(1, fileSize)
 		w := newWorld(t, storage.Options{RememberFinished: 7 * day})
@@ -75,7 +75,7 @@ func (w *world) wantComplete(id string, data []byte) {
 	}
 }
 
-func TestF23AMovedFileIsNoPartOfAConcatenation(t *testing.T) {
+func TestF23AMovedFileCannotBeConcatenated(t *testing.T) {
 	w := newWorld(t, storage.Options{RememberFinished: time.Hour})
 	data := storagetest.Content(1, fileSize)
 	w.create(storage.Record{ID: "part", Size: fileSize})
@@ -88,7 +88,7 @@ func TestF23AMovedFileIsNoPartOfAConcatenation(t *testing.T) {
 }
 
 // What nobody delivers is told when it is deleted at the latest, and in its order.
-func TestADeletedUploadIsToldAsFinishedFirst(t *testing.T) {
+func TestADeletedUploadIsPublishedAsFinishedFirst(t *testing.T) {
 	w := newWorld(t, storage.Options{})
 	w.memory.Inject(failFirst(storagetest.Retire, storagetest.Fails))
 	w.create(storage.Record{ID: "it"})
@@ -111,16 +111,16 @@ func TestTheDeliveryOfADeletedUploadStaysPending(t *testing.T) {
 	if n := len(d.events); n != 2 || !d.events[1].Upload.Deleted || d.events[1].Local {
 		t.Fatalf("after a sweep: %+v", d.events)
 	}
-	up, owed, err := w.uploads.PendingDelivery(w.ctx, "it")
-	if err != nil || !owed || !up.Deleted || !up.Finished {
-		t.Errorf("owed %v, %+v, %v", owed, up, err)
+	up, pending, err := w.uploads.PendingDelivery(w.ctx, "it")
+	if err != nil || !pending || !up.Deleted || !up.Finished {
+		t.Errorf("pending %v, %+v, %v", pending, up, err)
 	}
 	if err := w.uploads.MarkDelivered(w.ctx, up); err != nil {
 		t.Error(err)
 	}
 	w.sweep()
-	if _, owed, err := w.uploads.PendingDelivery(w.ctx, "it"); err != nil || owed || len(d.events) != 2 {
-		t.Errorf("delivered: owed %v, %v, %d deliveries", owed, err, len(d.events))
+	if _, pending, err := w.uploads.PendingDelivery(w.ctx, "it"); err != nil || pending || len(d.events) != 2 {
+		t.Errorf("delivered: pending %v, %v, %d deliveries", pending, err, len(d.events))
 	}
 	w.wantGone("it")
 }

@@ -7,12 +7,12 @@ import (
 	"time"
 )
 
-// schedule says when an event is delivered. Its times depend only on the event and on
-// when it occurred, so that no attempt has to be recorded, and all nodes, now and after
-// a restart, try at the same times.
+// schedule computes the times of delivery attempts. They depend only on the event and on
+// when it occurred, so that no attempt has to be recorded, and all nodes try at the same
+// times, even after a restart.
 type schedule struct {
 	first time.Duration // from the event to the second attempt; the first is made at once
-	last  time.Duration // after which none is made
+	last  time.Duration // from the event to the end of attempts
 }
 
 // steps are the attempts after the first, as multiples of schedule.first: with 5 s after
@@ -29,21 +29,21 @@ func (s schedule) offset(n int64) time.Duration {
 	return time.Duration(n-int64(len(steps))+1) * maxStep * s.first
 }
 
-// at returns when attempt n of an event is made: up to a third of the interval to the
-// next one later than its offset, so that the events of an outage are not all delivered
-// at once when it ends.
+// at returns when attempt n of an event is made: its offset plus a jitter of up to a
+// third of the interval to the next one, so that after an outage not all events are
+// delivered at once.
 func (s schedule) at(event string, occurred time.Time, n int64) time.Time {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s %d", event, n))
 	third := float64(s.offset(n+1)-s.offset(n)) / 3
-	part := float64(binary.BigEndian.Uint32(sum[:])) / (1 << 32)
-	return occurred.Add(s.offset(n) + time.Duration(third*part))
+	jitter := float64(binary.BigEndian.Uint32(sum[:])) / (1 << 32)
+	return occurred.Add(s.offset(n) + time.Duration(third*jitter))
 }
 
 // next returns the first attempt after the given time, and whether there is one.
 func (s schedule) next(event string, occurred, after time.Time) (time.Time, bool) {
 	n := int64(1)
-	if late := after.Sub(occurred); late > s.offset(int64(len(steps))) {
-		n = int64(late/(maxStep*s.first)) + int64(len(steps)) - 2
+	if age := after.Sub(occurred); age > s.offset(int64(len(steps))) {
+		n = int64(age/(maxStep*s.first)) + int64(len(steps)) - 2
 	}
 	for ; s.offset(n) <= s.last; n++ {
 		if at := s.at(event, occurred, n); at.After(after) {

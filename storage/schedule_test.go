@@ -8,7 +8,7 @@ import (
 
 var daily = schedule{first: 5 * time.Second, last: 24 * time.Hour}
 
-func TestTriesAreAtTheInstantsThatTheREADMENames(t *testing.T) {
+func TestAttemptsAreMadeAtTheTimesInTheREADME(t *testing.T) {
 	occurred := time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)
 	want := []time.Duration{5 * time.Second, 20 * time.Second, time.Minute, 3 * time.Minute, 8 * time.Minute, 15 * time.Minute, 30 * time.Minute}
 	for at := time.Hour; at <= 24*time.Hour; at += 30 * time.Minute {
@@ -33,7 +33,7 @@ func TestTriesAreAtTheInstantsThatTheREADMENames(t *testing.T) {
 	}
 }
 
-func TestEveryNodeFindsTheSameTries(t *testing.T) {
+func TestAllNodesComputeTheSameAttempts(t *testing.T) {
 	occurred := time.Now()
 	for late := time.Duration(0); late < 25*time.Hour; late += 7 * time.Minute {
 		// Whoever looks at any time finds the first instant after it of the one list.
@@ -50,7 +50,7 @@ func TestEveryNodeFindsTheSameTries(t *testing.T) {
 	}
 }
 
-func TestTriesOfDifferentEventsAreSpread(t *testing.T) {
+func TestAttemptsOfDifferentEventsAreSpread(t *testing.T) {
 	occurred := time.Now()
 	var bins [10]int
 	for i := range 1000 {
@@ -64,7 +64,7 @@ func TestTriesOfDifferentEventsAreSpread(t *testing.T) {
 	}
 }
 
-func TestAScheduleOfManyTriesIsFoundAtOnce(t *testing.T) {
+func TestTheNextOfManyAttemptsIsComputedQuickly(t *testing.T) {
 	quick := schedule{first: time.Microsecond, last: 24 * time.Hour}
 	began, occurred := time.Now(), time.Now()
 	for range 1000 {

@@ -12,7 +12,7 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/ranges"
 )
 
-func TestSnapshotSaysWhatWasReceived(t *testing.T) {
+func TestUploadReportsWhatWasReceived(t *testing.T) {
 	for _, c := range []struct {
 		name     string
 		size     int64
@@ -43,7 +43,7 @@ func TestSnapshotSaysWhatWasReceived(t *testing.T) {
 	}
 }
 
-func TestNamedPiecesAreKeptUntilOneCoversThem(t *testing.T) {
+func TestNamedExtentsAreKeptUntilOneCoversThem(t *testing.T) {
 	piece := func(name string, start, end int64) storage.Extent {
 		return storage.Extent{Range: ranges.Range{Start: start, End: end}, Name: name, Meta: "tag of " + name}
 	}
@@ -89,7 +89,7 @@ func TestCloneSharesNothing(t *testing.T) {
 	}
 }
 
-func TestTransientErrorsMayPass(t *testing.T) {
+func TestTransientReportsTemporaryErrors(t *testing.T) {
 	for err, want := range map[error]bool{
 		storage.ErrUnavailable: true, storage.ErrNoSpace: true, storage.ErrLocked: true,
 		storage.ErrNotFound: false, storage.ErrGone: false, storage.ErrBodyAborted: false, storage.ErrTooManyRanges: false,

@@ -11,34 +11,33 @@ import (
 )
 
 const (
-	// sweepLock is held by the one node that sweeps. It is no upload's id.
+	// sweepLock is held by the node that sweeps. It is not a valid upload id.
 	sweepLock = ".sweep"
-	// lookAgain is after how many sweeps Run looks again at an upload that was not
-	// complete and has not expired: to look costs requests to the store.
+	// recheckAfter is the number of sweeps after which Run checks again an upload that was
+	// incomplete and not expired: a check costs store requests.
 	recheckAfter = 10
-	// looksAtOnce is how many uploads are looked at side by side.
+	// sweepConcurrency is the number of uploads that are checked concurrently.
 	sweepConcurrency = 16
-	// standstill is how long a sweep may get nowhere before another node may have a try.
-	standstill = time.Hour
+	// stallTimeout is how long a sweep may make no progress before another node may try.
+	stallTimeout = time.Hour
 )
 
-// Sweep looks at every upload that is not over: it finishes those that are
-// complete, tells of those that are owed, removes those that have expired, and
-// clears leftovers away. What fails is tried again by the next Sweep; the errors
-// are returned together.
+// Sweep checks every upload that List yields: it finishes those that are complete,
+// publishes pending events, removes expired uploads, and cleans up leftovers. What
+// fails is retried by the next Sweep; the errors are joined.
 func (u *Uploads) Sweep(ctx context.Context) error {
 	return (&sweeper{uploads: u}).sweep(ctx)
 }
 
-// Run sweeps every interval until ctx is done. Of the nodes that share a store, one
-// at a time does.
+// Run sweeps every interval until ctx is done. Of the nodes that share a store, only one
+// sweeps at a time.
 func (u *Uploads) Run(ctx context.Context, interval time.Duration) {
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
-	s := &sweeper{uploads: u, recheckInterval: recheckAfter * interval, standstill: standstill}
+	s := &sweeper{uploads: u, recheckInterval: recheckAfter * interval, stallTimeout: stallTimeout}
 	for {
 		if err := s.sweepLocked(ctx, interval); err != nil && ctx.Err() == nil {
-			u.opts.Log.WarnContext(ctx, "a sweep was not complete", "error", err)
+			u.opts.Log.WarnContext(ctx, "sweep failed for some uploads; it will be retried", "error", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -48,13 +47,13 @@ func (u *Uploads) Run(ctx context.Context, interval time.Duration) {
 	}
 }
 
-// sweeper remembers when to look at an upload again.
+// sweeper remembers when to check an upload again.
 type sweeper struct {
 	uploads         *Uploads
-	recheckInterval time.Duration // 0 to look at every upload every time
+	recheckInterval time.Duration // 0 checks every upload in every sweep
 
-	standstill time.Duration // 0 for ever
-	watch      *time.Timer   // fires when the sweep has stood still for that long, nil if nothing does
+	stallTimeout time.Duration // 0 for none
+	stallTimer   *time.Timer   // fires after stallTimeout without progress, nil if there is none
 
 	mu   sync.Mutex
 	next map[string]time.Time
@@ -66,41 +65,42 @@ func (s *sweeper) sweepLocked(ctx context.Context, wait time.Duration) error {
 	defer cancel()
 	unlock, err := s.uploads.locker.Lock(waiting, sweepLock, func() {})
 	if err != nil {
-		return nil // another node is at it
+		return nil // another node is sweeping
 	}
 	defer unlock()
-	ctx, end := s.watched(ctx, unlock)
+	ctx, end := s.withStallTimeout(ctx, unlock)
 	defer end()
-	began := time.Now()
+	start := time.Now()
 	err = s.sweep(ctx)
 	if swept := s.uploads.opts.Observer.Sweep; swept != nil && ctx.Err() == nil {
-		swept(time.Since(began), err)
+		swept(time.Since(start), err)
 	}
 	return err
 }
 
-// watched is the context of a sweep. If the sweep stands still, it ends, and the lock is
-// given back: what keeps this node may not keep the others. This one goes on when it can.
-func (s *sweeper) watched(ctx context.Context, unlock func()) (context.Context, func()) {
+// withStallTimeout returns the context of a sweep. If the sweep stalls, the context is
+// canceled and the lock released: what blocks this node may not block the others. This
+// node continues when it can.
+func (s *sweeper) withStallTimeout(ctx context.Context, unlock func()) (context.Context, func()) {
 	ctx, cancel := context.WithCancel(ctx)
-	if s.standstill == 0 {
+	if s.stallTimeout == 0 {
 		return ctx, cancel
 	}
-	s.watch = time.AfterFunc(s.standstill, func() {
-		s.uploads.opts.Log.WarnContext(ctx, "a sweep stands still, and gives its lock back", "for", s.standstill)
+	s.stallTimer = time.AfterFunc(s.stallTimeout, func() {
+		s.uploads.opts.Log.WarnContext(ctx, "sweep stalled; releasing its lock", "for", s.stallTimeout)
 		cancel()
 		unlock()
 	})
 	return ctx, func() {
-		s.watch.Stop()
+		s.stallTimer.Stop()
 		cancel()
 	}
 }
 
-// advance notes that the sweep does not stand still.
+// advance records progress of the sweep.
 func (s *sweeper) advance() {
-	if s.watch != nil && s.watch.Stop() {
-		s.watch.Reset(s.standstill)
+	if s.stallTimer != nil && s.stallTimer.Stop() {
+		s.stallTimer.Reset(s.stallTimeout)
 	}
 }
 
@@ -108,8 +108,8 @@ func (s *sweeper) sweep(ctx context.Context) error {
 	u, now := s.uploads, s.uploads.opts.Now()
 	before := s.next
 	s.next, s.errs = map[string]time.Time{}, nil
-	var looks errgroup.Group
-	looks.SetLimit(sweepConcurrency)
+	var checks errgroup.Group
+	checks.SetLimit(sweepConcurrency)
 	for id, err := range u.store.List(ctx) {
 		if err != nil {
 			s.record("", time.Time{}, fmt.Errorf("list uploads: %w", err))
@@ -120,13 +120,13 @@ func (s *sweeper) sweep(ctx context.Context) error {
 			s.record(id, at, nil)
 			continue
 		}
-		looks.Go(func() error {
+		checks.Go(func() error {
 			up, err := u.sweepOne(ctx, id)
 			s.record(id, s.recheckAt(up, now), err)
 			return nil
 		})
 	}
-	_ = looks.Wait() // what failed has been noted
+	_ = checks.Wait() // errors are in s.errs
 	if c, ok := u.store.(Cleaner); ok {
 		s.errs = append(s.errs, c.Clean(ctx, now.Add(-max(tombstoneTTL, u.opts.ExpireAfter))))
 	}
@@ -134,8 +134,8 @@ func (s *sweeper) sweep(ctx context.Context) error {
 	return errors.Join(s.errs...)
 }
 
-// note remembers when to look at an upload again, and what went wrong: what may pass is
-// looked at by the next sweep, what somebody refuses no sooner than anything else.
+// record remembers when to check an upload again, and its error. After a transient error
+// the next sweep checks it; after any other error it waits as long as without one.
 func (s *sweeper) record(id string, next time.Time, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -148,8 +148,8 @@ func (s *sweeper) record(id string, next time.Time, err error) {
 	}
 }
 
-// lookAgain is when an upload that was looked at now is to be looked at again: when
-// it expires, or after a while.
+// recheckAt returns when to check again an upload that was checked now: when it expires,
+// or after recheckInterval.
 func (s *sweeper) recheckAt(up Upload, now time.Time) time.Time {
 	next := now.Add(s.recheckInterval)
 	if at := s.uploads.Expires(up); !at.IsZero() && at.Before(next) {
@@ -167,23 +167,23 @@ func (u *Uploads) sweepOne(ctx context.Context, id string) (Upload, error) {
 		u.publishFinished(ctx, u.event(Finished, up).replayed())
 		return up, nil
 	case errors.Is(err, ErrGone):
-		return up, u.halfDeleted(ctx, id)
+		return up, u.resumeDeletion(ctx, id)
 	case err != nil:
 		return up, err
 	case up.Finished && !up.DeliveryPending:
-		return up, u.store.MarkDelivered(ctx, up) // half a retirement: do the other half
+		return up, u.store.MarkDelivered(ctx, up) // complete an interrupted MarkDelivered
 	case u.expired(up) && !up.awaitsFinish():
 		return u.expire(ctx, up)
 	}
-	settled, err := u.finalize(ctx, up)
+	finalized, err := u.finalize(ctx, up)
 	if err != nil && !Transient(err) && !errors.Is(err, ErrGone) && u.expired(up) {
-		return u.expire(ctx, up) // nothing will finish it
+		return u.expire(ctx, up) // the failure is permanent
 	}
-	return settled, err
+	return finalized, err
 }
 
-// expire removes an upload that has expired, if the store says so a second time: what one
-// look does not find may be there.
+// expire removes an expired upload, if a second Load agrees: a single Load may miss data
+// that is there.
 func (u *Uploads) expire(ctx context.Context, up Upload) (Upload, error) {
 	now, err := u.store.Load(ctx, up.ID)
 	if err != nil || !now.Created.Equal(up.Created) || now.Finished != up.Finished || now.Complete() != up.Complete() || !u.expired(now) {

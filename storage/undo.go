@@ -5,47 +5,47 @@ import (
 	"errors"
 )
 
-// remove deletes an upload. The index forgets it before the store removes anything: so one
-// who stores something that the deletion does not find sees afterwards that the index does
-// not know the upload any more, and looks whether it is gone.
-func (u *Uploads) remove(ctx context.Context, up Upload, why EventType) error {
+// remove deletes an upload. It is removed from the cache before the store removes anything:
+// so a concurrent write whose data the deletion misses finds afterwards that the upload is
+// no longer cached, and checks whether it is gone.
+func (u *Uploads) remove(ctx context.Context, up Upload, typ EventType) error {
 	if up.AwaitsDelivery() && u.enqueue == nil {
 		u.publishFinished(ctx, u.event(Finished, up).replayed())
 	}
 	u.invalidate(ctx, up.ID)
 	err := u.deleteStored(ctx, up)
-	u.noteDeletion(up, why, err)
+	u.recordDeletion(up, typ, err)
 	if err != nil {
 		return err
 	}
 	u.invalidate(ctx, up.ID)
-	u.notify(ctx, u.event(why, up))
+	u.notify(ctx, u.event(typ, up))
 	if up.AwaitsDelivery() && u.outbox != nil {
 		u.outbox.deleted(ctx, up)
 	}
 	return nil
 }
 
-// deletion is one that failed half way.
+// deletion is a deletion that failed half way.
 type deletion struct {
 	Upload
-	why EventType
+	event EventType
 }
 
-// maxBroken is how many deletions that failed are remembered at most. Of others the app
-// does not hear, though they are completed.
-const maxBroken = 10_000
+// maxFailedDeletions is the maximum number of failed deletions that are remembered. Others
+// are completed too, but the app is not notified of them.
+const maxFailedDeletions = 10_000
 
-// noteDeletion remembers a deletion that failed: when it is tried again the store may say
-// that the upload is gone, and no more.
-func (u *Uploads) noteDeletion(up Upload, why EventType, err error) {
+// recordDeletion remembers a deletion that failed: when it is retried the store may only
+// report that the upload is gone.
+func (u *Uploads) recordDeletion(up Upload, typ EventType, err error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	switch {
 	case err == nil:
 		delete(u.failedDeletions, up.ID)
-	case len(u.failedDeletions) < maxBroken:
-		u.failedDeletions[up.ID] = deletion{up, why}
+	case len(u.failedDeletions) < maxFailedDeletions:
+		u.failedDeletions[up.ID] = deletion{up, typ}
 	}
 }
 
@@ -56,32 +56,32 @@ func (u *Uploads) failedDeletion(id string) (d deletion, failed bool) {
 	return d, failed
 }
 
-// completeDeletion removes what a deletion has left that failed half way. For one that
-// failed on another node, or is complete, it returns why, which is that the upload is gone.
-func (u *Uploads) completeDeletion(ctx context.Context, id string, why error) error {
+// completeDeletion removes what a failed deletion has left. If the deletion failed on
+// another node, or is complete, it returns gone, the error of the caller.
+func (u *Uploads) completeDeletion(ctx context.Context, id string, gone error) error {
 	d, failed := u.failedDeletion(id)
 	if !failed {
-		return errors.Join(why, u.undo(ctx, id))
+		return errors.Join(gone, u.undo(ctx, id))
 	}
 	if u.opts.Policy.Authorize != nil {
 		if err := u.opts.Policy.Authorize(ctx, d.Upload); err != nil {
 			return err
 		}
 	}
-	return u.remove(ctx, d.Upload, d.why)
+	return u.remove(ctx, d.Upload, d.event)
 }
 
-// halfDeleted completes a deletion for the sweep.
-func (u *Uploads) halfDeleted(ctx context.Context, id string) error {
+// resumeDeletion completes a deletion for the sweep.
+func (u *Uploads) resumeDeletion(ctx context.Context, id string) error {
 	if d, failed := u.failedDeletion(id); failed {
-		return u.remove(ctx, d.Upload, d.why)
+		return u.remove(ctx, d.Upload, d.event)
 	}
 	return u.store.Delete(ctx, id)
 }
 
-// undo removes what was stored of an upload that another request, on this node or another
-// one, has deleted meanwhile without finding all of it. Of any other upload it changes
-// nothing: that the store calls it gone may pass.
+// undo removes what was stored of an upload while another request, on any node, deleted it
+// and missed some of its data. It does not change an upload whose deletion has not begun:
+// that the store reports it as gone may be temporary.
 func (u *Uploads) undo(ctx context.Context, id string) error {
 	c, ok := u.store.(DeletionCompleter)
 	if !ok {
@@ -94,16 +94,16 @@ func (u *Uploads) undo(ctx context.Context, id string) error {
 	return err
 }
 
-// stillThere returns ErrGone if the upload was deleted while its file was made, which is
-// removed then. As long as the index knows the upload nothing has deleted it, and the
-// store need not be asked.
-func (u *Uploads) stillThere(ctx context.Context, id string) error {
+// checkNotDeleted returns ErrGone if the upload was deleted while its file was made; the
+// caller then removes the file. An upload that is still cached was not deleted, so that
+// the store is only asked about others.
+func (u *Uploads) checkNotDeleted(ctx context.Context, id string) error {
 	if _, err := u.cache.Get(ctx, id); err == nil {
 		return nil
 	}
 	_, err := u.store.Load(ctx, id)
 	if errors.Is(err, ErrGone) {
-		return err // the caller undoes it
+		return err
 	}
-	return nil // that it can't be told now is no reason to call a finished upload unfinished
+	return nil // another error does not make a finished upload unfinished
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/storagetest"
 )
 
-// badIndex is an index that forgets everything, or fails, at random.
+// unreliableCache is a cache that forgets everything, or fails, at random.
 type unreliableCache struct {
 	mu    sync.Mutex
 	rnd   *rand.Rand
@@ -23,20 +23,20 @@ type unreliableCache struct {
 	fails   float64 // how likely a call fails, before or after doing what it was asked
 }
 
-var errCache = errors.New("the index is not there")
+var errCache = errors.New("the cache is not there")
 
 func newUnreliableCache(seed uint64, forgets, fails float64) *unreliableCache {
 	return &unreliableCache{rnd: rand.New(rand.NewPCG(seed, 0)), inner: new(storage.MemoryCache), forgets: forgets, fails: fails}
 }
 
-// heal makes it a good index that knows nothing.
+// heal makes it a good cache that knows nothing.
 func (x *unreliableCache) heal() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.inner, x.forgets, x.fails = new(storage.MemoryCache), 0, 0
 }
 
-// call runs one call of the index that it has now.
+// call runs one call of the cache that it has now.
 func (x *unreliableCache) call(run func(*storage.MemoryCache) (storage.Upload, error)) (storage.Upload, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -84,49 +84,49 @@ func (x *unreliableCache) Invalidate(ctx context.Context, id string) error {
 	return err
 }
 
-// deafIndex is an index that, once it is deaf, is told nothing any more.
-type deafCache struct {
+// staleCache is a cache that, once it is stale, is told nothing any more.
+type staleCache struct {
 	storage.MemoryCache
-	deaf bool
+	stale bool
 }
 
-func (x *deafCache) Store(ctx context.Context, generation string, up storage.Upload) (storage.Upload, error) {
-	if x.deaf {
+func (x *staleCache) Store(ctx context.Context, generation string, up storage.Upload) (storage.Upload, error) {
+	if x.stale {
 		return storage.Upload{}, errCache
 	}
 	return x.MemoryCache.Store(ctx, generation, up)
 }
 
-func (x *deafCache) Append(ctx context.Context, id string, p storage.Extent) (storage.Upload, error) {
-	if x.deaf {
+func (x *staleCache) Append(ctx context.Context, id string, p storage.Extent) (storage.Upload, error) {
+	if x.stale {
 		return storage.Upload{}, errCache
 	}
 	return x.MemoryCache.Append(ctx, id, p)
 }
 
-func (x *deafCache) Invalidate(ctx context.Context, id string) error {
-	if x.deaf {
+func (x *staleCache) Invalidate(ctx context.Context, id string) error {
+	if x.stale {
 		return errCache
 	}
 	return x.MemoryCache.Invalidate(ctx, id)
 }
 
-// runOver runs every script over bad indexes and a store that now and then fails.
+// runOver runs every script over bad caches and a store that now and then fails.
 func runOver(t *testing.T, forgets, fails float64) {
 	data := storagetest.Content(1, fileSize)
 	for _, s := range scripts {
 		for seed := range uint64(40) {
 			t.Run(fmt.Sprintf("%s, seed %d", s.name, seed), func(t *testing.T) {
-				index := newUnreliableCache(seed, forgets, fails)
-				w := newWorldWith(t, storage.Options{}, func() storage.Cache { return index })
-				// An index that misses what was stored, because it failed to take it, is a
+				cache := newUnreliableCache(seed, forgets, fails)
+				w := newWorldWith(t, storage.Options{}, func() storage.Cache { return cache })
+				// A cache that misses what was stored, because it failed to take it, is a
 				// step behind the store until it is told the next time.
 				w.mayGoBack = fails > 0 && fails < 1
 				w.injectAtRandom(rand.New(rand.NewPCG(seed, 1)), float64(seed%3)*0.02)
 				s.run(w, data)
-				index.heal()
+				cache.heal()
 				w.wantEnd(s, data)
-				w.wantTold("it")
+				w.wantEventsOnce("it")
 			})
 		}
 	}
@@ -145,10 +145,10 @@ func (w *world) injectAtRandom(rnd *rand.Rand, fails float64) {
 	})
 }
 
-func TestAnIndexThatAlwaysFailsMakesItOnlySlower(t *testing.T) { runOver(t, 0, 1) }
+func TestACacheThatAlwaysFailsOnlyCostsTime(t *testing.T) { runOver(t, 0, 1) }
 
-func TestAnIndexMayForgetEverythingAtAnyMoment(t *testing.T) { runOver(t, 0.3, 0) }
+func TestACacheMayForgetEverythingAtAnyTime(t *testing.T) { runOver(t, 0.3, 0) }
 
-func TestAnIndexMayFailAtAnyMoment(t *testing.T) { runOver(t, 0, 0.3) }
+func TestACacheMayFailAtAnyTime(t *testing.T) { runOver(t, 0, 0.3) }
 
-func TestAnIndexMayForgetAndFailAtAnyMoment(t *testing.T) { runOver(t, 0.2, 0.2) }
+func TestACacheMayForgetAndFailAtAnyTime(t *testing.T) { runOver(t, 0.2, 0.2) }

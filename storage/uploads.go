@@ -81,13 +81,13 @@ func New(store Store, locker Locker, cache Cache, opts Options) *Uploads {
 		u.enqueue = u.outbox.enqueue
 	}
 	if l, ok := locker.(FlushRelay); ok {
-		l.OnFlush(func(ctx context.Context, id string) { u.flushOwn(ctx, id) })
+		l.OnFlush(func(ctx context.Context, id string) { u.flushLocal(ctx, id) })
 	}
 	u.cleanFinishedDue(opts.Now())
 	return u
 }
 
-// MaxSize is the largest size of an upload in bytes, 0 if there is no limit.
+// MaxSize returns the largest size of an upload in bytes, 0 if there is no limit.
 func (u *Uploads) MaxSize() int64 { return u.opts.MaxSize }
 
 // ExpireAfter returns how long an unfinished upload is kept after its last byte, 0 if

@@ -13,7 +13,7 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/storagetest"
 )
 
-func TestCreateRefusesWhatCannotBe(t *testing.T) {
+func TestCreateRejectsInvalidRecords(t *testing.T) {
 	w := newWorld(t, storage.Options{MaxSize: fileSize})
 	for _, c := range []struct {
 		name string
@@ -52,7 +52,7 @@ func TestCreateChoosesAnID(t *testing.T) {
 	}
 }
 
-func TestRecordSaysWhoChoseTheID(t *testing.T) {
+func TestRecordHasClientChosenID(t *testing.T) {
 	w := newWorld(t, storage.Options{})
 	for id, chosen := range map[string]bool{"": false, "mine": true} {
 		up, err := w.uploads.Create(w.ctx, storage.Record{ID: id, Size: 3, ClientChosenID: !chosen})
@@ -62,7 +62,7 @@ func TestRecordSaysWhoChoseTheID(t *testing.T) {
 	}
 }
 
-func TestEventsSayWhatHappened(t *testing.T) {
+func TestEventsDescribeTheUpload(t *testing.T) {
 	data := storagetest.Content(1, fileSize)
 	w := newWorld(t, storage.Options{})
 	w.create(storage.Record{ID: "it", Size: fileSize, Metadata: map[string]string{"filename": "a.mp4"}})
@@ -80,7 +80,7 @@ func TestEventsSayWhatHappened(t *testing.T) {
 }
 
 // The app must not hear of a finish before it can read the file.
-func TestFinishIsToldWhenTheFileCanBeRead(t *testing.T) {
+func TestFinishedIsPublishedOnceTheFileCanBeRead(t *testing.T) {
 	data := storagetest.Content(1, fileSize)
 	w := newWorld(t, storage.Options{})
 	told := 0
@@ -106,14 +106,14 @@ func TestFinishIsToldWhenTheFileCanBeRead(t *testing.T) {
 	}
 }
 
-func TestWithoutAListenerNothingIsTold(t *testing.T) {
-	u := storage.New(storagetest.NewMemory(piece), nil, new(storage.MemoryCache), storage.Options{Log: quiet})
+func TestAnObserverIsOptional(t *testing.T) {
+	u := storage.New(storagetest.NewMemory(piece), nil, new(storage.MemoryCache), storage.Options{Log: discardLogger})
 	if up, err := u.Create(t.Context(), storage.Record{Size: 0}); err != nil || !up.Finished {
 		t.Errorf("create: %v, finished %v", err, up.Finished)
 	}
 }
 
-func TestWhatIsNotThereIsNotFound(t *testing.T) {
+func TestUnknownUploadsAreNotFound(t *testing.T) {
 	w := newWorld(t, storage.Options{})
 	for id, want := range map[string]error{"never": storage.ErrNotFound, "": storage.ErrBadID, "a/b": storage.ErrBadID} {
 		_, get := w.uploads.Get(w.ctx, id)
@@ -132,7 +132,7 @@ func TestWhatIsNotThereIsNotFound(t *testing.T) {
 	w.wantFile("never", []byte("abc"))
 }
 
-func TestStoreThatFailsIsNotTakenForAnUploadThatIsMissing(t *testing.T) {
+func TestAFailingStoreIsNotReportedAsNotFound(t *testing.T) {
 	w := newWorld(t, storage.Options{})
 	w.create(storage.Record{ID: "it", Size: 3})
 	w.restart()
@@ -147,7 +147,7 @@ func TestStoreThatFailsIsNotTakenForAnUploadThatIsMissing(t *testing.T) {
 	}
 }
 
-func TestDeclareRefusesWhatContradicts(t *testing.T) {
+func TestSetSizeRejectsContradictions(t *testing.T) {
 	data := storagetest.Content(1, fileSize)
 	w := newWorld(t, storage.Options{MaxSize: fileSize})
 	w.create(storage.Record{ID: "it", Size: storage.Unknown})
@@ -171,22 +171,22 @@ func TestDeclareRefusesWhatContradicts(t *testing.T) {
 	w.wantFile("it", data)
 }
 
-// Another node's declaration holds, though this one's index has not heard of it.
-func TestDeclareAsksTheStore(t *testing.T) {
+// Another node's declaration holds, though this one's cache has not heard of it.
+func TestSetSizeChecksTheStore(t *testing.T) {
 	w := newWorld(t, storage.Options{})
 	w.create(storage.Record{ID: "it", Size: storage.Unknown})
 	if err := w.memory.SetSize(w.ctx, "it", 10); err != nil {
 		t.Fatalf("declare: %v", err)
 	}
 	if _, err := w.uploads.SetSize(w.ctx, "it", 11); !errors.Is(err, storage.ErrSizeMismatch) {
-		t.Errorf("declare another size: %v, want ErrSizeConflict", err)
+		t.Errorf("declare another size: %v, want ErrSizeMismatch", err)
 	}
 	if up, err := w.uploads.SetSize(w.ctx, "it", 10); err != nil || up.Size != 10 {
 		t.Errorf("declare the same size: %v, size %d", err, up.Size)
 	}
 }
 
-func TestDeleteEndsAWriteAndLeavesNothing(t *testing.T) {
+func TestDeleteEndsAWriteAndRemovesAllData(t *testing.T) {
 	data := storagetest.Content(1, fileSize)
 	for _, n := range []int64{0, 5 * piece, fileSize} {
 		w := newWorld(t, storage.Options{})
@@ -203,7 +203,7 @@ func TestDeleteEndsAWriteAndLeavesNothing(t *testing.T) {
 		if err := <-done; !errors.Is(err, storage.ErrGone) {
 			t.Errorf("deleted after %d bytes, write: %v; want ErrGone", n, err)
 		}
-		w.wantRefused("it")
+		w.wantAllGone("it")
 		w.wantGone("it")
 		w.wantEvents("it", storage.Created, storage.Deleted)
 		if _, err := w.uploads.Create(w.ctx, storage.Record{ID: "it", Size: 3}); !errors.Is(err, storage.ErrGone) {
@@ -214,7 +214,7 @@ func TestDeleteEndsAWriteAndLeavesNothing(t *testing.T) {
 
 // An upload that another node has deleted is gone here too, as soon as anything
 // more than its state is asked for.
-func TestDeleteElsewhereIsNoticed(t *testing.T) {
+func TestADeletionByAnotherNodeIsDetected(t *testing.T) {
 	w := newWorld(t, storage.Options{})
 	w.create(storage.Record{ID: "it", Size: fileSize})
 	if err := w.memory.Delete(w.ctx, "it"); err != nil {
@@ -223,10 +223,10 @@ func TestDeleteElsewhereIsNoticed(t *testing.T) {
 	if _, err := w.uploads.Write(w.ctx, "it", 0, strings.NewReader("abc")); !errors.Is(err, storage.ErrGone) {
 		t.Errorf("write: %v, want ErrGone", err)
 	}
-	w.wantRefused("it")
+	w.wantAllGone("it")
 }
 
-func TestLockIsTheLockers(t *testing.T) {
+func TestLockUsesTheLocker(t *testing.T) {
 	u := storage.New(storagetest.NewMemory(piece), new(storage.MemoryLocker), new(storage.MemoryCache), storage.Options{})
 	unlock, err := u.Lock(t.Context(), "it", func() {})
 	if err != nil {
@@ -240,7 +240,7 @@ func TestLockIsTheLockers(t *testing.T) {
 	unlock()
 }
 
-func TestCheckAsksTheStore(t *testing.T) {
+func TestCheckCallsTheStore(t *testing.T) {
 	w := newWorld(t, storage.Options{MaxSize: 5, ExpireAfter: day})
 	old := w.uploads
 	if err := old.Check(w.ctx); err != nil {

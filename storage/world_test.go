@@ -20,8 +20,8 @@ const (
 	piece    = 1000 // of what is written, stored in one operation
 )
 
-// quiet is a log that nobody reads.
-var quiet = slog.New(slog.DiscardHandler)
+// discardLogger is a log that nobody reads.
+var discardLogger = slog.New(slog.DiscardHandler)
 
 // world is a core over a store that can be made to fail, and a client of it that
 // checks all that it is told.
@@ -47,19 +47,19 @@ func newWorld(t *testing.T, opts storage.Options) *world {
 	return newWorldWith(t, opts, func() storage.Cache { return new(storage.MemoryCache) })
 }
 
-func newWorldWith(t *testing.T, opts storage.Options, newIndex func() storage.Cache) *world {
-	w := &world{T: t, ctx: context.Background(), newCache: newIndex, events: new(eventLog), offsets: map[string]int64{},
+func newWorldWith(t *testing.T, opts storage.Options, newCache func() storage.Cache) *world {
+	w := &world{T: t, ctx: context.Background(), newCache: newCache, events: new(eventLog), offsets: map[string]int64{},
 		memory: storagetest.NewMemory(piece)}
-	opts.Observer.Event, opts.Log = w.events.notify, quiet
+	opts.Observer.Event, opts.Log = w.events.notify, discardLogger
 	w.opts = opts
 	w.uploads = w.node(w.memory)
 	return w
 }
 
-// newSharedWorld is one whose nodes share an index.
+// newSharedWorld is one whose nodes share a cache.
 func newSharedWorld(t *testing.T) *world {
-	index := new(storage.MemoryCache)
-	return newWorldWith(t, storage.Options{}, func() storage.Cache { return index })
+	cache := new(storage.MemoryCache)
+	return newWorldWith(t, storage.Options{}, func() storage.Cache { return cache })
 }
 
 // node is a core of another process over the same store.
@@ -265,9 +265,9 @@ func failFirst(op storagetest.Op, outcome storagetest.Outcome) func(storagetest.
 	}
 }
 
-// brokenOff yields data and then fails, as the body of a request does whose
+// aborted yields data and then fails, as the body of a request does whose
 // connection breaks.
-func brokenOff(data []byte) io.Reader {
+func aborted(data []byte) io.Reader {
 	return io.MultiReader(bytes.NewReader(data), errReader{io.ErrUnexpectedEOF})
 }
 

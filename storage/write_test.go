@@ -36,7 +36,7 @@ func TestWriteBeginsWithinTheUpload(t *testing.T) {
 	}
 }
 
-func TestWriteWithoutAnyLimitTakesAnyOffset(t *testing.T) {
+func TestWriteWithoutALimitAcceptsAnyOffset(t *testing.T) {
 	w := newWorld(t, storage.Options{})
 	w.create(storage.Record{ID: "it", Size: storage.Unknown})
 	up, err := w.uploads.Write(w.ctx, "it", math.MaxInt64-2, strings.NewReader("abc"))
@@ -58,31 +58,31 @@ func TestFirstBytesOfAnOffsetStay(t *testing.T) {
 	w.wantFile("it", second)
 }
 
-// attentive is a store that notes how long chunks are meant to be.
-type attentive struct {
+// lengthRecorder is a store that notes how long chunks are meant to be.
+type lengthRecorder struct {
 	*storagetest.Memory
 	lengths []int64
 }
 
-func (s *attentive) Write(ctx context.Context, up storage.Upload, c storage.Chunk, stored func(storage.Extent) storage.Upload) error {
+func (s *lengthRecorder) Write(ctx context.Context, up storage.Upload, c storage.Chunk, stored func(storage.Extent) storage.Upload) error {
 	s.lengths = append(s.lengths, c.Length)
 	return s.Memory.Write(ctx, up, c, stored)
 }
 
-// expecting is a source that knows its length.
-type expecting struct {
+// sized is a source that knows its length.
+type sized struct {
 	io.Reader
 	length int64
 }
 
-func (e expecting) Length() int64 { return e.length }
+func (e sized) Length() int64 { return e.length }
 
-func TestStoreHearsHowLongAChunkIsMeantToBe(t *testing.T) {
+func TestTheStoreGetsTheLengthOfAChunk(t *testing.T) {
 	w := newWorld(t, storage.Options{})
-	store := &attentive{Memory: w.memory}
+	store := &lengthRecorder{Memory: w.memory}
 	u := w.node(store)
 	w.create(storage.Record{ID: "it", Size: fileSize})
-	for _, src := range []io.Reader{strings.NewReader("abc"), expecting{strings.NewReader("abc"), 3}, expecting{brokenOff([]byte("abc")), 9}} {
+	for _, src := range []io.Reader{strings.NewReader("abc"), sized{strings.NewReader("abc"), 3}, sized{aborted([]byte("abc")), 9}} {
 		_, _ = u.Write(w.ctx, "it", 0, src)
 	}
 	if want := []int64{storage.Unknown, 3, 9}; !slices.Equal(store.lengths, want) {
@@ -90,15 +90,15 @@ func TestStoreHearsHowLongAChunkIsMeantToBe(t *testing.T) {
 	}
 }
 
-// patient is a store that minds its context.
-type patient struct{ *storagetest.Memory }
+// contextStore is a store that minds its context.
+type contextStore struct{ *storagetest.Memory }
 
-func (s patient) Write(ctx context.Context, up storage.Upload, c storage.Chunk, stored func(storage.Extent) storage.Upload) error {
+func (s contextStore) Write(ctx context.Context, up storage.Upload, c storage.Chunk, stored func(storage.Extent) storage.Upload) error {
 	c.Body = io.MultiReader(c.Body, contextReader{ctx})
 	return s.Memory.Write(ctx, up, c, stored)
 }
 
-func (s patient) Finish(ctx context.Context, up storage.Upload) (storage.Upload, error) {
+func (s contextStore) Finish(ctx context.Context, up storage.Upload) (storage.Upload, error) {
 	done, err := s.Memory.Finish(ctx, up)
 	return done, errors.Join(ctx.Err(), err)
 }
@@ -113,10 +113,10 @@ func (r contextReader) Read([]byte) (int, error) {
 	return 0, io.EOF
 }
 
-func TestClientThatGoesAwayStopsNoStoring(t *testing.T) {
+func TestADisconnectDoesNotStopStoring(t *testing.T) {
 	data := storagetest.Content(1, fileSize)
 	w := newWorld(t, storage.Options{})
-	u := w.node(patient{w.memory})
+	u := w.node(contextStore{w.memory})
 	w.create(storage.Record{ID: "it", Size: fileSize})
 	ctx, cancel := context.WithCancel(w.ctx)
 	src := storagetest.NewGate(bytes.NewReader(data[:5000]), bytes.NewReader(data[5000:]))
@@ -132,7 +132,7 @@ func TestClientThatGoesAwayStopsNoStoring(t *testing.T) {
 	w.wantFile("it", data)
 }
 
-func TestStatusQueryThatIsBrokenOffFinishesAllTheSame(t *testing.T) {
+func TestACanceledStatusQueryFinishesTheUpload(t *testing.T) {
 	data := storagetest.Content(1, fileSize)
 	w := newWorld(t, storage.Options{})
 	w.create(storage.Record{ID: "it", Size: fileSize})
@@ -140,12 +140,12 @@ func TestStatusQueryThatIsBrokenOffFinishesAllTheSame(t *testing.T) {
 	_, _ = w.uploads.Write(w.ctx, "it", 0, bytes.NewReader(data))
 	ctx, cancel := context.WithCancel(w.ctx)
 	cancel()
-	if up, err := w.node(patient{w.memory}).Get(ctx, "it"); err != nil || !up.Finished {
+	if up, err := w.node(contextStore{w.memory}).Get(ctx, "it"); err != nil || !up.Finished {
 		t.Errorf("get: %v, finished %v", err, up.Finished)
 	}
 }
 
-func TestFinishedUploadIsNotWrittenToAgain(t *testing.T) {
+func TestAFinishedUploadIsNotWrittenAgain(t *testing.T) {
 	data := storagetest.Content(1, fileSize)
 	w := newWorld(t, storage.Options{})
 	w.create(storage.Record{ID: "it", Size: fileSize})
@@ -164,7 +164,7 @@ func TestFinishedUploadIsNotWrittenToAgain(t *testing.T) {
 	}
 }
 
-func TestUploadFallsIntoNoMoreThanMaxRanges(t *testing.T) {
+func TestAnUploadHasNoMoreThanMaxRanges(t *testing.T) {
 	w := newWorld(t, storage.Options{})
 	const size = 4 * storage.MaxRanges
 	data := storagetest.Content(1, size)
@@ -183,31 +183,31 @@ func TestUploadFallsIntoNoMoreThanMaxRanges(t *testing.T) {
 	island := ranges.Of(size-100, 10)
 	_, err = w.uploads.Write(w.ctx, "it", island.Start, bytes.NewReader(data[island.Start:]))
 	if !errors.Is(err, storage.ErrTooManyRanges) || storage.Transient(err) {
-		t.Errorf("one range more than allowed: %v, want ErrScattered", err)
+		t.Errorf("one range more than allowed: %v, want ErrTooManyRanges", err)
 	}
 	w.send("it", data, ranges.Of(1, 1)) // it closes a gap
 	w.send("it", data, island)          // so that there is room for one more
 }
 
 // A finish that comes from a body which broke off after the last byte, too.
-func TestBodyThatBreaksOffAfterTheLastByteFinishes(t *testing.T) {
+func TestABodyAbortedAfterTheLastByteFinishesTheUpload(t *testing.T) {
 	data := storagetest.Content(1, fileSize)
 	w := newWorld(t, storage.Options{})
 	w.create(storage.Record{ID: "it", Size: fileSize})
-	up, err := w.uploads.Write(w.ctx, "it", 0, brokenOff(data))
+	up, err := w.uploads.Write(w.ctx, "it", 0, aborted(data))
 	if !errors.Is(err, storage.ErrBodyAborted) || !up.Finished {
-		t.Errorf("write: %v, finished %v; want ErrBody, finished", err, up.Finished)
+		t.Errorf("write: %v, finished %v; want ErrBodyAborted, finished", err, up.Finished)
 	}
 	w.wantEvents("it", storage.Created, storage.Finished)
-	up, err = w.uploads.Write(w.ctx, "it", 100, brokenOff(data[100:200]))
+	up, err = w.uploads.Write(w.ctx, "it", 100, aborted(data[100:200]))
 	if !errors.Is(err, storage.ErrBodyAborted) || !up.Finished {
-		t.Errorf("write to a finished upload: %v, finished %v; want ErrBody, finished", err, up.Finished)
+		t.Errorf("write to a finished upload: %v, finished %v; want ErrBodyAborted, finished", err, up.Finished)
 	}
 	w.wantFile("it", data)
 }
 
 // What the store could not take is not in the answer, and what it took is.
-func TestFailedWriteReportsWhatIsThere(t *testing.T) {
+func TestAFailedWriteReportsWhatIsStored(t *testing.T) {
 	data := storagetest.Content(1, fileSize)
 	for k := range 5 {
 		w := newWorld(t, storage.Options{})

@@ -1,6 +1,6 @@
-// Package crc32c computes CRC32C checksums whose parts can be combined: the checksum of
-// a file is known from those of its parts, in whatever order they came, and no byte is
-// read again.
+// Package crc32c computes CRC32C checksums that can be combined: the checksum of a file
+// is computed from those of its parts, in any order of arrival, without reading the
+// bytes again.
 package crc32c
 
 import (
@@ -10,31 +10,31 @@ import (
 	"hash/crc32"
 )
 
-// Table is the table of CRC32C for package hash/crc32.
+// Table is the CRC32C table for package hash/crc32.
 var Table = crc32.MakeTable(crc32.Castagnoli)
 
-// Sum is a CRC32C. The zero value is that of no bytes.
+// Sum is a CRC32C checksum. The zero value is that of no bytes.
 type Sum uint32
 
-// Of is the checksum of b.
+// Of returns the checksum of b.
 func Of(b []byte) Sum { return Sum(crc32.Checksum(b, Table)) }
 
-// Append is the checksum of what s is of, followed by b.
+// Append returns the checksum of the data of s followed by b.
 func (s Sum) Append(b []byte) Sum { return Sum(crc32.Update(uint32(s), Table, b)) }
 
-// Join is the checksum of what s is of, followed by n bytes that next is of.
+// Join returns the checksum of the data of s followed by n bytes with the checksum next.
 //
-// Appending n bytes multiplies the polynomial of what stands before by x^(8n),
-// modulo the generator.
+// Appending n bytes multiplies the polynomial of the preceding data by x^(8n), modulo
+// the generator.
 func (s Sum) Join(next Sum, n int64) Sum { return Sum(multiply(uint32(s), power(n))) ^ next }
 
-// Bytes is the checksum in big-endian order.
+// Bytes returns the checksum in big-endian order.
 func (s Sum) Bytes() []byte { return binary.BigEndian.AppendUint32(nil, uint32(s)) }
 
-// String is the checksum as S3 and Google write it: big-endian, in base64.
+// String returns the checksum in the format of S3 and Google: big-endian, in base64.
 func (s Sum) String() string { return base64.StdEncoding.EncodeToString(s.Bytes()) }
 
-// Parse reads what String has written.
+// Parse parses the format of String, and reports whether text is valid.
 func Parse(text string) (Sum, bool) {
 	b, err := base64.StdEncoding.DecodeString(text)
 	if err != nil || len(b) != 4 {
@@ -59,7 +59,7 @@ func (s *Sum) UnmarshalText(text []byte) error {
 // one is the polynomial 1 in the bit order of CRC32C: the highest bit is x^0.
 const one = uint32(1) << 31
 
-// multiply multiplies two polynomials modulo Castagnoli's.
+// multiply multiplies two polynomials modulo the Castagnoli polynomial.
 func multiply(a, b uint32) uint32 {
 	var product uint32
 	for m := one; m != 0; m >>= 1 {
@@ -75,7 +75,7 @@ func multiply(a, b uint32) uint32 {
 	return product
 }
 
-// power is x^(8n) modulo Castagnoli's polynomial, by repeated squaring.
+// power returns x^(8n) modulo the Castagnoli polynomial, by repeated squaring.
 func power(n int64) uint32 {
 	result, square := one, one>>8 // x^8
 	for ; n > 0; n >>= 1 {

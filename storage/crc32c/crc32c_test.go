@@ -23,7 +23,7 @@ func TestJoinedChecksumsAreTheChecksumOfTheWhole(t *testing.T) {
 	}
 }
 
-func TestChecksumIsWrittenAsS3WritesIt(t *testing.T) {
+func TestChecksumHasTheFormatOfS3(t *testing.T) {
 	// RFC 3720, B.4: the CRC32C of 32 bytes of zeroes is 0x8a9136aa.
 	sum := Of(make([]byte, 32))
 	if sum.String() != "ipE2qg==" {

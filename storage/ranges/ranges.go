@@ -1,9 +1,8 @@
-// Package ranges is the arithmetic of received bytes: half-open ranges of
-// offsets and the set that they form.
+// Package ranges implements half-open ranges of byte offsets, and sets of them.
 //
-// It does no I/O. Offsets are int64 from 0 to math.MaxInt64, in bytes; a range
-// [Start, End) holds the offsets Start ≤ o < End, so that its length never
-// overflows and an End of math.MaxInt64 is as good as any other.
+// Offsets are int64 from 0 to math.MaxInt64, in bytes. A range [Start, End) holds the
+// offsets Start ≤ o < End, so that its length never overflows, even with an End of
+// math.MaxInt64.
 package ranges
 
 import (
@@ -19,7 +18,7 @@ type Range struct {
 	Start, End int64
 }
 
-// Of is the range of n bytes from offset start. An end beyond Max is cut to Max.
+// Of returns the range of n bytes from offset start. An end beyond Max is limited to Max.
 func Of(start, n int64) Range {
 	if n > Max-start {
 		return Range{start, Max}
@@ -27,7 +26,7 @@ func Of(start, n int64) Range {
 	return Range{start, start + n}
 }
 
-// Len is the number of bytes in r, 0 if r is empty.
+// Len returns the number of bytes in r, 0 if r is empty.
 func (r Range) Len() int64 {
 	if r.Empty() {
 		return 0
@@ -35,19 +34,19 @@ func (r Range) Len() int64 {
 	return r.End - r.Start
 }
 
-// Empty tells whether r holds no byte.
+// Empty reports whether r contains no bytes.
 func (r Range) Empty() bool { return r.End <= r.Start }
 
-// Valid tells whether r lies within 0 … Max and does not run backwards.
+// Valid reports whether r is not negative and does not end before its start.
 func (r Range) Valid() bool { return r.Start >= 0 && r.End >= r.Start }
 
-// Intersect is the part that r and o share, possibly empty.
+// Intersect returns the intersection of r and o, possibly empty.
 func (r Range) Intersect(o Range) Range {
 	return Range{max(r.Start, o.Start), min(r.End, o.End)}
 }
 
-// String prints r as the header fields of HTTP do, last offset inclusive
-// (RFC 9110, section 14.1.2): [0, 100) is "0-99". An empty range is "".
+// String formats r as HTTP header fields do, with an inclusive last offset (RFC 9110,
+// section 14.1.2): [0, 100) is "0-99". An empty range is "".
 func (r Range) String() string {
 	if r.Empty() {
 		return ""

@@ -27,7 +27,7 @@ func TestRangeLengthNeverOverflows(t *testing.T) {
 	}
 }
 
-func TestSetMergesWhatOverlapsOrTouches(t *testing.T) {
+func TestSetMergesOverlappingAndAdjacentRanges(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		add  []Range
@@ -51,7 +51,7 @@ func TestSetMergesWhatOverlapsOrTouches(t *testing.T) {
 	}
 }
 
-func TestSetAnswersAboutARange(t *testing.T) {
+func TestSetQueries(t *testing.T) {
 	s := NewSet(Range{0, 10}, Range{20, 30}, Range{40, 50})
 	for _, c := range []struct {
 		r        Range

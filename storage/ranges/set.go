@@ -7,13 +7,13 @@ import (
 )
 
 // Set is a set of byte offsets, kept as sorted ranges that neither overlap nor
-// touch. The zero Set is empty and ready to use. Copies share memory: use Clone
-// to keep one while the other changes. A Set is not safe for concurrent use.
+// touch. The zero Set is empty and ready to use. Copies share memory: use Clone for
+// an independent copy. A Set is not safe for concurrent use.
 type Set struct {
 	r []Range
 }
 
-// NewSet is the set of all offsets in rs, in whatever order they come.
+// NewSet returns the set of all offsets in rs, which may be in any order.
 func NewSet(rs ...Range) Set {
 	var s Set
 	for _, r := range rs {
@@ -22,8 +22,8 @@ func NewSet(rs ...Range) Set {
 	return s
 }
 
-// Add puts the offsets of r into s. It panics if r is not Valid: callers check
-// what comes from outside before it gets here.
+// Add adds the offsets of r to s. It panics if r is not Valid: callers must validate
+// external input.
 func (s *Set) Add(r Range) {
 	mustBeValid(r)
 	if r.Empty() {
@@ -37,14 +37,14 @@ func (s *Set) Add(r Range) {
 	s.r = slices.Replace(s.r, first, last, r)
 }
 
-// AddSet puts all offsets of o into s.
+// AddSet adds all offsets of o to s.
 func (s *Set) AddSet(o Set) {
 	for _, r := range o.r {
 		s.Add(r)
 	}
 }
 
-// Remove takes the offsets of r out of s. It panics if r is not Valid.
+// Remove removes the offsets of r from s. It panics if r is not Valid.
 func (s *Set) Remove(r Range) {
 	mustBeValid(r)
 	if r.Empty() {
@@ -64,7 +64,7 @@ func (s *Set) Remove(r Range) {
 	s.r = slices.Replace(s.r, first, last, rest...)
 }
 
-// Contains tells whether every offset of r is in s. An empty range is.
+// Contains reports whether every offset of r is in s. It is true for an empty range.
 func (s Set) Contains(r Range) bool {
 	if r.Empty() {
 		return true
@@ -73,7 +73,7 @@ func (s Set) Contains(r Range) bool {
 	return i < len(s.r) && s.r[i].Start <= r.Start && r.End <= s.r[i].End
 }
 
-// Within is the part of s that lies in r.
+// Within returns the part of s that lies in r.
 func (s Set) Within(r Range) Set {
 	if r.Empty() {
 		return Set{}
@@ -87,7 +87,7 @@ func (s Set) Within(r Range) Set {
 	return Set{out}
 }
 
-// Missing is the part of r that is not in s, in ascending order.
+// Missing returns the part of r that is not in s.
 func (s Set) Missing(r Range) Set {
 	if r.Empty() {
 		return Set{}
@@ -100,7 +100,7 @@ func (s Set) Missing(r Range) Set {
 	return missing
 }
 
-// Minus is the part of s that is not in o.
+// Minus returns the part of s that is not in o.
 func (s Set) Minus(o Set) Set {
 	var out Set
 	for _, r := range s.r {
@@ -109,8 +109,8 @@ func (s Set) Minus(o Set) Set {
 	return out
 }
 
-// Prefix is the end of the first unbroken range, the number of bytes that are
-// there from offset 0 on: what tus calls Upload-Offset.
+// Prefix returns the number of contiguous bytes from offset 0 on: the Upload-Offset of
+// tus.
 func (s Set) Prefix() int64 {
 	if len(s.r) == 0 || s.r[0].Start != 0 {
 		return 0
@@ -118,7 +118,7 @@ func (s Set) Prefix() int64 {
 	return s.r[0].End
 }
 
-// End is the offset after the last one in s, 0 if s is empty.
+// End returns the offset after the last one in s, 0 if s is empty.
 func (s Set) End() int64 {
 	if len(s.r) == 0 {
 		return 0
@@ -126,7 +126,7 @@ func (s Set) End() int64 {
 	return s.r[len(s.r)-1].End
 }
 
-// Bytes is the number of offsets in s.
+// Bytes returns the number of offsets in s.
 func (s Set) Bytes() int64 {
 	var n int64
 	for _, r := range s.r {
@@ -135,23 +135,23 @@ func (s Set) Bytes() int64 {
 	return n
 }
 
-// Count is the number of unbroken ranges in s.
+// Count returns the number of contiguous ranges in s.
 func (s Set) Count() int { return len(s.r) }
 
-// Empty tells whether s holds no offset.
+// Empty reports whether s contains no offsets.
 func (s Set) Empty() bool { return len(s.r) == 0 }
 
-// Ranges are the unbroken ranges of s in ascending order. The caller must not
+// Ranges returns the contiguous ranges of s in ascending order. The caller must not
 // change the slice.
 func (s Set) Ranges() []Range { return s.r }
 
-// Clone is a copy of s that shares nothing with it.
+// Clone returns an independent copy of s.
 func (s Set) Clone() Set { return Set{slices.Clone(s.r)} }
 
-// Equal tells whether s and o hold the same offsets.
+// Equal reports whether s and o contain the same offsets.
 func (s Set) Equal(o Set) bool { return slices.Equal(s.r, o.r) }
 
-// String lists the ranges as Range.String does, separated by commas.
+// String formats the ranges as Range.String does, separated by commas.
 func (s Set) String() string {
 	parts := make([]string, len(s.r))
 	for i, r := range s.r {
@@ -160,20 +160,20 @@ func (s Set) String() string {
 	return strings.Join(parts, ",")
 }
 
-// search is the index of the first range that ends after offset o.
+// search returns the index of the first range that ends after offset o.
 func (s Set) search(o int64) int {
 	return sort.Search(len(s.r), func(i int) bool { return s.r[i].End > o })
 }
 
-// overlapping are the indices [first, last) of the ranges that share an offset with r.
+// overlapping returns the indices [first, last) of the ranges that overlap r.
 func (s Set) overlapping(r Range) (first, last int) {
 	first = s.search(r.Start)
 	last = first + sort.Search(len(s.r)-first, func(i int) bool { return s.r[first+i].Start >= r.End })
 	return first, last
 }
 
-// touching are the indices [first, last) of the ranges that share an offset
-// with r or lie directly beside it.
+// touching returns the indices [first, last) of the ranges that overlap r or are
+// adjacent to it.
 func (s Set) touching(r Range) (first, last int) {
 	first = sort.Search(len(s.r), func(i int) bool { return s.r[i].End >= r.Start })
 	last = first + sort.Search(len(s.r)-first, func(i int) bool { return s.r[first+i].Start > r.End })
@@ -182,6 +182,6 @@ func (s Set) touching(r Range) (first, last int) {
 
 func mustBeValid(r Range) {
 	if !r.Valid() {
-		panic("ranges: a range that runs backwards or below zero")
+		panic("ranges: invalid range: negative, or it ends before its start")
 	}
 }

@@ -1,6 +1,6 @@
-// Package tracing lets every floor add to the trace of the request that it works for,
-// without a tracer being handed down or kept in a global: the span in the context
-// knows where it is collected. Without a trace nothing is done.
+// Package tracing adds spans to the trace of a request, in every layer, without passing
+// a tracer around or keeping one in a global: the span in the context provides it.
+// Without a sampled span in the context nothing is done.
 package tracing
 
 import (
@@ -15,15 +15,14 @@ import (
 // Scope names this program's instrumentation.
 const Scope = "github.com/holdfast-upload/holdfast"
 
-// UploadID is the attribute that holds the upload's id, in every span that works
-// for one.
+// UploadID is the attribute with the upload's id, in every span of work on an upload.
 const UploadID = attribute.Key("holdfast.upload.id")
 
 type idKey struct{}
 
-// Start begins a span below the one of ctx, even if that has ended, for work on the
-// upload of the given id; "" is that of the span above. The context is for what the
-// work itself calls. End is to be called once, with the error that came of it.
+// Start starts a child of the span in ctx, even if that has ended, for work on the upload
+// with the given id; "" is the id of the parent span. Use the returned context for the
+// work, and call end once, with its error.
 func Start(ctx context.Context, name, id string, opts ...trace.SpanStartOption) (_ context.Context, end func(error)) {
 	parent := trace.SpanFromContext(ctx)
 	if !parent.SpanContext().IsSampled() {
@@ -33,29 +32,29 @@ func Start(ctx context.Context, name, id string, opts ...trace.SpanStartOption) 
 	return Of(ctx, id), func(err error) { End(span, err) }
 }
 
-// Of says which upload the span of ctx, and those that come below it, work for.
+// Of sets the upload id of the span in ctx and of its future descendants.
 func Of(ctx context.Context, id string) context.Context {
 	span := trace.SpanFromContext(ctx)
 	if !span.SpanContext().IsSampled() {
 		return ctx
 	}
-	above, _ := ctx.Value(idKey{}).(string)
+	parentID, _ := ctx.Value(idKey{}).(string)
 	if id == "" {
-		id = above
+		id = parentID
 	}
 	if id != "" {
 		span.SetAttributes(UploadID.String(id))
 	}
-	if id == above {
+	if id == parentID {
 		return ctx
 	}
 	return context.WithValue(ctx, idKey{}, id)
 }
 
-// queries are what a URL in an error may say more than anybody should read.
+// queries matches the query of a URL in an error, which may contain secrets.
 var queries = regexp.MustCompile(`\?[^\s"']*`)
 
-// End ends a span that failed if err is not nil.
+// End ends a span, with an error status if err is not nil.
 func End(span trace.Span, err error) {
 	if err != nil {
 		span.SetStatus(codes.Error, queries.ReplaceAllString(err.Error(), ""))

@@ -31,7 +31,7 @@ func idOf(s sdk.ReadOnlySpan) string {
 	return ""
 }
 
-func TestSpansBelowKnowTheUpload(t *testing.T) {
+func TestChildSpansHaveTheUploadID(t *testing.T) {
 	ctx, _, ended := record(t)
 	ctx, endOuter := tracing.Start(ctx, "outer", "")
 	ctx = tracing.Of(ctx, "it")
@@ -48,7 +48,7 @@ func TestSpansBelowKnowTheUpload(t *testing.T) {
 }
 
 // What a request leaves to be done later goes on with its trace.
-func TestSpanMayBeginAfterTheOneAboveHasEnded(t *testing.T) {
+func TestASpanMayStartAfterItsParentHasEnded(t *testing.T) {
 	ctx, request, ended := record(t)
 	request.End()
 	_, end := tracing.Start(context.WithoutCancel(ctx), "notify", "it")
@@ -59,7 +59,7 @@ func TestSpanMayBeginAfterTheOneAboveHasEnded(t *testing.T) {
 	}
 }
 
-func TestErrorInASpanHasNoQueryOfAURL(t *testing.T) {
+func TestErrorsInSpansHaveNoURLQueries(t *testing.T) {
 	ctx, _, ended := record(t)
 	_, end := tracing.Start(ctx, "put", "it")
 	end(errors.New(`Put "http://s3/bucket/it?X-Amz-Signature=secret&b=c": connection refused`))

@@ -1,4 +1,4 @@
-// Package otlp sends traces to an OpenTelemetry collector, by OTLP over HTTP.
+// Package otlp exports traces to an OpenTelemetry collector with OTLP over HTTP.
 package otlp
 
 import (
@@ -18,25 +18,25 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/tracing"
 )
 
-// Options say where traces are sent.
+// Options configure an Exporter.
 type Options struct {
-	// Endpoint is the URL below which traces are sent to v1/traces.
+	// Endpoint is the base URL of the collector. Traces are sent to v1/traces below it.
 	Endpoint string
 	// Service and Version describe this process in traces.
 	Service, Version string
-	// Sample is the share of requests that are traced, 0 to 1.
+	// Sample is the fraction of requests that are traced, 0 to 1.
 	Sample float64
 	Log    *slog.Logger
 }
 
-// Exporter sends traces to a collector. Create it with New. A nil one does nothing.
+// Exporter exports traces to a collector. Create it with New. A nil Exporter does nothing.
 type Exporter struct {
 	provider *sdk.TracerProvider
 	log      *slog.Logger
 }
 
-// New returns an Exporter. Whether the collector answers shows only later: while it
-// does not, traces are lost.
+// New returns an Exporter. It does not connect to the collector: while that is
+// unreachable, traces are lost.
 func New(opts Options) (*Exporter, error) {
 	to, err := url.JoinPath(opts.Endpoint, "v1/traces")
 	if err != nil {
@@ -58,7 +58,7 @@ func New(opts Options) (*Exporter, error) {
 	)}, nil
 }
 
-// Tracer returns what begins traces, nil for a nil Exporter.
+// Tracer returns the tracer that starts traces, nil for a nil Exporter.
 func (t *Exporter) Tracer() trace.Tracer {
 	if t == nil {
 		return nil
@@ -66,17 +66,17 @@ func (t *Exporter) Tracer() trace.Tracer {
 	return t.provider.Tracer(tracing.Scope)
 }
 
-// Close sends what has not been sent yet, until ctx is done.
+// Close exports the remaining spans, until ctx is done.
 func (t *Exporter) Close(ctx context.Context) {
 	if t == nil {
 		return
 	}
 	if err := t.provider.Shutdown(ctx); err != nil {
-		t.log.Warn("the last traces were not sent", "error", err)
+		t.log.Warn("cannot send the last traces", "error", err)
 	}
 }
 
-// loggedExporter logs when traces begin to be lost, and when they are sent again.
+// loggedExporter logs when exporting starts to fail, and when it works again.
 type loggedExporter struct {
 	sdk.SpanExporter
 	log  *slog.Logger
@@ -86,11 +86,11 @@ type loggedExporter struct {
 // ExportSpans implements sdk.SpanExporter.
 func (e *loggedExporter) ExportSpans(ctx context.Context, batch []sdk.ReadOnlySpan) error {
 	err := e.SpanExporter.ExportSpans(ctx, batch)
-	switch was := e.lost.Swap(err != nil); {
-	case err != nil && !was:
-		e.log.Warn("the collector does not accept traces; they are lost", "error", err)
-	case err == nil && was:
-		e.log.Info("the collector accepts traces again")
+	switch wasLost := e.lost.Swap(err != nil); {
+	case err != nil && !wasLost:
+		e.log.Warn("cannot send traces to the collector; they are lost", "error", err)
+	case err == nil && wasLost:
+		e.log.Info("traces are sent to the collector again")
 	}
 	return nil
 }
