@@ -204,6 +204,13 @@ func (b *Body) Refused() error {
 	return b.toVerify.err
 }
 
+// HasDigest reports whether the body of the request that ctx belongs to has digests to
+// verify.
+func HasDigest(ctx context.Context) bool {
+	_, ok := ctx.Value(bodyKey{}).(*Body)
+	return ok
+}
+
 // AdmitVerified is for storage.Policy.BeforeCreate: it verifies the digests of a body that
 // is sent with the creation before the upload is created. The digests of a whole file are
 // added to the record.

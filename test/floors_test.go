@@ -179,7 +179,7 @@ func TestImportsThatBreakTheFloorsAreFound(t *testing.T) {
 		{ImportPath: module + "/hooks/tus", Imports: []string{handler, module + "/hooks", module + "/storage", module + "/storage/ranges"}},
 		{ImportPath: module + "/hooks/webhook", Imports: []string{handler, module + "/hooks", module + "/storage"}, XTestImports: []string{module + "/storage/storagetest"}},
 		{ImportPath: module + "/cmd/holdfast", Imports: []string{module + "/storage/disk", module + "/storage/instrument", module + "/config", module + "/hooks/tus"}},
-		{ImportPath: module + "/storage", Imports: []string{module + "/storage/ranges", module + "/storage/spans"}},
+		{ImportPath: module + "/storage", Imports: []string{module + "/storage/ranges", module + "/storage/tracing"}},
 		{ImportPath: module + "/storage/disk", Imports: []string{module + "/storage"}, TestImports: []string{module + "/storage/storagetest"}},
 		{ImportPath: module + "/test/peer/tusd", Imports: []string{handler}},
 	}

@@ -189,11 +189,27 @@ func (d *Handler) query(ctx context.Context, p put) (storage.Upload, error) {
 }
 
 func (d *Handler) getOrCreate(ctx context.Context, p put, h http.Header) (storage.Upload, error) {
-	up, err := d.uploads.GetOrCreate(ctx, storage.Record{ID: p.id, Size: p.total, Metadata: metadata(h)})
+	rec := storage.Record{ID: p.id, Size: p.total, Metadata: metadata(h)}
+	if err := d.verifyFirst(ctx, rec); err != nil {
+		return storage.Upload{}, err
+	}
+	up, err := d.uploads.GetOrCreate(ctx, rec)
 	if err == nil {
 		err = d.descriptions.check(p, h, up)
 	}
 	return up, err
+}
+
+// verifyFirst verifies the digests of a body that may create an upload before others wait
+// for the creation: the body may be slow.
+func (d *Handler) verifyFirst(ctx context.Context, rec storage.Record) error {
+	if !hooks.HasDigest(ctx) {
+		return nil
+	}
+	if _, err := d.uploads.Get(ctx, rec.ID); !errors.Is(err, storage.ErrNotFound) {
+		return err
+	}
+	return hooks.AdmitVerified(ctx, &rec)
 }
 
 // checkAgainst returns an error if the total or the range contradicts the upload's size.
