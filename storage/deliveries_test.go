@@ -45,7 +45,7 @@ func TestADeliveryStaysPendingUntilItIsMarkedDelivered(t *testing.T) {
 	if _, err := w.get("it"); err != nil {
 		t.Fatal(err)
 	}
-	q.want(t, "a restart and a look", 2, false)
+	q.want(t, "a restart and a get", 2, false)
 	w.sweep()
 	q.want(t, "a sweep", 3, false)
 

@@ -16,10 +16,10 @@ import (
 
 type callerKey struct{}
 
-// as is the context of a request by somebody.
+// as returns the context of a request by the given principal.
 func as(who string) context.Context { return context.WithValue(context.Background(), callerKey{}, who) }
 
-// owned are the rules of a server on which everybody has his own uploads.
+// owned returns the options of a server on which each principal has its own uploads.
 func owned() storage.Options {
 	caller := func(ctx context.Context) string {
 		who, _ := ctx.Value(callerKey{}).(string)
@@ -48,18 +48,18 @@ func TestDeleteAsAdminIgnoresTheOwner(t *testing.T) {
 		t.Fatalf("create: %v", err)
 	}
 	if err := u.DeleteAsAdmin(context.Background(), "live"); err != nil {
-		t.Errorf("discard: %v", err)
+		t.Errorf("delete as admin: %v", err)
 	}
 	for name, err := range map[string]error{
 		"get":           func() error { _, err := u.Get(as("ann"), "live"); return err }(),
-		"discard again": u.DeleteAsAdmin(context.Background(), "live"),
+		"delete again":  u.DeleteAsAdmin(context.Background(), "live"),
 	} {
 		if !errors.Is(err, storage.ErrGone) {
 			t.Errorf("%s: %v, want ErrGone", name, err)
 		}
 	}
 	if err := u.DeleteAsAdmin(context.Background(), "never"); !errors.Is(err, storage.ErrNotFound) {
-		t.Errorf("discard what never was: %v, want ErrNotFound", err)
+		t.Errorf("delete an unknown upload: %v, want ErrNotFound", err)
 	}
 }
 
@@ -82,7 +82,7 @@ func TestNobodyElseGetsToAnUpload(t *testing.T) {
 		"declare": func(ctx context.Context) error { _, err := u.SetSize(ctx, "live", fileSize); return err },
 		"write":   func(ctx context.Context) error { _, err := u.Write(ctx, "live", 0, unread{t}); return err },
 		"lock": func(ctx context.Context) error {
-			_, err := u.Lock(ctx, "live", func() { t.Error("the holder is told to let go") })
+			_, err := u.Lock(ctx, "live", func() { t.Error("onContended was called") })
 			return err
 		},
 		"delete": func(ctx context.Context) error { return u.Delete(ctx, "live") },
@@ -102,12 +102,12 @@ func TestNobodyElseGetsToAnUpload(t *testing.T) {
 		t.Errorf("after all that: %v, owner %q, %v is there", err, up.Owner, up.Received)
 	}
 	if _, err := u.Create(as(""), storage.Record{Size: 1}); !errors.Is(err, storage.ErrForbidden) {
-		t.Errorf("create by nobody: %v, want ErrForbidden", err)
+		t.Errorf("create without a principal: %v, want ErrForbidden", err)
 	}
 }
 
-// Permit may let pass what the server does for itself. A concatenation that a sweep
-// takes up must not get hold of what its owner could not.
+// Authorize may allow everything to the server itself. A concatenation continued by a
+// sweep must still not use parts that its owner could not use.
 func TestSweepConcatenatesNothingOfOthers(t *testing.T) {
 	opts := owned()
 	permit := opts.Policy.Authorize

@@ -27,7 +27,7 @@ func (a *attempts) Deliver(_ context.Context, d storage.Delivery) error {
 	return a.err
 }
 
-// startOutbox returns a process that delivers, and what ends it.
+// startOutbox returns the core of a process that delivers, and a function that stops it.
 func startOutbox(t *testing.T, store storage.Store, d storage.Deliverer) (*storage.Uploads, func()) {
 	u := storage.New(store, &storage.MemoryLocker{}, &storage.MemoryCache{}, storage.Options{Log: discardLogger, Delivery: storage.DeliveryOptions{Deliverer: d}})
 	ctx, stop := context.WithCancel(t.Context())
@@ -36,8 +36,8 @@ func startOutbox(t *testing.T, store storage.Store, d storage.Deliverer) (*stora
 	return u, func() { stop(); <-ended }
 }
 
-// A node's clock may differ from the store's. Attempts follow the time that the store
-// gives, so that all nodes make the same ones.
+// A node's clock may differ from the store's. Attempts are scheduled by the store's time,
+// so that all nodes compute the same ones.
 func TestAttemptsFollowTheClockOfTheStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		memory := storagetest.NewMemory(1 << 20)
