@@ -124,7 +124,7 @@ func TestConcatLoadsEachPartOnce(t *testing.T) {
 	})
 	w.concat("it")
 	if loads > 10 {
-		t.Errorf("one part was looked up %d times", loads)
+		t.Errorf("one part was loaded %d times", loads)
 	}
 	w.wantFile("it", bytes.Repeat(data, storage.MaxParts))
 }

@@ -51,8 +51,8 @@ func TestDeleteAsAdminIgnoresTheOwner(t *testing.T) {
 		t.Errorf("delete as admin: %v", err)
 	}
 	for name, err := range map[string]error{
-		"get":           func() error { _, err := u.Get(as("ann"), "live"); return err }(),
-		"delete again":  u.DeleteAsAdmin(context.Background(), "live"),
+		"get":          func() error { _, err := u.Get(as("ann"), "live"); return err }(),
+		"delete again": u.DeleteAsAdmin(context.Background(), "live"),
 	} {
 		if !errors.Is(err, storage.ErrGone) {
 			t.Errorf("%s: %v, want ErrGone", name, err)
@@ -154,14 +154,14 @@ func TestCreateFailedIsCalledIfAnAcceptedRecordIsNotWritten(t *testing.T) {
 		rec  storage.Record
 		want []string
 	}{
-		"it exists":                    {storage.Record{ID: "old", Size: 1}, []string{"old"}},
-		"its new id is none":           {storage.Record{Size: 1, Metadata: map[string]string{"id": "../x"}}, []string{"../x"}},
-		"it is refused before it came": {storage.Record{ID: "it", Size: -2}, nil},
-		"it is not admitted":           {storage.Record{ID: "refused", Size: 1}, nil},
-		"it is written down":           {storage.Record{ID: "new", Size: 1}, nil},
+		"it exists":             {storage.Record{ID: "old", Size: 1}, []string{"old"}},
+		"its new id is invalid": {storage.Record{Size: 1, Metadata: map[string]string{"id": "../x"}}, []string{"../x"}},
+		"it is invalid":         {storage.Record{ID: "it", Size: -2}, nil},
+		"it is rejected":        {storage.Record{ID: "refused", Size: 1}, nil},
+		"it is written":         {storage.Record{ID: "new", Size: 1}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var withdrawn []string
+			var failed []string
 			w := newWorld(t, storage.Options{Policy: storage.Policy{
 				BeforeCreate: func(_ context.Context, rec *storage.Record) error {
 					if rec.ID == "refused" {
@@ -170,12 +170,12 @@ func TestCreateFailedIsCalledIfAnAcceptedRecordIsNotWritten(t *testing.T) {
 					rec.ID = cmp.Or(rec.Metadata["id"], rec.ID)
 					return nil
 				},
-				CreateFailed: func(_ context.Context, rec storage.Record) { withdrawn = append(withdrawn, rec.ID) },
+				CreateFailed: func(_ context.Context, rec storage.Record) { failed = append(failed, rec.ID) },
 			}})
 			w.create(storage.Record{ID: "old", Size: 1})
 			_, err := w.uploads.Create(w.ctx, c.rec)
-			if !slices.Equal(withdrawn, c.want) || (err == nil) != (name == "it is written down") {
-				t.Errorf("create: %v, withdrawn %q, want %q", err, withdrawn, c.want)
+			if !slices.Equal(failed, c.want) || (err == nil) != (name == "it is written") {
+				t.Errorf("create: %v, failed %q, want %q", err, failed, c.want)
 			}
 		})
 	}

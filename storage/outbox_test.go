@@ -14,16 +14,16 @@ import (
 
 // attempts records the calls of a Deliverer.
 type attempts struct {
-	mu   sync.Mutex
-	err  error
-	at   []time.Time
-	seen []storage.Delivery
+	mu        sync.Mutex
+	err       error
+	at        []time.Time
+	delivered []storage.Delivery
 }
 
 func (a *attempts) Deliver(_ context.Context, d storage.Delivery) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.at, a.seen = append(a.at, time.Now()), append(a.seen, d)
+	a.at, a.delivered = append(a.at, time.Now()), append(a.delivered, d)
 	return a.err
 }
 
@@ -90,7 +90,7 @@ func TestADelivererIsCalledUntilItAcknowledges(t *testing.T) {
 		if s := u.DeliveryStats(); len(a.at) != failed+1 || s.Delivered != 1 || s.Pending != 0 {
 			t.Errorf("%d more attempts, %+v", len(a.at)-failed, s)
 		}
-		for _, d := range a.seen {
+		for _, d := range a.delivered {
 			if d.ID != "a.finished" || !d.Upload.Finished {
 				t.Errorf("delivered %+v", d)
 			}

@@ -110,7 +110,7 @@ func TestMemoryCacheRejectsAnOldGeneration(t *testing.T) {
 	}
 	for ago, want := range map[time.Duration]error{0: nil, 2 * time.Minute: storage.ErrGone} {
 		if _, err := cache.Store(t.Context(), strconv.FormatInt(at-int64(ago), 10), up); !errors.Is(err, want) {
-			t.Errorf("put what was calls to be loaded %v ago: %v, want %v", ago, err, want)
+			t.Errorf("store with a generation %v old: %v, want %v", ago, err, want)
 		}
 	}
 }

@@ -83,12 +83,12 @@ func TestEventsDescribeTheUpload(t *testing.T) {
 func TestFinishedIsPublishedOnceTheFileCanBeRead(t *testing.T) {
 	data := storagetest.Content(1, fileSize)
 	w := newWorld(t, storage.Options{})
-	told := 0
+	published := 0
 	w.opts.Observer.Event = func(ctx context.Context, e storage.Event) {
 		if e.Type != storage.Finished {
 			return
 		}
-		told++
+		published++
 		file, err := w.uploads.Open(ctx, e.Upload)
 		if err != nil {
 			t.Errorf("open: %v", err)
@@ -101,8 +101,8 @@ func TestFinishedIsPublishedOnceTheFileCanBeRead(t *testing.T) {
 	w.uploads = w.node(w.memory)
 	w.create(storage.Record{ID: "it", Size: fileSize})
 	w.resume("it", data)
-	if told != 1 {
-		t.Errorf("told %d times, want 1", told)
+	if published != 1 {
+		t.Errorf("published %d times, want 1", published)
 	}
 }
 

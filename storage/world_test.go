@@ -37,9 +37,9 @@ type world struct {
 	memory  *storagetest.Memory
 	uploads *storage.Uploads
 	offsets map[string]int64 // the highest ones reported
-	crash   bool             // the next failure that the client meets kills the process
+	crash   bool             // the next failure that the client gets kills the process
 
-	mayGoBack bool // offsets may
+	mayGoBack bool // reported offsets may decrease
 }
 
 // newWorld returns a world without a locker: correctness needs none.
