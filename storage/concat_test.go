@@ -15,8 +15,8 @@ import (
 
 var partSizes = []int64{3333, 0, 1, 4000, 777}
 
-// createParts makes an upload for each part, and one, "it", that is to hold them
-// all: the fourth of them twice. It returns what that has to be.
+// createParts creates an upload for each part, and "it", which concatenates them all, the
+// fourth one twice. It returns their contents.
 func (w *world) createParts() (parts [][]byte, whole []byte) {
 	var ids []string
 	for i, size := range partSizes {
@@ -53,7 +53,7 @@ func TestConcatJoinsTheFilesOfItsParts(t *testing.T) {
 	w.wantFile("it", whole)
 }
 
-// A concatenation that broke off is driven again, whoever comes next.
+// An interrupted concatenation is continued by the next request of any kind.
 func TestConcatIsDrivenAgain(t *testing.T) {
 	for name, rescue := range map[string]func(w *world) error{
 		"concat":         func(w *world) error { _, err := w.core().Concat(w.ctx, "it"); return err },
@@ -124,7 +124,7 @@ func TestConcatLoadsEachPartOnce(t *testing.T) {
 	})
 	w.concat("it")
 	if loads > 10 {
-		t.Errorf("one part was looked up %d times", loads)
+		t.Errorf("one part was loaded %d times", loads)
 	}
 	w.wantFile("it", bytes.Repeat(data, storage.MaxParts))
 }
@@ -154,7 +154,7 @@ func TestConcatOfPartsThatDoNotAddUpFails(t *testing.T) {
 	}
 }
 
-// A part whose finish failed is finished when it is needed.
+// A part whose finish failed is finished when it is concatenated.
 func TestConcatFinishesItsParts(t *testing.T) {
 	data := storagetest.Content(1, fileSize)
 	w := newWorld(t, storage.Options{})
@@ -201,7 +201,7 @@ func TestConcatWithoutPartsIsAStatusQuery(t *testing.T) {
 	}
 }
 
-// No byte is copied for a store that can join files.
+// No byte is copied for a store that can concatenate files.
 func TestConcatUsesTheStoresConcat(t *testing.T) {
 	for _, outcome := range []storagetest.Outcome{storagetest.Works, storagetest.Fails, storagetest.FailsButPersists} {
 		t.Run(outcome.String(), func(t *testing.T) {
@@ -228,7 +228,7 @@ func TestConcatUsesTheStoresConcat(t *testing.T) {
 	}
 }
 
-// unable is a store that can join files, but never these.
+// unable is a Concater that declines every concatenation.
 type unable struct{ *storagetest.Memory }
 
 func (unable) Concat(context.Context, storage.Upload, []storage.Upload) (bool, error) {

@@ -45,7 +45,7 @@ func TestADeliveryStaysPendingUntilItIsMarkedDelivered(t *testing.T) {
 	if _, err := w.get("it"); err != nil {
 		t.Fatal(err)
 	}
-	q.want(t, "a restart and a look", 2, false)
+	q.want(t, "a restart and a get", 2, false)
 	w.sweep()
 	q.want(t, "a sweep", 3, false)
 
@@ -102,14 +102,14 @@ func TestADeadLetteredDeliveryIsPendingAndNotEnqueued(t *testing.T) {
 }
 
 func TestProgressIsReportedAsBytesAreStored(t *testing.T) {
-	var seen []int64
+	var offsets []int64
 	data := storagetest.Content(1, fileSize)
-	w := newWorld(t, storage.Options{Observer: storage.Observer{Progress: func(_ context.Context, up storage.Upload) { seen = append(seen, up.Offset()) }}})
+	w := newWorld(t, storage.Options{Observer: storage.Observer{Progress: func(_ context.Context, up storage.Upload) { offsets = append(offsets, up.Offset()) }}})
 	w.create(storage.Record{ID: "it", Size: fileSize})
 	if _, err := w.uploads.Write(w.ctx, "it", 0, bytes.NewReader(data)); err != nil {
 		t.Fatal(err)
 	}
-	if !slices.IsSorted(seen) || len(seen) != fileSize/piece+1 || seen[len(seen)-1] != fileSize {
-		t.Errorf("progress %v", seen)
+	if !slices.IsSorted(offsets) || len(offsets) != fileSize/piece+1 || offsets[len(offsets)-1] != fileSize {
+		t.Errorf("progress %v", offsets)
 	}
 }

@@ -54,7 +54,7 @@ func TestF16WritingExtendsTheExpiry(t *testing.T) {
 		for i := range int64(5) {
 			time.Sleep(day - time.Second)
 			w.sweep()
-			w.wantExpires("it", time.Second) // to look at it is not to touch it
+			w.wantExpires("it", time.Second) // reading does not extend the expiry
 			w.send("it", data, ranges.Of(i*100, 100))
 			w.wantExpires("it", day)
 		}
@@ -77,7 +77,7 @@ func TestF16ExpiredUploadIsRemovedWithAllItsData(t *testing.T) {
 		if up, err := w.memory.Load(w.ctx, "it"); err != nil || up.Offset() != 5000 {
 			w.Errorf("before the sweep: %v, %v", up, err)
 		}
-		w.wantAllGone("it") // though it is still there
+		w.wantAllGone("it") // although the store still has it
 		w.sweep()
 		w.wantAllGone("it")
 		w.wantGone("it")
@@ -92,7 +92,7 @@ func TestF16ExpiredUploadIsRemovedWithAllItsData(t *testing.T) {
 		time.Sleep(day - time.Hour)
 		w.sweep()
 		w.wantGone("it")
-		time.Sleep(2 * time.Hour) // by then nobody need know that there was one
+		time.Sleep(2 * time.Hour) // the tombstone expires
 		w.sweep()
 		if _, err := w.get("it"); !errors.Is(err, storage.ErrNotFound) {
 			w.Errorf("get long after: %v, want ErrNotFound", err)
@@ -100,7 +100,7 @@ func TestF16ExpiredUploadIsRemovedWithAllItsData(t *testing.T) {
 	})
 }
 
-// wantAllGone checks that nothing can be done with an upload that is gone.
+// wantAllGone checks that every call for an upload returns ErrGone.
 func (w *world) wantAllGone(id string) {
 	w.Helper()
 	_, get := w.uploads.Get(w.ctx, id)
@@ -110,7 +110,7 @@ func (w *world) wantAllGone(id string) {
 	remove := w.uploads.Delete(w.ctx, id)
 	for what, err := range map[string]error{"get": get, "write": write, "declare": declare, "concat": concat, "delete": remove} {
 		if !errors.Is(err, storage.ErrGone) {
-			w.Errorf("%s of one that is gone: %v, want ErrGone", what, err)
+			w.Errorf("%s of an upload that is gone: %v, want ErrGone", what, err)
 		}
 	}
 }
@@ -139,7 +139,7 @@ func TestF16UploadThatIsBeingWrittenDoesNotExpire(t *testing.T) {
 	})
 }
 
-// drip is a source that waits before each hundred bytes.
+// drip is a source that pauses before each hundred bytes.
 type drip struct {
 	io.Reader
 	pause time.Duration
@@ -151,7 +151,7 @@ func (d drip) Read(p []byte) (int, error) {
 	return d.Reader.Read(p[:min(len(p), 100)])
 }
 
-// A node knows of another one's write only what that has stored.
+// A node sees only the stored bytes of another node's write.
 func TestF16AnotherNodeDoesNotExpireAnUploadBeingWritten(t *testing.T) {
 	for _, c := range []struct {
 		name        string
@@ -203,8 +203,8 @@ func (s *writeCounter) Write(ctx context.Context, up storage.Upload, c storage.C
 
 func TestOnlyASlowWriteIsSplitIntoSeveralStoreWrites(t *testing.T) {
 	for pause, want := range map[time.Duration][]int64{
-		time.Hour:      {2500},             // a thousand bytes, which are stored at once, come in ten
-		3 * time.Hour:  {2500, 2100, 1700}, // as soon as half of the day is over
+		time.Hour:      {2500},             // a thousand bytes, which are stored at once, take ten hours
+		3 * time.Hour:  {2500, 2100, 1700}, // as soon as half a day has passed
 		20 * time.Hour: {2500, 2400, 2300},
 	} {
 		expiring(t, func(w *world) {
@@ -247,8 +247,8 @@ func TestF16FinishedUploadStaysAndAFinishedPartDoesNot(t *testing.T) {
 	})
 }
 
-// whole is a world with an upload that has all its bytes and could not be finished for
-// longer than uploads are kept. Accept says why.
+// whole runs test in a world with a complete upload that could not be finished for longer
+// than uploads are kept. accept is the error of BeforeFinish.
 func whole(t *testing.T, test func(w *world, data []byte, accept *error)) {
 	synctest.Test(t, func(t *testing.T) {
 		accept := storage.Unavailable("ask", "it", errors.New("the app is down"))
@@ -315,7 +315,7 @@ func TestF16UploadThatIsDeletedWhileASweepFinishesItDoesNotExpireToo(t *testing.
 	})
 }
 
-// What is refused is not gone at once: somebody may change his mind.
+// A rejected upload is not deleted at once: the app may accept it later.
 func TestF16ARejectedUploadIsKeptUntilItExpires(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, storage.Options{ExpireAfter: day, Policy: storage.Policy{BeforeFinish: func(context.Context, storage.Upload) error { return errRefused }}})
@@ -342,8 +342,8 @@ func TestF16WithoutALimitNothingExpires(t *testing.T) {
 	})
 }
 
-// The cache's word that an upload has expired is not enough: it may have missed
-// the last bytes.
+// That a cached upload has expired is not enough: the cache may have missed the last
+// bytes.
 func TestF16AStaleCacheDoesNotExpireAnUpload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cache := new(staleCache)
@@ -397,7 +397,7 @@ func TestSweepContinuesAfterAFailure(t *testing.T) {
 			}
 		}
 		if finished < 2 {
-			w.Errorf("%d of 3 uploads were finished, though one finish failed only", finished)
+			w.Errorf("%d of 3 uploads were finished, although only one finish failed", finished)
 		}
 		time.Sleep(2 * day)
 		w.memory.Inject(failFirst(storagetest.Delete, storagetest.Fails))
@@ -416,8 +416,8 @@ func TestSweepContinuesAfterAFailure(t *testing.T) {
 	})
 }
 
-// interruptedDelete is a store that lists, as one may that crashed in the middle of a
-// deletion, an upload that is gone, and one that was never whole.
+// interruptedDelete is a store that lists, as after a crash during a deletion, an upload
+// that is gone, and one that never existed.
 type interruptedDelete struct {
 	*storagetest.Memory
 	deleted []string
@@ -461,7 +461,7 @@ func TestRunSweepsUntilItsContextEnds(t *testing.T) {
 		w.create(storage.Record{ID: "old", Size: fileSize})
 		w.memory.Inject(failFirst(storagetest.Finish, storagetest.FailsButPersists))
 		_, _ = w.uploads.Write(w.ctx, "it", 0, bytes.NewReader(data))
-		time.Sleep(12 * time.Hour) // it may have been looked at before, and then is left alone for a while
+		time.Sleep(12 * time.Hour) // it may have been checked before, and is then not checked for a while
 		w.wantEvents("it", storage.Created, storage.Finished)
 		time.Sleep(day + time.Hour)
 		w.wantEvents("old", storage.Created, storage.Expired)

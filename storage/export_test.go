@@ -21,7 +21,7 @@ func (u *Uploads) DeadLetter(ctx context.Context, up Upload) error {
 	return u.store.DeadLetter(ctx, up)
 }
 
-// ScheduledAt is when attempt n of an event is made by default.
+// ScheduledAt returns when attempt n of an event is made by default.
 func ScheduledAt(event string, occurred time.Time, n int64) time.Time {
 	return schedule{first: 5 * time.Second, last: 72 * time.Hour}.at(event, occurred, n)
 }

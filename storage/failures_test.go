@@ -14,9 +14,9 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/storagetest"
 )
 
-// The rows of the table of known failures that the core alone can show.
+// The known failures that can be tested with the core alone.
 
-// rescuers are all who may come after a finish that failed.
+// rescuers are the requests that must complete a failed finish.
 var rescuers = map[string]func(w *world, data []byte) error{
 	"a status query": func(w *world, _ []byte) error { _, err := w.core().Get(w.ctx, "it"); return err },
 	"the last chunk again": func(w *world, data []byte) error {
@@ -61,7 +61,7 @@ func TestF05AFailedFinishIsRetriedByTheNextRequest(t *testing.T) {
 	}
 }
 
-// The finish succeeds, and the store falls silent before it can be looked at.
+// The finish succeeds, and the store becomes unavailable right after it.
 func TestF05StoreFailsRightAfterTheFinish(t *testing.T) {
 	data := storagetest.Content(1, fileSize)
 	for name, rescue := range rescuers {
@@ -80,7 +80,7 @@ func TestF05StoreFailsRightAfterTheFinish(t *testing.T) {
 				t.Errorf("write: finished %v, %v", up.Finished, err)
 			}
 			if _, err := w.uploads.Get(w.ctx, "it"); !storage.Transient(err) {
-				t.Errorf("get while the store is silent: %v, want a transient error", err)
+				t.Errorf("get while the store is unavailable: %v, want a transient error", err)
 			}
 			w.memory.Inject(nil)
 			if err := rescue(w, data); err != nil {
@@ -92,8 +92,8 @@ func TestF05StoreFailsRightAfterTheFinish(t *testing.T) {
 	}
 }
 
-// What was finished but, as far as the store knows, not told of, is told of by the
-// process that comes after a crash: twice at most, and under the same id.
+// After a crash, the next process publishes a finish that the store has not recorded as
+// delivered: at most twice, with the same id.
 func TestF05AnUnpublishedFinishIsPublishedAfterACrash(t *testing.T) {
 	data := storagetest.Content(1, fileSize)
 	for name, rescue := range rescuers {
@@ -125,8 +125,8 @@ func TestF05AnUnpublishedFinishIsPublishedAfterACrash(t *testing.T) {
 	}
 }
 
-// As long as the store can't note that an upload was told of, it is not told again
-// by the same process, and the sweeper goes on trying to have it noted.
+// While the store can't record the delivery, the same process does not publish the event
+// again, and sweeps keep trying to record it.
 func TestF05AFinishIsPublishedOnceWhileMarkDeliveredFails(t *testing.T) {
 	data := storagetest.Content(1, fileSize)
 	w := newWorld(t, storage.Options{})
@@ -145,16 +145,16 @@ func TestF05AFinishIsPublishedOnceWhileMarkDeliveredFails(t *testing.T) {
 	}
 	w.memory.Inject(nil)
 	if up, err := w.memory.Load(w.ctx, "it"); err != nil || !up.DeliveryPending {
-		t.Errorf("while it can't be noted: pending %v, %v", up.DeliveryPending, err)
+		t.Errorf("while MarkDelivered fails: pending %v, %v", up.DeliveryPending, err)
 	}
 	w.sweep()
 	if up, err := w.memory.Load(w.ctx, "it"); err != nil || up.DeliveryPending {
-		t.Errorf("after a sweep that could note it: pending %v, %v", up.DeliveryPending, err)
+		t.Errorf("after a sweep in which MarkDelivered works: pending %v, %v", up.DeliveryPending, err)
 	}
 	w.wantEvents("it", storage.Created, storage.Finished)
 }
 
-// A cache that claims more than the store has finishes nothing.
+// A cache that has more ranges than the store must not finish an upload.
 func TestF05RangesThatOnlyTheCacheHasDoNotFinishAnUpload(t *testing.T) {
 	data := storagetest.Content(1, fileSize)
 	cache := new(storage.MemoryCache)
@@ -175,7 +175,7 @@ func TestF05RangesThatOnlyTheCacheHasDoNotFinishAnUpload(t *testing.T) {
 	w.wantFile("it", data)
 }
 
-// A process that died before it could finish is followed by one that does.
+// The next process finishes what a crashed one could not.
 func TestF05AnUploadThatACrashLeftCompleteIsFinished(t *testing.T) {
 	data := storagetest.Content(1, fileSize)
 	for name, rescue := range rescuers {
@@ -194,8 +194,8 @@ func TestF05AnUploadThatACrashLeftCompleteIsFinished(t *testing.T) {
 	}
 }
 
-// Two nodes that finish the same upload make one file. Each may tell of it, as
-// long as it is the same event.
+// Two nodes that finish the same upload make one file. Each may publish the event, with
+// the same id.
 func TestF05TwoNodesFinishAtOnce(t *testing.T) {
 	data := storagetest.Content(1, fileSize)
 	for range 20 {
@@ -220,7 +220,7 @@ func TestF05TwoNodesFinishAtOnce(t *testing.T) {
 			ids[e.ID] = true
 		}
 		if len(ids) != 2 {
-			t.Errorf("the events told are %v, want one creation and one finish", ids)
+			t.Errorf("the published events are %v, want one creation and one finish", ids)
 		}
 	}
 }
@@ -246,8 +246,8 @@ func TestF07UnknownLengthKeepsItsShortLastExtent(t *testing.T) {
 	}
 }
 
-// The zombie: a write that goes on, with other bytes, after another node has
-// continued and finished the upload.
+// A zombie write continues, with different bytes, after another node has resumed and
+// finished the upload.
 func TestF08ALateWriteOfAStalledNodeChangesNothing(t *testing.T) {
 	data, other := storagetest.Content(1, fileSize), storagetest.Content(2, fileSize)
 	w := newSharedWorld(t)
@@ -269,8 +269,8 @@ func TestF08ALateWriteOfAStalledNodeChangesNothing(t *testing.T) {
 	w.wantFile("it", data)
 }
 
-// Reading state needs no lock (the tests have no locker at all), waits for no
-// writer and does not disturb one.
+// Reading state needs no lock (these tests have no locker), does not wait for writers and
+// does not disturb them.
 func TestF11ReadingStateNeverDisturbsAWriter(t *testing.T) {
 	data := storagetest.Content(1, fileSize)
 	w := newWorld(t, storage.Options{})
@@ -377,7 +377,7 @@ func TestF14ARepeatedChunkGetsTheSameResponse(t *testing.T) {
 	w.wantEvents("it", storage.Created, storage.Finished)
 }
 
-// wantResponse checks the answer to a chunk of an upload that comes in order.
+// wantResponse checks the response to a chunk that is sent in order.
 func (w *world) wantResponse(r ranges.Range) func(storage.Upload, error) {
 	return func(up storage.Upload, err error) {
 		w.Helper()
@@ -428,10 +428,10 @@ func TestF15AnAbortedBodyIsKeptAndResumed(t *testing.T) {
 		n := min(1234, fileSize-offset)
 		up, err := w.uploads.Write(w.ctx, "it", offset, aborted(data[offset:offset+n]))
 		if !errors.Is(err, storage.ErrBodyAborted) || !errors.Is(err, io.ErrUnexpectedEOF) || storage.Transient(err) {
-			t.Errorf("write of a body that breaks off: %v, want ErrBodyAborted with its cause", err)
+			t.Errorf("write of an aborted body: %v, want ErrBodyAborted with its cause", err)
 		}
 		if up.Offset() != offset+n {
-			t.Fatalf("%d bytes came after offset %d, which is now %d", n, offset, up.Offset())
+			t.Fatalf("%d bytes were sent at offset %d, which is now %d", n, offset, up.Offset())
 		}
 		offset = up.Offset()
 	}

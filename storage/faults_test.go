@@ -16,7 +16,7 @@ import (
 // script is the life of one upload as its client drives it.
 type script struct {
 	name     string
-	gone     bool // it ends with the upload "it" deleted, or else finished with all of data
+	gone     bool // it ends with the upload "it" deleted, otherwise finished with all of data
 	parallel bool
 	run      func(w *world, data []byte)
 }
@@ -96,7 +96,7 @@ func (w *world) concat(id string) {
 	}
 }
 
-// wantEnd checks that the upload "it" has come to the end of its script.
+// wantEnd checks the state of the upload "it" at the end of the script.
 func (w *world) wantEnd(s script, data []byte) {
 	w.Helper()
 	if s.gone {
@@ -108,7 +108,7 @@ func (w *world) wantEnd(s script, data []byte) {
 
 // fault fails some operations of one kind in a row, beginning with the k-th.
 type fault struct {
-	reads   bool // fails what reads the store, instead of what writes it
+	reads   bool // fails reads rather than writes
 	k, n    int
 	outcome storagetest.Outcome
 }
@@ -118,8 +118,8 @@ func (f fault) String() string {
 	return fmt.Sprintf("%s %d and %d more: %v", kind, f.k, f.n-1, f.outcome)
 }
 
-// inject makes the faults happen, and returns a count of the operations of their
-// kind. Call it while nothing runs.
+// inject injects the faults, and returns a count of the operations of their kind. Call
+// it while no operation runs.
 func (f fault) inject(w *world) *int {
 	at := new(int)
 	w.memory.Inject(func(op storagetest.Op) storagetest.Outcome {
@@ -135,7 +135,7 @@ func (f fault) inject(w *world) *int {
 	return at
 }
 
-// faults are all that a script can meet which makes so many writes and reads.
+// faults returns all faults for a script with the given numbers of writes and reads.
 func faults(writes, reads int) []fault {
 	var all []fault
 	for _, n := range []int{1, 3} {
@@ -149,7 +149,7 @@ func faults(writes, reads int) []fault {
 	return all
 }
 
-// forEachFault runs the script once for every fault that can meet it.
+// forEachFault calls run for every fault that can occur in the script.
 func (s script) forEachFault(t *testing.T, run func(t *testing.T, f fault)) {
 	data := storagetest.Content(1, fileSize)
 	count := func(f fault) int {
@@ -164,9 +164,8 @@ func (s script) forEachFault(t *testing.T, run func(t *testing.T, f fault)) {
 	}
 }
 
-// Whatever operation of the store fails, or does what it should and says that it
-// failed: a client that tries again gets there, nothing that it was told turns
-// out wrong, and the app is told once.
+// If any store operation fails, or succeeds but reports a failure, a client that retries
+// succeeds, all earlier responses stay true, and each event is published once.
 func TestEveryFaultIsRecoveredByRetrying(t *testing.T) {
 	data := storagetest.Content(1, fileSize)
 	for _, s := range scripts {
@@ -185,8 +184,8 @@ func TestEveryFaultIsRecoveredByRetrying(t *testing.T) {
 	}
 }
 
-// wantEventsOnce checks that nothing was told twice of an upload, and of one that is
-// finished that it is.
+// wantEventsOnce checks that no event of an upload was published twice, and that a
+// finished upload's Finished event was published.
 func (w *world) wantEventsOnce(id string) {
 	w.Helper()
 	w.memory.Inject(nil)
@@ -194,17 +193,17 @@ func (w *world) wantEventsOnce(id string) {
 	if err != nil && !errors.Is(err, storage.ErrNotFound) && !errors.Is(err, storage.ErrGone) {
 		w.Errorf("load %s: %v", id, err)
 	}
-	told := w.events.of(id)
-	if up.Finished && !slices.Contains(told, storage.Finished) {
-		w.Errorf("events of %s: %v, though it is finished", id, told)
+	events := w.events.of(id)
+	if up.Finished && !slices.Contains(events, storage.Finished) {
+		w.Errorf("events of %s: %v, although it is finished", id, events)
 	}
-	slices.Sort(told)
-	if once := slices.Compact(slices.Clone(told)); len(once) != len(told) {
-		w.Errorf("events of %s: %v, some of them twice", id, told)
+	slices.Sort(events)
+	if once := slices.Compact(slices.Clone(events)); len(once) != len(events) {
+		w.Errorf("events of %s: %v, some of them twice", id, events)
 	}
 }
 
-// The same, if the process dies of the fault and all that it knew is lost.
+// The same, if the fault crashes the process and its memory is lost.
 func TestEveryCrashIsRecoveredByRetrying(t *testing.T) {
 	data := storagetest.Content(1, fileSize)
 	for _, s := range scripts {

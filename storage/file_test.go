@@ -74,10 +74,10 @@ func TestSeekingMakesNoStoreRequests(t *testing.T) {
 	}
 }
 
-// shortened is a store whose files have lost their end.
-type shortened struct{ *storagetest.Memory }
+// truncated is a store whose files have lost their last byte.
+type truncated struct{ *storagetest.Memory }
 
-func (s shortened) Open(ctx context.Context, up storage.Upload, offset int64) (io.ReadCloser, error) {
+func (s truncated) Open(ctx context.Context, up storage.Upload, offset int64) (io.ReadCloser, error) {
 	file, err := s.Memory.Open(ctx, up, offset)
 	if err != nil {
 		return nil, err
@@ -90,7 +90,7 @@ func TestReadingATruncatedFileFails(t *testing.T) {
 	w := newWorld(t, storage.Options{})
 	w.create(storage.Record{ID: "it", Size: fileSize})
 	w.resume("it", data)
-	w.uploads = w.node(shortened{w.memory})
+	w.uploads = w.node(truncated{w.memory})
 	if n, err := io.Copy(io.Discard, w.open("it")); !errors.Is(err, storage.ErrUnavailable) || n != fileSize-1 {
 		t.Errorf("read: %d bytes, %v; want ErrUnavailable", n, err)
 	}

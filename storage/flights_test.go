@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// A request gets the state of a moment after it has come, or later.
+// A request never gets a state from before it arrived.
 func TestARequestOnlySharesALoadThatStartsAfterIt(t *testing.T) {
 	var g flights
 	var now, runs atomic.Int64
@@ -51,7 +51,7 @@ func waitFor(t *testing.T, what func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(30 * time.Second); !what(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatal("it did not come to pass")
+			t.Fatal("timeout waiting for a condition")
 		}
 	}
 }
@@ -78,7 +78,7 @@ func TestASharedLoadIsNotCanceledWithItsRequest(t *testing.T) {
 	}()
 	waitFor(t, func() bool { g.mu.Lock(); defer g.mu.Unlock(); return g.current["id"].next != nil })
 	if _, err := g.do(ctx, "id", nil); !errors.Is(err, ErrUnavailable) {
-		t.Errorf("a request that goes away while it waits: %v, want ErrUnavailable", err)
+		t.Errorf("a request canceled while it waits: %v, want ErrUnavailable", err)
 	}
 	close(release)
 	if err := <-waiting; !errors.Is(err, ErrGone) {

@@ -11,7 +11,7 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/storagetest"
 )
 
-// flushing is a store whose writes can be flushed, and which counts how often they are.
+// flushing is a Flusher that counts its calls.
 type flushing struct {
 	*storagetest.Memory
 	flushes atomic.Int64
@@ -22,7 +22,7 @@ func (f *flushing) Flush(context.Context, string) error {
 	return nil
 }
 
-// Readers that poll cost the store a flush each second, and nothing if nobody writes.
+// Polling causes at most one flush each second, and none without a write in progress.
 func TestF20FlushesAreRateLimited(t *testing.T) {
 	store := &flushing{Memory: storagetest.NewMemory(piece)}
 	uploads := storage.New(store, new(storage.MemoryLocker), new(storage.MemoryCache), storage.Options{Log: discardLogger})
@@ -38,9 +38,9 @@ func TestF20FlushesAreRateLimited(t *testing.T) {
 	}
 	poll()
 	if n := store.flushes.Load(); n != 0 {
-		t.Errorf("%d flushes of an upload that nobody writes", n)
+		t.Errorf("%d flushes of an upload without a write in progress", n)
 	}
-	for range 2 { // each write is flushed the first time that somebody asks
+	for range 2 { // the first poll during each write flushes it
 		before, began := store.flushes.Load(), time.Now()
 		src, dst := io.Pipe()
 		done := make(chan struct{})

@@ -11,8 +11,8 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/storagetest"
 )
 
-// However many requests come at once for a new upload, the app is asked once whether it
-// may be created, and the store is looked into once.
+// Concurrent requests for a new upload call BeforeCreate once and load from the store
+// once.
 func TestConcurrentRequestsCreateANewUploadOnce(t *testing.T) {
 	var asked, loads atomic.Int64
 	memory := storagetest.NewMemory(piece)
@@ -33,8 +33,8 @@ func TestConcurrentRequestsCreateANewUploadOnce(t *testing.T) {
 	}
 }
 
-// Where the first request may not create the upload, each of the others tries by itself:
-// it may be another client's.
+// If the first request may not create the upload, each of the others tries on its own: it
+// may come from another client.
 func TestARejectedCreationDoesNotFailOtherRequests(t *testing.T) {
 	refused := errors.New("not for this one")
 	var asked atomic.Int64
@@ -65,7 +65,7 @@ func TestARejectedCreationDoesNotFailOtherRequests(t *testing.T) {
 	gone, cancel := context.WithCancel(w.ctx)
 	cancel()
 	if _, err := w.uploads.GetOrCreate(gone, storage.Record{ID: "new"}); !errors.Is(err, storage.ErrUnavailable) {
-		t.Errorf("a request that went away: %v", err)
+		t.Errorf("a canceled request: %v", err)
 	}
 	close(release)
 	if err := <-first; !errors.Is(err, refused) {
@@ -74,7 +74,7 @@ func TestARejectedCreationDoesNotFailOtherRequests(t *testing.T) {
 	asking.Wait()
 }
 
-// countedLoads counts what is loaded.
+// countedLoads counts calls of Load.
 type countedLoads struct {
 	storage.Store
 	loads *atomic.Int64

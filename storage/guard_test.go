@@ -16,10 +16,10 @@ import (
 
 type callerKey struct{}
 
-// as is the context of a request by somebody.
+// as returns the context of a request by the given principal.
 func as(who string) context.Context { return context.WithValue(context.Background(), callerKey{}, who) }
 
-// owned are the rules of a server on which everybody has his own uploads.
+// owned returns the options of a server on which each principal has its own uploads.
 func owned() storage.Options {
 	caller := func(ctx context.Context) string {
 		who, _ := ctx.Value(callerKey{}).(string)
@@ -48,18 +48,18 @@ func TestDeleteAsAdminIgnoresTheOwner(t *testing.T) {
 		t.Fatalf("create: %v", err)
 	}
 	if err := u.DeleteAsAdmin(context.Background(), "live"); err != nil {
-		t.Errorf("discard: %v", err)
+		t.Errorf("delete as admin: %v", err)
 	}
 	for name, err := range map[string]error{
-		"get":           func() error { _, err := u.Get(as("ann"), "live"); return err }(),
-		"discard again": u.DeleteAsAdmin(context.Background(), "live"),
+		"get":          func() error { _, err := u.Get(as("ann"), "live"); return err }(),
+		"delete again": u.DeleteAsAdmin(context.Background(), "live"),
 	} {
 		if !errors.Is(err, storage.ErrGone) {
 			t.Errorf("%s: %v, want ErrGone", name, err)
 		}
 	}
 	if err := u.DeleteAsAdmin(context.Background(), "never"); !errors.Is(err, storage.ErrNotFound) {
-		t.Errorf("discard what never was: %v, want ErrNotFound", err)
+		t.Errorf("delete an unknown upload: %v, want ErrNotFound", err)
 	}
 }
 
@@ -82,7 +82,7 @@ func TestNobodyElseGetsToAnUpload(t *testing.T) {
 		"declare": func(ctx context.Context) error { _, err := u.SetSize(ctx, "live", fileSize); return err },
 		"write":   func(ctx context.Context) error { _, err := u.Write(ctx, "live", 0, unread{t}); return err },
 		"lock": func(ctx context.Context) error {
-			_, err := u.Lock(ctx, "live", func() { t.Error("the holder is told to let go") })
+			_, err := u.Lock(ctx, "live", func() { t.Error("onContended was called") })
 			return err
 		},
 		"delete": func(ctx context.Context) error { return u.Delete(ctx, "live") },
@@ -102,12 +102,12 @@ func TestNobodyElseGetsToAnUpload(t *testing.T) {
 		t.Errorf("after all that: %v, owner %q, %v is there", err, up.Owner, up.Received)
 	}
 	if _, err := u.Create(as(""), storage.Record{Size: 1}); !errors.Is(err, storage.ErrForbidden) {
-		t.Errorf("create by nobody: %v, want ErrForbidden", err)
+		t.Errorf("create without a principal: %v, want ErrForbidden", err)
 	}
 }
 
-// Permit may let pass what the server does for itself. A concatenation that a sweep
-// takes up must not get hold of what its owner could not.
+// Authorize may allow everything to the server itself. A concatenation continued by a
+// sweep must still not use parts that its owner could not use.
 func TestSweepConcatenatesNothingOfOthers(t *testing.T) {
 	opts := owned()
 	permit := opts.Policy.Authorize
@@ -154,14 +154,14 @@ func TestCreateFailedIsCalledIfAnAcceptedRecordIsNotWritten(t *testing.T) {
 		rec  storage.Record
 		want []string
 	}{
-		"it exists":                    {storage.Record{ID: "old", Size: 1}, []string{"old"}},
-		"its new id is none":           {storage.Record{Size: 1, Metadata: map[string]string{"id": "../x"}}, []string{"../x"}},
-		"it is refused before it came": {storage.Record{ID: "it", Size: -2}, nil},
-		"it is not admitted":           {storage.Record{ID: "refused", Size: 1}, nil},
-		"it is written down":           {storage.Record{ID: "new", Size: 1}, nil},
+		"it exists":             {storage.Record{ID: "old", Size: 1}, []string{"old"}},
+		"its new id is invalid": {storage.Record{Size: 1, Metadata: map[string]string{"id": "../x"}}, []string{"../x"}},
+		"it is invalid":         {storage.Record{ID: "it", Size: -2}, nil},
+		"it is rejected":        {storage.Record{ID: "refused", Size: 1}, nil},
+		"it is written":         {storage.Record{ID: "new", Size: 1}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var withdrawn []string
+			var failed []string
 			w := newWorld(t, storage.Options{Policy: storage.Policy{
 				BeforeCreate: func(_ context.Context, rec *storage.Record) error {
 					if rec.ID == "refused" {
@@ -170,12 +170,12 @@ func TestCreateFailedIsCalledIfAnAcceptedRecordIsNotWritten(t *testing.T) {
 					rec.ID = cmp.Or(rec.Metadata["id"], rec.ID)
 					return nil
 				},
-				CreateFailed: func(_ context.Context, rec storage.Record) { withdrawn = append(withdrawn, rec.ID) },
+				CreateFailed: func(_ context.Context, rec storage.Record) { failed = append(failed, rec.ID) },
 			}})
 			w.create(storage.Record{ID: "old", Size: 1})
 			_, err := w.uploads.Create(w.ctx, c.rec)
-			if !slices.Equal(withdrawn, c.want) || (err == nil) != (name == "it is written down") {
-				t.Errorf("create: %v, withdrawn %q, want %q", err, withdrawn, c.want)
+			if !slices.Equal(failed, c.want) || (err == nil) != (name == "it is written") {
+				t.Errorf("create: %v, failed %q, want %q", err, failed, c.want)
 			}
 		})
 	}

@@ -15,8 +15,8 @@ func TestMemoryLockerIsALocker(t *testing.T) {
 	storagetest.TestLocker(t, func() storage.Locker { return locker })
 }
 
-// The locks of other uploads are taken and given back meanwhile, as on a busy node, so
-// that a goroutine is often held up between two steps of the locker.
+// The locks of other uploads are acquired and released meanwhile, as on a busy node, so
+// that goroutines are often preempted between two steps of the locker.
 func TestF24ANewHolderIsNotContendedByThePreviousOne(t *testing.T) {
 	const rounds, busy = 2000, 4
 	locker := new(storage.MemoryLocker)
@@ -37,11 +37,11 @@ func TestF24ANewHolderIsNotContendedByThePreviousOne(t *testing.T) {
 	over.Store(true)
 	others.Wait()
 	if n := needless.Load(); n > 0 {
-		t.Errorf("in %d of %d takeovers the new holder was asked to let go, though nobody waited", n, rounds)
+		t.Errorf("in %d of %d takeovers the new holder's onContended was called without a waiter", n, rounds)
 	}
 }
 
-// takeOver has one request take the lock from another, and then give it back.
+// takeOver makes one request take the lock over from another, and then release it.
 func takeOver(t *testing.T, locker storage.Locker, needless func()) {
 	asked, done := make(chan struct{}), make(chan struct{})
 	unlock, err := locker.Lock(t.Context(), "upload", sync.OnceFunc(func() { close(asked) }))

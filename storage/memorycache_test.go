@@ -15,7 +15,7 @@ func TestMemoryCacheIsACache(t *testing.T) {
 	storagetest.TestIndex(t, func() storage.Cache { return cache })
 }
 
-// put puts what is loaded now.
+// put stores up with a new generation.
 func put(t *testing.T, x storage.Cache, up storage.Upload) (storage.Upload, error) {
 	t.Helper()
 	generation, err := x.Generation(t.Context(), up.ID)
@@ -25,8 +25,7 @@ func put(t *testing.T, x storage.Cache, up storage.Upload) (storage.Upload, erro
 	return x.Store(t.Context(), generation, up)
 }
 
-// What a request has loaded before the cache forgot the upload may lack what was
-// added in between.
+// State that was loaded before an eviction may lack extents that were appended in between.
 func TestMemoryCacheRejectsAStoreFromBeforeAnEviction(t *testing.T) {
 	cache := new(storage.MemoryCache)
 	up := storage.Upload{Record: storage.Record{ID: "it", Size: 100}}

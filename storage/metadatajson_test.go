@@ -10,7 +10,7 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
-// F27: whatever bytes a client sends as metadata, the record that is written down has them.
+// F27: the stored record has the exact bytes of the client's metadata.
 func FuzzF27ARecordKeepsTheBytesOfMetadata(f *testing.F) {
 	for _, value := range []string{"", "a.mp4", "sp\xc3\xa4t", "sp\xe4t", "\xff\xfe", "\xed\xa0\x80", "a\x00b", "\ufffd", "<&>\u2028", `"\`} {
 		f.Add("filename", value, "other", "text")
@@ -36,8 +36,8 @@ func FuzzF27ARecordKeepsTheBytesOfMetadata(f *testing.F) {
 	})
 }
 
-// A record of text is written as it always was, so that one that was written before is
-// read, and read by a server of before.
+// Text metadata keeps its original encoding, for compatibility with existing records and
+// older servers.
 func TestTextMetadataIsAJSONObject(t *testing.T) {
 	const text = `{"id":"it","size":3,"metadata":{"empty":"","filename":"sp\u00e4t \"1\".mp4"},"created":"2026-03-01T12:30:15Z","chosen":true}`
 	want := storage.Record{ID: "it", Size: 3, Created: time.Date(2026, 3, 1, 12, 30, 15, 0, time.UTC), ClientChosenID: true,

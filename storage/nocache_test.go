@@ -24,8 +24,8 @@ func (noCache) Append(context.Context, string, storage.Extent) (storage.Upload, 
 }
 func (noCache) Invalidate(context.Context, string) error { return storage.ErrUnavailable }
 
-// Two nodes that write at the same time, with nothing between them but the store:
-// the one that ends last finds that the upload is complete, and says so.
+// Two nodes write concurrently and share only the store: the write that ends last detects
+// that the upload is complete.
 func TestTheLastWriteFinishesTheUploadWithoutACache(t *testing.T) {
 	w := newWorld(t, storage.Options{})
 	a := storage.New(w.memory, new(storage.MemoryLocker), noCache{}, storage.Options{Log: discardLogger})

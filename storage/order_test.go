@@ -10,11 +10,11 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/storagetest"
 )
 
-// The order of what is done and what is said: each of these must hold at the moment at
-// which the process is killed.
+// These tests check the order of storing and reporting: each must hold at any moment at
+// which the process may be killed.
 
-// F6: while the app is being notified, the store still says that it has to be. A crash in
-// the middle has it notified again, under the same id.
+// F6: while the app is being notified, the delivery is still pending in the store. After a
+// crash in between the app is notified again, with the same id.
 func TestF06TheEventStaysPendingUntilTheAppHasBeenNotified(t *testing.T) {
 	data := storagetest.Content(1, fileSize)
 	memory := storagetest.NewMemory(piece)
@@ -70,14 +70,14 @@ func TestProgressIsReportedOnceTheStoreHasTheBytes(t *testing.T) {
 	}
 }
 
-// An event of a deletion or an expiry is told once the upload is gone, a creation once it
-// is there: who reacts to it finds it so.
+// The event of a deletion or an expiry is published after the upload is gone, that of a
+// creation after it exists, so that receivers find that state.
 func TestEventsArePublishedAfterTheStoreHasChanged(t *testing.T) {
 	memory := storagetest.NewMemory(piece)
-	told := map[storage.EventType]bool{}
+	published := map[storage.EventType]bool{}
 	u := storage.New(memory, new(storage.MemoryLocker), new(storage.MemoryCache), storage.Options{Log: discardLogger,
 		Observer: storage.Observer{Event: func(ctx context.Context, e storage.Event) {
-			told[e.Type] = true
+			published[e.Type] = true
 			up, err := memory.Load(ctx, e.Upload.ID)
 			switch e.Type {
 			case storage.Deleted, storage.Expired:
@@ -103,13 +103,13 @@ func TestEventsArePublishedAfterTheStoreHasChanged(t *testing.T) {
 			t.Errorf("delete: %v", err)
 		}
 	}
-	if len(told) != 3 {
-		t.Errorf("told were %v", told)
+	if len(published) != 3 {
+		t.Errorf("published were %v", published)
 	}
 }
 
-// Whatever Permit refuses of the parts of a concatenation is refused, whosever they are:
-// the owner of all of them may be kept from one.
+// Authorize is called for each part of a concatenation, regardless of its owner: it may
+// deny an owner one of its own uploads.
 func TestConcatChecksAuthorizeForEachPart(t *testing.T) {
 	for name, refusal := range map[string]error{"forbidden": storage.ErrForbidden, "not found": storage.ErrNotFound} {
 		for _, finished := range []bool{true, false} {

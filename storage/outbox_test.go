@@ -14,20 +14,20 @@ import (
 
 // attempts records the calls of a Deliverer.
 type attempts struct {
-	mu   sync.Mutex
-	err  error
-	at   []time.Time
-	seen []storage.Delivery
+	mu        sync.Mutex
+	err       error
+	at        []time.Time
+	delivered []storage.Delivery
 }
 
 func (a *attempts) Deliver(_ context.Context, d storage.Delivery) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.at, a.seen = append(a.at, time.Now()), append(a.seen, d)
+	a.at, a.delivered = append(a.at, time.Now()), append(a.delivered, d)
 	return a.err
 }
 
-// startOutbox returns a process that delivers, and what ends it.
+// startOutbox returns the core of a process that delivers, and a function that stops it.
 func startOutbox(t *testing.T, store storage.Store, d storage.Deliverer) (*storage.Uploads, func()) {
 	u := storage.New(store, &storage.MemoryLocker{}, &storage.MemoryCache{}, storage.Options{Log: discardLogger, Delivery: storage.DeliveryOptions{Deliverer: d}})
 	ctx, stop := context.WithCancel(t.Context())
@@ -36,8 +36,8 @@ func startOutbox(t *testing.T, store storage.Store, d storage.Deliverer) (*stora
 	return u, func() { stop(); <-ended }
 }
 
-// A node's clock may differ from the store's. Attempts follow the time that the store
-// gives, so that all nodes make the same ones.
+// A node's clock may differ from the store's. Attempts are scheduled by the store's time,
+// so that all nodes compute the same ones.
 func TestAttemptsFollowTheClockOfTheStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		memory := storagetest.NewMemory(1 << 20)
@@ -90,7 +90,7 @@ func TestADelivererIsCalledUntilItAcknowledges(t *testing.T) {
 		if s := u.DeliveryStats(); len(a.at) != failed+1 || s.Delivered != 1 || s.Pending != 0 {
 			t.Errorf("%d more attempts, %+v", len(a.at)-failed, s)
 		}
-		for _, d := range a.seen {
+		for _, d := range a.delivered {
 			if d.ID != "a.finished" || !d.Upload.Finished {
 				t.Errorf("delivered %+v", d)
 			}

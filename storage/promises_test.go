@@ -14,7 +14,7 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/storagetest"
 )
 
-// The app is asked about a concatenation as it is about any file, before there is one.
+// BeforeFinish is called for a concatenation as for any upload, before its file is made.
 func TestARejectedConcatenationHasNoFile(t *testing.T) {
 	var accept error
 	var asked []string
@@ -49,7 +49,7 @@ func TestARejectedConcatenationHasNoFile(t *testing.T) {
 	}
 }
 
-// overlong is a store whose files have more bytes than they say, or fewer.
+// overlong is a store whose files have more or fewer bytes than their uploads.
 type overlong struct {
 	*storagetest.Memory
 	by int64
@@ -75,8 +75,8 @@ func TestAPartWithAFileOfTheWrongLengthIsNotConcatenated(t *testing.T) {
 	}
 }
 
-// What a client gives up, because it was not told of it, must not take a file from an app
-// that was.
+// Rolling back a creation that was not reported to its client must not remove a file that
+// the app was notified of.
 func TestDeleteIfUnfinishedKeepsAFinishedUpload(t *testing.T) {
 	w := newWorld(t, storage.Options{})
 	data := storagetest.Content(1, fileSize)
@@ -96,7 +96,7 @@ func TestDeleteIfUnfinishedKeepsAFinishedUpload(t *testing.T) {
 	w.wantEvents("unfinished", storage.Created, storage.Deleted)
 }
 
-// A load that took longer than a cache remembers what it has forgotten is not taken.
+// The result of a load that took longer than the cache remembers evictions is rejected.
 func TestMemoryCacheRejectsAnOldGeneration(t *testing.T) {
 	var cache storage.MemoryCache
 	up := storage.Upload{Record: storage.Record{ID: "it", Size: 10}}
@@ -110,12 +110,12 @@ func TestMemoryCacheRejectsAnOldGeneration(t *testing.T) {
 	}
 	for ago, want := range map[time.Duration]error{0: nil, 2 * time.Minute: storage.ErrGone} {
 		if _, err := cache.Store(t.Context(), strconv.FormatInt(at-int64(ago), 10), up); !errors.Is(err, want) {
-			t.Errorf("put what was calls to be loaded %v ago: %v, want %v", ago, err, want)
+			t.Errorf("store with a generation %v old: %v, want %v", ago, err, want)
 		}
 	}
 }
 
-// cleaned remembers what a sweep has a store clean.
+// cleaned records the argument of Clean.
 type cleaned struct {
 	*storagetest.Memory
 	before time.Time
@@ -126,8 +126,8 @@ func (c *cleaned) Clean(_ context.Context, before time.Time) error {
 	return nil
 }
 
-// That an upload was deleted is remembered for a day, and for as long as an unfinished
-// one is kept: a late client of it must hear that it is gone.
+// Tombstones are kept for a day, and for as long as unfinished uploads: a late client must
+// get ErrGone.
 func TestTombstonesAreKeptForADayAndAsLongAsUnfinishedUploads(t *testing.T) {
 	now := time.Now()
 	for after, want := range map[time.Duration]time.Duration{0: 24 * time.Hour, time.Hour: 24 * time.Hour, 72 * time.Hour: 72 * time.Hour} {
@@ -142,8 +142,8 @@ func TestTombstonesAreKeptForADayAndAsLongAsUnfinishedUploads(t *testing.T) {
 	}
 }
 
-// What failed and may pass is tried by the next sweep, and not only when the upload would
-// be looked at anyway. Here that is never: the clock stands still.
+// After a transient error the next sweep retries, rather than the next regular check of
+// the upload. Here that never comes: the clock is stopped.
 func TestTheNextSweepRetriesTransientErrors(t *testing.T) {
 	now := time.Now()
 	w := newWorld(t, storage.Options{})
@@ -169,7 +169,7 @@ func TestTheNextSweepRetriesTransientErrors(t *testing.T) {
 	<-done
 }
 
-// The limit of one upload can only be below that of all.
+// A record's MaxSize can only lower the global limit.
 func TestARecordsMaxSizeDoesNotRaiseTheGlobalLimit(t *testing.T) {
 	for _, own := range []int64{0, 50, 1000} {
 		w := newWorld(t, storage.Options{MaxSize: 100, Policy: storage.Policy{BeforeCreate: func(_ context.Context, rec *storage.Record) error {
@@ -193,7 +193,7 @@ func TestARecordsMaxSizeDoesNotRaiseTheGlobalLimit(t *testing.T) {
 	}
 }
 
-// generationCounter is a cache that counts how often it was told that a load begins.
+// generationCounter is a cache that counts calls of Generation.
 type generationCounter struct {
 	storage.MemoryCache
 	calls int
@@ -204,8 +204,8 @@ func (x *generationCounter) Generation(ctx context.Context, id string) (string, 
 	return x.MemoryCache.Generation(ctx, id)
 }
 
-// A cache has to know of a load before it begins: what it forgets in the middle of it
-// may be missing from what is loaded.
+// Generation must be called before a load: extents of an entry that is evicted during the
+// load may be missing from its result.
 func TestTheGenerationIsTakenBeforeALoad(t *testing.T) {
 	cache := &generationCounter{}
 	w := newWorldWith(t, storage.Options{}, func() storage.Cache { return cache })
@@ -226,12 +226,11 @@ func TestTheGenerationIsTakenBeforeALoad(t *testing.T) {
 		t.Fatal(err)
 	}
 	if early {
-		t.Error("the store was asked before the cache knew")
+		t.Error("the store was called before Generation")
 	}
 }
 
-// A cache that remembers what the store has no more is told to forget it by whoever
-// finds out.
+// A cached upload that the store no longer has is invalidated when that is detected.
 func TestAnUploadThatIsGoneFromTheStoreIsInvalidated(t *testing.T) {
 	now := time.Now()
 	cache := new(storage.MemoryCache)
@@ -243,6 +242,6 @@ func TestAnUploadThatIsGoneFromTheStoreIsInvalidated(t *testing.T) {
 	now = now.Add(2 * time.Hour)
 	w.wantGone("it")
 	if up, err := cache.Get(w.ctx, "it"); err == nil {
-		t.Errorf("the cache says: %+v", up)
+		t.Errorf("still cached: %+v", up)
 	}
 }

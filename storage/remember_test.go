@@ -13,8 +13,8 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/storagetest"
 )
 
-// F23: the app moves the file; for so long the upload is complete, then gone, and at last
-// its id is free.
+// F23: after the app has moved the file the upload stays complete for RememberFinished,
+// then it is gone, and finally its id is free.
 func TestF23AnUploadWithAMovedFileIsRememberedForAWhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		data := storagetest.Content(1, fileSize)
@@ -87,7 +87,8 @@ func TestF23AMovedFileCannotBeConcatenated(t *testing.T) {
 	}
 }
 
-// What nobody delivers is told when it is deleted at the latest, and in its order.
+// Without an outbox, a pending event is published at the latest when the upload is
+// deleted, before the deletion.
 func TestADeletedUploadIsPublishedAsFinishedFirst(t *testing.T) {
 	w := newWorld(t, storage.Options{})
 	w.memory.Inject(failFirst(storagetest.Retire, storagetest.Fails))

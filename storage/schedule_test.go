@@ -36,7 +36,7 @@ func TestAttemptsAreMadeAtTheTimesInTheREADME(t *testing.T) {
 func TestAllNodesComputeTheSameAttempts(t *testing.T) {
 	occurred := time.Now()
 	for late := time.Duration(0); late < 25*time.Hour; late += 7 * time.Minute {
-		// Whoever looks at any time finds the first instant after it of the one list.
+		// At any time, a node finds the first attempt after it of the same list.
 		var first time.Time
 		for n := int64(1); daily.offset(n) <= daily.last; n++ {
 			if at := daily.at("x.finished", occurred, n); at.After(occurred.Add(late)) {

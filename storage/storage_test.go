@@ -93,17 +93,17 @@ func TestTransientReportsTemporaryErrors(t *testing.T) {
 	for err, want := range map[error]bool{
 		storage.ErrUnavailable: true, storage.ErrNoSpace: true, storage.ErrLocked: true,
 		storage.ErrNotFound: false, storage.ErrGone: false, storage.ErrBodyAborted: false, storage.ErrTooManyRanges: false,
-		errors.New("a defect"): false,
+		errors.New("a bug"): false,
 	} {
 		if storage.Transient(fmt.Errorf("doing something: %w", err)) != want {
 			t.Errorf("%v: transient %v, want %v", err, !want, want)
 		}
 	}
 	if storage.Transient(nil) || storage.Unavailable("load", "it", nil) != nil {
-		t.Error("no error is taken for one")
+		t.Error("nil is taken for an error")
 	}
 	cause := errors.New("the disk is on fire")
 	if err := storage.Unavailable("load", "it", cause); !errors.Is(err, storage.ErrUnavailable) || !errors.Is(err, cause) {
-		t.Errorf("%v is not both unavailable and its cause", err)
+		t.Errorf("%v does not wrap both ErrUnavailable and its cause", err)
 	}
 }

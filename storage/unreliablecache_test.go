@@ -13,30 +13,30 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/storagetest"
 )
 
-// unreliableCache is a cache that forgets everything, or fails, at random.
+// unreliableCache evicts everything, or fails, at random.
 type unreliableCache struct {
 	mu    sync.Mutex
 	rnd   *rand.Rand
 	inner *storage.MemoryCache
 
-	forgets float64 // how likely it forgets everything before a call
-	fails   float64 // how likely a call fails, before or after doing what it was asked
+	forgets float64 // probability that everything is evicted before a call
+	fails   float64 // probability that a call fails, before or after taking effect
 }
 
-var errCache = errors.New("the cache is not there")
+var errCache = errors.New("the cache is unavailable")
 
 func newUnreliableCache(seed uint64, forgets, fails float64) *unreliableCache {
 	return &unreliableCache{rnd: rand.New(rand.NewPCG(seed, 0)), inner: new(storage.MemoryCache), forgets: forgets, fails: fails}
 }
 
-// heal makes it a good cache that knows nothing.
+// heal makes it a reliable, empty cache.
 func (x *unreliableCache) heal() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.inner, x.forgets, x.fails = new(storage.MemoryCache), 0, 0
 }
 
-// call runs one call of the cache that it has now.
+// call makes one call of the current inner cache.
 func (x *unreliableCache) call(run func(*storage.MemoryCache) (storage.Upload, error)) (storage.Upload, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -69,7 +69,7 @@ func (x *unreliableCache) Store(ctx context.Context, generation string, up stora
 	return x.call(func(i *storage.MemoryCache) (storage.Upload, error) {
 		of, generation, _ := strings.Cut(generation, " ")
 		if of != fmt.Sprintf("%p", i) {
-			return storage.Upload{}, errCache // it has forgotten what has happened since
+			return storage.Upload{}, errCache // entries were evicted since
 		}
 		return i.Store(ctx, generation, up)
 	})
@@ -84,7 +84,7 @@ func (x *unreliableCache) Invalidate(ctx context.Context, id string) error {
 	return err
 }
 
-// staleCache is a cache that, once it is stale, is told nothing any more.
+// staleCache is a cache that, once stale is set, fails all changes.
 type staleCache struct {
 	storage.MemoryCache
 	stale bool
@@ -111,7 +111,7 @@ func (x *staleCache) Invalidate(ctx context.Context, id string) error {
 	return x.MemoryCache.Invalidate(ctx, id)
 }
 
-// runOver runs every script over bad caches and a store that now and then fails.
+// runOver runs every script with unreliable caches and a store that fails at times.
 func runOver(t *testing.T, forgets, fails float64) {
 	data := storagetest.Content(1, fileSize)
 	for _, s := range scripts {
@@ -119,8 +119,8 @@ func runOver(t *testing.T, forgets, fails float64) {
 			t.Run(fmt.Sprintf("%s, seed %d", s.name, seed), func(t *testing.T) {
 				cache := newUnreliableCache(seed, forgets, fails)
 				w := newWorldWith(t, storage.Options{}, func() storage.Cache { return cache })
-				// A cache that misses what was stored, because it failed to take it, is a
-				// step behind the store until it is told the next time.
+				// A cache that failed to append an extent is behind the store until the next
+				// successful call.
 				w.mayGoBack = fails > 0 && fails < 1
 				w.injectAtRandom(rand.New(rand.NewPCG(seed, 1)), float64(seed%3)*0.02)
 				s.run(w, data)
@@ -132,7 +132,7 @@ func runOver(t *testing.T, forgets, fails float64) {
 	}
 }
 
-// injectAtRandom makes operations of the store fail with the given likelihood.
+// injectAtRandom makes operations of the store fail with the given probability.
 func (w *world) injectAtRandom(rnd *rand.Rand, fails float64) {
 	w.memory.Inject(func(op storagetest.Op) storagetest.Outcome {
 		switch {

@@ -79,16 +79,16 @@ func TestEventsDescribeTheUpload(t *testing.T) {
 	}
 }
 
-// The app must not hear of a finish before it can read the file.
+// The app must not be notified of a finish before it can read the file.
 func TestFinishedIsPublishedOnceTheFileCanBeRead(t *testing.T) {
 	data := storagetest.Content(1, fileSize)
 	w := newWorld(t, storage.Options{})
-	told := 0
+	published := 0
 	w.opts.Observer.Event = func(ctx context.Context, e storage.Event) {
 		if e.Type != storage.Finished {
 			return
 		}
-		told++
+		published++
 		file, err := w.uploads.Open(ctx, e.Upload)
 		if err != nil {
 			t.Errorf("open: %v", err)
@@ -101,8 +101,8 @@ func TestFinishedIsPublishedOnceTheFileCanBeRead(t *testing.T) {
 	w.uploads = w.node(w.memory)
 	w.create(storage.Record{ID: "it", Size: fileSize})
 	w.resume("it", data)
-	if told != 1 {
-		t.Errorf("told %d times, want 1", told)
+	if published != 1 {
+		t.Errorf("published %d times, want 1", published)
 	}
 }
 
@@ -127,7 +127,7 @@ func TestUnknownUploadsAreNotFound(t *testing.T) {
 			}
 		}
 	}
-	w.create(storage.Record{ID: "never", Size: 3}) // to have asked for it changes nothing
+	w.create(storage.Record{ID: "never", Size: 3}) // the failed calls have no effect
 	w.send("never", []byte("abc"), ranges.Of(0, 3))
 	w.wantFile("never", []byte("abc"))
 }
@@ -171,7 +171,7 @@ func TestSetSizeRejectsContradictions(t *testing.T) {
 	w.wantFile("it", data)
 }
 
-// Another node's declaration holds, though this one's cache has not heard of it.
+// A size set by another node holds, although this node's cache does not have it.
 func TestSetSizeChecksTheStore(t *testing.T) {
 	w := newWorld(t, storage.Options{})
 	w.create(storage.Record{ID: "it", Size: storage.Unknown})
@@ -212,8 +212,8 @@ func TestDeleteEndsAWriteAndRemovesAllData(t *testing.T) {
 	}
 }
 
-// An upload that another node has deleted is gone here too, as soon as anything
-// more than its state is asked for.
+// An upload that another node has deleted is gone here too, as soon as more than its state
+// is requested.
 func TestADeletionByAnotherNodeIsDetected(t *testing.T) {
 	w := newWorld(t, storage.Options{})
 	w.create(storage.Record{ID: "it", Size: fileSize})
@@ -248,9 +248,9 @@ func TestCheckCallsTheStore(t *testing.T) {
 	}
 	w.restart()
 	if err := old.Check(w.ctx); err == nil {
-		t.Error("the check of a store that is not there passed")
+		t.Error("the check of a closed store passed")
 	}
-	var plain struct{ storage.Store } // it can't tell
+	var plain struct{ storage.Store } // not a Checker
 	if err := w.node(plain).Check(w.ctx); err != nil {
 		t.Errorf("check of a store that is no Checker: %v", err)
 	}

@@ -17,14 +17,14 @@ import (
 
 const (
 	fileSize = 10_007
-	piece    = 1000 // of what is written, stored in one operation
+	piece    = 1000 // bytes that the store writes in one operation
 )
 
-// discardLogger is a log that nobody reads.
+// discardLogger drops all logs.
 var discardLogger = slog.New(slog.DiscardHandler)
 
-// world is a core over a store that can be made to fail, and a client of it that
-// checks all that it is told.
+// world is a core over a store that can be made to fail, and a client that checks all
+// responses.
 type world struct {
 	*testing.T
 	ctx      context.Context
@@ -37,12 +37,12 @@ type world struct {
 	memory  *storagetest.Memory
 	uploads *storage.Uploads
 	offsets map[string]int64 // the highest ones reported
-	crash   bool             // the next failure that the client meets kills the process
+	crash   bool             // the next failure that the client gets kills the process
 
-	mayGoBack bool // offsets may
+	mayGoBack bool // reported offsets may decrease
 }
 
-// newWorld has no locker: to be right, nothing needs one.
+// newWorld returns a world without a locker: correctness needs none.
 func newWorld(t *testing.T, opts storage.Options) *world {
 	return newWorldWith(t, opts, func() storage.Cache { return new(storage.MemoryCache) })
 }
@@ -56,13 +56,13 @@ func newWorldWith(t *testing.T, opts storage.Options, newCache func() storage.Ca
 	return w
 }
 
-// newSharedWorld is one whose nodes share a cache.
+// newSharedWorld returns a world whose nodes share a cache.
 func newSharedWorld(t *testing.T) *world {
 	cache := new(storage.MemoryCache)
 	return newWorldWith(t, storage.Options{}, func() storage.Cache { return cache })
 }
 
-// node is a core of another process over the same store.
+// node returns the core of another process over the given store.
 func (w *world) node(store storage.Store) *storage.Uploads {
 	u := storage.New(store, nil, w.newCache(), w.opts)
 	if w.started != nil {
@@ -85,7 +85,7 @@ func (w *world) core() *storage.Uploads {
 	return w.uploads
 }
 
-// failed is told of each failure that the client meets.
+// failed is called for each failure that the client gets.
 func (w *world) failed() {
 	w.mu.Lock()
 	crash := w.crash
@@ -96,9 +96,8 @@ func (w *world) failed() {
 	}
 }
 
-// try does what a client does with a request until it succeeds, or fails in a
-// way that does not pass. The offset in the answer must not be behind any that
-// was answered before the request was made.
+// try retries a request as a client does until it succeeds or fails permanently. The
+// offset in the response must not be less than any returned before the request was made.
 func (w *world) try(id string, request func(*storage.Uploads) (storage.Upload, error)) (up storage.Upload, err error) {
 	for range 60 {
 		w.mu.Lock()
@@ -127,13 +126,13 @@ func (w *world) wantOffset(up storage.Upload, atLeast int64) {
 
 func (w *world) create(rec storage.Record) {
 	w.Helper()
-	asked := 0
+	attempts := 0
 	_, err := w.try(rec.ID, func(u *storage.Uploads) (storage.Upload, error) {
-		asked++
+		attempts++
 		return u.Create(w.ctx, rec)
 	})
-	// It exists if the answer to a creation that succeeded was lost.
-	if err != nil && (asked == 1 || !errors.Is(err, storage.ErrExists)) {
+	// The upload exists if the response to a successful creation was lost.
+	if err != nil && (attempts == 1 || !errors.Is(err, storage.ErrExists)) {
 		w.Fatalf("create: %v", err)
 	}
 }
@@ -142,7 +141,7 @@ func (w *world) get(id string) (storage.Upload, error) {
 	return w.try(id, func(u *storage.Uploads) (storage.Upload, error) { return u.Get(w.ctx, id) })
 }
 
-// send writes one chunk whole, and again as a whole until that is confirmed.
+// send writes one chunk, and repeats it as a whole until it is confirmed.
 func (w *world) send(id string, data []byte, r ranges.Range) {
 	up, err := w.try(id, func(u *storage.Uploads) (storage.Upload, error) {
 		return u.Write(w.ctx, id, r.Start, bytes.NewReader(data[r.Start:r.End]))
@@ -152,8 +151,8 @@ func (w *world) send(id string, data []byte, r ranges.Range) {
 	}
 }
 
-// resume sends all of data in one request, and after a failure asks for the
-// offset and goes on from there, as tus clients do.
+// resume sends all of data in one request, and after a failure gets the offset and
+// continues from there, as tus clients do.
 func (w *world) resume(id string, data []byte) {
 	offset := int64(0)
 	_, err := w.try(id, func(u *storage.Uploads) (storage.Upload, error) {
@@ -216,7 +215,7 @@ func (w *world) wantGone(id string) {
 	}
 }
 
-// wantEvents checks which events of an upload were told, in their order.
+// wantEvents checks which events of an upload were published, in their order.
 func (w *world) wantEvents(id string, want ...storage.EventType) {
 	w.Helper()
 	if got := w.events.of(id); !slices.Equal(got, want) {
@@ -224,7 +223,7 @@ func (w *world) wantEvents(id string, want ...storage.EventType) {
 	}
 }
 
-// eventLog remembers the events that it is told.
+// eventLog records events.
 type eventLog struct {
 	mu     sync.Mutex
 	events []storage.Event
@@ -242,7 +241,7 @@ func (l *eventLog) all() []storage.Event {
 	return slices.Clone(l.events)
 }
 
-// of are the types of the events of one upload.
+// of returns the types of the events of one upload.
 func (l *eventLog) of(id string) []storage.EventType {
 	var types []storage.EventType
 	for _, e := range l.all() {
@@ -253,7 +252,7 @@ func (l *eventLog) of(id string) []storage.EventType {
 	return types
 }
 
-// failFirst makes the first operation of a kind come out so, and no other.
+// failFirst applies the outcome to the first operation of a kind only.
 func failFirst(op storagetest.Op, outcome storagetest.Outcome) func(storagetest.Op) storagetest.Outcome {
 	done := false
 	return func(o storagetest.Op) storagetest.Outcome {
@@ -265,8 +264,7 @@ func failFirst(op storagetest.Op, outcome storagetest.Outcome) func(storagetest.
 	}
 }
 
-// aborted yields data and then fails, as the body of a request does whose
-// connection breaks.
+// aborted yields data and then fails, like a request body whose connection breaks.
 func aborted(data []byte) io.Reader {
 	return io.MultiReader(bytes.NewReader(data), errReader{io.ErrUnexpectedEOF})
 }

@@ -58,7 +58,7 @@ func TestFirstBytesOfAnOffsetStay(t *testing.T) {
 	w.wantFile("it", second)
 }
 
-// lengthRecorder is a store that notes how long chunks are meant to be.
+// lengthRecorder is a store that records the lengths of chunks.
 type lengthRecorder struct {
 	*storagetest.Memory
 	lengths []int64
@@ -69,7 +69,7 @@ func (s *lengthRecorder) Write(ctx context.Context, up storage.Upload, c storage
 	return s.Memory.Write(ctx, up, c, stored)
 }
 
-// sized is a source that knows its length.
+// sized is a source that implements storage.HasLength.
 type sized struct {
 	io.Reader
 	length int64
@@ -90,7 +90,7 @@ func TestTheStoreGetsTheLengthOfAChunk(t *testing.T) {
 	}
 }
 
-// contextStore is a store that minds its context.
+// contextStore is a store that checks its context.
 type contextStore struct{ *storagetest.Memory }
 
 func (s contextStore) Write(ctx context.Context, up storage.Upload, c storage.Chunk, stored func(storage.Extent) storage.Upload) error {
@@ -103,12 +103,12 @@ func (s contextStore) Finish(ctx context.Context, up storage.Upload) (storage.Up
 	return done, errors.Join(ctx.Err(), err)
 }
 
-// contextReader ends, or fails if its context has.
+// contextReader returns io.EOF, or panics if its context is done.
 type contextReader struct{ ctx context.Context }
 
 func (r contextReader) Read([]byte) (int, error) {
 	if err := r.ctx.Err(); err != nil {
-		panic("what arrived is being stored in a context that has ended")
+		panic("received bytes are being stored with a canceled context")
 	}
 	return 0, io.EOF
 }
@@ -180,16 +180,15 @@ func TestAnUploadHasNoMoreThanMaxRanges(t *testing.T) {
 		}
 	}
 	w.restart()
-	island := ranges.Of(size-100, 10)
-	_, err = w.uploads.Write(w.ctx, "it", island.Start, bytes.NewReader(data[island.Start:]))
+	apart := ranges.Of(size-100, 10)
+	_, err = w.uploads.Write(w.ctx, "it", apart.Start, bytes.NewReader(data[apart.Start:]))
 	if !errors.Is(err, storage.ErrTooManyRanges) || storage.Transient(err) {
 		t.Errorf("one range more than allowed: %v, want ErrTooManyRanges", err)
 	}
 	w.send("it", data, ranges.Of(1, 1)) // it closes a gap
-	w.send("it", data, island)          // so that there is room for one more
+	w.send("it", data, apart)           // so that one more range is allowed
 }
 
-// A finish that comes from a body which broke off after the last byte, too.
 func TestABodyAbortedAfterTheLastByteFinishesTheUpload(t *testing.T) {
 	data := storagetest.Content(1, fileSize)
 	w := newWorld(t, storage.Options{})
@@ -206,7 +205,7 @@ func TestABodyAbortedAfterTheLastByteFinishesTheUpload(t *testing.T) {
 	w.wantFile("it", data)
 }
 
-// What the store could not take is not in the answer, and what it took is.
+// The returned upload has exactly the bytes that were stored.
 func TestAFailedWriteReportsWhatIsStored(t *testing.T) {
 	data := storagetest.Content(1, fileSize)
 	for k := range 5 {

@@ -34,7 +34,7 @@ func TestChecksumHasTheFormatOfS3(t *testing.T) {
 	}
 	for _, bad := range []string{"", "ipE2", "!pE2qg==", "ipE2qgAA"} {
 		if _, ok := Parse(bad); ok {
-			t.Errorf("%q was taken", bad)
+			t.Errorf("%q was accepted", bad)
 		}
 	}
 }
@@ -49,6 +49,6 @@ func TestChecksumIsTheSameTextInJSON(t *testing.T) {
 		t.Errorf("%v, %v", back.Sum, err)
 	}
 	if err := json.Unmarshal([]byte(`{"sum":"nonsense"}`), &back); err == nil {
-		t.Error("nonsense was taken")
+		t.Error("nonsense was accepted")
 	}
 }

@@ -122,7 +122,7 @@ func TestInvalidRangePanics(t *testing.T) {
 	}
 }
 
-// A set of bytes in a small world behaves as a plain table of booleans does.
+// A set of small offsets behaves like a table of booleans.
 func FuzzSetAgreesWithATableOfBooleans(f *testing.F) {
 	f.Add([]byte{0, 0, 10, 1, 3, 5, 0, 200, 55})
 	f.Add([]byte{0, 10, 10, 0, 20, 10, 0, 0, 10, 1, 5, 20})

@@ -13,7 +13,7 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/tracing"
 )
 
-// record returns a context with a span, and what is recorded of those that end.
+// record returns a context with a span, and a recorder of ended spans.
 func record(t *testing.T) (context.Context, trace.Span, *tracetest.SpanRecorder) {
 	t.Helper()
 	ended := tracetest.NewSpanRecorder()
@@ -47,7 +47,7 @@ func TestChildSpansHaveTheUploadID(t *testing.T) {
 	}
 }
 
-// What a request leaves to be done later goes on with its trace.
+// Work that continues after a request belongs to the trace of the request.
 func TestASpanMayStartAfterItsParentHasEnded(t *testing.T) {
 	ctx, request, ended := record(t)
 	request.End()
