@@ -15,11 +15,11 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/storagetest"
 )
 
-// altering is a network that changes answers, or gives some of its own.
+// altering is a transport that modifies or replaces responses.
 type altering struct {
 	mu     sync.Mutex
-	answer func(op string, r *http.Request) *http.Response      // nil for S3's own
-	change func(op string, r *http.Request, got *http.Response) // of S3's own
+	answer func(op string, r *http.Request) *http.Response      // returns nil to send the request to S3
+	change func(op string, r *http.Request, got *http.Response) // modifies S3's response
 }
 
 func (a *altering) set(answer func(string, *http.Request) *http.Response, change func(string, *http.Request, *http.Response)) {
@@ -54,7 +54,7 @@ func alteringNode(t *testing.T, opts Options) (*node, *altering) {
 	return n, a
 }
 
-// answers gives requests of one operation an answer of its own.
+// answers returns a function that answers all requests of one operation.
 func answers(of string, status int, body string) func(string, *http.Request) *http.Response {
 	return func(op string, r *http.Request) *http.Response {
 		if op != of {
@@ -66,8 +66,8 @@ func answers(of string, status int, body string) func(string, *http.Request) *ht
 	}
 }
 
-// An operator has to hear that the store is full, and so does the client.
-func TestAFullS3IsNoSpace(t *testing.T) {
+// The client and the operator must be able to recognize a full store.
+func TestAFullS3ReturnsErrNoSpace(t *testing.T) {
 	n, a := alteringNode(t, bucket(t))
 	c := begunOn(t, n)
 	for name, answer := range map[string]func(string, *http.Request) *http.Response{
@@ -85,8 +85,8 @@ func TestAFullS3IsNoSpace(t *testing.T) {
 	c.finish()
 }
 
-// What S3 stumbles over once is tried again before the client hears of it.
-func TestARequestThatFailsOnceIsTriedAgain(t *testing.T) {
+// A request that S3 fails once is retried before the client gets an error.
+func TestARequestThatFailsOnceIsRetried(t *testing.T) {
 	for _, op := range []string{"put record", "begin", "put layout", "part", "put fragment", "complete", "list", "head file", "delete"} {
 		n, a := alteringNode(t, bucket(t))
 		failed := 0
@@ -108,7 +108,7 @@ func TestARequestThatFailsOnceIsTriedAgain(t *testing.T) {
 			}
 		}
 		if err := n.store.flush(t.Context()); err != nil {
-			t.Errorf("%s: remove what is needless: %v", op, err)
+			t.Errorf("%s: remove superseded objects: %v", op, err)
 		}
 		if failed != 1 {
 			t.Errorf("%s: it failed %d times", op, failed)
@@ -116,14 +116,14 @@ func TestARequestThatFailsOnceIsTriedAgain(t *testing.T) {
 	}
 }
 
-// S3 may say of each object that it was not removed.
-func TestADeletionThatS3RefusesForOneObjectHasFailed(t *testing.T) {
+// DeleteObjects has an error per object.
+func TestADeletionFailsIfS3RefusesItForOneObject(t *testing.T) {
 	n, a := alteringNode(t, bucket(t))
 	c := begunOn(t, n)
 	c.send(ranges.Of(0, 100))
 	a.set(answers("delete", 200, "<DeleteResult><Error><Key>it</Key><Code>AccessDenied</Code></Error></DeleteResult>"), nil)
 	if err := n.Delete(t.Context(), c.id); !storage.Transient(err) {
-		t.Errorf("delete: %v, want one that may pass", err)
+		t.Errorf("delete: %v, want a transient error", err)
 	}
 	a.set(answers("delete", 200, "<DeleteResult><Error><Key>it</Key><Code>NoSuchKey</Code></Error></DeleteResult>"), nil)
 	if err := n.store.Delete(t.Context(), c.id); err != nil {
@@ -136,9 +136,9 @@ func TestADeletionThatS3RefusesForOneObjectHasFailed(t *testing.T) {
 	wantOnly(t, n.store, n.store.liveKey(c.id, "gone"))
 }
 
-// A bit that flips on the way back, or an answer that is too short, is noticed: when a
-// file is read, and when fragments are made a part.
-func TestWhatS3ReturnsWrongIsNotPassedOn(t *testing.T) {
+// A flipped bit in a response is detected when a file is read, and a truncated response
+// when fragments are assembled to a part.
+func TestCorruptResponsesOfS3AreDetected(t *testing.T) {
 	n, a := alteringNode(t, bucket(t))
 	c := &phone{t: t, node: n, data: storagetest.Content(2, 70_001)}
 	c.create(storage.Record{Size: 70_001})
@@ -153,10 +153,10 @@ func TestWhatS3ReturnsWrongIsNotPassedOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := readAll(n.store.Open(t.Context(), up, 0)); err == nil {
-		t.Error("the store has read a file with another bit")
+		t.Error("the store has read a file with a flipped bit")
 	}
 	if err := readAll(n.Open(t.Context(), up)); err == nil {
-		t.Error("a file with another bit was read")
+		t.Error("a file with a flipped bit was read")
 	}
 	opts := bucket(t)
 	for name, cold := range map[string]bool{"by the node that has them": false, "by another": true} {
@@ -176,7 +176,7 @@ func TestWhatS3ReturnsWrongIsNotPassedOn(t *testing.T) {
 				got.Header.Del("Content-Length")
 			}
 		})
-		_ = c.sendOnce(whole) // it may succeed for what needs no fragment
+		_ = c.sendOnce(whole) // may succeed for slots that have no fragment
 		a.set(nil, nil)
 		c.check(startNode(t, opts))
 		c.send(whole)
@@ -186,7 +186,7 @@ func TestWhatS3ReturnsWrongIsNotPassedOn(t *testing.T) {
 	}
 }
 
-// readAll reads what was opened to its end.
+// readAll reads from to its end and closes it.
 func readAll[R io.ReadCloser](from R, err error) error {
 	if err != nil {
 		return err
@@ -195,9 +195,9 @@ func readAll[R io.ReadCloser](from R, err error) error {
 	return errors.Join(err, from.Close())
 }
 
-// Who downloads a file from the bucket itself gets what its client said of it, as a file
-// to be saved; and it lies where the operator wants it to.
-func TestAFileHasItsTypeAndItsStorageClassHoweverItIsPut(t *testing.T) {
+// A file downloaded directly from the bucket has the type and name from the upload's
+// metadata, as an attachment; and it has the storage class and encryption of the options.
+func TestAFileHasItsContentTypeAndStorageClass(t *testing.T) {
 	for _, size := range []int64{70_001, threeCells} {
 		opts := bucket(t)
 		opts.StorageClass, opts.Encryption, opts.EncryptionKey = "STANDARD", "aws:kms", "key-1"
@@ -215,9 +215,9 @@ func TestAFileHasItsTypeAndItsStorageClassHoweverItIsPut(t *testing.T) {
 			t.Fatal(err)
 		}
 		c.id = rec.ID
-		_ = c.sendOnce(ranges.Of(0, size)) // the test server may know neither classes nor keys
+		_ = c.sendOnce(ranges.Of(0, size)) // the test server may support neither storage classes nor keys
 		if len(puts) == 0 {
-			t.Fatalf("%d bytes: nothing was put", size)
+			t.Fatalf("%d bytes: no file was put", size)
 		}
 		for name, want := range map[string]string{
 			"Content-Type": "video/mp4", "Content-Disposition": `attachment; filename="a b.mp4"`, "X-Amz-Storage-Class": "STANDARD",
@@ -230,8 +230,8 @@ func TestAFileHasItsTypeAndItsStorageClassHoweverItIsPut(t *testing.T) {
 	}
 }
 
-// A multipart upload that was begun just now may be about to get its layout.
-func TestCleaningLeavesWhatIsYoung(t *testing.T) {
+// A new multipart upload may be about to get its layout.
+func TestCleanKeepsNewMultipartUploads(t *testing.T) {
 	n := startNode(t, bucket(t))
 	c := begunOn(t, n)
 	c.send(ranges.Of(0, 100))
@@ -246,20 +246,20 @@ func TestCleaningLeavesWhatIsYoung(t *testing.T) {
 			t.Errorf("clean: %v", err)
 		}
 		if _, multiparts := leftIn(t, n.store); len(multiparts) != want.left {
-			t.Errorf("cleaned of what is older than %v: %d multipart uploads, want %d", want.before, len(multiparts), want.left)
+			t.Errorf("cleaned before %v: %d multipart uploads, want %d", want.before, len(multiparts), want.left)
 		}
 	}
 	c.send(whole)
 	c.finish()
 }
 
-// A join leaves no multipart upload behind, whether it succeeded or not.
-func TestAJoinLeavesNoMultipartUpload(t *testing.T) {
+// A concatenation leaves no multipart upload behind, whether it succeeds or not.
+func TestAConcatenationLeavesNoMultipartUpload(t *testing.T) {
 	for name, answer := range map[string]func(string, *http.Request) *http.Response{
-		"joined":             nil,
+		"concatenated":       nil,
 		"a copy fails":       answers("copy", 501, "<Error><Code>NotImplemented</Code></Error>"),
 		"completing fails":   answers("complete", 400, "<Error><Code>InvalidPart</Code></Error>"),
-		"S3 is not there":    answers("copy", 403, "<Error><Code>AccessDenied</Code></Error>"),
+		"copying is denied":  answers("copy", 403, "<Error><Code>AccessDenied</Code></Error>"),
 		"the part has moved": answers("copy", 404, "<Error><Code>NoSuchKey</Code></Error>"),
 	} {
 		n, a := alteringNode(t, bucket(t))
@@ -279,10 +279,10 @@ func TestAJoinLeavesNoMultipartUpload(t *testing.T) {
 		}
 		_, multiparts := leftIn(t, n.store)
 		if l, ok := n.store.layoutOf(now); ok && l.UploadID != "" && !now.Finished {
-			multiparts = multiparts[1:] // that by which the parts were copied otherwise
+			multiparts = multiparts[1:] // the one that the fallback, copying through this process, uses
 		}
 		if len(multiparts) > 0 {
-			t.Errorf("%s: left are %v, finished %v", name, multiparts, now.Finished)
+			t.Errorf("%s: multipart uploads left: %v, finished %v", name, multiparts, now.Finished)
 		}
 	}
 }

@@ -16,7 +16,7 @@ func randomBytes(seed uint64, n int) []byte {
 	return out
 }
 
-func TestBufferHoldsWhatWasReadInMemoryAndBeyond(t *testing.T) {
+func TestBufferKeepsItsContentInMemoryAndInAFile(t *testing.T) {
 	for _, blocks := range []int64{0, 1, 2, 100} {
 		for _, size := range []int{0, 1, blockSize - 1, blockSize, blockSize + 1, 3*blockSize + 5} {
 			want := randomBytes(1, size)
@@ -46,7 +46,7 @@ func TestBufferHoldsWhatWasReadInMemoryAndBeyond(t *testing.T) {
 	}
 }
 
-func TestBudgetBoundsMemoryAndGetsItBack(t *testing.T) {
+func TestMemoryPoolLimitsAndReusesMemory(t *testing.T) {
 	const bound = 4
 	shared := newMemoryPool(bound * blockSize)
 	var all []*buffer
@@ -67,9 +67,9 @@ func TestBudgetBoundsMemoryAndGetsItBack(t *testing.T) {
 	}
 }
 
-// A source may end where a block does, and say so only when it is asked for more: what
-// comes next belongs into the block that was taken for that.
-func TestBufferIsFilledOnWhereASourceEndedAtABlock(t *testing.T) {
+// A source may end at the end of a block, and return EOF only on the next read. Later
+// bytes belong into the block that was allocated for that read.
+func TestBufferContinuesAfterASourceEndedAtTheEndOfABlock(t *testing.T) {
 	b := &buffer{budget: newMemoryPool(8 * blockSize)}
 	defer b.release()
 	data := randomBytes(1, 3*blockSize)

@@ -11,11 +11,11 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/storagetest"
 )
 
-// flipper is a network that flips a bit in the body of every request of one operation,
-// while it is on. It keeps the headers of the requests to complete a multipart upload.
+// flipper is a transport that flips a bit in the body of every request of one operation.
+// It records the headers of the requests to complete a multipart upload.
 type flipper struct {
 	mu        sync.Mutex
-	op        string // "" while it is off
+	op        string // "" for none
 	flipped   int
 	completes []http.Header
 }
@@ -44,7 +44,7 @@ func (f *flipper) RoundTrip(r *http.Request) (*http.Response, error) {
 	return plain.RoundTrip(r)
 }
 
-// flippedBody has another first byte.
+// flippedBody is a body with a flipped bit in its first byte.
 type flippedBody struct {
 	io.ReadCloser
 	done bool
@@ -66,14 +66,14 @@ func flippingNode(t *testing.T, opts Options) (*node, *flipper) {
 	return n, f
 }
 
-// Whatever is stored carries a checksum, so that S3 refuses what was changed on its way:
-// the client is asked to send it again, and nothing of it counts before.
-func TestABitThatFlipsOnTheWayToS3IsNeitherAcknowledgedNorStored(t *testing.T) {
+// Every object is sent with a checksum, so that S3 rejects corrupted data: the client gets
+// a transient error, and none of the data is acknowledged.
+func TestCorruptedDataIsNeitherAcknowledgedNorStored(t *testing.T) {
 	opts := bucket(t)
 	for op, c := range map[string]struct {
 		rec   storage.Record
-		first ranges.Range // stored before the network flips bits
-		sent  ranges.Range // what it flips a bit of
+		first ranges.Range // stored before bits are flipped
+		sent  ranges.Range // sent with a flipped bit
 	}{
 		"part":         {storage.Record{Size: threeCells}, ranges.Of(minPart, minPart), ranges.Of(0, minPart)},
 		"put fragment": {storage.Record{Size: threeCells}, ranges.Of(0, minPart), ranges.Of(minPart, 1000)},
@@ -87,7 +87,7 @@ func TestABitThatFlipsOnTheWayToS3IsNeitherAcknowledgedNorStored(t *testing.T) {
 			f.set(op)
 			up, err := n.Write(t.Context(), c0.id, c.sent.Start, body(c0.data, c.sent))
 			if !storage.Transient(err) || f.flipped == 0 {
-				t.Errorf("write: %v after %d flipped bits, want one that may pass", err, f.flipped)
+				t.Errorf("write: %v after %d flipped bits, want a transient error", err, f.flipped)
 			}
 			wantNone(t, "the answer", up, c.sent)
 			cold, err := startNode(t, opts).Get(t.Context(), c0.id)
@@ -106,17 +106,17 @@ func TestABitThatFlipsOnTheWayToS3IsNeitherAcknowledgedNorStored(t *testing.T) {
 func wantNone(t *testing.T, who string, up storage.Upload, r ranges.Range) {
 	t.Helper()
 	if got := up.Received.Within(r); !got.Empty() || up.Finished {
-		t.Errorf("%s has %v of what was changed on the way, finished %v", who, got, up.Finished)
+		t.Errorf("%s has %v of the corrupted data, finished %v", who, got, up.Finished)
 	}
 }
 
-// The same for what the store writes for itself.
-func TestABitThatFlipsInARecordOrALayoutIsNotStored(t *testing.T) {
+// The same for the store's own objects.
+func TestCorruptedRecordsAndLayoutsAreNotStored(t *testing.T) {
 	opts := bucket(t)
 	n, f := flippingNode(t, opts)
 	f.set("put record")
 	if _, err := n.Create(t.Context(), storage.Record{ID: "flipped", Size: threeCells}); !storage.Transient(err) {
-		t.Errorf("create: %v, want one that may pass", err)
+		t.Errorf("create: %v, want a transient error", err)
 	}
 	f.set("")
 	c := &phone{t: t, node: n, data: storagetest.Content(12, threeCells)}
@@ -130,23 +130,22 @@ func TestABitThatFlipsInARecordOrALayoutIsNotStored(t *testing.T) {
 	} {
 		f.set(step.op)
 		if err := step.run(); !storage.Transient(err) {
-			t.Errorf("%s: %v, want one that may pass", step.op, err)
+			t.Errorf("%s: %v, want a transient error", step.op, err)
 		}
 		f.set("")
 		c.check(startNode(t, opts))
 	}
 	if f.flipped == 0 {
-		t.Error("nothing was flipped")
+		t.Error("no bit was flipped")
 	}
 	c.send(whole)
 	c.declare()
 	c.finish()
 }
 
-// S3 is told what the checksum of the whole file must be, whoever completes it: a node
-// that has sent the parts, one that knows of them from S3 alone, one that puts the last
-// fragments, and one that has S3 join files.
-func TestS3HasToFindTheChecksumOfTheWholeFile(t *testing.T) {
+// The request that completes a file has the checksum of the whole, whether the node has
+// sent the parts, has loaded them from S3, or has to assemble the last from fragments.
+func TestS3VerifiesTheChecksumOfTheWholeFile(t *testing.T) {
 	opts := bucket(t)
 	for name, finish := range map[string]func(t *testing.T, c *phone){
 		"by the node that sent the parts": func(t *testing.T, c *phone) { c.send(whole) },
@@ -186,7 +185,7 @@ func wantWholeChecksum(t *testing.T, f *flipper, data []byte) {
 	for _, h := range f.completes {
 		sum, typ := h.Get("X-Amz-Checksum-Crc32c"), h.Get("X-Amz-Checksum-Type")
 		if want := checksum(crcOf(data)).String(); sum != want || typ != "FULL_OBJECT" {
-			t.Errorf("S3 was told to find the checksum %q of type %q, want %q of FULL_OBJECT", sum, typ, want)
+			t.Errorf("completed with checksum %q of type %q, want %q of FULL_OBJECT", sum, typ, want)
 		}
 	}
 }

@@ -10,12 +10,12 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/storagetest"
 )
 
-func TestNoRequestCopiesMuchAndPartsAreFew(t *testing.T) {
+func TestCopiesAreLimitedInSizeAndNumber(t *testing.T) {
 	const gib, tib = 1 << 30, 1 << 40
 	for _, c := range []struct {
 		name          string
 		sizes         []int64
-		runs, longest int64 // 0 runs: it can't be done
+		runs, longest int64 // 0 runs: impossible
 	}{
 		{"4 files of 256 MiB", []int64{gib / 4, gib / 4, gib / 4, gib / 4}, 4, gib / 4},
 		{"a little more than one run", []int64{goodCopy + 1, goodCopy + 1}, 4, goodCopy/2 + 1},
@@ -44,7 +44,7 @@ func TestNoRequestCopiesMuchAndPartsAreFew(t *testing.T) {
 	}
 }
 
-// wantAllOf checks that runs are the files, end to end, in what may be parts, and
+// wantAllOf checks that runs cover the files, in order, with ranges that may be parts, and
 // returns the length of the longest.
 func wantAllOf(t *testing.T, name string, files []storage.Upload, runs []copyRange) (longest int64) {
 	t.Helper()
@@ -60,8 +60,8 @@ func wantAllOf(t *testing.T, name string, files []storage.Upload, runs []copyRan
 	return longest
 }
 
-// joined makes an upload of two others, which S3 has to copy in two runs each, and
-// returns it before it is joined.
+// joined creates an upload from two others, each of which S3 has to copy with two requests,
+// and returns it before the concatenation.
 func joined(t *testing.T, n *node) *phone {
 	t.Helper()
 	whole := &phone{t: t, node: n}
@@ -77,7 +77,7 @@ func joined(t *testing.T, n *node) *phone {
 	return whole
 }
 
-func TestAFileIsJoinedFromRunsOfTheOthers(t *testing.T) {
+func TestAFileIsConcatenatedFromRangesOfOthers(t *testing.T) {
 	opts := bucket(t)
 	opts.copy = 2 * minPart
 	n := startNode(t, opts)
@@ -86,14 +86,14 @@ func TestAFileIsJoinedFromRunsOfTheOthers(t *testing.T) {
 		t.Errorf("concatenate: finished %v, %v", up.Finished, err)
 	}
 	if calls := n.wire.calls(); calls["copy"] != 4 || calls["part"] > 0 {
-		t.Errorf("it took %v", calls)
+		t.Errorf("requests: %v", calls)
 	}
 	c.wantFile(startNode(t, opts))
 }
 
-// An S3 that can't copy, or that takes longer to than it is waited for, will not be able
-// to the next time.
-func TestWhatS3FailsToCopyIsJoinedAllTheSame(t *testing.T) {
+// If S3 cannot copy, or not within responseTimeout, a retry would not help: the data is
+// copied through this process.
+func TestFilesAreConcatenatedIfS3FailsToCopy(t *testing.T) {
 	opts := bucket(t)
 	opts.copy = 2 * minPart
 	for _, f := range []fault{{"copy", 1, fails}, {"copy", 4, fails}, {"copy", 2, doneButFail}} {
@@ -110,8 +110,8 @@ func TestWhatS3FailsToCopyIsJoinedAllTheSame(t *testing.T) {
 	}
 }
 
-// What has come to lie where the file should does not go away by copying once more.
-func TestAJoinOverAnObjectOfOthersIsRefused(t *testing.T) {
+// A foreign object under the file's key is a permanent error.
+func TestAConcatenationDoesNotReplaceAForeignObject(t *testing.T) {
 	n := startNode(t, bucket(t))
 	c := joined(t, n)
 	up, err := n.store.Load(t.Context(), c.id)

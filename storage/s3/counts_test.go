@@ -15,9 +15,9 @@ import (
 	"github.com/holdfast-upload/holdfast/test/servers"
 )
 
-// The sizes of these tests are those that the numbers are stated for, and the
-// cells too, all divided by 3.2: then cells are as small as S3 lets parts be, and
-// the requests are as many as at full size.
+// These are the sizes that the request counts are stated for, and the part size, all
+// divided by 3.2: then parts have the minimum size that S3 allows, and the number of
+// requests is that at full size.
 const (
 	goodCount  = targetPartSize * 10 / 32 // 5 MiB for 16
 	gibCount   = 1 << 30 * 10 / 32
@@ -43,9 +43,9 @@ func countingNode(t *testing.T) (*node, Options) {
 	return startNode(t, opts), opts
 }
 
-// wantRequests checks how many requests were made since it was last called, without those
-// that remove later what has become needless: one does so for all uploads of half a
-// minute, up to 1,000 objects.
+// wantRequests checks the number of requests since its last call. It does not count the
+// delayed removal of superseded objects, which takes one request for up to 1,000 objects
+// of all uploads of half a minute.
 func wantRequests(t *testing.T, n *node, what string, most int) {
 	t.Helper()
 	calls := n.wire.calls()
@@ -56,7 +56,7 @@ func wantRequests(t *testing.T, n *node, what string, most int) {
 	}
 }
 
-// wantRemoval checks that at most one request removes what has become needless so far.
+// wantRemoval checks that at most one request removes all superseded objects.
 func wantRemoval(t *testing.T, n *node, what string) {
 	t.Helper()
 	n.wire.reset()
@@ -64,7 +64,7 @@ func wantRemoval(t *testing.T, n *node, what string) {
 		t.Error(err)
 	}
 	if calls := n.wire.calls(); n.wire.reset() > 1 {
-		t.Errorf("%s: what has become needless is removed by %v", what, calls)
+		t.Errorf("%s: superseded objects are removed by %v", what, calls)
 	}
 }
 
@@ -92,7 +92,7 @@ func wantFinished(t *testing.T, n *node, id string, size int64) {
 		t.Errorf("get: finished %v, %d bytes, %v", up.Finished, up.Size, err)
 	}
 	if n.told[id] != 1 {
-		t.Errorf("it was told %d times", n.told[id])
+		t.Errorf("its finish event was delivered %d times", n.told[id])
 	}
 }
 
@@ -106,8 +106,8 @@ func TestRequestsOfA1GiBUploadIn50MiBChunks(t *testing.T) {
 	wantFinished(t, n, id, gibCount)
 }
 
-// lastAndShuffled are the chunks of a 1 GiB upload: the last one, which teaches
-// nothing about the others, and those in any order.
+// lastAndShuffled returns the chunks of a 1 GiB upload: the last one, whose length does not
+// show that of the others, and the others in random order.
 func lastAndShuffled() (last ranges.Range, others []ranges.Range) {
 	chunks := storagetest.Chunks(gibCount, chunkCount)
 	last, others = chunks[len(chunks)-1], chunks[:len(chunks)-1]
@@ -119,7 +119,7 @@ func TestRequestsOfA1GiBUploadInParallelChunks(t *testing.T) {
 	n, _ := countingNode(t)
 	last, others := lastAndShuffled()
 	id := mustCreate(t, n, storage.Record{ID: "chosen-by-the-client", Size: gibCount})
-	// The worst case: the last chunk comes first, and the others while it is on its way.
+	// The worst case: the last chunk is sent first, and the others while it is in flight.
 	gate := storagetest.NewGate(zeroes(0), zeroes(last.Len()))
 	var writing sync.WaitGroup
 	writing.Go(func() {
@@ -138,9 +138,9 @@ func TestRequestsOfA1GiBUploadInParallelChunks(t *testing.T) {
 	wantFinished(t, n, id, gibCount)
 }
 
-// If the last chunk is stored before any other has begun, its bytes are moved once
-// the others have shown where parts end.
-func TestRequestsOfA1GiBUploadOfWhichTheLastChunkIsThereFirst(t *testing.T) {
+// If the last chunk is stored before any other is sent, its bytes are copied once the
+// others show where parts end.
+func TestRequestsOfA1GiBUploadWhoseLastChunkIsStoredFirst(t *testing.T) {
 	n, _ := countingNode(t)
 	last, others := lastAndShuffled()
 	id := mustCreate(t, n, storage.Record{ID: "chosen-by-the-client", Size: gibCount})
@@ -150,8 +150,8 @@ func TestRequestsOfA1GiBUploadOfWhichTheLastChunkIsThereFirst(t *testing.T) {
 	wantFinished(t, n, id, gibCount)
 }
 
-// A background URLSession sends all chunks at once to a URL that it has chosen.
-func TestRequestsOfA1GiBUploadOfWhichAllChunksComeAtOnceToANewURL(t *testing.T) {
+// A background URLSession sends all chunks concurrently to a URL that it has chosen.
+func TestRequestsOfA1GiBUploadOfConcurrentChunksToANewURL(t *testing.T) {
 	n, _ := countingNode(t)
 	for round := range 3 {
 		id := fmt.Sprintf("chosen-by-the-client-%d", round)
@@ -168,9 +168,9 @@ func TestRequestsOfA1GiBUploadOfWhichAllChunksComeAtOnceToANewURL(t *testing.T) 
 	}
 }
 
-// The most that a race can cost: the last chunk creates the upload, and is stored before
-// any other has begun.
-func TestRequestsOfA1GiBUploadThatIsCreatedByItsLastChunk(t *testing.T) {
+// The worst outcome of that race: the last chunk creates the upload, and is stored before
+// any other is sent.
+func TestRequestsOfA1GiBUploadCreatedByItsLastChunk(t *testing.T) {
 	n, _ := countingNode(t)
 	rec := storage.Record{ID: "chosen-by-the-client", Size: gibCount}
 	last, others := lastAndShuffled()
@@ -180,7 +180,7 @@ func TestRequestsOfA1GiBUploadThatIsCreatedByItsLastChunk(t *testing.T) {
 	wantFinished(t, n, rec.ID, gibCount)
 }
 
-// mustPut writes a chunk as a PUT does that names the size of an upload.
+// mustPut writes a chunk like a PUT request that states the size of the upload.
 func mustPut(t *testing.T, n *node, rec storage.Record, r ranges.Range) {
 	t.Helper()
 	if _, err := n.GetOrCreate(t.Context(), rec); err != nil {
@@ -233,7 +233,7 @@ func TestRequestsOfGet(t *testing.T) {
 
 func TestRequestsOfUnalignedChunks(t *testing.T) {
 	n, _ := countingNode(t)
-	// 1 MiB chunks of an upload in 16 MiB cells, after division.
+	// 1 MiB chunks of an upload with 16 MiB parts, after division.
 	const chunk, size = mib * 10 / 32, 64 * mib * 10 / 32
 	id := mustCreate(t, n, storage.Record{Size: size})
 	chunks := storagetest.Chunks(size, chunk)
@@ -248,14 +248,15 @@ func TestRequestsOfUnalignedChunks(t *testing.T) {
 		mustWrite(t, n, odd, r)
 	}
 	if _, err := n.SetSize(t.Context(), odd, size); err != nil {
-		t.Errorf("declare: %v", err)
+		t.Errorf("set size: %v", err)
 	}
 	wantRequests(t, n, "odd chunks of an unknown size", len(chunks)*3/2)
 	wantFinished(t, n, odd, size)
 }
 
-// A sweep costs what is live or owed, however much was uploaded before.
-func TestRequestsOfASweepAreThoseOfWhatIsOwed(t *testing.T) {
+// The cost of a sweep depends on the uploads that are unfinished or have a pending event,
+// not on the number of finished ones.
+func TestRequestsOfASweepDependOnPendingEvents(t *testing.T) {
 	n, opts := countingNode(t)
 	upload := func(n *node) {
 		t.Helper()
@@ -272,19 +273,19 @@ func TestRequestsOfASweepAreThoseOfWhatIsOwed(t *testing.T) {
 	if err := n.Sweep(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	wantRequests(t, n, "a sweep after 40 uploads that the app has heard of", 3)
+	wantRequests(t, n, "a sweep after 40 uploads whose events were delivered", 3)
 	wantRemoval(t, n, "40 uploads")
 
-	owing := startNode(t, opts)
-	owing.Uploads = storage.New(owing.store, new(storage.MemoryLocker), new(storage.MemoryCache), storage.Options{
+	undelivered := startNode(t, opts)
+	undelivered.Uploads = storage.New(undelivered.store, new(storage.MemoryLocker), new(storage.MemoryCache), storage.Options{
 		Delivery: storagetest.NoDelivery, Log: slog.New(slog.DiscardHandler),
 	})
 	for range 5 {
-		upload(owing)
+		upload(undelivered)
 	}
-	owing.wire.reset()
-	if err := owing.Sweep(t.Context()); err != nil {
+	undelivered.wire.reset()
+	if err := undelivered.Sweep(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	wantRequests(t, owing, "a sweep while 5 are owed", 3+5*4)
+	wantRequests(t, undelivered, "a sweep while 5 events are pending", 3+5*4)
 }

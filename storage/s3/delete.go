@@ -11,8 +11,8 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
-// Delete implements storage.Store. The mark that the upload is gone comes first,
-// so that half a deletion is as good as a whole one, and can be completed.
+// Delete implements storage.Store. It writes the tombstone first, so that after an
+// interrupted deletion the upload is gone, and the rest can be removed later.
 func (s *Store) Delete(ctx context.Context, id string) error {
 	return s.deleteCreated(ctx, id, time.Time{})
 }
@@ -22,8 +22,8 @@ func (s *Store) DeleteCreated(ctx context.Context, up storage.Upload) error {
 	return s.deleteCreated(ctx, up.ID, up.Created)
 }
 
-// deleteCreated deletes the upload that was created at the given time, or whichever there
-// is if that is zero, and no other that gets its id meanwhile.
+// deleteCreated deletes the upload that was created at the given time, or the current one
+// if that is zero, but not another one that gets the same id meanwhile.
 func (s *Store) deleteCreated(ctx context.Context, id string, created time.Time) error {
 	for range maxLoadAttempts {
 		if err := s.deleteOnce(ctx, id, &created); !errors.Is(err, errMissing) {
@@ -33,8 +33,9 @@ func (s *Store) deleteCreated(ctx context.Context, id string, created time.Time)
 	return storage.Unavailable("delete", id, errMissing)
 }
 
-// deleteOnce is deleteCreated, and errMissing if what tells of the file's key vanished on
-// the way, for it is elsewhere then, or if the listing has become old. It sets created.
+// deleteOnce is deleteCreated without retries. It returns errMissing if the object that
+// holds the file's key was removed meanwhile, or if the listing has become too old. It
+// sets created.
 func (s *Store) deleteOnce(ctx context.Context, id string, created *time.Time) error {
 	t, err := s.list(ctx, id)
 	if err != nil {
@@ -45,28 +46,28 @@ func (s *Store) deleteOnce(ctx context.Context, id string, created *time.Time) e
 		return err
 	}
 	*created = rec.Created
-	mark, err := s.markGone(ctx, rec, t)
+	tombstone, err := s.markGone(ctx, rec, t)
 	if err != nil {
 		return err
 	}
 	s.dropCached(id)
 	s.active.deleted(id)
-	if err = s.removeAll(ctx, rec, t, mark.Owed != nil); err == nil {
+	if err = s.removeAll(ctx, rec, t, tombstone.Pending != nil); err == nil {
 		s.deletions.note(id)
 	}
 	return err
 }
 
-// recordFor is the record of an upload that is to be deleted, as far as anything still
-// tells of it, and whether there is anything to delete. It is errMissing if what the
-// traces show is not there any more.
+// recordFor returns the record of an upload that is to be deleted, as far as it can still
+// be found, and whether there is anything to delete. It returns errMissing if an object
+// in the listing does not exist any more.
 func (s *Store) recordFor(ctx context.Context, id string, t listing) (rec storage.Record, there bool, err error) {
 	switch {
 	case t.record:
 		err = s.loadJSON(ctx, s.liveKey(id, "record"), &rec)
 	case t.gone:
 		err = s.loadJSON(ctx, s.liveKey(id, "gone"), &rec)
-	default: // only the file itself shows that there is an upload
+	default: // only the file may be left
 		var up storage.Upload
 		up, err = s.loadFile(ctx, id)
 		rec = up.Record
@@ -81,14 +82,13 @@ func (s *Store) recordFor(ctx context.Context, id string, t listing) (rec storag
 	return rec, err == nil, err
 }
 
-// removeAll removes everything of a deleted upload but the mark that it is gone, and the
-// record of one that is owed. Its file
-// goes first: then it does not matter that nothing tells of its key any more. The claim
-// of that key goes last.
-func (s *Store) removeAll(ctx context.Context, rec storage.Record, t listing, owed bool) error {
+// removeAll removes all objects of a deleted upload except the tombstone, and the record
+// if its event is pending. The file goes first, as the objects that hold its key are
+// removed too. The reservation of that key goes last.
+func (s *Store) removeAll(ctx context.Context, rec storage.Record, t listing, eventPending bool) error {
 	err := s.abort(ctx, rec)
 	if err == nil && rec.Key != "" {
-		err = s.abortStrays(ctx, rec)
+		err = s.abortMultiparts(ctx, rec)
 	}
 	if err == nil {
 		err = s.removeFile(ctx, rec)
@@ -96,19 +96,19 @@ func (s *Store) removeAll(ctx context.Context, rec storage.Record, t listing, ow
 	if err != nil {
 		return err
 	}
-	if err := s.removeKeys(ctx, rec, t, owed); err != nil || rec.Key == "" {
+	if err := s.removeKeys(ctx, rec, t, eventPending); err != nil || rec.Key == "" {
 		return err
 	}
 	return s.client.remove(ctx, s.claimKey(rec.Key, rec.ID))
 }
 
-// removeKeys removes the objects of a deleted upload, and first those that every reader
-// reads after it has listed all: one who finds them has overlooked none of the others.
-func (s *Store) removeKeys(ctx context.Context, rec storage.Record, t listing, owed bool) error {
+// removeKeys removes the objects of a deleted upload. Those that readers read after their
+// listing go first: a reader that still finds them has a complete listing of the others.
+func (s *Store) removeKeys(ctx context.Context, rec storage.Record, t listing, eventPending bool) error {
 	id, record := rec.ID, s.liveKey(rec.ID, "record")
 	kept, first := []string{s.liveKey(id, "gone")}, []string{record, s.layoutKey(rec), s.doneKey(id)}
 	rest := append(s.needless.take(id), s.retired.take(id)...)
-	if owed {
+	if eventPending {
 		kept, first = append(kept, record), first[1:]
 	}
 	for _, key := range t.keys {
@@ -117,7 +117,7 @@ func (s *Store) removeKeys(ctx context.Context, rec storage.Record, t listing, o
 		}
 	}
 	slices.Sort(rest)
-	if err := s.recent(t); err != nil {
+	if err := s.checkAge(t); err != nil {
 		return err
 	}
 	if err := s.client.remove(ctx, first...); err != nil {
@@ -126,10 +126,10 @@ func (s *Store) removeKeys(ctx context.Context, rec storage.Record, t listing, o
 	return s.client.remove(ctx, slices.Compact(rest)...)
 }
 
-// abortStrays aborts all multipart uploads that were to become the file of an upload
-// with a key of its own, also those that no layout speaks of. If the key has become
-// another upload's, they may be that one's, and stay.
-func (s *Store) abortStrays(ctx context.Context, rec storage.Record) error {
+// abortMultiparts aborts all multipart uploads under the key of an upload with a custom
+// key, including those that no layout refers to. If another upload has the key by now,
+// they may belong to that one, and stay.
+func (s *Store) abortMultiparts(ctx context.Context, rec storage.Record) error {
 	switch err := s.claimLive(ctx, rec); {
 	case errors.Is(err, storage.ErrKeyTaken), errors.Is(err, errReserved):
 		return nil
@@ -148,8 +148,8 @@ func (s *Store) abortStrays(ctx context.Context, rec storage.Record) error {
 	return nil
 }
 
-// removeFile removes the file of an upload. What lies under its key may be another's, or
-// that of another upload which had its id.
+// removeFile removes the file of an upload, unless the object under its key belongs to
+// another upload, or to another creation of the same id.
 func (s *Store) removeFile(ctx context.Context, rec storage.Record) error {
 	key := s.fileKey(rec)
 	h, err := s.client.head(ctx, key)
@@ -161,7 +161,7 @@ func (s *Store) removeFile(ctx context.Context, rec storage.Record) error {
 		return err
 	}
 	if !rec.Created.IsZero() && created != createdAt(rec) {
-		// It is this upload's only if the record lies beside it: see twiceCreated.
+		// It is this upload's file only if this record still exists: see duplicateRecord.
 		if there, err := s.hasRecord(ctx, rec); err != nil || !there {
 			return err
 		}
@@ -169,7 +169,7 @@ func (s *Store) removeFile(ctx context.Context, rec storage.Record) error {
 	return s.client.remove(ctx, key)
 }
 
-// hasRecord reports whether the record that is there is rec.
+// hasRecord reports whether the stored record is of the same creation as rec.
 func (s *Store) hasRecord(ctx context.Context, rec storage.Record) (bool, error) {
 	var now storage.Record
 	err := s.loadJSON(ctx, s.liveKey(rec.ID, "record"), &now)
@@ -179,17 +179,17 @@ func (s *Store) hasRecord(ctx context.Context, rec storage.Record) (bool, error)
 	return err == nil && now.Created.Equal(rec.Created), err
 }
 
-// recent returns nil if a listing is so new that what it shows may be removed. A process
-// that was stopped meanwhile has to look again: the id may be another upload's by now.
-func (s *Store) recent(t listing) error {
+// checkAge returns errMissing if a listing is too old for its objects to be removed. A
+// process that was suspended must list again: the id may belong to another upload by now.
+func (s *Store) checkAge(t listing) error {
 	if s.opts.now().Sub(t.began) > s.needless.after {
 		return errMissing
 	}
 	return nil
 }
 
-// abort removes the multipart upload that the layout speaks of, if there is one: a listing
-// need not show it.
+// abort aborts the multipart upload of the layout, if there is one. It does not rely on
+// the listing, which may lack the layout.
 func (s *Store) abort(ctx context.Context, rec storage.Record) error {
 	d, err := s.loadLayout(ctx, rec)
 	if err == nil {
@@ -201,9 +201,9 @@ func (s *Store) abort(ctx context.Context, rec storage.Record) error {
 	return err
 }
 
-// List implements storage.Store: it names the uploads of which there is a record, and those
-// of which there are fragments without one, which Load removes beside a finished file: a
-// process that has ended before it did may have left them.
+// List implements storage.Store. It yields the uploads with a record, and those with
+// fragments but no record, which a process that ended early may have left beside a
+// finished file: Load removes them.
 func (s *Store) List(ctx context.Context) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		for id, t := range s.live(ctx) {
@@ -219,18 +219,18 @@ func (s *Store) List(ctx context.Context) iter.Seq2[string, error] {
 	}
 }
 
-type tracesOrError struct {
+type listingOrError struct {
 	listing
 	err error
 }
 
-// live yields the traces of all uploads that have any.
-func (s *Store) live(ctx context.Context) iter.Seq2[string, tracesOrError] {
-	return func(yield func(string, tracesOrError) bool) {
-		base, id, t := s.liveKey("", "")[:len(s.liveKey("", ""))-1], "", tracesOrError{}
+// live yields the listings of all ids that have objects.
+func (s *Store) live(ctx context.Context) iter.Seq2[string, listingOrError] {
+	return func(yield func(string, listingOrError) bool) {
+		base, id, t := s.liveKey("", "")[:len(s.liveKey("", ""))-1], "", listingOrError{}
 		for e, err := range s.client.list(ctx, base) {
 			if err != nil {
-				yield("", tracesOrError{err: err})
+				yield("", listingOrError{err: err})
 				return
 			}
 			next, name, _ := strings.Cut(strings.TrimPrefix(e.key, base), "/")
@@ -238,7 +238,7 @@ func (s *Store) live(ctx context.Context) iter.Seq2[string, tracesOrError] {
 				if !yield(id, t) {
 					return
 				}
-				t = tracesOrError{}
+				t = listingOrError{}
 			}
 			id = next
 			t.add(name, e)

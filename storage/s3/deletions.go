@@ -8,19 +8,19 @@ import (
 )
 
 const (
-	// checkDeletions is how new the mark of a deletion is that Clean completes: one that
-	// was completed already costs some requests once, so those are left to the last look,
-	// which comes when the mark is removed.
+	// checkDeletions is the maximum age of a tombstone for which Clean completes the
+	// deletion. Older ones, most of which are complete, are checked once more when the
+	// tombstone is removed, which saves requests.
 	checkDeletions = time.Hour
-	// maxDeletions is how many deletions a process remembers.
+	// maxDeletions is the maximum number of deletions that a process remembers.
 	maxDeletions = 100_000
 )
 
-// deletions are those that this process has seen to be complete: of one that broke off
-// after its mark was written, nothing but the mark may tell. The zero value is ready to use.
+// deletions remembers those that this process knows to be complete: after an interrupted
+// one, only the tombstone may be left. The zero value is ready to use.
 type deletions struct {
 	mu       sync.Mutex
-	complete map[string]time.Time // when, by upload id
+	complete map[string]time.Time // time of completion, by upload id
 }
 
 func (d *deletions) note(id string) {
@@ -45,8 +45,8 @@ func (d *deletions) forgetBefore(at time.Time) {
 	maps.DeleteFunc(d.complete, func(_ string, seen time.Time) bool { return seen.Before(at) })
 }
 
-// completeDeletion removes what a deletion may have left: what is listed beside its mark,
-// and its file unless this process has seen that the deletion is complete.
+// completeDeletion removes what an interrupted deletion may have left: objects listed
+// beside the tombstone, and the file unless this process knows the deletion is complete.
 func (s *Store) completeDeletion(ctx context.Context, id string, t listing) error {
 	complete := len(t.keys) == 1 && (s.deletions.knows(id) || time.Since(t.touched) > checkDeletions)
 	if !t.gone || complete {

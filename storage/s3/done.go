@@ -16,29 +16,29 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/ranges"
 )
 
-// A retired upload is Finished whether its file is there or not, for the app may move it.
-// What tells of it then is PREFIX.holdfast/done/ID. It is an object without a body, which
-// says all in its metadata and is removed by age, or, where the file can be found by it
-// alone, JSON, which stays.
+// A retired upload is one whose finish event was delivered. It is Finished whether its
+// file exists or not, because the app may move that. PREFIX.holdfast/done/ID records it:
+// an object with metadata but no body, which is removed by age, or, if it is the only way
+// to find the file, a JSON object, which stays.
 
-// done is what is known of a retired upload.
+// done is the stored state of a retired upload.
 type done struct {
 	storage.Record           // with the size of the file
 	Finished       time.Time `json:"finished,omitzero"`
-	Delivered      time.Time `json:"delivered,omitzero"` // zero in what was written by versions that did not say
+	Delivered      time.Time `json:"delivered,omitzero"` // zero if written by an old version
 }
 
-// remembered is the upload without its file.
-func (d done) remembered() storage.Upload {
+// withoutFile returns the upload with its file missing.
+func (d done) withoutFile() storage.Upload {
 	up := storage.Upload{Record: d.Record, Delivered: d.Delivered, Finished: true, FileMissing: true, ModifiedAt: d.Finished}
 	up.Received = ranges.NewSet(ranges.Range{End: d.Size})
 	return up
 }
 
-// isOf reports whether d tells of the same creation of the upload.
+// isOf reports whether d belongs to the same creation of the upload as up.
 func (d done) isOf(up storage.Upload) bool { return createdAt(d.Record) == createdAt(up.Record) }
 
-// noteDelivered writes down that the event of a finished upload was delivered.
+// noteDelivered stores that the event of a finished upload was delivered.
 func (s *Store) noteDelivered(ctx context.Context, up storage.Upload) error {
 	if !up.Delivered.IsZero() {
 		return nil
@@ -62,11 +62,12 @@ func (s *Store) noteDelivered(ctx context.Context, up storage.Upload) error {
 	if o, err = s.doneObject(up.Record, text); err != nil {
 		return err
 	}
-	o.ifAbsent = false // what is there is of an earlier upload
+	o.ifAbsent = false // replace that of an earlier upload with this id
 	return s.client.put(ctx, o)
 }
 
-// doneObject has text in its metadata, or in its body if it must not be removed by age.
+// doneObject returns the done object, with text in the metadata, or in the body if it must
+// not be removed by age.
 func (s *Store) doneObject(rec storage.Record, text []byte) (object, error) {
 	kept, err := s.file(rec)
 	if err != nil {
@@ -81,8 +82,8 @@ func (s *Store) doneObject(rec storage.Record, text []byte) (object, error) {
 	return o, nil
 }
 
-// loadDone reads what is known of a retired upload, errMissing if it is none, or if it was
-// retired by a version that did not say so.
+// loadDone reads the done object of an upload. It returns errMissing if the upload is not
+// retired, or was retired by an old version that stored none.
 func (s *Store) loadDone(ctx context.Context, id string) (d done, err error) {
 	key := s.doneKey(id)
 	text, metadata, err := s.client.getWithMetadata(ctx, key)
@@ -108,8 +109,8 @@ func (c *client) getWithMetadata(ctx context.Context, key string) (text []byte, 
 	return text, out.Metadata, mapError("get", key, err)
 }
 
-// withDone completes what was found of an upload that still has a record: it may be
-// retired, and its record only wait to be removed.
+// withDone adds the delivery state to an upload that still has a record: it may be retired
+// already, with its record about to be removed.
 func (s *Store) withDone(ctx context.Context, up storage.Upload) (storage.Upload, error) {
 	d, err := s.loadDone(ctx, up.ID)
 	switch {
@@ -125,10 +126,10 @@ func (s *Store) withDone(ctx context.Context, up storage.Upload) (storage.Upload
 	case d.Delivered.IsZero():
 		return up, nil
 	}
-	return d.remembered(), nil
+	return d.withoutFile(), nil
 }
 
-// fromDone finds an upload that has no record, and no file under its id.
+// fromDone loads an upload that has no record, and no file under its id.
 func (s *Store) fromDone(ctx context.Context, id string) (storage.Upload, error) {
 	d, err := s.loadDone(ctx, id)
 	switch {
@@ -149,15 +150,17 @@ func (s *Store) fromDone(ctx context.Context, id string) (storage.Upload, error)
 	return d.orGone()
 }
 
-// orGone is the upload without its file, or ErrGone if it is not known when it was retired.
+// orGone returns the upload with its file missing, or ErrGone if an old version retired
+// it, without a time of delivery.
 func (d done) orGone() (storage.Upload, error) {
 	if d.Delivered.IsZero() {
 		return storage.Upload{}, fmt.Errorf("load %s: %w: its file is missing", d.ID, storage.ErrGone)
 	}
-	return d.remembered(), nil
+	return d.withoutFile(), nil
 }
 
-// CleanFinished implements storage.Cleaner. What has a body stays: the file may be there.
+// CleanFinished implements storage.Cleaner. It keeps done objects with a body, which the
+// file may still be found by.
 func (s *Store) CleanFinished(ctx context.Context, before time.Time) error {
 	var old []string
 	for e, err := range s.client.list(ctx, s.doneKey("")) {

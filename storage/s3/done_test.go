@@ -11,8 +11,8 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/storagetest"
 )
 
-// retiredOn uploads a file on a node of its own and has the app hear of it. The node dies
-// before it has removed what is needless then.
+// retiredOn uploads a file on a node of its own, which delivers the event, but dies before
+// it has removed the objects that are not needed any more.
 func retiredOn(t *testing.T, opts Options, rec storage.Record) (*phone, *node) {
 	t.Helper()
 	n := startNode(t, opts)
@@ -23,9 +23,9 @@ func retiredOn(t *testing.T, opts Options, rec storage.Record) (*phone, *node) {
 	return c, n
 }
 
-// F23: the record that is left beside the mark of a retirement makes nobody deliver the
-// event again, and goes with the next sweep.
-func TestF23ARetirementThatWasCutShortIsCompletedWithoutBeingToldAgain(t *testing.T) {
+// F23: a record that is left beside a done object does not cause the event to be delivered
+// again, and is removed by the next sweep.
+func TestF23AnInterruptedRetirementIsCompletedWithoutASecondDelivery(t *testing.T) {
 	for _, size := range []int64{1000, threeCells} {
 		for _, moved := range []bool{false, true} {
 			opts := bucket(t)
@@ -47,7 +47,7 @@ func TestF23ARetirementThatWasCutShortIsCompletedWithoutBeingToldAgain(t *testin
 			}
 			wantOnly(t, other.store, want...)
 			if other.told[c.id] != 0 {
-				t.Errorf("%d bytes, moved %v: it was told again", size, moved)
+				t.Errorf("%d bytes, moved %v: the event was delivered again", size, moved)
 			}
 			if up, err := startNode(t, opts).store.Load(t.Context(), c.id); err != nil || up.FileMissing != moved || !up.Finished {
 				t.Errorf("%d bytes, moved %v, after the sweep: %+v, %v", size, moved, up, err)
@@ -56,8 +56,8 @@ func TestF23ARetirementThatWasCutShortIsCompletedWithoutBeingToldAgain(t *testin
 	}
 }
 
-// What versions wrote that did not remember: no mark, or one that only tells of the key.
-func TestF23UploadsThatWereRetiredWithoutAMarkAreWhatTheyWere(t *testing.T) {
+// Old versions wrote no done object, or one with the record only.
+func TestF23UploadsRetiredByOldVersionsAreStillLoaded(t *testing.T) {
 	for _, key := range []string{"", "videos/it.mp4"} {
 		opts := bucket(t)
 		c, n := retiredOn(t, opts, storage.Record{ID: "it", Key: key, Size: 1000})
@@ -67,7 +67,7 @@ func TestF23UploadsThatWereRetiredWithoutAMarkAreWhatTheyWere(t *testing.T) {
 		}
 		missing := storage.ErrNotFound
 		if key != "" {
-			up.Size = storage.Unknown // it was declared late
+			up.Size = storage.Unknown // it was set after creation
 			text, err := json.Marshal(up.Record)
 			if err != nil {
 				t.Fatal(err)
@@ -89,8 +89,8 @@ func TestF23UploadsThatWereRetiredWithoutAMarkAreWhatTheyWere(t *testing.T) {
 	}
 }
 
-// Marks are forgotten by age alone, a thousand by one request, and cost sweeps nothing.
-func TestForgettingMarksTakesOneRequestForAThousand(t *testing.T) {
+// Done objects are removed by age alone, and do not add to the cost of sweeps.
+func TestCleanFinishedRemovesAThousandObjectsPerRequest(t *testing.T) {
 	n, _ := countingNode(t)
 	for range 20 {
 		mustWrite(t, n, mustCreate(t, n, storage.Record{Size: 10}), storagetest.Chunks(10, 10)[0])
@@ -99,5 +99,5 @@ func TestForgettingMarksTakesOneRequestForAThousand(t *testing.T) {
 	if err := n.store.CleanFinished(t.Context(), time.Now().Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
-	wantRequests(t, n, "forgetting 20 uploads", 2)
+	wantRequests(t, n, "clean 20 finished uploads", 2)
 }

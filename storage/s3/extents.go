@@ -11,18 +11,19 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/ranges"
 )
 
-// The index remembers, for each piece of an upload, a name and a tag that only
-// this package reads:
+// The cache stores, for each extent of an upload, a name and a Meta string that only
+// this package interprets:
 //
-//	"layout"   the layout, in JSON; covers no bytes
-//	"pN"       part N; its ETag and checksum
-//	"fA-B"     a fragment; what its key ends with follows
-//	"file"     the file, put at once or found; its checksum, if that is known
+//	"layout"   the layout; Meta is its JSON; covers no bytes
+//	"pN"       part N; Meta is its ETag and checksum
+//	"fA-B"     a fragment; the suffix of its key follows
+//	"file"     the whole file; Meta is its checksum, if known
 const (
 	layoutName = "layout"
 	fileName   = "file"
 )
 
+// piece returns the extent that holds the layout.
 func (l layout) piece() storage.Extent {
 	text, _ := json.Marshal(l) // a string and a number
 	return storage.Extent{Name: layoutName, Meta: string(text)}
@@ -32,7 +33,7 @@ func partName(number int32) string { return fmt.Sprintf("p%d", number) }
 
 func isPart(name string) bool { return strings.HasPrefix(name, "p") }
 
-// Kind names the kind of a piece, for people.
+// Kind returns the kind of an extent, for metrics: layout, file, part or fragment.
 func (s *Store) Kind(p storage.Extent) string {
 	switch {
 	case p.Name == layoutName, p.Name == fileName:
@@ -43,19 +44,19 @@ func (s *Store) Kind(p storage.Extent) string {
 	return "fragment"
 }
 
-// partPiece is the piece that a stored part makes, if it is as long as its cell.
-func (l layout) partPiece(p part, size int64) (storage.Extent, bool) {
+// partExtent returns the extent of a stored part, and false unless the part fills its slot.
+func (l layout) partExtent(p part, size int64) (storage.Extent, bool) {
 	r, ok := l.at(p.number, size)
 	return storage.Extent{Range: r, Name: partName(p.number), Meta: p.tag()}, ok && r.Len() == p.size
 }
 
-// fragmentPiece is the piece that a fragment makes of an upload, by the mark of whose
-// creation its key ends.
+// fragmentPiece returns the extent of a fragment whose key ends with the given creation
+// mark.
 func fragmentPiece(r ranges.Range, mark string) storage.Extent {
 	return storage.Extent{Range: r, Name: fmt.Sprintf("f%x-%x%s", r.Start, r.End, mark)}
 }
 
-// filePiece stands for a file that is there, whole, with its checksum, if that is known.
+// filePiece returns the extent of a complete file. sum is nil if its checksum is unknown.
 func filePiece(size int64, sum *checksum) storage.Extent {
 	p := storage.Extent{Range: ranges.Range{End: size}, Name: fileName}
 	if sum != nil {
@@ -72,8 +73,8 @@ func withFileSum(up storage.Upload, file storage.Extent) storage.Upload {
 	return up
 }
 
-// fragments are the fragments of up that share bytes with r, the longest first:
-// a short one may have been merged into it since, and be gone.
+// fragments returns the fragments of up that overlap r, the longest first: a shorter one
+// may have been merged into it and removed since.
 func fragments(up storage.Upload, r ranges.Range) []storage.Extent {
 	var out []storage.Extent
 	for _, p := range up.Extents {
@@ -85,8 +86,8 @@ func fragments(up storage.Upload, r ranges.Range) []storage.Extent {
 	return out
 }
 
-// layoutOf returns the layout that up has: that which was decided, or, for an
-// upload that fits one cell, that of a single put. It has none before either.
+// layoutOf returns the layout of up: the stored one, or that of a single put for an upload
+// that fits one slot. It returns false if up has neither.
 func (s *Store) layoutOf(up storage.Upload) (layout, bool) {
 	if p, ok := up.Extents[layoutName]; ok {
 		var l layout

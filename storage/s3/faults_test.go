@@ -13,27 +13,27 @@ import (
 	"github.com/holdfast-upload/holdfast/test/servers"
 )
 
-// The sizes need one or two whole cells and a short one.
+// Sizes of one or two whole parts and a shorter one.
 const (
 	twoCells   = minPart + 1_000_003
 	threeCells = 2*minPart + 100_003
 )
 
-// plan is a way in which a client sends an upload.
+// plan describes how a client sends an upload.
 type plan struct {
 	name   string
 	rec    storage.Record
 	chunk  int64
-	atOnce int // chunks; above 1 they are shuffled
+	atOnce int // concurrent chunks; above 1 they are shuffled
 }
 
 var plans = []plan{
 	{name: "one body", rec: storage.Record{Size: threeCells}, chunk: threeCells, atOnce: 1},
 	{name: "unaligned chunks", rec: storage.Record{Size: twoCells}, chunk: 1_400_003, atOnce: 1},
 	{name: "shuffled chunks at once", rec: storage.Record{ID: "chosen", Size: threeCells}, chunk: 2_100_007, atOnce: 3},
-	{name: "a size declared late", rec: storage.Record{Size: storage.Unknown}, chunk: 3_000_001, atOnce: 1},
+	{name: "a size set after creation", rec: storage.Record{Size: storage.Unknown}, chunk: 3_000_001, atOnce: 1},
 	{name: "a small file", rec: storage.Record{Size: 70_001, Metadata: map[string]string{"long": string(make([]byte, 2000))}}, chunk: 70_001, atOnce: 1},
-	{name: "a small file in pieces", rec: storage.Record{Size: 70_001}, chunk: 30_000, atOnce: 1},
+	{name: "a small file in chunks", rec: storage.Record{Size: 70_001}, chunk: 30_000, atOnce: 1},
 	{name: "a small file with a key", rec: storage.Record{ID: "keyed", Key: "videos/it.mp4", Size: 70_001}, chunk: 70_001, atOnce: 1},
 }
 
@@ -44,7 +44,7 @@ func (p plan) size() int64 {
 	return p.rec.Size
 }
 
-// shuffled is an order of n chunks in which none is where it belongs.
+// shuffled returns the chunks in a fixed order that is not theirs.
 func shuffled(chunks []ranges.Range) []ranges.Range {
 	var out []ranges.Range
 	for i := len(chunks) - 1; i >= 0; i -= 2 {
@@ -56,8 +56,8 @@ func shuffled(chunks []ranges.Range) []ranges.Range {
 	return out
 }
 
-// run sends an upload and sees it finished. After a fault, every node must know of
-// all that was acknowledged.
+// run sends an upload and checks that it finishes. After a fault, every node must have all
+// acknowledged data.
 func (p plan) run(t *testing.T, n *node, opts Options, data []byte) *phone {
 	t.Helper()
 	c := &phone{t: t, node: n, data: data}
@@ -91,14 +91,14 @@ func (c *phone) declare() {
 			return
 		}
 		if !storage.Transient(err) {
-			c.t.Errorf("declare: %v", err)
+			c.t.Errorf("set size: %v", err)
 		}
 	}
 }
 
-// Every request that an upload makes fails for good, fails although it was done,
-// loses its answer, or is slow: the upload is finished all the same, nothing that
-// was acknowledged is lost, the app is told, and in the end nothing is left over.
+// Each request of an upload in turn fails permanently, fails although S3 executed it, loses
+// its response, or is slow: the upload still finishes, no acknowledged data is lost, the
+// event is delivered, and no objects are left over.
 func TestAnyRequestMayGoWrong(t *testing.T) {
 	useKeys(t)
 	endpoint := servers.S3(t).URL("http")
@@ -122,8 +122,8 @@ func TestAnyRequestMayGoWrong(t *testing.T) {
 	}
 }
 
-// occurrences are those of n requests that are worth a test: the first, one in the
-// middle, the last.
+// occurrences returns which of n requests are tested: the first, one in the middle and the
+// last.
 func occurrences(n int) []int {
 	return slices.Compact([]int{1, n/2 + 1, n})
 }
@@ -133,12 +133,12 @@ func (p plan) runWith(t *testing.T, opts Options, data []byte, f fault) {
 	n.wire.inject(f)
 	c := p.run(t, n, opts, data)
 	if !n.wire.wasHit() && p.atOnce == 1 {
-		t.Error("the fault was never met")
+		t.Error("the fault was not triggered")
 	}
 	other := startNode(t, opts)
 	c.wantFile(other)
 	if n.told[c.id] == 0 {
-		t.Error("the app was not told")
+		t.Error("the finish event was not delivered")
 	}
 	if err := n.store.flush(t.Context()); err != nil {
 		t.Fatal(err)
@@ -153,8 +153,8 @@ func (p plan) runWith(t *testing.T, opts Options, data []byte, f fault) {
 	wantOnly(t, other.store, want...)
 }
 
-// The same for the requests of a deletion: the upload is gone, whatever else fails.
-func TestAnyRequestOfADeletionMayGoWrong(t *testing.T) {
+// The same for the requests of a deletion: the upload is deleted, whatever fails.
+func TestAnyRequestOfADeletionMayFail(t *testing.T) {
 	useKeys(t)
 	endpoint := servers.S3(t).URL("http")
 	data := storagetest.Content(6, twoCells)
@@ -185,7 +185,7 @@ func deleteWith(t *testing.T, opts Options, data []byte, f fault) {
 		t.Fatalf("delete: %v", err)
 	}
 	if !n.wire.wasHit() {
-		t.Error("the fault was never met")
+		t.Error("the fault was not triggered")
 	}
 	for _, node := range []*node{n, startNode(t, opts)} {
 		if _, err := node.Get(t.Context(), c.id); !errors.Is(err, storage.ErrGone) {

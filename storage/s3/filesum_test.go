@@ -10,8 +10,8 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/storagetest"
 )
 
-// wantFileSum checks that a node, and one that knows nothing yet, say the checksum of the
-// file, or that neither does.
+// wantFileSum checks that a node, and another with an empty cache, return the checksum of
+// the file, or that neither does.
 func (c *phone) wantFileSum(opts Options, known bool) {
 	c.t.Helper()
 	for _, n := range []*node{c.node, startNode(c.t, opts)} {
@@ -24,8 +24,8 @@ func (c *phone) wantFileSum(opts Options, known bool) {
 	}
 }
 
-// What an answer that was lost would have said is found out from the file.
-func TestF30ChecksumOfAFileIsKnownWhateverGoesWrong(t *testing.T) {
+// If the response is lost, the checksum is read from the file.
+func TestF30ChecksumOfAFileIsKnownAfterFaults(t *testing.T) {
 	opts := bucket(t)
 	for _, size := range []int64{1000, 2*minPart + 1000} {
 		for _, f := range []fault{{}, {"put file", 1, answerLost}, {"put file", 1, doneButFail}, {"complete", 1, answerLost}, {"complete", 1, doneButFail}} {
@@ -41,8 +41,8 @@ func TestF30ChecksumOfAFileIsKnownWhateverGoesWrong(t *testing.T) {
 	}
 }
 
-// An S3 without checksums says none of a file that it has made of parts.
-func TestF30ChecksumOfAFileThatWasPutAtOnceIsKnownOfAnS3WithoutChecksums(t *testing.T) {
+// An S3 server without checksums returns none for a file made of parts.
+func TestF30ChecksumOfASinglePutIsKnownWithoutChecksumsOfS3(t *testing.T) {
 	opts := bucket(t)
 	opts.NoChecksums = true
 	for size, known := range map[int64]bool{0: true, 1000: true, 2*minPart + 1000: false} {
@@ -60,8 +60,8 @@ func TestF30ChecksumOfAFileThatWasPutAtOnceIsKnownOfAnS3WithoutChecksums(t *test
 	}
 }
 
-// S3s have checksums of copies that are none of the copied bytes, or none at all.
-func TestF30ChecksumOfAFileThatIsJoinedFromRunsOfOthersIsKnown(t *testing.T) {
+// S3 servers return no checksums for copied parts, or ones that are not of the copied bytes.
+func TestF30ChecksumOfAConcatenatedFileIsKnown(t *testing.T) {
 	opts := bucket(t)
 	opts.copy = 2 * minPart
 	n := startNode(t, opts)

@@ -10,8 +10,8 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/ranges"
 )
 
-// finishPauses are the pauses between looks at an upload that could not be
-// finished: another node may be doing it.
+// finishPauses are the pauses before each retry of an upload that could not be finished:
+// another node may be finishing it.
 var finishPauses = []time.Duration{0, 100 * time.Millisecond, 500 * time.Millisecond, time.Second}
 
 // Finish implements storage.Store.
@@ -26,26 +26,26 @@ func (s *Store) Finish(ctx context.Context, up storage.Upload) (storage.Upload, 
 	return done, err
 }
 
-// finish trusts what up knows of the parts until S3 says otherwise, and then asks S3 for
-// them.
+// finish completes the upload from the parts that up has. If S3 rejects them, it loads the
+// upload from S3 and tries again.
 func (s *Store) finish(ctx context.Context, up storage.Upload) (done storage.Upload, err error) {
 	if !up.Finished {
 		if done, err = s.complete(ctx, up); err == nil {
 			return done, nil
 		}
 	}
-	l := s.plannedLayout(up, storage.Chunk{}) // also what only this process knows of
+	l := s.plannedLayout(up, storage.Chunk{}) // may be cached by this process only
 	for _, pause := range finishPauses {
 		time.Sleep(pause)
 		s.dropCached(up.ID)
 		s.active.forget(up.ID)
-		now, lookErr := s.Load(ctx, up.ID)
+		now, loadErr := s.Load(ctx, up.ID)
 		switch {
-		case errors.Is(lookErr, errLost) && storage.Transient(lookErr):
-			err = lookErr
+		case errors.Is(loadErr, errLost) && storage.Transient(loadErr):
+			err = loadErr
 			continue
-		case lookErr != nil:
-			return up, lookErr
+		case loadErr != nil:
+			return up, loadErr
 		case now.Finished:
 			s.abortLeftover(ctx, up, l)
 			return now, nil
@@ -60,9 +60,9 @@ func (s *Store) finish(ctx context.Context, up storage.Upload) (done storage.Upl
 	return up, storage.Unavailable("finish", up.ID, err)
 }
 
-// partsVanished tells whether S3 shows less of a multipart upload now than it has
-// confirmed before. Some S3s do for a moment, while they make the file of it. To believe
-// so would have the client send everything again, so only what stays that way is.
+// partsVanished reports whether S3 lists fewer parts of a multipart upload than it has
+// confirmed before, for less than lostGrace. Some servers do so for a moment while they
+// complete it; if that were believed, the client would have to send everything again.
 func (s *Store) partsVanished(before, now storage.Upload) bool {
 	l, decided := s.layoutOf(before)
 	if !decided || l.UploadID == "" || before.Extents[layoutName] != now.Extents[layoutName] {
@@ -77,7 +77,7 @@ func (s *Store) partsVanished(before, now storage.Upload) bool {
 	return false
 }
 
-// makeFile makes the file of a complete upload, and returns up with its checksum.
+// complete creates the file of a complete upload, and returns up with its checksum.
 func (s *Store) complete(ctx context.Context, up storage.Upload) (storage.Upload, error) {
 	if !up.Complete() {
 		return up, fmt.Errorf("finish %s: %w", up.ID, storage.ErrIncomplete)
@@ -102,36 +102,36 @@ func (s *Store) complete(ctx context.Context, up storage.Upload) (storage.Upload
 	if err != nil && !errors.Is(err, errTaken) {
 		return up, err
 	}
-	done, notThere := s.checkFile(ctx, up)
-	if notThere == nil && errors.Is(err, errTaken) {
+	done, checkErr := s.checkFile(ctx, up)
+	if checkErr == nil && errors.Is(err, errTaken) {
 		s.abortLeftover(ctx, up, l)
 	}
-	return done, notThere
+	return done, checkErr
 }
 
-// abortNeedless aborts a multipart upload that may be there beside the whole file: one
-// that was begun late, by a process that did not know, or that S3 has begun anew when a
-// part came while it was completed. If it is what became the file, it is not there.
+// abortLeftover aborts a multipart upload that may exist beside the finished file: one that
+// a process created late, unaware of the file, or that S3 recreated when a part arrived
+// during completion. If it became the file, the abort has no effect.
 func (s *Store) abortLeftover(ctx context.Context, up storage.Upload, l layout) {
 	if l.UploadID != "" {
-		_ = s.client.abort(ctx, s.fileKey(up.Record), l.UploadID) // or else Clean does
+		_ = s.client.abort(ctx, s.fileKey(up.Record), l.UploadID) // on failure, Clean aborts it
 	}
 }
 
-// makeSingle puts the file at once. A multipart upload can have been begun for it if its
-// size was not known to be 0 then.
+// putSingle creates the file with one put. There can be a multipart upload if one was
+// begun before the size was known to be 0.
 func (s *Store) putSingle(ctx context.Context, up storage.Upload, l layout) (storage.Upload, error) {
 	file, err := s.fillSlot(ctx, up, l, 1, ranges.Range{End: up.Size})
 	if err != nil {
 		return up, err
 	}
 	if l.UploadID != "" {
-		_ = s.client.abort(ctx, s.fileKey(up.Record), l.UploadID) // or else Clean does
+		_ = s.client.abort(ctx, s.fileKey(up.Record), l.UploadID) // on failure, Clean aborts it
 	}
 	return withFileSum(up, file), nil
 }
 
-// checkFile returns the upload as finished if the file is there with its size, and an
+// checkFile returns the upload as finished if its file exists with the right size, and an
 // error otherwise.
 func (s *Store) checkFile(ctx context.Context, up storage.Upload) (storage.Upload, error) {
 	now, err := s.withFile(ctx, up)
@@ -145,26 +145,27 @@ func (s *Store) checkFile(ctx context.Context, up storage.Upload) (storage.Uploa
 	return up, storage.Unavailable("find the file of", up.ID, orElse(err, errMissing))
 }
 
-// allParts lists the parts of the file, and puts those that are still fragments.
+// allParts returns the parts of the file. Those that are still fragments it uploads.
 func (s *Store) allParts(ctx context.Context, up storage.Upload, l layout) ([]part, error) {
 	var parts []part
 	for offset := int64(0); offset < up.Size; {
 		number, slot := l.slot(offset, up.Size)
-		piece, there := up.Extents[partName(number)]
-		if !there || piece.Range != slot {
+		extent, ok := up.Extents[partName(number)]
+		if !ok || extent.Range != slot {
 			var err error
-			if piece, err = s.fillSlot(ctx, up, l, number, slot); err != nil {
+			if extent, err = s.fillSlot(ctx, up, l, number, slot); err != nil {
 				return nil, err
 			}
 		}
 		p := part{number: number, size: slot.Len()}
-		p.parseTag(piece.Meta)
+		p.parseTag(extent.Meta)
 		parts = append(parts, p)
 		offset = slot.End
 	}
 	return parts, nil
 }
 
+// fillSlot uploads a part that is assembled from fragments.
 func (s *Store) fillSlot(ctx context.Context, up storage.Upload, l layout, number int32, slot ranges.Range) (storage.Extent, error) {
 	b, err := s.assemble(ctx, up, slot, ranges.Set{}, nil)
 	if err != nil {
@@ -174,9 +175,9 @@ func (s *Store) fillSlot(ctx context.Context, up storage.Upload, l layout, numbe
 	return s.uploadPart(ctx, up, l, number, slot, b)
 }
 
-// Retire implements storage.Store: it notes that the event was delivered, and has all
-// removed soon that a finished upload needs no more. The record of a Partial one stays,
-// for that still has to expire.
+// MarkDelivered implements storage.Store: it stores that the event was delivered, and
+// schedules the removal of all objects that a finished upload does not need any more. The
+// record of a Partial upload stays, because that still has to expire.
 func (s *Store) MarkDelivered(ctx context.Context, up storage.Upload) error {
 	s.dropCached(up.ID)
 	if up.Partial {
@@ -187,7 +188,7 @@ func (s *Store) MarkDelivered(ctx context.Context, up storage.Upload) error {
 		err = s.noteDelivered(ctx, up)
 	}
 	if err != nil {
-		return storage.Unavailable("retire", up.ID, err)
+		return storage.Unavailable("mark delivered", up.ID, err)
 	}
 	keys := []string{s.layoutKey(up.Record)}
 	for _, f := range fragments(up, ranges.Range{End: up.Size}) {
@@ -205,8 +206,8 @@ func (s *Store) MarkDelivered(ctx context.Context, up storage.Upload) error {
 	return nil
 }
 
-// hasID reports whether the id is a finished upload's still, and not that of another which
-// was created since. That costs a request unless its file was seen just now.
+// hasID reports whether the id still belongs to the finished upload, and not to one that
+// was created since. It takes a request unless the file was seen recently.
 func (s *Store) hasID(ctx context.Context, up storage.Upload) (bool, error) {
 	if !up.ClientChosenID || s.sawFile(up.Record) {
 		return true, nil
@@ -221,7 +222,7 @@ func (s *Store) hasID(ctx context.Context, up storage.Upload) (bool, error) {
 	return s.hasRecord(ctx, up.Record)
 }
 
-// sawFile reports whether this process has just now seen the file of an upload.
+// sawFile reports whether this process has recently seen the file of an upload.
 func (s *Store) sawFile(rec storage.Record) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -229,7 +230,7 @@ func (s *Store) sawFile(rec storage.Record) bool {
 	return ok && f.created.Equal(rec.Created) && s.opts.now().Sub(f.at) < s.needless.longestListing()
 }
 
-// noteFile notes that the file of an upload is there.
+// noteFile records that the file of an upload exists.
 func (s *Store) noteFile(rec storage.Record) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -239,10 +240,10 @@ func (s *Store) noteFile(rec storage.Record) {
 	s.files[rec.ID] = fileSeen{rec.Created, s.opts.now()}
 }
 
-// fileSeen is when the file of an upload was last seen.
+// fileSeen is when the file of an upload, created at the given time, was last seen.
 type fileSeen struct{ created, at time.Time }
 
-// Park implements storage.Store.
+// DeadLetter implements storage.Store.
 func (s *Store) DeadLetter(ctx context.Context, up storage.Upload) error {
 	t, err := s.list(ctx, up.ID)
 	if err != nil || !t.record {

@@ -12,8 +12,8 @@ import (
 
 var _ storage.Flusher = (*Store)(nil)
 
-// Flush implements storage.Flusher: what a write has read of a part becomes a fragment, and
-// the parts that it is putting are waited for.
+// Flush implements storage.Flusher: it stores the bytes that running writes have buffered
+// as fragments, and waits for the parts that they are uploading.
 func (s *Store) Flush(ctx context.Context, id string) error {
 	s.mu.Lock()
 	writers := slices.Clone(s.writers[id])
@@ -25,7 +25,7 @@ func (s *Store) Flush(ctx context.Context, id string) error {
 	return errors.Join(errs...)
 }
 
-// track has Flush know of a writer until the returned function is called.
+// track registers a writer for Flush until the returned function is called.
 func (s *Store) track(w *writer) (end func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -40,35 +40,36 @@ func (s *Store) track(w *writer) (end func()) {
 	}
 }
 
-// filling is a buffer that a writer fills with the bytes of a cell. Another goroutine may
-// store what it holds meanwhile.
+// filling is a buffer that a writer is filling with the bytes of a slot, and that Flush
+// may store from another goroutine meanwhile.
 type filling struct {
 	buffer *buffer
 	start  int64 // the offset of its first byte
 
-	mu     sync.Mutex // held while it is flushed
-	cell   ranges.Range
-	stored int64 // the offset of the first byte that is not in a fragment
+	mu     sync.Mutex // held during a flush
+	slot   ranges.Range
+	stored int64 // offset of the first byte that is not in a fragment
 	ended  bool
 }
 
-// beginFilling has flush know what the writer reads: the bytes from offset on are new.
+// beginFilling makes b, which begins at start, available to flush. The bytes from offset
+// on are not stored yet.
 func (w *writer) beginFilling(b *buffer, start, offset int64, slot ranges.Range) *filling {
-	f := &filling{buffer: b, start: start, cell: slot, stored: offset}
+	f := &filling{buffer: b, start: start, slot: slot, stored: offset}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.filling = f
 	return f
 }
 
-// moved says that the cell has become another, because the layout was decided.
+// moved changes the slot, after the layout was created.
 func (f *filling) moved(slot ranges.Range) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.cell = slot
+	f.slot = slot
 }
 
-// end waits for a flush that runs, and lets no other begin. It returns the offset of the
+// end waits for a running flush, and prevents further ones. It returns the offset of the
 // first byte that was not flushed.
 func (f *filling) end() int64 {
 	f.mu.Lock()
@@ -100,19 +101,19 @@ func (w *writer) flushFilling(ctx context.Context, f *filling) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	b := f.buffer.snapshot()
-	// The last byte of a cell is left to the end of the filling, which puts the cell.
-	fresh := ranges.Range{Start: f.stored, End: min(f.start+b.size, f.cell.End-1)}
-	if f.ended || fresh.Empty() || len(fragments(w.known(), f.cell)) >= maxFragments {
+	// Leave the last byte of the slot to the writer, which then uploads the part.
+	unflushed := ranges.Range{Start: f.stored, End: min(f.start+b.size, f.slot.End-1)}
+	if f.ended || unflushed.Empty() || len(fragments(w.known(), f.slot)) >= maxFragments {
 		return nil
 	}
-	alone, err := w.putFragments(ctx, pending{buffer: b, all: ranges.Range{Start: f.start, End: fresh.End}, new: fresh})
-	if err == nil && alone {
-		f.stored = fresh.End
+	storedAll, err := w.putFragments(ctx, pending{buffer: b, all: ranges.Range{Start: f.start, End: unflushed.End}, new: unflushed})
+	if err == nil && storedAll {
+		f.stored = unflushed.End
 	}
 	return err
 }
 
-// putting notes that a part is being put until the returned function is called.
+// putting records that a part is being uploaded until the returned function is called.
 func (w *writer) putting() (end func()) {
 	done := make(chan struct{})
 	w.mu.Lock()

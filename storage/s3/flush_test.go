@@ -10,8 +10,7 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/storagetest"
 )
 
-// A fragment for each flush is all that it costs: nothing is read back, and the parts are
-// put whole.
+// A flush only adds one fragment: no fragment is read back, and parts are uploaded whole.
 func TestF20AFlushCostsOneFragment(t *testing.T) {
 	n, opts := countingNode(t)
 	const size = 3*goodCount + 12345
@@ -33,7 +32,7 @@ func TestF20AFlushCostsOneFragment(t *testing.T) {
 		flushed := int64(0)
 		for began := time.Now(); flushed < until-1; time.Sleep(time.Millisecond) {
 			if time.Since(began) > 30*time.Second {
-				t.Fatalf("the offset is %d, %d bytes had been read", flushed, until)
+				t.Fatalf("the offset is %d, want %d", flushed, until-1)
 			}
 			if err := n.store.Flush(t.Context(), id); err != nil {
 				t.Fatal(err)
@@ -46,7 +45,7 @@ func TestF20AFlushCostsOneFragment(t *testing.T) {
 		}
 		another := startNode(t, opts)
 		if up, err := another.Get(t.Context(), id); err != nil || !up.Has(ranges.Of(0, until-1)) {
-			t.Errorf("another node knows of %v, %v", up.Received, err)
+			t.Errorf("another node has %v, %v", up.Received, err)
 		}
 	}
 	if _, err := dst.Write(data[sent:]); err != nil {
@@ -60,9 +59,9 @@ func TestF20AFlushCostsOneFragment(t *testing.T) {
 	calls := n.wire.calls()
 	t.Logf("requests: %v", calls)
 	if got := calls["get fragment"]; got > 0 {
-		t.Errorf("%d objects were read back", got)
+		t.Errorf("%d fragments were read back", got)
 	}
 	if got := calls["part"]; got != 4 {
-		t.Errorf("%d parts were put, want 4", got)
+		t.Errorf("%d parts were uploaded, want 4", got)
 	}
 }

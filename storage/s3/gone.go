@@ -8,15 +8,15 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
-// gone is the mark of a deleted upload.
+// gone is the tombstone of a deleted upload.
 type gone struct {
-	storage.Record // no more than which creation it was, and the key of its file
-	// Owed is what the event of its finish tells, if that was to be delivered when the
-	// upload was deleted. It is, for as long as there is a record too.
-	Owed *done `json:"owed,omitempty"`
+	storage.Record // only what identifies the creation, and the key of its file
+	// Pending is the content of the finish event, if that was still to be delivered when
+	// the upload was deleted. It remains to be delivered as long as there is a record too.
+	Pending *done `json:"owed,omitempty"`
 }
 
-// markGone writes the mark that an upload is deleted, unless there is one, and returns it.
+// markGone writes the tombstone of an upload, unless there is one, and returns it.
 func (s *Store) markGone(ctx context.Context, rec storage.Record, t listing) (g gone, err error) {
 	key := s.liveKey(rec.ID, "gone")
 	if t.gone {
@@ -26,14 +26,14 @@ func (s *Store) markGone(ctx context.Context, rec storage.Record, t listing) (g 
 		return g, err
 	}
 	g.Record = storage.Record{ID: rec.ID, Key: rec.Key, ClientChosenID: rec.ClientChosenID, Created: rec.Created}
-	if t.record && !t.parked {
-		if g.Owed, err = s.owed(ctx, rec); err != nil {
+	if t.record && !t.deadLettered {
+		if g.Pending, err = s.pendingEvent(ctx, rec); err != nil {
 			return g, err
 		}
 	}
 	text, err := json.Marshal(g)
 	if err == nil {
-		err = s.recent(t)
+		err = s.checkAge(t)
 	}
 	if err != nil {
 		return g, err
@@ -41,14 +41,15 @@ func (s *Store) markGone(ctx context.Context, rec storage.Record, t listing) (g 
 	err = s.client.put(ctx, jsonObject(key, text))
 	if err != nil {
 		if _, headErr := s.client.head(ctx, key); headErr == nil {
-			err = nil // only the answer was lost: the deletion goes on
+			err = nil // only the response was lost: go on
 		}
 	}
 	return g, err
 }
 
-// owed returns what the event of an upload tells that is to be delivered, nil if none is.
-func (s *Store) owed(ctx context.Context, rec storage.Record) (*done, error) {
+// pendingEvent returns the content of the finish event of an upload if that is still to be
+// delivered, or else nil.
+func (s *Store) pendingEvent(ctx context.Context, rec storage.Record) (*done, error) {
 	up, err := s.withFile(ctx, storage.Upload{Record: rec})
 	if err == nil && up.Finished {
 		up, err = s.withDone(ctx, up)
@@ -59,7 +60,7 @@ func (s *Store) owed(ctx context.Context, rec storage.Record) (*done, error) {
 	return &done{Record: up.Record, Finished: up.ModifiedAt}, nil
 }
 
-// loadGone returns ErrGone, and the upload if it was deleted while it was owed.
+// loadGone returns ErrGone, with the upload if its event is still to be delivered.
 func (s *Store) loadGone(ctx context.Context, id string, t listing) (storage.Upload, error) {
 	if !t.record || s.retired.has(id) {
 		return storage.Upload{}, storage.ErrGone
@@ -68,10 +69,10 @@ func (s *Store) loadGone(ctx context.Context, id string, t listing) (storage.Upl
 	if err := s.loadJSON(ctx, s.liveKey(id, "gone"), &g); err != nil {
 		return storage.Upload{}, err
 	}
-	if g.Owed == nil {
+	if g.Pending == nil {
 		return storage.Upload{}, storage.ErrGone
 	}
-	up := g.Owed.remembered()
+	up := g.Pending.withoutFile()
 	d, err := s.loadDone(ctx, id)
 	switch {
 	case err == nil && d.isOf(up):
@@ -79,7 +80,7 @@ func (s *Store) loadGone(ctx context.Context, id string, t listing) (storage.Upl
 	case err != nil && !errors.Is(err, errMissing):
 		return storage.Upload{}, err
 	}
-	up.FileMissing, up.Deleted, up.DeliveryPending, up.DeadLettered = false, true, true, t.parked
+	up.FileMissing, up.Deleted, up.DeliveryPending, up.DeadLettered = false, true, true, t.deadLettered
 	return up, storage.ErrGone
 }
 

@@ -16,28 +16,27 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/ranges"
 )
 
-// The objects of an unfinished upload lie under one prefix, so that one listing
-// finds them all:
+// The objects of an unfinished upload have one prefix, so that one listing finds them:
 //
-//	PREFIX.holdfast/live/ID/record   what storage.Record says, in JSON
-//	PREFIX.holdfast/live/ID/layout   the multipart upload and its cells, and the record again
-//	PREFIX.holdfast/live/ID/size     the size, if it was declared late
-//	PREFIX.holdfast/live/ID/f/A-B    bytes A to B, half-open, in hexadecimal
-//	PREFIX.holdfast/live/ID/parked   the mark of a finished upload that is not told of any more
-//	PREFIX.holdfast/live/ID/gone     the mark of a deleted upload, with the key of its file
+//	PREFIX.holdfast/live/ID/record   the storage.Record, in JSON
+//	PREFIX.holdfast/live/ID/layout   the multipart upload, its part size, and the record again
+//	PREFIX.holdfast/live/ID/size     the size, if it was set after creation
+//	PREFIX.holdfast/live/ID/f/A-B    a fragment: bytes A to B, half-open, in hexadecimal
+//	PREFIX.holdfast/live/ID/parked   marks a finished upload whose event is dead-lettered
+//	PREFIX.holdfast/live/ID/gone     the tombstone of a deleted upload, with its file's key
 //
-// An id that a client has chosen may be used again, once its upload is over. So that nothing
-// which a late writer leaves becomes part of the next upload, the names of its layout and of
-// its fragments end with a mark of its creation: layout-CREATION, f/A-B-CREATION.
+// An id that a client has chosen may be reused after its upload has ended. So that an object
+// of a late writer cannot become part of the next upload, the names of its layout and of
+// its fragments end with a creation mark: layout-CREATION, f/A-B-CREATION.
 //
-// Each is written once. Those of a finished upload are removed: what its record
-// said is in the metadata of the file, PREFIX followed by the upload's Key or else by
-// its id, and at
+// Each object is written once. Those of a finished upload are removed: its record is in
+// the metadata of the file, whose key is PREFIX followed by the upload's Key or else its
+// id, and in
 //
 //	PREFIX.holdfast/done/ID
 //
-// which tells of the upload when its file is moved; see done.
-// Keys that are chosen are claimed; see claimKey.
+// which is used when the file has been moved; see done. Custom keys are reserved; see
+// claimKey.
 func (s *Store) liveKey(id, name string) string {
 	return s.opts.Prefix + ".holdfast/live/" + id + "/" + name
 }
@@ -55,7 +54,8 @@ func (s *Store) layoutKey(rec storage.Record) string {
 	return s.liveKey(rec.ID, layoutName+creationMark(rec))
 }
 
-// creationMark tells the creations of an id apart, if there can be several.
+// creationMark returns the suffix that distinguishes the creations of an id, "" if there
+// can only be one.
 func creationMark(rec storage.Record) string {
 	if !rec.ClientChosenID {
 		return ""
@@ -64,13 +64,14 @@ func creationMark(rec storage.Record) string {
 	return "-" + hex.EncodeToString(sum[:6])
 }
 
-// fragmentKey is the key of a fragment, as fragmentPiece names it.
+// fragmentKey returns the key of a fragment's object.
 func (s *Store) fragmentKey(id string, p storage.Extent) string {
 	_, mark := splitMark(p.Name, 2)
 	return s.liveKey(id, fmt.Sprintf("f/%016x-%016x%s", p.Start, p.End, mark))
 }
 
-// splitMark cuts the mark of a creation off a name of so many words.
+// splitMark cuts the creation mark, if any, off a name that has the given number of words
+// separated by hyphens without it.
 func splitMark(name string, words int) (rest, mark string) {
 	if all := strings.Split(name, "-"); len(all) == words+1 {
 		mark = "-" + all[words]
@@ -78,7 +79,7 @@ func splitMark(name string, words int) (rest, mark string) {
 	return strings.TrimSuffix(name, mark), mark
 }
 
-// parseFragment reads the last element of a fragment's key.
+// parseFragment parses the end of a fragment's key, "f/A-B".
 func parseFragment(name string) (r ranges.Range, ok bool) {
 	n, err := fmt.Sscanf(name, "f/%x-%x", &r.Start, &r.End)
 	return r, n == 2 && err == nil && r.Valid()
@@ -91,19 +92,19 @@ func copySource(bucket, key string) string {
 func crcOf(b []byte) uint32 { return crc32.Checksum(b, castagnoli) }
 
 const (
-	// recordName is the name under which an object's metadata has its record.
+	// recordName is the name of the metadata entry that holds the record.
 	recordName = "holdfast"
-	// sumName is the name under which an object's metadata has the CRC32C of the whole,
-	// where S3 itself would not say it.
+	// sumName is the name of the metadata entry that holds the CRC32C of the whole file,
+	// for files for which S3 may not return one.
 	sumName = "holdfast-crc32c"
-	// maxInMetadata is how long it may be there: S3 takes 2 KB of metadata in all.
+	// maxInMetadata is the maximum length of the record in metadata: S3 allows 2 KB in all.
 	maxInMetadata = 1800
-	// elsewhere stands in the metadata for a record that is too long for it; when
-	// the upload was created and its id follow.
+	// externalRecord begins the metadata entry of a record that is too long for it. The
+	// time of creation and the id follow; the record itself is in the done object.
 	externalRecord = "done@"
 )
 
-// file describes the finished file of an upload, whatever its bytes.
+// file describes the finished file of an upload, without its content.
 func (s *Store) file(rec storage.Record) (o object, err error) {
 	text, err := json.Marshal(rec) // the size is the file's own
 	if err != nil {
@@ -119,7 +120,7 @@ func (s *Store) file(rec storage.Record) (o object, err error) {
 	}, nil
 }
 
-// recordOf reads what file has put into the metadata.
+// recordOf decodes the record that file has put into the metadata.
 func recordOf(kept string) (rec storage.Record, err error) {
 	text, err := base64.RawURLEncoding.DecodeString(kept)
 	if err == nil {
@@ -128,7 +129,8 @@ func recordOf(kept string) (rec storage.Record, err error) {
 	return rec, err
 }
 
-// identity is what file has put into the metadata of whose file it is.
+// identity returns the id and time of creation of the upload that a file belongs to, by the
+// metadata entry recordName. Both are "" if it is not a file of this store.
 func identity(kept string) (id, created string) {
 	if at, long := strings.CutPrefix(kept, externalRecord); long {
 		created, id, _ = strings.Cut(at, " ")

@@ -19,11 +19,11 @@ import (
 // nodesWithOneCache starts nodes that share locks and a cache, as those of one Redis do.
 func nodesWithOneCache(t *testing.T, opts Options, n int) []*node {
 	t.Helper()
-	locker, index := new(storage.MemoryLocker), new(storage.MemoryCache)
+	locker, cache := new(storage.MemoryLocker), new(storage.MemoryCache)
 	var nodes []*node
 	for range n {
 		node := startNode(t, opts)
-		node.Uploads = storage.New(node.store, locker, index, storage.Options{
+		node.Uploads = storage.New(node.store, locker, cache, storage.Options{
 			Log: slog.New(slog.DiscardHandler), Now: node.now, Observer: storage.Observer{Event: node.hear},
 		})
 		nodes = append(nodes, node)
@@ -31,7 +31,7 @@ func nodesWithOneCache(t *testing.T, opts Options, n int) []*node {
 	return nodes
 }
 
-// lateWrite is a write whose source waits before its last bytes.
+// lateWrite is a running write whose source blocks before its last bytes.
 type lateWrite struct {
 	*storagetest.Gate
 	up  storage.Upload
@@ -57,13 +57,13 @@ func (l *lateWrite) end() error {
 	return <-l.err
 }
 
-// Another node deletes the upload while a write is under way: what that stores is removed
-// as soon as it ends, whatever state the upload had come to.
-func TestF25WhatIsStoredOfAnUploadThatAnotherNodeHasDeletedIsRemoved(t *testing.T) {
+// Another node deletes the upload during a write: what the write stores is removed as soon
+// as it ends, whatever the state of the upload was.
+func TestF25AWriteDuringADeletionByAnotherNodeLeavesNothing(t *testing.T) {
 	opts := bucket(t)
 	for _, size := range []int64{200_000, threeCells} {
 		for _, r := range []ranges.Range{ranges.Of(0, size), ranges.Of(size/3, size/3)} {
-			for _, state := range []string{"begun", "finished"} {
+			for _, state := range []string{"unfinished", "finished"} {
 				t.Run(fmt.Sprintf("%v of %d bytes, %s", r, size, state), func(t *testing.T) {
 					nodes := nodesWithOneCache(t, opts, 2)
 					c := &phone{t: t, node: nodes[1], data: storagetest.Content(25, size)}
@@ -88,8 +88,8 @@ func TestF25WhatIsStoredOfAnUploadThatAnotherNodeHasDeletedIsRemoved(t *testing.
 	}
 }
 
-// The write ends when the deletion has looked for the file, and is not over.
-func TestF25WhatIsStoredBetweenTwoStepsOfADeletionIsRemoved(t *testing.T) {
+// The write ends after the deletion has checked for the file, but before it ends.
+func TestF25AWriteBetweenTwoStepsOfADeletionLeavesNothing(t *testing.T) {
 	nodes := nodesWithOneCache(t, bucket(t), 2)
 	data := storagetest.Content(25, 1000)
 	id := mustCreate(t, nodes[1], storage.Record{Size: 1000})
@@ -110,8 +110,8 @@ func TestF25WhatIsStoredBetweenTwoStepsOfADeletionIsRemoved(t *testing.T) {
 	wantOnly(t, nodes[0].store, nodes[0].store.liveKey(id, "gone"))
 }
 
-// The deletion comes when the file is about to be made, and so finds none.
-func TestF25AFileThatIsMadeAfterItsDeletionIsRemoved(t *testing.T) {
+// The deletion runs just before the file is created, and so finds none.
+func TestF25AFileCreatedAfterItsDeletionIsRemoved(t *testing.T) {
 	opts := bucket(t)
 	for name, c := range map[string]struct {
 		op   string
@@ -178,9 +178,9 @@ func createConcatenation(t *testing.T, n *node) string {
 	return mustCreate(t, n, storage.Record{Size: 2 * (minPart + 1), Parts: parts})
 }
 
-// Whatever of a deletion goes wrong after its mark is written, trying again completes it
-// and says so to the app, and so does a sweep of any node.
-func TestF25ADeletionThatFailedHalfWayIsCompleted(t *testing.T) {
+// A deletion that fails after its tombstone is written is completed by a retry, or by a
+// sweep of any node.
+func TestF25AnInterruptedDeletionIsCompleted(t *testing.T) {
 	for name, complete := range map[string]func(t *testing.T, n, other *node, id string){
 		"by trying again": func(t *testing.T, n, _ *node, id string) {
 			if err := n.Delete(t.Context(), id); err != nil {
@@ -221,8 +221,8 @@ func TestF25ADeletionThatFailedHalfWayIsCompleted(t *testing.T) {
 	}
 }
 
-// The answers to writing the mark are lost: the deletion looks whether it is there.
-func TestF25ADeletionGoesOnIfOnlyTheAnswerToItsMarkIsLost(t *testing.T) {
+// If the responses to writing the tombstone are lost, the deletion checks whether it exists.
+func TestF25ADeletionContinuesIfTheResponseToItsTombstoneIsLost(t *testing.T) {
 	n := startNode(t, bucket(t))
 	id := mustCreate(t, n, storage.Record{Size: 1000})
 	mustWrite(t, n, id, ranges.Of(0, 1000))
@@ -233,9 +233,9 @@ func TestF25ADeletionGoesOnIfOnlyTheAnswerToItsMarkIsLost(t *testing.T) {
 	wantOnly(t, n.store, n.store.liveKey(id, "gone"))
 }
 
-// A write on one node that began before another node stored, and acknowledged, the same
-// range does not replace those bytes while both have one cache.
-func TestF26BytesThatAnotherNodeHasAcknowledgedStay(t *testing.T) {
+// A write does not replace bytes that another node has stored and acknowledged since it
+// began, if both nodes share a cache.
+func TestF26BytesAcknowledgedByAnotherNodeAreNotReplaced(t *testing.T) {
 	for _, first := range []int64{0, 1000, minPart + 1000} {
 		for _, r := range []ranges.Range{whole, ranges.Of(minPart, minPart), ranges.Of(minPart+5, 70_000)} {
 			t.Run(fmt.Sprintf("%v after %d bytes", r, first), func(t *testing.T) {
@@ -276,9 +276,9 @@ func storedOf(t *testing.T, n *node, id string, r ranges.Range) ranges.Range {
 	}
 }
 
-// Two files of one size that are sent to one URL at the same time: not both clients hear
-// that theirs is stored.
-func TestF26OfTwoFilesSentToOneURLAtOnceOneIsRefused(t *testing.T) {
+// If two clients send different files of one size to one URL concurrently, at most one
+// succeeds.
+func TestF26OfTwoFilesSentToOneURLConcurrentlyOneIsRefused(t *testing.T) {
 	for _, size := range []int64{70_000, minPart, threeCells} {
 		t.Run(fmt.Sprint(size, " bytes"), func(t *testing.T) {
 			n := startNode(t, bucket(t))

@@ -15,12 +15,12 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/storagetest"
 )
 
-// An S3 that does not keep If-None-Match strictly lets two creations at once both
-// write: whichever record stays, the app hears of the file.
-func TestTheAppHearsOfAnUploadWhoseRecordWasWrittenTwice(t *testing.T) {
+// An S3 server that does not implement If-None-Match strictly lets two concurrent creations
+// both write: whichever record stays, the event is delivered.
+func TestTheEventOfAnUploadWhoseRecordWasWrittenTwiceIsDelivered(t *testing.T) {
 	opts := bucket(t)
 	for name, long := range map[string]int{"short": 0, "long": 4000} {
-		for size, what := range map[int64]string{200_000: "one cell", threeCells: "three cells"} {
+		for size, what := range map[int64]string{200_000: "one part", threeCells: "three parts"} {
 			t.Run(name+" record, "+what, func(t *testing.T) {
 				n, other := startNode(t, opts), startNode(t, opts)
 				c := &phone{t: t, node: n, data: storagetest.Content(5, size)}
@@ -37,10 +37,10 @@ func TestTheAppHearsOfAnUploadWhoseRecordWasWrittenTwice(t *testing.T) {
 				}
 				c.send(ranges.Range{Start: 100, End: size})
 				if n.told[c.id] != 1 {
-					t.Errorf("told %d times", n.told[c.id])
+					t.Errorf("the event was delivered %d times", n.told[c.id])
 				}
-				// Here the node that finished it dies before it tells, which is as if
-				// the record had come back, and nothing said that it was told.
+				// Simulate that the node which finished it died before it delivered the
+				// event: restore the record, and remove the done object.
 				if err := n.store.client.remove(t.Context(), n.store.doneKey(c.id)); err != nil {
 					t.Fatal(err)
 				}
@@ -51,7 +51,7 @@ func TestTheAppHearsOfAnUploadWhoseRecordWasWrittenTwice(t *testing.T) {
 					t.Errorf("sweep: %v", err)
 				}
 				if other.told[c.id] != 1 {
-					t.Errorf("told %d times by another node", other.told[c.id])
+					t.Errorf("the event was delivered %d times by another node", other.told[c.id])
 				}
 				c.wantFile(other)
 			})
@@ -59,8 +59,8 @@ func TestTheAppHearsOfAnUploadWhoseRecordWasWrittenTwice(t *testing.T) {
 	}
 }
 
-// A node that was thought dead may store a fragment when all is over.
-func TestALateFragmentIsRemovedByWhoeverFindsIt(t *testing.T) {
+// A node that lost its lease may store a fragment after the upload is finished.
+func TestALateFragmentIsRemovedByTheNextLoad(t *testing.T) {
 	opts := bucket(t)
 	zombie, n := startNode(t, opts), startNode(t, opts)
 	c := begunOn(t, n)
@@ -74,7 +74,7 @@ func TestALateFragmentIsRemovedByWhoeverFindsIt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	known.Finished, known.Received = false, ranges.Set{} // as it was once
+	known.Finished, known.Received = false, ranges.Set{} // as it was before
 	if err := zombie.store.Write(t.Context(), known, late, func(p storage.Extent) storage.Upload {
 		known.Add(p)
 		return known.Clone()
@@ -84,14 +84,14 @@ func TestALateFragmentIsRemovedByWhoeverFindsIt(t *testing.T) {
 	if err := n.store.flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if seen, err := n.store.list(t.Context(), c.id); err != nil || len(seen.fragments) != 1 {
-		t.Fatalf("%d fragments came late, want 1; %v", len(seen.fragments), err)
+	if listed, err := n.store.list(t.Context(), c.id); err != nil || len(listed.fragments) != 1 {
+		t.Fatalf("%d late fragments, want 1; %v", len(listed.fragments), err)
 	}
 	c.wantFile(startNode(t, opts))
 	wantOnly(t, n.store, n.store.fileKey(known.Record))
 }
 
-// Of two nodes that complete a multipart upload while a part comes, the second may
+// If two nodes complete a multipart upload while a part is being uploaded, the second may
 // find both the file and the multipart upload.
 func TestAMultipartUploadBesideItsFileIsAborted(t *testing.T) {
 	n := startNode(t, bucket(t))
@@ -113,9 +113,9 @@ func TestAMultipartUploadBesideItsFileIsAborted(t *testing.T) {
 	wantOnly(t, n.store, c.id)
 }
 
-// A node that does not know that all is over begins a multipart upload, and then finds
-// nothing of what it wants to put there.
-func TestAMultipartUploadThatIsBegunTooLateIsAborted(t *testing.T) {
+// A node with stale state creates a multipart upload after the upload is finished, and
+// then finds no fragments for it.
+func TestAMultipartUploadCreatedTooLateIsAborted(t *testing.T) {
 	opts := bucket(t)
 	n, late := startNode(t, opts), startNode(t, opts)
 	c := begunOn(t, n)
@@ -128,15 +128,15 @@ func TestAMultipartUploadThatIsBegunTooLateIsAborted(t *testing.T) {
 		t.Errorf("write what is there: %v", err)
 	}
 	if late.wire.calls()["begin"] == 0 {
-		t.Error("it has begun nothing")
+		t.Error("no multipart upload was created")
 	}
 	c.wantFile(late)
 	wantOnly(t, n.store, c.id)
 }
 
-// Where a file has a key of its own, only its record tells of it: a deletion that finds
-// the record gone, because the app has just been told, must look for it elsewhere.
-func TestADeletionBesideTheLastWordLeavesNoFileBehind(t *testing.T) {
+// Only the record has a custom key: a deletion that finds the record removed, because the
+// event has just been delivered, must get the key from the done object.
+func TestADeletionDuringARetirementLeavesNoFile(t *testing.T) {
 	opts := bucket(t)
 	n := startNode(t, opts)
 	up, err := n.Create(t.Context(), storage.Record{Size: 1000, Key: "videos/one.mp4"})
@@ -154,7 +154,7 @@ func TestADeletionBesideTheLastWordLeavesNoFileBehind(t *testing.T) {
 		t.Fatal(err)
 	}
 	if rec, _, err := n.store.recordFor(t.Context(), up.ID, before); !errors.Is(err, errMissing) {
-		t.Errorf("by traces from before it was told of: %v, key %q", err, rec.Key)
+		t.Errorf("by a listing from before the delivery: %v, key %q", err, rec.Key)
 	}
 	if err := n.Delete(t.Context(), up.ID); err != nil {
 		t.Errorf("delete: %v", err)
@@ -162,8 +162,8 @@ func TestADeletionBesideTheLastWordLeavesNoFileBehind(t *testing.T) {
 	wantOnly(t, n.store, n.store.liveKey(up.ID, "gone"))
 }
 
-// A hook that is asked before the finish must find that there is no file yet.
-func TestNothingIsAFileBeforeItIsFinishedIfItIsHeld(t *testing.T) {
+// A blocking hook before the finish must not find a file yet.
+func TestDeferFileCreatesNoFileBeforeFinish(t *testing.T) {
 	opts := bucket(t)
 	opts.DeferFile = true
 	for _, size := range []int64{1, 200_000, minPart, threeCells} {
@@ -182,7 +182,7 @@ func TestNothingIsAFileBeforeItIsFinishedIfItIsHeld(t *testing.T) {
 			t.Fatalf("write: %v", err)
 		}
 		if now, err := store.Load(t.Context(), rec.ID); err != nil || now.Finished || !now.Complete() {
-			t.Errorf("%d bytes: %v, finished %v, %v is there", size, err, now.Finished, now.Received)
+			t.Errorf("%d bytes: %v, finished %v, received %v", size, err, now.Finished, now.Received)
 		}
 		if _, err := store.Finish(t.Context(), up); err != nil {
 			t.Errorf("finish: %v", err)
@@ -203,17 +203,17 @@ func wantContent(t *testing.T, s *Store, up storage.Upload, data []byte) {
 	}
 }
 
-// lateEnd is a source that knows its length, and says that it has ended only when it is
-// asked for more, as bodies of HTTP/2 do.
+// lateEnd is a source of known length that returns EOF only on a separate read, like an
+// HTTP/2 body.
 type lateEnd struct {
 	io.Reader
 	n int64
 }
 
-// Expect implements storage.Expecting.
+// Length returns the number of bytes that the source has.
 func (s lateEnd) Length() int64 { return s.n }
 
-func TestChunksThatEndWhereABlockDoesAreKeptRight(t *testing.T) {
+func TestChunksThatEndAtTheEndOfABlockAreStoredCorrectly(t *testing.T) {
 	opts := bucket(t)
 	n := startNode(t, opts)
 	c := &phone{t: t, node: n, data: storagetest.Content(3, 8*mib)}

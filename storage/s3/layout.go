@@ -10,42 +10,41 @@ import (
 const (
 	mib = 1 << 20
 
-	// maxParts, minPart, maxPart: what S3 allows (Amazon S3 User Guide, "multipart
-	// upload limits"). The last part may be smaller.
+	// maxParts, minPart and maxPart are S3's limits (Amazon S3 User Guide, "multipart
+	// upload limits"), in parts and bytes. The last part may be smaller.
 	maxParts = 10_000
 	minPart  = 5 * mib
 	maxPart  = 5 << 30
-	// maxSize is what the parts of an upload hold, in bytes: 48 TiB.
+	// maxSize is the maximum size of an upload, in bytes: 48 TiB.
 	maxSize = maxParts * maxPart
 
-	// goodCell is the size near which cells are best: small enough to hold several
-	// in memory, large enough that requests cost little.
+	// targetPartSize is the preferred size of parts: small enough to buffer several in
+	// memory, large enough that the cost per request is low.
 	targetPartSize = 16 * mib
-	// maxLearnt is how large a chunk may be and still be made a cell as it is.
-	maxLearnt = 64 * mib
+	// maxChunkPart is the size up to which a client's chunk is stored as one part.
+	maxChunkPart = 64 * mib
 )
 
-// layout is the grid of an upload: which bytes make up which part. It is decided
-// once, and then a part's number depends on the offset of its bytes alone.
+// layout maps the byte ranges of an upload (slots) to parts. It is chosen once per upload,
+// so that a part's number depends only on the offset of its bytes.
 type layout struct {
-	// UploadID is that of the multipart upload, "" for an upload of one cell, which
+	// UploadID is the id of the multipart upload, "" for an upload of one slot, which
 	// needs none.
 	UploadID string `json:"uploadId"`
-	// Cell is the size of every part but the last, in bytes. If Grows, because the
+	// PartSize is the size of every part but the last, in bytes. If Grows, because the
 	// size of the upload was unknown, it is that of the first ones.
 	PartSize int64 `json:"cell"`
 	Grows    bool  `json:"grows,omitempty"`
-	// Summed: S3 was told, when the multipart upload was begun, which checksums its
-	// parts have.
+	// Summed says that the multipart upload was created with a checksum algorithm.
 	Summed bool `json:"summed,omitempty"`
 }
 
-// steps are the growing cells: so many of so many times the first, and then larger
-// ones. With cells of 16 MiB they hold more than the 5 TiB that an object may have.
+// steps define the growing part sizes: count parts of times the first size, and so on.
+// From 16 MiB on they hold more than 5 TiB.
 var steps = []struct{ count, times int64 }{{2000, 1}, {4000, 8}, {4000, 80}}
 
-// cell returns the number of the part that holds the byte at offset, from 1 on,
-// and the range of the part: size is that of the upload, if known.
+// slot returns the number of the part that holds the byte at offset, from 1 on, and the
+// part's range. size is that of the upload, or storage.Unknown.
 func (l layout) slot(offset, size int64) (int32, ranges.Range) {
 	number, r := l.grid(offset)
 	if size != storage.Unknown {
@@ -73,7 +72,8 @@ func (l layout) grid(offset int64) (int32, ranges.Range) {
 	return int32(number + 1), ranges.Range{Start: start, End: ranges.Max}
 }
 
-// grown is what growing cells hold, the first of which have so many bytes.
+// growingCapacity returns the number of bytes that growing parts hold if the first ones
+// have slot bytes.
 func growingCapacity(slot int64) int64 {
 	var size int64
 	for _, s := range steps {
@@ -82,7 +82,7 @@ func growingCapacity(slot int64) int64 {
 	return size
 }
 
-// fits returns ErrTooLarge for a size that is above what parts can hold.
+// checkMaxSize returns ErrTooLarge if size exceeds limit.
 func checkMaxSize(size, limit int64) error {
 	if size > limit {
 		return fmt.Errorf("%w: %d bytes, S3 takes at most %d", storage.ErrTooLarge, size, limit)
@@ -90,7 +90,7 @@ func checkMaxSize(size, limit int64) error {
 	return nil
 }
 
-// at is the range of the part with the given number.
+// at returns the range of the part with the given number, and false if there is none.
 func (l layout) at(number int32, size int64) (ranges.Range, bool) {
 	n := int64(number) - 1
 	if n < 0 || n >= maxParts {
@@ -106,25 +106,25 @@ func (l layout) at(number int32, size int64) (ranges.Range, bool) {
 			n -= here
 		}
 	}
-	again, r := l.slot(start, size)
-	return r, again == number && !r.Empty()
+	found, r := l.slot(start, size)
+	return r, found == number && !r.Empty()
 }
 
-// choose finds the layout for an upload, of maxSize at most, of which a client sends
-// a chunk of the given length: so that chunks end where cells do, if that can be. good
-// is the size near which cells are best.
-func choose(good, size, chunk int64) layout {
+// choose returns the layout for an upload of the given size (maxSize at most, or Unknown)
+// of which a client sends a chunk of the given length. If possible, chunks end where slots
+// do. target is the preferred part size.
+func choose(target, size, chunk int64) layout {
 	if size == storage.Unknown {
-		return layout{PartSize: good, Grows: true}
+		return layout{PartSize: target, Grows: true}
 	}
-	slot := good
+	slot := target
 	switch {
 	case chunk <= 0 || chunk >= size:
-		// It teaches nothing about where chunks end.
-	case chunk < good:
-		slot = chunk * ((good + chunk - 1) / chunk)
+		// The length does not show where other chunks end.
+	case chunk < target:
+		slot = chunk * ((target + chunk - 1) / chunk)
 	default:
-		slot = smallestDivisor(good, chunk)
+		slot = smallestDivisor(target, chunk)
 	}
 	if least := (size + maxParts - 1) / maxParts; slot < least {
 		slot *= (least + slot - 1) / slot
@@ -132,28 +132,29 @@ func choose(good, size, chunk int64) layout {
 	return layout{PartSize: min(max(slot, minPart), maxPart)}
 }
 
-// smallestDivisor is the smallest n-th part of chunk that has at least good bytes,
-// or good if that would be too large.
-func smallestDivisor(good, chunk int64) int64 {
-	for n := chunk / good; n > 0; n-- {
-		if chunk%n == 0 && chunk/n <= maxLearnt {
+// smallestDivisor returns the smallest divisor of chunk that is at least target, or target
+// if that exceeds maxChunkPart.
+func smallestDivisor(target, chunk int64) int64 {
+	for n := chunk / target; n > 0; n-- {
+		if chunk%n == 0 && chunk/n <= maxChunkPart {
 			return chunk / n
 		}
 	}
-	return good
+	return target
 }
 
-// lastCell is the size of the cells that an upload is taken to have of which only the
-// last chunk has come. Where that begins, a cell will begin too: so it stays in one piece.
-func lastCell(good int64, c storage.Chunk) int64 {
-	if c.Length <= min(c.Offset, maxLearnt) {
+// partSizeForLast returns the part size to assume while only the last chunk of an upload
+// has been received. A slot begins where that chunk does, so that it is stored as one
+// fragment.
+func partSizeForLast(target int64, c storage.Chunk) int64 {
+	if c.Length <= min(c.Offset, maxChunkPart) {
 		return c.Offset
 	}
-	return good
+	return target
 }
 
-// teaches tells whether the length of a chunk says anything about the others: the
-// last one is as long as is left over.
+// hintsChunkSize reports whether the length of a chunk is likely to be that of the others,
+// which it is not for the last one.
 func hintsChunkSize(up storage.Upload, c storage.Chunk) bool {
 	return c.Offset == 0 || c.Length == storage.Unknown || up.Size == storage.Unknown || c.Offset+c.Length < up.Size
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/storagetest"
 )
 
-func TestCellsFitTheChunksOfTheClient(t *testing.T) {
+func TestPartSizeFitsTheChunksOfTheClient(t *testing.T) {
 	const gib = 1 << 30
 	for _, c := range []struct {
 		name              string
@@ -25,7 +25,7 @@ func TestCellsFitTheChunksOfTheClient(t *testing.T) {
 		{"one whole body", gib, gib, 16 * mib},
 		{"no length", gib, storage.Unknown, 16 * mib},
 		{"5 TiB fit 10,000 parts", 5 << 40, 50 * mib, 525 * mib},
-		{"48 TiB in chunks that go into no cell", maxSize, 5_000_000, maxPart},
+		{"48 TiB in chunks that do not divide a part", maxSize, 5_000_000, maxPart},
 		{"48 TiB in 50 MiB chunks", maxSize, 50 * mib, maxPart},
 		{"unknown size", storage.Unknown, 50 * mib, 16 * mib},
 	} {
@@ -42,37 +42,37 @@ func TestCellsFitTheChunksOfTheClient(t *testing.T) {
 	}
 }
 
-// F9: however an upload is cut up, its parts are few enough, and no byte is in two.
-func TestF09CellsCoverEveryOffsetOnceIn10000Parts(t *testing.T) {
+// F9: every layout has at most 10,000 parts, and no byte is in two.
+func TestF09PartsCoverEveryOffsetOnceIn10000Parts(t *testing.T) {
 	growing := layout{PartSize: targetPartSize, Grows: true}
 	for l, end := range map[layout]int64{{PartSize: 25 * mib}: 10_000 * 25 * mib, growing: 5 << 40} {
 		var number int32
 		for offset := int64(0); offset < end; {
 			n, r := l.slot(offset, storage.Unknown)
 			if n != number+1 || r.Start != offset || r.Len() < minPart || n > maxParts {
-				t.Fatalf("cell %d of %+v: number %d, %v", number+1, l, n, r)
+				t.Fatalf("part %d of %+v: number %d, %v", number+1, l, n, r)
 			}
 			if last, same := l.slot(r.End-1, storage.Unknown); last != n || same != r {
-				t.Fatalf("the last byte of cell %d is in %d", n, last)
+				t.Fatalf("the last byte of part %d is in %d", n, last)
 			}
 			if same, ok := l.at(n, storage.Unknown); !ok || same != r {
-				t.Fatalf("cell %d is %v by its number, %v by its offset", n, same, r)
+				t.Fatalf("part %d is %v by its number, %v by its offset", n, same, r)
 			}
 			number, offset = n, r.End
 		}
 	}
 	if _, r := growing.slot(math.MaxInt64-1, storage.Unknown); !r.Valid() {
-		t.Errorf("the last offset of all is in %v", r)
+		t.Errorf("the highest offset is in %v", r)
 	}
 }
 
-func TestLastCellEndsWithTheUpload(t *testing.T) {
+func TestLastPartEndsWithTheUpload(t *testing.T) {
 	if n, r := (layout{PartSize: 25 * mib}).slot(1000*mib, 1001*mib); n != 41 || r.End != 1001*mib {
 		t.Errorf("%d %v", n, r)
 	}
 }
 
-func TestASizeThatPartsCannotHoldIsRefusedBeforeAnythingIsStored(t *testing.T) {
+func TestATooLargeSizeIsRefusedBeforeAnythingIsStored(t *testing.T) {
 	n := startNode(t, bucket(t))
 	for _, size := range []int64{maxSize + 1, math.MaxInt64} {
 		if _, err := n.Create(t.Context(), storage.Record{Size: size}); !errors.Is(err, storage.ErrTooLarge) {
@@ -88,7 +88,7 @@ func TestASizeThatPartsCannotHoldIsRefusedBeforeAnythingIsStored(t *testing.T) {
 	c.send(ranges.Of(0, minPart))
 	for _, size := range []int64{growingCapacity(minPart) + 1, maxSize + 1, math.MaxInt64} {
 		if _, err := n.SetSize(t.Context(), c.id, size); !errors.Is(err, storage.ErrTooLarge) {
-			t.Errorf("declare %d: %v, want ErrTooLarge", size, err)
+			t.Errorf("set size %d: %v, want ErrTooLarge", size, err)
 		}
 	}
 	c.send(ranges.Range{Start: minPart, End: twoCells})
@@ -96,7 +96,7 @@ func TestASizeThatPartsCannotHoldIsRefusedBeforeAnythingIsStored(t *testing.T) {
 	c.finish()
 }
 
-func TestGrownCellsHoldWhatMayBeDeclared(t *testing.T) {
+func TestGrowingPartsHoldTheLargestSizeThatMayBeSet(t *testing.T) {
 	growing := layout{PartSize: targetPartSize, Grows: true}
 	size := growingCapacity(growing.PartSize)
 	if n, r := growing.slot(size-1, storage.Unknown); n != maxParts || r.End != size || r.Len() > maxPart {

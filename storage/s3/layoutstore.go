@@ -10,8 +10,8 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
-// prospect is the layout that up has, or would get if it were decided now for
-// chunks like c; that one has no UploadID yet.
+// plannedLayout returns the layout of up, or the one that it would get for chunks like c,
+// which has no UploadID yet.
 func (s *Store) plannedLayout(up storage.Upload, c storage.Chunk) layout {
 	if l, ok := s.layoutOf(up); ok {
 		return l
@@ -20,13 +20,13 @@ func (s *Store) plannedLayout(up storage.Upload, c storage.Chunk) layout {
 		return l
 	}
 	if !hintsChunkSize(up, c) {
-		return layout{PartSize: lastCell(s.opts.partSize, c)}
+		return layout{PartSize: partSizeForLast(s.opts.partSize, c)}
 	}
 	return choose(s.opts.partSize, up.Size, c.Length)
 }
 
-// single tells whether a cell of this layout is the whole file, put as an object. An
-// empty one always is: there is no multipart upload without parts.
+// single reports whether the file is created by a single put, as it fits one slot. An
+// empty file always is: a multipart upload needs at least one part.
 func (s *Store) single(l layout, up storage.Upload) bool {
 	if up.Size == 0 {
 		return true
@@ -37,33 +37,33 @@ func (s *Store) single(l layout, up storage.Upload) bool {
 	return l.UploadID == "" && !l.Grows && up.Size != storage.Unknown && up.Size <= l.PartSize
 }
 
-// decide returns the layout of the upload, and makes it if there is none: the one
-// wished for, unless another node has decided before.
+// createLayout returns the layout of the upload. If there is none, it stores the proposed
+// one, unless another node stores another first.
 func (s *Store) createLayout(ctx context.Context, up storage.Upload, proposed layout) (layout, error) {
 	for {
 		l, err := s.createLayoutOnce(up, func() (layout, error) { return s.writeLayout(ctx, up, proposed) })
-		if err != errUndecided { // what another call of learn has met
+		if err != errUndecided { // the result of a concurrent adoptLayout, shared by singleflight
 			return l, err
 		}
 	}
 }
 
-var errUndecided = errors.New("the layout is undecided")
+var errUndecided = errors.New("no layout has been created")
 
-// learn returns the layout if this process has decided it, or is about to.
+// adoptLayout returns the layout if this process has created it, or is about to.
 func (s *Store) adoptLayout(up storage.Upload) (layout, bool) {
 	l, err := s.createLayoutOnce(up, func() (layout, error) { return layout{}, errUndecided })
 	return l, err == nil
 }
 
-// decideHere lets one call at a time decide; all that come meanwhile share what it
-// finds.
-func (s *Store) createLayoutOnce(up storage.Upload, how func() (layout, error)) (layout, error) {
+// createLayoutOnce returns the cached layout, or calls create. Concurrent calls for one
+// upload share one result.
+func (s *Store) createLayoutOnce(up storage.Upload, create func() (layout, error)) (layout, error) {
 	l, err, _ := s.creatingLayout.Do(up.ID, func() (any, error) {
 		if l, ok := s.cachedLayout(up); ok {
 			return l, nil
 		}
-		l, err := how()
+		l, err := create()
 		if err == nil {
 			s.cacheLayout(up, l)
 		}
@@ -72,13 +72,15 @@ func (s *Store) createLayoutOnce(up storage.Upload, how func() (layout, error)) 
 	return l.(layout), err
 }
 
-// decision is a layout as it is written down: with the record, so that whoever
-// loads the upload needs to read no other object.
+// layoutRecord is a layout as it is stored: with the record, so that loading the upload
+// takes only one object.
 type layoutRecord struct {
 	layout
 	Record storage.Record `json:"record"`
 }
 
+// writeLayout creates a multipart upload and stores the proposed layout with its id. It
+// returns the stored layout, which may be that of another node.
 func (s *Store) writeLayout(ctx context.Context, up storage.Upload, proposed layout) (layout, error) {
 	o, err := s.file(up.Record)
 	if err != nil {
@@ -93,30 +95,30 @@ func (s *Store) writeLayout(ctx context.Context, up storage.Upload, proposed lay
 	if err != nil {
 		return layout{}, err
 	}
-	there, err := s.client.putIfAbsent(ctx, s.layoutKey(up.Record), text)
+	text, err = s.client.putIfAbsent(ctx, s.layoutKey(up.Record), text)
 	if err != nil {
-		// Whether it was written nobody knows, so the multipart upload must stay. If
-		// nothing ever speaks of it, Clean removes it.
-		return layout{}, storage.Unavailable("decide the layout of", up.ID, err)
+		// The layout may have been written, so the multipart upload must stay. If no
+		// layout refers to it, Clean aborts it.
+		return layout{}, storage.Unavailable("create the layout of", up.ID, err)
 	}
-	var decided layoutRecord
-	if err := json.Unmarshal(there, &decided); err != nil {
+	var stored layoutRecord
+	if err := json.Unmarshal(text, &stored); err != nil {
 		return layout{}, storage.Unavailable("read the layout of", up.ID, err)
 	}
-	if decided.UploadID != proposed.UploadID {
-		_ = s.client.abort(ctx, o.key, proposed.UploadID) // or else Clean does
+	if stored.UploadID != proposed.UploadID {
+		_ = s.client.abort(ctx, o.key, proposed.UploadID) // on failure, Clean aborts it
 	}
-	return decided.layout, nil
+	return stored.layout, nil
 }
 
-// decided is a layout that this process has seen decided.
+// cachedLayout is a stored layout that this process knows.
 type cachedLayout struct {
 	layout
-	created, at time.Time // the upload, the layout
+	created, at time.Time // when the upload was created, and the layout cached
 }
 
-// maxRemembered is how many layouts a process remembers. One that is forgotten is
-// in the index, or in S3.
+// maxCachedLayouts is the maximum number of cached layouts. Others are in the cache of
+// uploads, or in S3.
 const maxCachedLayouts = 10_000
 
 func (s *Store) cachedLayout(up storage.Upload) (layout, bool) {
@@ -135,8 +137,8 @@ func (s *Store) cacheLayout(up storage.Upload, l layout) {
 	s.layouts[up.ID] = cachedLayout{l, up.Created, time.Now()}
 }
 
-// forget lets go of what this process remembers of an upload that is over, or not
-// as it was thought to be.
+// dropCached drops the cached state of an upload that has ended, or whose cached state has
+// proved wrong.
 func (s *Store) dropCached(id string) {
 	s.tailCache.drop(id)
 	s.absent.take(id)
@@ -145,8 +147,7 @@ func (s *Store) dropCached(id string) {
 	delete(s.layouts, id)
 }
 
-// forgetBefore lets go of what this process remembers of uploads that nobody has
-// added to since.
+// dropCachedBefore drops cached state that is older than the given time.
 func (s *Store) dropCachedBefore(at time.Time) {
 	s.tailCache.dropBefore(at)
 	s.mu.Lock()

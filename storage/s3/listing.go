@@ -10,37 +10,38 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/ranges"
 )
 
-// traces is what a listing shows of an unfinished upload.
+// listing holds the objects of an unfinished upload, as S3 lists them.
 type listing struct {
-	record, size, gone, parked bool
-	layouts                    []marked
-	fragments                  []marked
-	claims                     []reservation
-	keys                       []string // without those of claims
-	touched                    time.Time
-	recorded, sized            time.Time // when record and size were stored, by S3's clock
-	recordTag                  string    // the ETag of the record
-	began                      time.Time // the listing
+	record, size, gone, deadLettered bool
+
+	layouts         []marked
+	fragments       []marked
+	claims          []reservation
+	keys            []string  // without those of reservations
+	touched         time.Time // of the latest of keys, by this process's clock
+	recorded, sized time.Time // when record and size were stored, by S3's clock
+	recordTag       string    // the ETag of the record
+	began           time.Time // when the listing began
 }
 
-// marked is an object whose name ends with the mark of a creation.
+// marked is an object whose name may end with a creation mark.
 type marked struct {
 	ranges.Range // of a fragment
 	mark         string
 	at           time.Time // when it was stored, by S3's clock
 }
 
-// isOf reports whether the object belongs to the creation of which rec is, and not to
-// one before it. A mark is lacking where an id is used once, or was not needed once.
+// isOf reports whether the object belongs to the same creation as rec, and not to an
+// earlier one. Objects of ids that are used once, and of old versions, have no mark.
 func (t *listing) isOf(rec storage.Record, m marked) bool {
 	return m.mark == creationMark(rec) || m.mark == "" && !t.isOlder(m.at)
 }
 
-// isOlder reports whether what was stored at the given time is older than the record.
+// isOlder reports whether an object stored at the given time is older than the record.
 func (t *listing) isOlder(at time.Time) bool { return at.Before(t.recorded) }
 
-// pieces are the fragments that belong to the creation of which rec is.
-func (t *listing) pieces(rec storage.Record) (all []storage.Extent) {
+// fragmentsOf returns the fragments that belong to the same creation as rec.
+func (t *listing) fragmentsOf(rec storage.Record) (all []storage.Extent) {
 	for _, m := range t.fragments {
 		if t.isOf(rec, m) || !rec.ClientChosenID {
 			all = append(all, fragmentPiece(m.Range, m.mark))
@@ -49,11 +50,11 @@ func (t *listing) pieces(rec storage.Record) (all []storage.Extent) {
 	return all
 }
 
-// errSlow: a listing took so long that what it does not show may be there.
-var errSlow = errors.New("listings take too long to be believed")
+// errSlow means that a listing took so long that objects which it lacks may exist.
+var errSlow = errors.New("listings are too slow to be consistent")
 
-// traces lists the objects of an upload. The listing need not show one moment, but must
-// not take long: see remover.
+// list lists the objects of an upload. The listing need not be a snapshot, but must not
+// take longer than longestListing: see remover.
 func (s *Store) list(ctx context.Context, id string) (listing, error) {
 	for range maxLoadAttempts {
 		began := s.opts.now()
@@ -101,7 +102,7 @@ func (t *listing) add(name string, e entry) {
 	case "gone":
 		t.gone = true
 	case "parked":
-		t.parked = true
+		t.deadLettered = true
 	default:
 		if r, ok := parseFragment(rest); ok && e.size == r.Len() {
 			t.fragments = append(t.fragments, marked{r, mark, e.modified})

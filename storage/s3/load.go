@@ -17,12 +17,12 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/ranges"
 )
 
-// looks is how often Load begins again when what it has just found is removed
-// before it is read.
+// maxLoadAttempts is the maximum number of attempts of Load, which fail if an object is
+// removed between its listing and its reading.
 const maxLoadAttempts = 5
 
-// Load implements storage.Store. It takes four requests for a live upload of a thousand
-// objects or fewer: the listing, the layout, the look for the file, and the parts.
+// Load implements storage.Store. For an unfinished upload of up to a thousand objects it
+// takes four requests: the listing, the layout, a HEAD of the file, and the parts.
 func (s *Store) Load(ctx context.Context, id string) (storage.Upload, error) {
 	for range maxLoadAttempts {
 		up, err := s.loadOnce(ctx, id)
@@ -33,7 +33,7 @@ func (s *Store) Load(ctx context.Context, id string) (storage.Upload, error) {
 	return storage.Upload{}, storage.Unavailable("load", id, errMissing)
 }
 
-// look is Load, and errMissing if something vanished on the way.
+// loadOnce is Load without retries. It returns errMissing if an object was removed meanwhile.
 func (s *Store) loadOnce(ctx context.Context, id string) (storage.Upload, error) {
 	t, err := s.list(ctx, id)
 	switch {
@@ -42,32 +42,32 @@ func (s *Store) loadOnce(ctx context.Context, id string) (storage.Upload, error)
 	case t.gone:
 		return s.loadGone(ctx, id, t)
 	case !t.record, s.retired.has(id):
-		return s.loadOver(ctx, id, t)
+		return s.loadWithoutRecord(ctx, id, t)
 	}
 	up, l, err := s.loadRecord(ctx, id, t)
 	if err == nil {
 		up, err = s.withFile(ctx, up)
 	}
-	if err == nil && (up.Finished || l.UploadID == "") { // or else its parts tell that it is live
+	if err == nil && (up.Finished || l.UploadID == "") { // otherwise its parts show that it is unfinished
 		up, err = s.withDone(ctx, up)
 	}
 	if err == nil && !up.Finished {
-		up, err = s.withPieces(ctx, up, t, l)
+		up, err = s.withExtents(ctx, up, t, l)
 	}
-	if err == nil && up.Finished { // needless, and for Retire to remove
+	if err == nil && up.Finished { // leftover fragments, for MarkDelivered to remove
 		up.Extents = map[string]storage.Extent{}
-		for _, p := range t.pieces(up.Record) {
+		for _, p := range t.fragmentsOf(up.Record) {
 			up.Extents[p.Name] = p
 		}
 	}
-	up.DeadLettered = up.DeliveryPending && t.parked
+	up.DeadLettered = up.DeliveryPending && t.deadLettered
 	return up, err
 }
 
-// withPieces adds what has been stored of an upload that is not finished.
-func (s *Store) withPieces(ctx context.Context, up storage.Upload, t listing, l layout) (storage.Upload, error) {
-	there := t.pieces(up.Record)
-	for _, p := range longest(there) {
+// withExtents adds the stored extents to an unfinished upload.
+func (s *Store) withExtents(ctx context.Context, up storage.Upload, t listing, l layout) (storage.Upload, error) {
+	stored := t.fragmentsOf(up.Record)
+	for _, p := range uncovered(stored) {
 		up.Add(p)
 	}
 	var err error
@@ -75,13 +75,13 @@ func (s *Store) withPieces(ctx context.Context, up storage.Upload, t listing, l 
 		up, err = s.withParts(ctx, up, l)
 	}
 	if err == nil && !up.Finished {
-		s.removeCovered(up, there)
+		s.removeCovered(up, stored)
 	}
 	return up, err
 }
 
-// longest are the fragments that do not lie in another one.
-func longest(fragments []storage.Extent) []storage.Extent {
+// uncovered returns the fragments that are not contained in another one.
+func uncovered(fragments []storage.Extent) []storage.Extent {
 	slices.SortFunc(fragments, func(a, b storage.Extent) int {
 		return cmp.Or(cmp.Compare(a.Start, b.Start), cmp.Compare(b.End, a.End))
 	})
@@ -94,11 +94,11 @@ func longest(fragments []storage.Extent) []storage.Extent {
 	return out
 }
 
-// removeCovered has those fragments removed later that longer ones, or parts, have made
-// needless, and which a process that has ended may not have removed.
-func (s *Store) removeCovered(up storage.Upload, there []storage.Extent) {
+// removeCovered schedules the removal of fragments that longer ones or parts contain, which
+// a process that has ended may have left.
+func (s *Store) removeCovered(up storage.Upload, stored []storage.Extent) {
 	var covered []string
-	for _, p := range there {
+	for _, p := range stored {
 		if _, needed := up.Extents[p.Name]; !needed {
 			covered = append(covered, s.fragmentKey(up.ID, p))
 		}
@@ -109,7 +109,7 @@ func (s *Store) removeCovered(up storage.Upload, there []storage.Extent) {
 // loadRecord reads the record, and the layout if there is one.
 func (s *Store) loadRecord(ctx context.Context, id string, t listing) (up storage.Upload, l layout, err error) {
 	up.ModifiedAt, up.Extents = t.touched, map[string]storage.Extent{}
-	d, err := s.loadDecision(ctx, id, t)
+	d, err := s.loadLayoutRecord(ctx, id, t)
 	up.Record, l = d.Record, d.layout
 	if err == nil && t.size {
 		up.Size, err = s.loadSize(ctx, up.Record, t)
@@ -117,12 +117,12 @@ func (s *Store) loadRecord(ctx context.Context, id string, t listing) (up storag
 	return up, l, err
 }
 
-// loadDecision returns the record, and the layout of its creation if there is one. Mostly
-// the layout tells of both.
-func (s *Store) loadDecision(ctx context.Context, id string, t listing) (d layoutRecord, err error) {
+// loadLayoutRecord returns the record, and the layout of its creation if there is one.
+// Mostly it reads only the layout object, which holds both.
+func (s *Store) loadLayoutRecord(ctx context.Context, id string, t listing) (d layoutRecord, err error) {
 	if len(t.layouts) == 1 {
 		d, err = s.loadLayoutAt(ctx, id, t.layouts[0].mark)
-		if err != nil || t.agrees(d) {
+		if err != nil || t.recordMatches(d) {
 			return d, err
 		}
 	}
@@ -144,10 +144,10 @@ func (s *Store) loadDecision(ctx context.Context, id string, t listing) (d layou
 	return layoutRecord{Record: rec}, nil
 }
 
-// agrees reports whether the record that is listed is certain to be that of a layout: a
-// client has not chosen the id, or its ETag is the MD5 of the same text. (Where S3 encrypts
-// by keys of its own that is not so, and the record is read.)
-func (t *listing) agrees(d layoutRecord) bool {
+// recordMatches reports whether the listed record is certain to be the one in a layout: the
+// id was not chosen by a client, or its ETag is the MD5 of the same text. (With
+// server-side encryption an ETag may be no MD5; then the record is read.)
+func (t *listing) recordMatches(d layoutRecord) bool {
 	if !d.Record.ClientChosenID {
 		return true
 	}
@@ -164,7 +164,7 @@ func (s *Store) loadJSON(ctx context.Context, key string, to any) error {
 	return storage.Unavailable("read", key, json.Unmarshal(text, to))
 }
 
-// loadLayout reads the layout of the creation of which rec is.
+// loadLayout reads the layout of the same creation as rec.
 func (s *Store) loadLayout(ctx context.Context, rec storage.Record) (layoutRecord, error) {
 	return s.loadLayoutAt(ctx, rec.ID, creationMark(rec))
 }
@@ -173,7 +173,7 @@ func (s *Store) loadLayoutAt(ctx context.Context, id, mark string) (d layoutReco
 	return d, s.loadJSON(ctx, s.liveKey(id, layoutName+mark), &d)
 }
 
-// loadSize reads the size that was declared late, unless it is of an earlier creation.
+// loadSize reads the size that was set after creation, unless it is of an earlier creation.
 func (s *Store) loadSize(ctx context.Context, rec storage.Record, t listing) (int64, error) {
 	if rec.Size != storage.Unknown || rec.ClientChosenID && t.isOlder(t.sized) {
 		return rec.Size, nil
@@ -186,15 +186,15 @@ func (s *Store) loadSize(ctx context.Context, rec storage.Record, t listing) (in
 	return n, storage.Unavailable("read the size of", rec.ID, err)
 }
 
-// withFile returns the upload as finished if its file is there with its size, and
-// otherwise as it is.
+// withFile returns the upload as finished if its file exists with the right size, and
+// otherwise unchanged.
 func (s *Store) withFile(ctx context.Context, up storage.Upload) (storage.Upload, error) {
 	h, err := s.client.head(ctx, s.fileKey(up.Record))
 	if err != nil && !errors.Is(err, errMissing) {
 		return storage.Upload{}, err
 	}
 	switch id, created := identity(h.metadata[recordName]); {
-	case id != up.ID: // there is none, or it is another upload's
+	case id != up.ID: // no file, or another upload's
 		return up, nil
 	case created != createdAt(up.Record):
 		up, err = s.duplicateRecord(ctx, up, h)
@@ -205,23 +205,23 @@ func (s *Store) withFile(ctx context.Context, up storage.Upload) (storage.Upload
 		up = finished(up, h)
 	}
 	s.clearMissing(up.ID)
-	up.DeliveryPending = err == nil // as long as there is a record
+	up.DeliveryPending = err == nil // true as long as there is a record
 	return up, err
 }
 
-// twiceCreated is the upload of a file that another creation of the same id has led
-// to than the record that is there: one that was held up until the upload had come and
-// gone, or one at the same time, on an S3 that let both write. A record means nothing
-// beside a whole file. That the app has heard of it is not certain.
+// duplicateRecord returns the upload of a file that comes from another creation of the id
+// than the stored record: that record was written by a creation that was delayed until the
+// upload had ended, or by a concurrent one on a server that let both write. The file takes
+// precedence over the record. Its event may not have been delivered.
 func (s *Store) duplicateRecord(ctx context.Context, up storage.Upload, h header) (storage.Upload, error) {
 	of, err := s.fromFile(ctx, up.ID, h)
-	if errors.Is(err, errMissing) { // the file's own record was never written down
+	if errors.Is(err, errMissing) { // the file's own record was not stored
 		return finished(up, h), nil
 	}
 	return of, err
 }
 
-// withParts adds what the multipart upload has.
+// withParts adds the parts of the multipart upload.
 func (s *Store) withParts(ctx context.Context, up storage.Upload, l layout) (storage.Upload, error) {
 	up.Add(l.piece())
 	for p, err := range s.client.parts(ctx, s.fileKey(up.Record), l.UploadID) {
@@ -234,8 +234,8 @@ func (s *Store) withParts(ctx context.Context, up storage.Upload, l layout) (sto
 		if err != nil {
 			return storage.Upload{}, err
 		}
-		if piece, ok := l.partPiece(p, up.Size); ok {
-			up.Add(piece)
+		if extent, ok := l.partExtent(p, up.Size); ok {
+			up.Add(extent)
 		}
 		if p.stored.After(up.ModifiedAt) {
 			up.ModifiedAt = p.stored
@@ -245,25 +245,26 @@ func (s *Store) withParts(ctx context.Context, up storage.Upload, l layout) (sto
 	return up, nil
 }
 
-// withoutParts finds out what has become of an upload whose parts are not there.
+// withoutParts loads an upload whose parts are missing: it may be finished, or lost.
 func (s *Store) withoutParts(ctx context.Context, up storage.Upload) (storage.Upload, error) {
-	up, err := s.withFile(ctx, up) // it may have become the file just now
+	up, err := s.withFile(ctx, up) // it may just have been completed
 	if err == nil {
 		up, err = s.withDone(ctx, up)
 	}
 	if err == nil && !up.Finished {
-		err = s.lost(up.ID)
+		err = s.lostError(up.ID)
 	}
 	return up, err
 }
 
-// errLost: S3 shows neither all parts of an upload nor its file.
-var errLost = errors.New("S3 has neither its parts nor its file")
+// errLost means that S3 shows neither all parts of an upload nor its file.
+var errLost = errors.New("neither parts nor file found in S3")
 
-// lost says what it means that S3 shows neither the parts nor the file. Some S3s
-// do so for as long as they make the one out of the other, and to call that gone
-// would have the file removed which comes next. So only what stays that way is.
-func (s *Store) lost(id string) error {
+// lostError returns the error for an upload of which S3 shows neither parts nor file: a
+// transient one until it has been so for lostGrace, and ErrGone then. Some servers show
+// neither while they complete the multipart upload, and treating that as ErrGone would
+// have the new file removed.
+func (s *Store) lostError(id string) error {
 	since := s.missingSince(id)
 	if time.Since(since) < s.opts.lostGrace {
 		return storage.Unavailable("load", id, errLost)
@@ -271,7 +272,8 @@ func (s *Store) lost(id string) error {
 	return fmt.Errorf("load %s: %w: %w since %s", id, storage.ErrGone, errLost, since.Format(time.RFC3339))
 }
 
-// missingSince returns when this process has first found what is missing now.
+// missingSince returns when this process first found that what (an upload or a multipart
+// upload, by id) is missing, which is now if that is new.
 func (s *Store) missingSince(what string) time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -283,23 +285,23 @@ func (s *Store) missingSince(what string) time.Time {
 	return since
 }
 
-// seen notes that what may have been missing is there.
+// clearMissing records that what is not missing, or not any more.
 func (s *Store) clearMissing(what string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.missing, what)
 }
 
-// loadOver finds an upload without a record: a finished one, or none. Fragments beside
-// a finished one came late, from a write that did not know, and are removed.
-func (s *Store) loadOver(ctx context.Context, id string, t listing) (storage.Upload, error) {
+// loadWithoutRecord loads an upload without a record: a finished one, or none. It removes
+// fragments that late writes have left beside a finished one.
+func (s *Store) loadWithoutRecord(ctx context.Context, id string, t listing) (storage.Upload, error) {
 	up, err := s.loadFile(ctx, id)
-	if err == nil && !s.retired.has(id) { // or else they are about to be removed
+	if err == nil && !s.retired.has(id) { // otherwise their removal is scheduled
 		var late []string
-		for _, p := range t.pieces(up.Record) {
+		for _, p := range t.fragmentsOf(up.Record) {
 			late = append(late, s.fragmentKey(id, p))
 		}
-		_ = s.client.remove(ctx, late...) // or else the next Load does
+		_ = s.client.remove(ctx, late...) // on failure, the next Load tries again
 	}
 	if errors.Is(err, storage.ErrNotFound) && len(t.keys)+len(t.claims) == 0 {
 		s.absent.note(id)
@@ -307,7 +309,7 @@ func (s *Store) loadOver(ctx context.Context, id string, t listing) (storage.Upl
 	return up, err
 }
 
-// loadFile finds an upload that has nothing but its file.
+// loadFile loads an upload of which at most the file and the done object are left.
 func (s *Store) loadFile(ctx context.Context, id string) (storage.Upload, error) {
 	h, err := s.client.head(ctx, s.fileKey(storage.Record{ID: id}))
 	if err != nil && !errors.Is(err, errMissing) {
@@ -319,7 +321,7 @@ func (s *Store) loadFile(ctx context.Context, id string) (storage.Upload, error)
 	return s.fromDone(ctx, id)
 }
 
-// fromFile is the upload that a file tells of.
+// fromFile returns the upload that a file belongs to, by the metadata of the file.
 func (s *Store) fromFile(ctx context.Context, id string, h header) (up storage.Upload, err error) {
 	if kept := h.metadata[recordName]; strings.HasPrefix(kept, externalRecord) {
 		err = s.loadJSON(ctx, s.doneKey(id), &up.Record)
@@ -330,11 +332,12 @@ func (s *Store) fromFile(ctx context.Context, id string, h header) (up storage.U
 	return finished(up, h), err
 }
 
+// finished returns up as a finished upload with the given file.
 func finished(up storage.Upload, h header) storage.Upload {
 	up.Finished, up.Size, up.ModifiedAt = true, h.size, h.modified
 	up.Received, up.Extents = ranges.NewSet(ranges.Range{End: h.size}), nil
 	up.CRC32C = h.sum
-	if up.Partial { // it still has to expire
+	if up.Partial { // expires by this process's clock
 		up.ModifiedAt = h.stored
 	}
 	return up

@@ -10,7 +10,7 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/storagetest"
 )
 
-// inFragments is an upload of which nothing is there but fragments of a hundred bytes.
+// inFragments returns an upload of which only fragments of a hundred bytes are stored.
 func inFragments(t *testing.T, n *node, count int64) *phone {
 	t.Helper()
 	c := &phone{t: t, node: n, data: storagetest.Content(4, minPart)}
@@ -21,8 +21,7 @@ func inFragments(t *testing.T, n *node, count int64) *phone {
 	return c
 }
 
-// mergeFragments makes one fragment of all that lie in r, as a node that takes the
-// upload's bytes does.
+// mergeFragments merges all fragments in r into one, like a node that writes to the upload.
 func (c *phone) mergeFragments(r ranges.Range) {
 	c.t.Helper()
 	up, err := c.node.store.Load(c.t.Context(), c.id)
@@ -33,9 +32,9 @@ func (c *phone) mergeFragments(r ranges.Range) {
 	w.coalesce(c.t.Context(), r, ranges.Set{}, pending{buffer: &buffer{budget: c.node.store.budget}})
 }
 
-// A listing of several pages is none of one moment: another node puts a fragment where
-// the listing has passed, and removes those it is made of where it has not come to yet.
-func TestFragmentsThatAreMergedBetweenTwoPagesOfAListingAreNotOverlooked(t *testing.T) {
+// A listing of several pages is no snapshot: another node may put a merged fragment on a
+// page that was already read, and remove its sources from a page that was not.
+func TestFragmentsMergedBetweenTwoPagesOfAListingAreFound(t *testing.T) {
 	opts := bucket(t)
 	for nth := 1; nth <= 6; nth++ {
 		c := inFragments(t, startNode(t, opts), 8)
@@ -52,8 +51,8 @@ func TestFragmentsThatAreMergedBetweenTwoPagesOfAListingAreNotOverlooked(t *test
 	}
 }
 
-// What a listing shows that took long may be far apart.
-func TestAListingThatTakesTooLongIsMadeAgain(t *testing.T) {
+// The pages of a slow listing may be inconsistent.
+func TestASlowListingIsRepeated(t *testing.T) {
 	opts := bucket(t)
 	c := inFragments(t, startNode(t, opts), 2)
 	clock := &fakeClock{}
@@ -71,7 +70,7 @@ func TestAListingThatTakesTooLongIsMadeAgain(t *testing.T) {
 			t.Errorf("after %d slow listings: offset %d, %v", slow, up.Offset(), err)
 		}
 		if !want && !storage.Transient(err) {
-			t.Errorf("after %d slow listings: %v, want an error that may pass", slow, err)
+			t.Errorf("after %d slow listings: %v, want a transient error", slow, err)
 		}
 	}
 }
