@@ -17,7 +17,7 @@ import (
 
 // Other applications may put objects into the bucket at any time.
 func TestWhatHasComeToLieWhereTheFileShouldIsLeftAlone(t *testing.T) {
-	for name, size := range map[string]int64{"one cell": 1000, "three cells": threeCells} {
+	for name, size := range map[string]int64{"one part": 1000, "three parts": threeCells} {
 		for _, key := range []string{"", "videos/report.mp4"} {
 			t.Run(name+" "+key, func(t *testing.T) {
 				n := startNode(t, bucket(t))

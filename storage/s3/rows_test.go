@@ -153,8 +153,9 @@ func (h *partlessS3) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// A node that has the parts in its cache does not forget them when S3 stops listing them. A
-// node that has not sees that the multipart upload was recreated.
+// While S3 does not list the parts, a node must not send the client back to offset 0 before
+// lostGrace has passed. A node without the parts in its cache sees that the multipart upload was
+// recreated.
 func TestF04PartsThatVanishTemporarilyAreNotRequestedAgain(t *testing.T) {
 	const recreated = "<ChecksumAlgorithm>null</ChecksumAlgorithm>"
 	for name, tt := range map[string]struct {

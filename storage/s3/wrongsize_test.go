@@ -158,8 +158,8 @@ func TestF18TheSecondOfTwoConcurrentMultipartUploadsIsAborted(t *testing.T) {
 	if err := c.sendOnce(ranges.Of(minPart, minPart)); err != nil {
 		t.Errorf("write by the second: %v", err)
 	}
-	if begun := n.wire.calls()["begin"] + first.wire.calls()["begin"]; begun != 2 {
-		t.Fatalf("%d multipart uploads were begun, want 2", begun)
+	if created := n.wire.calls()["begin"] + first.wire.calls()["begin"]; created != 2 {
+		t.Fatalf("%d multipart uploads were created, want 2", created)
 	}
 	if _, multiparts := leftIn(t, n.store); len(multiparts) != 1 {
 		t.Errorf("multipart uploads: %v, want that of the first", multiparts)
