@@ -17,12 +17,12 @@ import (
 )
 
 // inParts returns an upload to S3 with all parts but the first stored, in slots of the given
-// bytes.
+// size in bytes.
 func inParts(n int, slot int64) storage.Upload {
 	up := storage.Upload{ModifiedAt: time.Now(), Record: storage.Record{
 		ID: storage.NewID(), Size: int64(n) * slot, Created: time.Now(),
 		Metadata: map[string]string{"filename": "IMG_2041.MOV", "filetype": "video/quicktime"}}}
-	up.Add(storage.Extent{Name: "layout", Meta: fmt.Sprintf(`{"uploadId":"%0128d","slot":%d}`, 1, slot)})
+	up.Add(storage.Extent{Name: "layout", Meta: fmt.Sprintf(`{"uploadId":"%0128d","cell":%d}`, 1, slot)})
 	for i := 1; i < n; i++ {
 		up.Add(part(i, slot))
 	}
