@@ -39,7 +39,7 @@ func New(opts Options) (*Server, error) {
 		return nil, fmt.Errorf("base path %q does not begin and end with \"/\"", opts.BasePath)
 	}
 	s := &Server{opts: opts, shutdown: hooks.NewShutdown(), limits: limits.New(opts.Limits), closeStore: func() error { return nil }}
-	if opts.Auth.Next() {
+	if opts.Auth.Enabled() {
 		var err error
 		if s.auth, err = auth.New(opts.Auth); err != nil {
 			return nil, err

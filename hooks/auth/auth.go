@@ -47,8 +47,8 @@ type Options struct {
 	TicketTTL time.Duration
 }
 
-// Next reports whether authentication is on.
-func (o Options) Next() bool {
+// Enabled reports whether authentication is on.
+func (o Options) Enabled() bool {
 	return len(o.JWTSecrets) > 0 || o.JWKSURL != "" || o.HookURL != "" || len(o.TicketSecrets) > 0
 }
 

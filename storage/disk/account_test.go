@@ -10,20 +10,20 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/ranges"
 )
 
-// account is what was acknowledged of an upload.
+// account is what the store has acknowledged of an upload.
 type account struct {
-	rec      storage.Record // with the size that was declared
-	received ranges.Set
-	finished bool
-	retired  bool
-	parked   bool
-	gone     bool
+	rec          storage.Record // with the size that was set
+	received     ranges.Set
+	finished     bool
+	delivered    bool
+	deadLettered bool
+	gone         bool
 
-	creating, deleting, retiring, cleaning bool // has begun, and may have been done since
-	unsure                                 bool // a creation has failed, or was done
-	lost                                   bool // its file was taken away
+	creating, deleting, delivering, cleaning bool // started, and may be done
+	unsure                                   bool // a Create has failed, so it may exist or not
+	lost                                     bool // its file was removed
 
-	noted int // the count of checks when it was last changed
+	noted int // number of checks at its last change
 }
 
 func (a *account) clone() *account {
@@ -32,7 +32,7 @@ func (a *account) clone() *account {
 	return &out
 }
 
-// sameAs reports whether both are of one creation, as far as is known.
+// sameAs reports whether both may be of the same Create.
 func (a *account) sameAs(before account) bool {
 	return before.unsure || a.rec.Created.Equal(before.rec.Created)
 }
@@ -46,21 +46,21 @@ func (a *account) verify(before *memFS, after *Store, id string) error {
 	case a.gone && (errors.Is(err, storage.ErrGone) || a.cleaning && errors.Is(err, storage.ErrNotFound)):
 		return nil
 	case a.gone:
-		return fmt.Errorf("it was deleted, and is loaded: %v", err)
+		return fmt.Errorf("it was deleted, but load returns %v", err)
 	case a.deleting && errors.Is(err, storage.ErrGone):
 		return nil
 	case err != nil:
-		return fmt.Errorf("it was there, and is loaded: %w", err)
+		return fmt.Errorf("it existed, but load returns %w", err)
 	case a.rec.Size != storage.Unknown && up.Size != a.rec.Size:
 		return fmt.Errorf("size %d was acknowledged, not %d", a.rec.Size, up.Size)
 	case a.finished && !up.Finished:
-		return errors.New("it was finished, and is not")
-	case a.finished && !a.retired && !a.retiring && !up.DeliveryPending:
-		return errors.New("it is not owed any more")
-	case a.retired && up.DeliveryPending:
-		return errors.New("it was retired, and is owed")
-	case a.parked && !a.retiring && !up.DeadLettered:
-		return errors.New("it was parked, and is not")
+		return errors.New("it was finished, but is not")
+	case a.finished && !a.delivered && !a.delivering && !up.DeliveryPending:
+		return errors.New("its delivery is not pending any more")
+	case a.delivered && up.DeliveryPending:
+		return errors.New("it was delivered, but is pending")
+	case a.deadLettered && !a.delivering && !up.DeadLettered:
+		return errors.New("it was dead-lettered, but is not")
 	}
 	return a.verifyBytes(before, after, up)
 }
@@ -68,11 +68,11 @@ func (a *account) verify(before *memFS, after *Store, id string) error {
 func (a *account) verifyBytes(before *memFS, after *Store, up storage.Upload) error {
 	want := a.received.Clone()
 	if up.Size != storage.Unknown {
-		want = want.Within(ranges.Of(0, up.Size)) // what came beyond is cut off
+		want = want.Within(ranges.Of(0, up.Size)) // bytes beyond are truncated
 	}
 	for _, r := range want.Ranges() {
 		if !up.Has(r) {
-			return fmt.Errorf("%v was acknowledged, %v is there", r, up.Received)
+			return fmt.Errorf("%v was acknowledged, %v is stored", r, up.Received)
 		}
 	}
 	was, is := before.contentOf(after, up), after.memory().contentOf(after, up)
@@ -91,7 +91,7 @@ func (s *Store) memory() *memFS {
 	return s.fs.(*memFS)
 }
 
-// contentOf returns the bytes of an upload, wherever they lie.
+// contentOf returns the bytes of an upload, from its data file or final file.
 func (m *memFS) contentOf(s *Store, up storage.Upload) content {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -8,8 +8,8 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/storagetest"
 )
 
-// Ids may end as the store's own files do.
-func TestCleanTakesNoUploadForALeftoverOfAnother(t *testing.T) {
+// Ids may end like the names of the store's own files.
+func TestCleanDoesNotMistakeAnUploadForAnOrphan(t *testing.T) {
 	p := newPlace(t)
 	suffixes := []string{"", ".log", ".data", ".parked", ".new", ".log.new"}
 	ids := []string{"beside"} // while there is no upload "alone"

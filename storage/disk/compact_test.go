@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// Also whether the size was declared late, when there may be bytes beyond it.
-func TestCompactJournalSaysTheSame(t *testing.T) {
+// This includes whether the size was set after creation, when there may be bytes beyond it.
+func TestCompactJournalIsEquivalent(t *testing.T) {
 	lines, _ := journalLines(t)
 	for n := range len(lines) {
 		want, _ := parseJournal(bytes.Join(lines[:n+1], nil))

@@ -12,13 +12,13 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/storagetest"
 )
 
-func TestDiskKeepsThePromisesOfAStore(t *testing.T) {
+func TestStoreConformance(t *testing.T) {
 	storagetest.TestStore(t, func(t *testing.T) storagetest.Harness {
 		return harness(t, func(id string) string { return id })
 	})
 }
 
-func TestDiskKeepsItsPromisesForFilesWithKeysOfTheirOwn(t *testing.T) {
+func TestStoreConformanceWithKeys(t *testing.T) {
 	key := func(id string) string { return "videos/" + id[:1] + "/" + id + " (1).mp4" }
 	storagetest.TestStore(t, func(t *testing.T) storagetest.Harness {
 		h := harness(t, key)
@@ -27,7 +27,7 @@ func TestDiskKeepsItsPromisesForFilesWithKeysOfTheirOwn(t *testing.T) {
 	})
 }
 
-func TestDiskKeepsItsPromisesWhereThereAreNoHardLinks(t *testing.T) {
+func TestStoreConformanceWithoutHardLinks(t *testing.T) {
 	storagetest.TestStore(t, func(t *testing.T) storagetest.Harness {
 		h := harness(t, func(id string) string { return id })
 		open := h.Open
@@ -40,13 +40,13 @@ func TestDiskKeepsItsPromisesWhereThereAreNoHardLinks(t *testing.T) {
 	})
 }
 
-// harness is that of an empty directory. Key is the path of an upload's file in it.
+// harness is for an empty directory. Key returns the path of an upload's file in it.
 func harness(t *testing.T, key func(id string) string) storagetest.Harness {
 	dir := t.TempDir()
 	var store *disk.Store
 	closeStore := func() {
 		if store != nil {
-			_ = store.Close() // it is the end of a process, which nobody checks
+			_ = store.Close() // simulates the end of a process
 		}
 	}
 	t.Cleanup(closeStore)

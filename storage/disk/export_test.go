@@ -2,7 +2,7 @@ package disk
 
 import "github.com/holdfast-upload/holdfast/storage"
 
-// LinksFail makes the store meet err whenever it makes a hard link.
+// LinksFail makes hard links fail with err.
 func (s *Store) LinksFail(err error) {
 	s.fs = linkless{s.fs, err}
 }
@@ -14,12 +14,12 @@ type linkless struct {
 
 func (l linkless) Link(string, string) error { return l.err }
 
-// RemoveFile is the step of a deletion that takes the file away.
+// RemoveFile is the step of a deletion that removes the file.
 func (s *Store) RemoveFile(up storage.Upload) error { return s.removeFile(up) }
 
-// ForgetClaims lets the next upload have its file where that of another is to be, as if
-// both had come to be before claims were known.
-func (s *Store) ForgetClaims() {
+// ForgetReservations drops all key reservations, as if the uploads had been created by a
+// version without them.
+func (s *Store) ForgetReservations() {
 	s.reservations.mu.Lock()
 	defer s.reservations.mu.Unlock()
 	s.reservations.loaded, s.reservations.ids, s.reservations.dirs = true, map[string]string{}, map[string]int{}

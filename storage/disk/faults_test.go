@@ -9,9 +9,9 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
-// Any one change or sync may fail, or fail after all: the step is done again, and what is
-// acknowledged then is as good as ever.
-func TestFailureAtAnyMomentLosesNothingToALaterPowerLoss(t *testing.T) {
+// Any one change or sync may fail, with or without effect. The step can be repeated, and
+// what is acknowledged then survives a power loss.
+func TestAnyFailedOperationAndLaterPowerLossLosesNothing(t *testing.T) {
 	for what, v := range map[string]verdict{
 		"fails":                {err: syscall.EIO},
 		"fails, but was done":  {err: syscall.EIO, done: true},
@@ -29,8 +29,8 @@ func TestFailureAtAnyMomentLosesNothingToALaterPowerLoss(t *testing.T) {
 	}
 }
 
-// failAt has one change of the file system fail during the life. It returns false if there
-// are not so many.
+// failAt makes the operation of the file system with number at fail. It returns false if
+// there are fewer.
 func (l life) failAt(t *testing.T, links error, at int, v verdict) bool {
 	fsys, n := l.fs.clone(), 0
 	store, err := openMem(fsys, links)

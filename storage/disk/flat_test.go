@@ -8,8 +8,8 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
-// Work is counted: bytes that are read, and what is allocated.
-func TestF31ByteCostsTheSameHoweverManyPlacesAreWritten(t *testing.T) {
+// Cost is counted in bytes read and allocations.
+func TestF31WriteCostDoesNotDependOnTheNumberOfRanges(t *testing.T) {
 	fsys := newMemFS("/srv")
 	store, err := openMem(fsys, nil)
 	if err != nil {
@@ -43,11 +43,11 @@ func TestF31ByteCostsTheSameHoweverManyPlacesAreWritten(t *testing.T) {
 		t.Errorf("51 writes read %d bytes of the journal", read)
 	}
 	if many > few+20 {
-		t.Errorf("a write allocates %v times at %d places, %v at the first", many, at/2, few)
+		t.Errorf("a write allocates %v times with %d ranges, %v with the first", many, at/2, few)
 	}
 }
 
-func TestF31StateIsReadFromAJournalOnce(t *testing.T) {
+func TestF31JournalIsReadOnce(t *testing.T) {
 	fsys := newMemFS("/srv")
 	for _, step := range wholeLife()[:9] {
 		store, err := openMem(fsys, nil)
@@ -65,13 +65,13 @@ func TestF31StateIsReadFromAJournalOnce(t *testing.T) {
 			}
 		}
 		if read := fsys.read - before; read > 0 {
-			t.Errorf("after %s, what was loaded once is read again: %d bytes", step.name, read)
+			t.Errorf("after %s, the journal is read again: %d bytes", step.name, read)
 		}
 		_ = store.Close()
 	}
 }
 
-// What is not remembered is read again.
+// Evicted journals are read again.
 func TestJournalCacheIsBounded(t *testing.T) {
 	var c journalCache
 	const each = maxCachedJournals / 10
@@ -82,7 +82,7 @@ func TestJournalCacheIsBounded(t *testing.T) {
 	c.put(journal{record: storage.Record{ID: "k"}, length: 2 * each})
 	for id, want := range map[string]bool{"a": true, "b": true, "c": false, "d": false, "e": true, "k": true} {
 		if _, ok := c.get(id); ok != want {
-			t.Errorf("%s is there: %v, want %v", id, ok, want)
+			t.Errorf("%s is cached: %v, want %v", id, ok, want)
 		}
 	}
 	if c.bytes != 10*each {

@@ -13,8 +13,8 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/ranges"
 )
 
-// damagedJournal is a file system in which the journal of an upload, whose bytes are all
-// synced, has a given text.
+// damagedJournal returns a file system with an upload whose bytes are all synced, and whose
+// journal has the given text.
 func damagedJournal(text []byte) *memFS {
 	fsys := newMemFS("/srv/data/.holdfast/live", "/srv/data/.holdfast/done", "/srv/data/.holdfast/gone")
 	for name, held := range map[string][]byte{"it.log": text, "it.data": make([]byte, 2000)} {
@@ -29,7 +29,7 @@ func damagedJournal(text []byte) *memFS {
 	return fsys
 }
 
-// journalLines are the lines of a journal, the record first, and what each says.
+// journalLines returns the lines of a journal, the record first, and the effect of each.
 func journalLines(t *testing.T) (lines [][]byte, say []func(*journal)) {
 	rec := storage.Record{ID: lifeID, Size: storage.Unknown, Created: time.Unix(1, 0).UTC(), Metadata: map[string]string{"is": "it"}}
 	line, err := recordLine(rec)
@@ -47,8 +47,8 @@ func journalLines(t *testing.T) (lines [][]byte, say []func(*journal)) {
 	return lines, say
 }
 
-// wantJournal checks that a store, opened on a journal, believes the lines that are whole
-// and no others, and that what it appends is found by the next.
+// wantJournal checks that a store opened on a journal uses the intact lines and no others,
+// and that a later store reads what it appends.
 func wantJournal(t *testing.T, what string, text []byte, whole func(line int) bool) {
 	t.Helper()
 	lines, say := journalLines(t)
@@ -71,7 +71,7 @@ func wantJournal(t *testing.T, what string, text []byte, whole func(line int) bo
 		case whole(0) && (err != nil || up.Size != want.record.Size || !up.Received.Equal(want.ranges)):
 			t.Fatalf("%s, round %d: received %v, size %d, %v; want %v, %d", what, round, up.Received, up.Size, err, want.ranges, want.record.Size)
 		case !whole(0) && any && !storage.Transient(err), !whole(0) && !any && !errors.Is(err, storage.ErrNotFound):
-			t.Fatalf("%s: there is no record, and the upload is loaded: %v", what, err)
+			t.Fatalf("%s: load without a record: %v", what, err)
 		case !whole(0):
 			return
 		}
@@ -90,7 +90,7 @@ func wantJournal(t *testing.T, what string, text []byte, whole func(line int) bo
 	}
 }
 
-func TestJournalThatIsCutAnywhereIsBelievedUpToThereAndAppendedTo(t *testing.T) {
+func TestTruncatedJournalIsReadUpToTheCutAndAppendedTo(t *testing.T) {
 	lines, _ := journalLines(t)
 	text := bytes.Join(lines, nil)
 	for cut := range len(text) + 1 {
@@ -105,7 +105,7 @@ func TestJournalThatIsCutAnywhereIsBelievedUpToThereAndAppendedTo(t *testing.T) 
 	}
 }
 
-func TestLineOfAJournalInWhichAByteIsWrongIsNotBelieved(t *testing.T) {
+func TestJournalLineWithACorruptByteIsIgnored(t *testing.T) {
 	lines, _ := journalLines(t)
 	text := bytes.Join(lines, nil)
 	for at := range text {
@@ -122,7 +122,7 @@ func TestLineOfAJournalInWhichAByteIsWrongIsNotBelieved(t *testing.T) {
 	}
 }
 
-// A creation that was cut short is nothing; a journal with a damaged record is an upload.
+// An interrupted Create leaves no upload, but a journal with a damaged record is an upload.
 func TestJournalWithADamagedRecordIsNotOverwritten(t *testing.T) {
 	lines, _ := journalLines(t)
 	lines[0][3] ^= 1

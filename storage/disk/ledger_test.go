@@ -15,9 +15,9 @@ import (
 
 const memDir = "/srv/data"
 
-// ledger is a store that keeps account of what it has acknowledged, and compares that
-// with what a store finds after a power loss: after every acknowledgement and after every
-// change and sync of the file system below it.
+// ledger is a store that records what it has acknowledged, and compares this with what a
+// store finds after a power loss: after every acknowledgement, and every change and sync of
+// the file system.
 type ledger struct {
 	*Store
 	t    testing.TB
@@ -29,14 +29,14 @@ type ledger struct {
 	rnd       *rand.Rand
 	count     int
 	unchecked int  // changes since the last check
-	wrong     bool // something was missing: what comes after it tells nothing more
+	wrong     bool // something was missing, so later checks say nothing more
 }
 
 type ledgerOptions struct {
-	links  error  // what the store meets when it makes a hard link, nil if that works
-	losses []loss // of which one is tried at each comparison
-	sparse bool   // not to compare after every change that is no sync
-	// from reports, if set, whether to compare already.
+	links  error  // the error of hard links, nil if they work
+	losses []loss // one of these is tried at each check
+	sparse bool   // do not check after every change that is not a sync
+	// from, if set, reports whether to start checking.
 	from func() bool
 }
 
@@ -54,7 +54,7 @@ func openLedger(t testing.TB, fsys *memFS, opts ledgerOptions, acked map[string]
 	return l
 }
 
-// tryLedger is a ledger of what will be acknowledged.
+// tryLedger opens a store with a new ledger.
 func tryLedger(t testing.TB, fsys *memFS, opts ledgerOptions, seed uint64) (*ledger, error) {
 	l := &ledger{t: t, fs: fsys, opts: opts, acked: map[string]*account{}, rnd: rand.New(rand.NewPCG(seed, 1))}
 	var err error
@@ -82,15 +82,15 @@ func (l *ledger) of(id string) *account {
 	return l.acked[id]
 }
 
-// note changes the account of an upload.
-func (l *ledger) note(id string, change func(a *account)) {
+// update changes the account of an upload.
+func (l *ledger) update(id string, change func(a *account)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	change(l.of(id))
 	l.of(id).noted = l.count
 }
 
-// accounts are those that changed lately, and some of the others. The caller holds mu.
+// accounts returns recently changed accounts, and some of the others. The caller holds mu.
 func (l *ledger) accounts() map[string]*account {
 	acked, others := map[string]*account{}, 0
 	for id, a := range l.acked {
@@ -104,8 +104,7 @@ func (l *ledger) accounts() map[string]*account {
 	return acked
 }
 
-// checkAfter is check after a sync. After other changes, which make less of a difference,
-// it is one of a few times only.
+// checkAfter calls check after a sync, and sometimes after other changes, which matter less.
 func (l *ledger) checkAfter(op string) {
 	l.mu.Lock()
 	l.unchecked++
@@ -116,7 +115,7 @@ func (l *ledger) checkAfter(op string) {
 	}
 }
 
-// check loses the power of copies of the file system, and looks what is left there.
+// check simulates power losses on copies of the file system, and verifies what is left.
 func (l *ledger) check() {
 	l.mu.Lock()
 	if l.wrong || l.opts.from != nil && !l.opts.from() {
@@ -138,8 +137,7 @@ func (l *ledger) check() {
 	l.verify(copied, store, acked, fmt.Sprintf("%v, seed %d", kind, seed))
 }
 
-// verify compares what a store has with what was acknowledged, and its bytes with those
-// that were there before.
+// verify compares a store with what was acknowledged, and its bytes with those before.
 func (l *ledger) verify(before *memFS, after *Store, acked map[string]*account, when string) {
 	for id, a := range acked {
 		if err := a.verify(before, after, id); err != nil {
@@ -153,9 +151,9 @@ func (l *ledger) verify(before *memFS, after *Store, acked map[string]*account, 
 
 func (l *ledger) Create(ctx context.Context, rec storage.Record) error {
 	var was account
-	l.note(rec.ID, func(a *account) { was = *a.clone(); a.creating = true })
+	l.update(rec.ID, func(a *account) { was = *a.clone(); a.creating = true })
 	err := l.Store.Create(ctx, rec)
-	l.note(rec.ID, func(a *account) {
+	l.update(rec.ID, func(a *account) {
 		if *a = was; err == nil {
 			*a = account{rec: rec}
 		} else if storage.Transient(err) {
@@ -169,15 +167,15 @@ func (l *ledger) Create(ctx context.Context, rec storage.Record) error {
 // Load is an acknowledgement too.
 func (l *ledger) Load(ctx context.Context, id string) (storage.Upload, error) {
 	var before account
-	l.note(id, func(a *account) { before = *a.clone() })
+	l.update(id, func(a *account) { before = *a.clone() })
 	up, err := l.Store.Load(ctx, id)
-	news := false // that other acknowledgements have not said
-	l.note(id, func(a *account) {
+	news := false // not acknowledged before
+	l.update(id, func(a *account) {
 		if err == nil && a.unsure && !a.creating {
 			*a = account{rec: up.Record}
 		}
 		if err != nil || a.rec.ID == "" || a.gone || a.deleting || a.creating || a.lost || !a.sameAs(before) {
-			return // it may have been loaded before that
+			return // it may have been loaded before the delete
 		}
 		was := a.clone()
 		a.received.AddSet(up.Received)
@@ -185,9 +183,9 @@ func (l *ledger) Load(ctx context.Context, id string) (storage.Upload, error) {
 			a.rec.Size = up.Size
 		}
 		a.finished = a.finished || up.Finished
-		a.retired = a.retired || up.Finished && !up.DeliveryPending
-		a.parked = a.parked || up.DeadLettered
-		news = !a.received.Equal(was.received) || a.finished != was.finished || a.retired != was.retired || a.parked != was.parked
+		a.delivered = a.delivered || up.Finished && !up.DeliveryPending
+		a.deadLettered = a.deadLettered || up.DeadLettered
+		news = !a.received.Equal(was.received) || a.finished != was.finished || a.delivered != was.delivered || a.deadLettered != was.deadLettered
 	})
 	l.mu.Lock()
 	news = news || l.unchecked > 0
@@ -201,7 +199,7 @@ func (l *ledger) Load(ctx context.Context, id string) (storage.Upload, error) {
 func (l *ledger) SetSize(ctx context.Context, id string, size int64) error {
 	err := l.Store.SetSize(ctx, id, size)
 	if err == nil {
-		l.note(id, func(a *account) { a.rec.Size = size })
+		l.update(id, func(a *account) { a.rec.Size = size })
 	}
 	l.check()
 	return err
@@ -209,7 +207,7 @@ func (l *ledger) SetSize(ctx context.Context, id string, size int64) error {
 
 func (l *ledger) Write(ctx context.Context, up storage.Upload, c storage.Chunk, stored func(storage.Extent) storage.Upload) error {
 	return l.Store.Write(ctx, up, c, func(p storage.Extent) storage.Upload {
-		l.note(up.ID, func(a *account) { a.received.Add(p.Range) })
+		l.update(up.ID, func(a *account) { a.received.Add(p.Range) })
 		l.check()
 		return stored(p)
 	})
@@ -218,17 +216,17 @@ func (l *ledger) Write(ctx context.Context, up storage.Upload, c storage.Chunk, 
 func (l *ledger) Finish(ctx context.Context, up storage.Upload) (storage.Upload, error) {
 	done, err := l.Store.Finish(ctx, up)
 	if err == nil {
-		l.note(up.ID, func(a *account) { a.finished = true })
+		l.update(up.ID, func(a *account) { a.finished = true })
 	}
 	l.check()
 	return done, err
 }
 
 func (l *ledger) MarkDelivered(ctx context.Context, up storage.Upload) error {
-	l.note(up.ID, func(a *account) { a.retiring = true })
+	l.update(up.ID, func(a *account) { a.delivering = true })
 	err := l.Store.MarkDelivered(ctx, up)
 	if err == nil && !up.Partial {
-		l.note(up.ID, func(a *account) { a.retired = true })
+		l.update(up.ID, func(a *account) { a.delivered = true })
 	}
 	l.check()
 	return err
@@ -237,17 +235,17 @@ func (l *ledger) MarkDelivered(ctx context.Context, up storage.Upload) error {
 func (l *ledger) DeadLetter(ctx context.Context, up storage.Upload) error {
 	err := l.Store.DeadLetter(ctx, up)
 	if err == nil {
-		l.note(up.ID, func(a *account) { a.parked = !a.retired })
+		l.update(up.ID, func(a *account) { a.deadLettered = !a.delivered })
 	}
 	l.check()
 	return err
 }
 
 func (l *ledger) Delete(ctx context.Context, id string) error {
-	l.note(id, func(a *account) { a.deleting = true })
+	l.update(id, func(a *account) { a.deleting = true })
 	err := l.Store.Delete(ctx, id)
 	if err == nil {
-		l.note(id, func(a *account) { a.gone = a.rec.ID != "" || a.gone })
+		l.update(id, func(a *account) { a.gone = a.rec.ID != "" || a.gone })
 	}
 	l.check()
 	return err
@@ -264,7 +262,7 @@ func (l *ledger) Clean(ctx context.Context, before time.Time) error {
 	return err
 }
 
-// next is the ledger of the process that comes after a power loss.
+// next returns the ledger of the next process, after a power loss.
 func (l *ledger) next(kind loss) *ledger {
 	l.mu.Lock()
 	left, acked, seed := l.fs.clone(), maps.Clone(l.acked), l.rnd.Uint64()
@@ -278,7 +276,7 @@ func (l *ledger) next(kind loss) *ledger {
 	return openLedger(l.t, left, l.opts, acked, seed)
 }
 
-// loseFile takes away the file of an upload, or the end of it, for good.
+// loseFile removes or truncates the file of an upload durably.
 func (l *ledger) loseFile(id string, cut bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

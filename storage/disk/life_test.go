@@ -17,7 +17,7 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/storagetest"
 )
 
-// step is a part of an upload's life. It may be done any number of times.
+// step is one operation on an upload. It must be repeatable.
 type step struct {
 	name string
 	do   func(s storage.Store) error
@@ -27,8 +27,8 @@ const lifeID = "it"
 
 var lifeKey = "k/d/it"
 
-// wholeLife is that of an upload whose size is declared when there are bytes beyond it, and
-// of the next one with its id.
+// wholeLife is the steps of an upload whose size is set when there are bytes beyond it, and
+// of the next upload with its id.
 func wholeLife() []step {
 	data, next := storagetest.Content(1, 6500), storagetest.Content(2, 5000)
 	return []step{
@@ -40,7 +40,7 @@ func wholeLife() []step {
 		{"finish", finishIt},
 		wantFile(data[:6000]),
 		{"park", onUpload(storage.Store.DeadLetter)},
-		{"retire", onUpload(storage.Store.MarkDelivered)},
+		{"mark delivered", onUpload(storage.Store.MarkDelivered)},
 		wantFile(data[:6000]),
 		{"delete", func(s storage.Store) error { return s.Delete(context.Background(), lifeID) }},
 		{"clean", func(s storage.Store) error {
@@ -54,13 +54,13 @@ func wholeLife() []step {
 }
 
 func create(rec storage.Record, n int64) step {
-	rec.Created = time.Unix(n, 0).UTC() // by which it is known again
+	rec.Created = time.Unix(n, 0).UTC() // identifies this upload
 	return step{"create", func(s storage.Store) error {
 		err := s.Create(context.Background(), rec)
 		if errors.Is(err, storage.ErrExists) {
 			up, loadErr := s.Load(context.Background(), rec.ID)
 			if loadErr != nil || !up.Created.Equal(rec.Created) {
-				return fmt.Errorf("another is there: %v, %w", up.Record, loadErr)
+				return fmt.Errorf("another upload exists: %v, %w", up.Record, loadErr)
 			}
 			return nil
 		}
@@ -111,7 +111,7 @@ func wantFile(data []byte) step {
 	})}
 }
 
-// lives are what is done to a store, and how the file system begins.
+// lives returns sequences of steps, and the file systems that they start with.
 func lives(t *testing.T) map[string]life {
 	data := storagetest.Content(3, 3000)
 	return map[string]life{
@@ -130,7 +130,8 @@ type life struct {
 	steps []step
 }
 
-// longJournal is a file system with an upload whose first half was written byte by byte.
+// longJournal returns a file system with an upload whose first half was written byte by
+// byte.
 func longJournal(t *testing.T, data []byte) *memFS {
 	fsys := newMemFS(memDir)
 	s, err := openMem(fsys, nil)
@@ -153,9 +154,9 @@ func longJournal(t *testing.T, data []byte) *memFS {
 
 var errOff = errors.New("the machine is off")
 
-// Whenever the power goes, the next process finds what was acknowledged, and completes
-// what has to be done.
-func TestPowerLossAtAnyMomentLosesNothing(t *testing.T) {
+// After a power loss at any time the next process finds what was acknowledged, and can
+// complete the rest.
+func TestPowerLossAtAnyTimeLosesNothing(t *testing.T) {
 	for name, life := range lives(t) {
 		for _, links := range []error{nil, syscall.EPERM} {
 			t.Run(fmt.Sprintf("%s, links: %v", name, links), func(t *testing.T) {
@@ -175,11 +176,11 @@ func TestPowerLossAtAnyMomentLosesNothing(t *testing.T) {
 	}
 }
 
-// stopAt stops the life before the change of the file system with a given number, and has
-// it completed by the next process. It returns false if there are not so many.
+// stopAt stops before the change of the file system with number at, and completes the steps
+// in the next process. It returns false if there are fewer.
 func (l life) stopAt(t *testing.T, links error, at int, kind loss) bool {
 	opts := ledgerOptions{links: links, losses: []loss{nothingStays, someStays}}
-	never := opts // what is left is looked at after the stop
+	never := opts // check only after the stop
 	never.from = func() bool { return false }
 	fsys, n := l.fs.clone(), 0
 	fsys.fault = func(string, string) verdict {

@@ -9,8 +9,8 @@ import (
 
 const blockLen = 4096
 
-// content is what a file holds. A block, once it is in there, never changes, so that
-// copies may share it. Where there is none are zeros.
+// content is the bytes of a file. Blocks are immutable, so copies share them. Missing blocks
+// are zero.
 type content struct {
 	size   int64
 	blocks map[int64]*[blockLen]byte // by number
@@ -34,7 +34,7 @@ func (c *content) writeAt(p []byte, at int64) {
 	}
 }
 
-// readAt fills p, which must not reach past the end.
+// readAt fills p, which must not extend past the end.
 func (c content) readAt(p []byte, at int64) {
 	for len(p) > 0 {
 		var zeros [blockLen]byte
@@ -99,8 +99,8 @@ func (f *memFile) Truncate(size int64) error {
 	})
 }
 
-// Sync makes durable what was written since the last sync, also if that has failed: it may
-// have dropped what was written before, as on Linux, so that this stays in memory only.
+// Sync makes durable what was written since the last sync, even if that failed: a failed
+// sync may drop earlier writes, as on Linux, so that they stay in memory only.
 func (f *memFile) Sync() error {
 	n := f.node
 	return f.fs.changeOr("sync", f.path, func() error {
@@ -123,7 +123,7 @@ func (f *memFile) Sync() error {
 	}, n.drop)
 }
 
-// drop is what a sync that fails does.
+// drop is the effect of a failed sync.
 func (n *node) drop() {
 	if n.dropped == nil {
 		n.dropped = map[int64]*[blockLen]byte{}
@@ -149,7 +149,7 @@ func (f *memFile) Read(p []byte) (int, error) {
 }
 
 func (f *memFile) Seek(offset int64, _ int) (int64, error) {
-	f.offset = offset // the store seeks from the start alone
+	f.offset = offset // the store only seeks from the start
 	return offset, nil
 }
 

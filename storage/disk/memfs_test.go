@@ -14,39 +14,39 @@ import (
 	"time"
 )
 
-// memFS is a file system in memory that knows of each file and of each directory what
-// of it would be left after a power loss. Nothing is for sure, but what was synced:
-// neither does the sync of a file make its name durable, nor that of a directory what is
-// in its files, or the names in another. Of the changes to the names of one directory
-// those up to any moment may be left as well.
+// memFS is a file system in memory that tracks what would be left of each file and directory
+// after a power loss. Only what was synced is certain: syncing a file does not make its name
+// durable, and syncing a directory does not make the contents of its files durable, or the
+// names in another directory. Any prefix of the changes to the names in a directory may
+// survive, too.
 type memFS struct {
 	mu     sync.Mutex
 	root   *node
 	locked map[*node]bool
-	events []event // of directories that were not synced since
+	events []event // of directories, since their last sync
 	moment int
 	read   int64 // bytes read of files
-	idle   bool  // the sync under way has nothing to do
+	idle   bool  // the current sync has nothing to do
 
 	// ordered is set for a file system that makes all changes to names durable in the order
 	// in which they came, and a rename from one directory to another in one step.
 	ordered bool
 	// changed is called, if set, after each change and each sync.
 	changed func(op string)
-	// fault is asked, if set, before each change and each sync; see verdict.
+	// fault is called, if set, before each change and each sync; see verdict.
 	fault func(op, path string) verdict
 }
 
-// verdict is what becomes of a change or a sync.
+// verdict is the result of a change or a sync.
 type verdict struct {
 	err   error
-	done  bool // it is done all the same
-	drops bool // a sync drops what was to be synced
+	done  bool // it takes effect nevertheless
+	drops bool // a sync drops what it was to write
 }
 
 // node is a file or a directory.
 type node struct {
-	now, synced        content                   // of a file; what is synced is only ever replaced
+	now, synced        content                   // of a file; synced is replaced, not modified
 	dropped            map[int64]*[blockLen]byte // by a sync that failed; see memFile.Sync
 	names, syncedNames map[string]*node          // of a directory, nil for a file
 	modTime            time.Time
@@ -58,12 +58,12 @@ func newDir() *node { return &node{names: map[string]*node{}, syncedNames: map[s
 
 // event is a change to the names in a directory.
 type event struct {
-	moment int // the same for both directories of a rename
+	moment int // equal for both directories of a rename
 	dir    *node
 	names  map[string]*node // after it
 }
 
-// renamed notes that names have changed in some directories.
+// renamed records that names in some directories have changed.
 func (m *memFS) renamed(dirs ...*node) {
 	m.moment++
 	for _, dir := range dirs {
@@ -71,7 +71,7 @@ func (m *memFS) renamed(dirs ...*node) {
 	}
 }
 
-// newMemFS has the given directories, and nothing that is not durable.
+// newMemFS returns a file system with the given directories, all durable.
 func newMemFS(dirs ...string) *memFS {
 	m := &memFS{root: newDir(), locked: map[*node]bool{}}
 	for _, dir := range dirs {
@@ -91,7 +91,7 @@ func split(path string) []string {
 	return slices.DeleteFunc(strings.Split(filepath.Clean(path), "/"), func(s string) bool { return s == "" })
 }
 
-// find returns what has the path, with the directory that it is in and its name there.
+// find returns the node with a path, the directory that contains it, and its name there.
 func (m *memFS) find(path string) (dir *node, name string, n *node, err error) {
 	n = m.root
 	for _, name = range split(path) {
@@ -106,12 +106,12 @@ func (m *memFS) find(path string) (dir *node, name string, n *node, err error) {
 	return dir, name, n, nil
 }
 
-// change makes one change or sync, unless it is to fail.
+// change performs one change or sync, unless it is to fail.
 func (m *memFS) change(op, path string, do func() error) error {
 	return m.changeOr(op, path, do, func() {})
 }
 
-// changeOr is change, where something is dropped if it fails.
+// changeOr is change with a function to call on failure.
 func (m *memFS) changeOr(op, path string, do func() error, failed func()) error {
 	var v verdict
 	if m.fault != nil {

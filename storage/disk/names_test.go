@@ -24,8 +24,8 @@ var rivals = []struct{ name, id, key, otherID, otherKey string }{
 	{"a directory above that is", "first", "k", "second", "k/it/too"},
 }
 
-// rivalry runs a test for rivals that have all their bytes, where the first is finished;
-// with hard links and without.
+// rivalry runs a test on pairs of complete uploads, the first one finished, with and without
+// hard links.
 func rivalry(t *testing.T, test func(p *place, first, second string, data, other []byte)) {
 	for _, c := range rivals {
 		for _, links := range []error{nil, syscall.EPERM, syscall.ENOTSUP} {
@@ -64,7 +64,7 @@ func TestFirstUploadToFinishKeepsTheNameForGood(t *testing.T) {
 	})
 }
 
-func TestOfUploadsThatFinishAtOnceOneHasTheName(t *testing.T) {
+func TestOneOfConcurrentFinishesGetsTheName(t *testing.T) {
 	for _, links := range []error{nil, syscall.EPERM} {
 		p := newPlaceWithLinks(t, links)
 		var ups [8]storage.Upload
@@ -88,12 +88,12 @@ func TestOfUploadsThatFinishAtOnceOneHasTheName(t *testing.T) {
 			}
 		}
 		if finished != 1 {
-			t.Errorf("links: %v: %d uploads have the name", links, finished)
+			t.Errorf("links: %v: %d uploads got the name", links, finished)
 		}
 	}
 }
 
-func TestUploadWaitsUntilTheDirectoryInItsWayIsGone(t *testing.T) {
+func TestFinishIsTransientWhileADirectoryHasTheName(t *testing.T) {
 	for _, links := range []error{nil, syscall.EPERM} {
 		p := newPlaceWithLinks(t, links)
 		p.complete(storage.Record{ID: "first", Key: "k/it"}, []byte("right"))
@@ -109,7 +109,7 @@ func TestUploadWaitsUntilTheDirectoryInItsWayIsGone(t *testing.T) {
 	}
 }
 
-func TestSecondUploadCanHaveTheNameOnceTheFirstIsGone(t *testing.T) {
+func TestNameIsAvailableAfterDeletion(t *testing.T) {
 	rivalry(t, func(p *place, first, second string, _, other []byte) {
 		_ = p.finish(second)
 		p.delete(first)
@@ -118,7 +118,7 @@ func TestSecondUploadCanHaveTheNameOnceTheFirstIsGone(t *testing.T) {
 	})
 }
 
-func TestDeletingAnUploadLeavesAnothersFile(t *testing.T) {
+func TestDeleteLeavesTheFileOfAnotherUpload(t *testing.T) {
 	rivalry(t, func(p *place, first, second string, data, _ []byte) {
 		_ = p.finish(second)
 		for range 2 {
@@ -133,7 +133,7 @@ func TestDeletingAnUploadLeavesAnothersFile(t *testing.T) {
 	})
 }
 
-func TestDeletingAnUnfinishedUploadLeavesAnothersFile(t *testing.T) {
+func TestDeleteOfAnUnfinishedUploadLeavesTheFileOfAnother(t *testing.T) {
 	data := storagetest.Content(1, 1000)
 	for _, size := range []int64{1000, storage.Unknown} {
 		for _, lost := range []bool{false, true} {
@@ -152,8 +152,8 @@ func TestDeletingAnUnfinishedUploadLeavesAnothersFile(t *testing.T) {
 	}
 }
 
-// The deletion of the first had taken its file away when it broke off.
-func TestDeletionThatIsCompletedLateLeavesAnothersFile(t *testing.T) {
+// The interrupted deletion of the first upload had removed its file.
+func TestCompletedDeletionLeavesTheFileOfAnother(t *testing.T) {
 	rivalry(t, func(p *place, first, second string, _, other []byte) {
 		p.must("remove the file", p.store.RemoveFile(p.load(first)))
 		p.must("finish the second", p.finish(second))
@@ -163,8 +163,9 @@ func TestDeletionThatIsCompletedLateLeavesAnothersFile(t *testing.T) {
 	})
 }
 
-// cutShort is an upload whose finish a crash has cut short: the file has both names.
-func cutShort(t *testing.T, received string, size int64) *place {
+// interrupted returns a place with an upload whose finish a crash has interrupted: the file
+// has both names.
+func interrupted(t *testing.T, received string, size int64) *place {
 	p := newPlace(t)
 	p.create(storage.Record{ID: "it", Size: storage.Unknown})
 	p.write("it", 0, []byte(received))
@@ -174,15 +175,15 @@ func cutShort(t *testing.T, received string, size int64) *place {
 	return p
 }
 
-func TestFinishThatACrashCutShortIsCompletedByALook(t *testing.T) {
-	p := cutShort(t, "right", 5)
+func TestInterruptedFinishIsCompletedByLoad(t *testing.T) {
+	p := interrupted(t, "right", 5)
 	p.wantFile("it", []byte("right"))
 	p.wantNothing(p.live("it.data"))
 }
 
-func TestFinishThatACrashCutShortCanBeRepeated(t *testing.T) {
+func TestInterruptedFinishCanBeRepeated(t *testing.T) {
 	for _, received := range []string{"right", "right, and more than was declared later"} {
-		p := cutShort(t, received, 5)
+		p := interrupted(t, received, 5)
 		p.must("finish", p.finish("it"))
 		p.must("finish again", p.finish("it"))
 		p.wantFile("it", []byte("right"))
@@ -190,22 +191,22 @@ func TestFinishThatACrashCutShortCanBeRepeated(t *testing.T) {
 	}
 }
 
-func TestUploadWhoseFinishACrashCutShortIsDeletedWhole(t *testing.T) {
-	p := cutShort(t, "right", 5)
+func TestDeleteAfterAnInterruptedFinishRemovesBothNames(t *testing.T) {
+	p := interrupted(t, "right", 5)
 	p.delete("it")
 	p.wantNothing(p.path("it"))
 	p.wantNothing(p.live("it.data"))
 }
 
-func TestLateBytesLeaveAFileThatHasBothNamesAlone(t *testing.T) {
-	p := cutShort(t, "right", 5)
+func TestLateWriteDoesNotChangeAFileWithBothNames(t *testing.T) {
+	p := interrupted(t, "right", 5)
 	began := storage.Upload{Record: storage.Record{ID: "it", Size: storage.Unknown}}
 	c := storage.Chunk{Offset: 5, Length: storage.Unknown, Body: bytes.NewReader([]byte(" too much"))}
 	p.must("write", p.store.Write(p.ctx, began, c, func(storage.Extent) storage.Upload { return began }))
 	p.wantFile("it", []byte("right"))
 }
 
-func TestNoUploadIsToBeADirectoryOfAnother(t *testing.T) {
+func TestKeyThatIsAParentOfAnotherIsRejected(t *testing.T) {
 	for _, c := range append(rivals[:len(rivals):len(rivals)], struct{ name, id, key, otherID, otherKey string }{
 		"the second is a directory of the first", "first", "k/it", "second", "k",
 	}) {
@@ -232,8 +233,8 @@ func TestNoUploadIsToBeADirectoryOfAnother(t *testing.T) {
 	}
 }
 
-// A deletion that a crash cut short holds no key.
-func TestHalfADeletionClaimsNothing(t *testing.T) {
+// A deletion that a crash interrupted must not reserve a key.
+func TestInterruptedDeletionReservesNoKey(t *testing.T) {
 	p := newPlaceWithLinks(t, nil)
 	p.must("create", p.store.Create(p.ctx, storage.Record{ID: "first", Key: "k/it", Size: 3}))
 	p.must("mark it as gone", os.WriteFile(filepath.Join(p.dir, ".holdfast/gone/first"), nil, 0o600))

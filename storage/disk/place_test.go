@@ -13,13 +13,12 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/disk"
 )
 
-// place is a directory with a store in it. Where there are no hard links nothing is
-// synced either, which saves time.
+// place is a directory with a store. Without hard links it is not synced, to save time.
 type place struct {
 	*testing.T
 	ctx   context.Context
 	dir   string
-	links error // what the store meets when it makes one, nil if that works
+	links error // the error of hard links, nil if they work
 	store *disk.Store
 }
 
@@ -32,7 +31,7 @@ func newPlaceWithLinks(t *testing.T, links error) *place {
 	return p
 }
 
-// reopen kills the process and starts the next one.
+// reopen simulates a crash and restart of the process.
 func (p *place) reopen() {
 	p.Helper()
 	if p.store != nil {
@@ -50,7 +49,7 @@ func (p *place) reopen() {
 func (p *place) path(of string) string { return filepath.Join(p.dir, filepath.FromSlash(of)) }
 func (p *place) live(of string) string { return p.path(".holdfast/live/" + of) }
 
-// must ends the test if a step of it failed.
+// must ends the test on an error.
 func (p *place) must(what string, err error) {
 	p.Helper()
 	if err != nil {
@@ -71,11 +70,11 @@ func (p *place) write(id string, offset int64, data []byte) {
 	p.must("write "+id, p.store.Write(p.ctx, up, c, func(storage.Extent) storage.Upload { return up }))
 }
 
-// complete makes an upload that has only to be finished.
+// complete creates an upload with all its bytes, ready to finish.
 func (p *place) complete(rec storage.Record, data []byte) {
 	p.Helper()
 	rec.Size = int64(len(data))
-	p.store.ForgetClaims()
+	p.store.ForgetReservations()
 	p.create(rec)
 	p.write(rec.ID, 0, data)
 }

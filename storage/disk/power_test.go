@@ -7,9 +7,9 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/storagetest"
 )
 
-// The suite of the stores, where the power goes after each step, and a copy of the disk
-// loses its power after each acknowledgement and each change.
-func TestDiskKeepsThePromisesOfAStoreOverPowerLosses(t *testing.T) {
+// The suite of stores, with a power loss after each step, and on copies of the disk after
+// each acknowledgement and each change.
+func TestStoreConformanceAcrossPowerLosses(t *testing.T) {
 	key := func(id string) string { return "videos/" + id[:1] + "/" + id + " (1).mp4" }
 	for name, key := range map[string]func(string) string{"ids as names": nil, "keys of their own": key} {
 		t.Run(name, func(t *testing.T) {

@@ -5,13 +5,13 @@ import (
 	"math/rand/v2"
 )
 
-// loss is what becomes of what was not synced when the power goes.
+// loss is what a power loss leaves of what was not synced.
 type loss int
 
 const (
-	nothingStays loss = iota // none of it is left
-	someStays                // of files any part, torn anywhere, and names up to any moment
-	allStays                 // the power stays: only the process ends
+	nothingStays loss = iota // nothing is left
+	someStays                // any part of files, torn anywhere, and any prefix of the name changes
+	allStays                 // everything: only the process ends
 	losses
 )
 
@@ -19,7 +19,7 @@ func (l loss) String() string {
 	return [...]string{"nothing stays", "some stays", "all stays"}[l]
 }
 
-// clone is a copy, in which the same is not synced. Locks are not held in it.
+// clone returns a copy with the same synced state, and without locks.
 func (m *memFS) clone() *memFS {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -31,7 +31,7 @@ func (m *memFS) clone() *memFS {
 	return out
 }
 
-// copier holds the copies of nodes: one that has two names is copied once.
+// copier maps nodes to their copies: a node with two names is copied once.
 type copier map[*node]*node
 
 func (c copier) node(n *node) *node {
@@ -54,13 +54,13 @@ func (c copier) all(names map[string]*node) map[string]*node {
 	return out
 }
 
-// lose is what a power loss does to a file system that nobody uses any more.
+// lose applies a power loss to a file system that is not in use any more.
 func (m *memFS) lose(l loss, rnd *rand.Rand) {
 	if l == allStays {
 		return
 	}
 	some := func() bool { return l == someStays && rnd.IntN(2) == 0 }
-	last := map[*node]int{} // the moment from which on nothing is left, by directory
+	last := map[*node]int{} // when the changes left end, by directory
 	moment := func() int { return m.moment - rnd.IntN(len(m.events)+1) }
 	for i, e := range m.events {
 		if _, ok := last[e.dir]; !ok && l == someStays && (i == 0 || !m.ordered) {
@@ -94,8 +94,8 @@ func (n *node) lose(some func() bool, rnd *rand.Rand, done map[*node]bool) {
 	}
 }
 
-// torn is what is left of a file: of what was written since the last sync any blocks,
-// one of them in part, and any size on the way to the new one.
+// torn returns what is left of a file: any of the blocks written since the last sync, one of
+// them partially, and any size up to the new one.
 func torn(old, now content, some func() bool, rnd *rand.Rand) content {
 	out := old.clone()
 	if out.blocks == nil {
@@ -126,7 +126,7 @@ func torn(old, now content, some func() bool, rnd *rand.Rand) content {
 			size = min(old.size, now.size) + rnd.Int64N(max(old.size, now.size)-min(old.size, now.size)+1)
 		}
 	}
-	out.size = max(old.size, now.size) // so that blocks beyond the size go
+	out.size = max(old.size, now.size) // so that blocks beyond the size are removed
 	out.truncate(size)
 	return out
 }

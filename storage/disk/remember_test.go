@@ -12,8 +12,8 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/ranges"
 )
 
-// F23: journals of uploads that were retired by versions which did not say when.
-func TestF23AJournalThatDoesNotSayWhenItWasRetiredCountsFromItsLastByte(t *testing.T) {
+// F23: journals of uploads that were delivered to versions without done lines.
+func TestF23JournalWithoutADoneLineIsDeliveredAtItsLastByte(t *testing.T) {
 	dir := t.TempDir()
 	s, err := Open(dir, Options{NoSync: true})
 	if err != nil {
@@ -50,13 +50,13 @@ func TestF23AJournalThatDoesNotSayWhenItWasRetiredCountsFromItsLastByte(t *testi
 			t.Error(err)
 		}
 		if _, err := s.Load(t.Context(), "it"); !errors.Is(err, c.want) {
-			t.Errorf("what is older than %v is forgotten: %v, want %v", c.before, err, c.want)
+			t.Errorf("purge before %v: %v, want %v", c.before, err, c.want)
 		}
 	}
 }
 
-// A crash comes between what says that an upload is retired and the new name of its journal.
-func TestARetirementThatWasCutShortIsNotOwed(t *testing.T) {
+// A crash comes between the done line and the renaming of the journal.
+func TestInterruptedMarkDeliveredIsNotPending(t *testing.T) {
 	s, err := Open(t.TempDir(), Options{NoSync: true})
 	if err != nil {
 		t.Fatal(err)

@@ -15,8 +15,8 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/storagetest"
 )
 
-// The upload stays open all the while, because somebody else writes to it.
-func TestRangeWhoseWritingFailedCanBeWrittenByTheNext(t *testing.T) {
+// The upload stays open because another request writes to it.
+func TestRangeIsWritableAfterAFailedWrite(t *testing.T) {
 	var fail atomic.Bool
 	store, up := newUploadOn(t, func(op, path string) verdict {
 		if op == "write" && strings.HasSuffix(path, ".data") && fail.CompareAndSwap(true, false) {
@@ -37,12 +37,12 @@ func TestRangeWhoseWritingFailedCanBeWrittenByTheNext(t *testing.T) {
 		done <- store.Write(ctx, up, c, func(storage.Extent) storage.Upload { return up })
 	}()
 	<-gate.Reached
-	if err := put(400, data[400:500]); err != nil { // in the middle of what fails next
+	if err := put(400, data[400:500]); err != nil { // in the middle of the range that fails next
 		t.Fatal(err)
 	}
 	fail.Store(true)
 	if err := put(300, data[300:600]); !errors.Is(err, storage.ErrNoSpace) {
-		t.Errorf("a write that fails: %v, want ErrNoSpace", err)
+		t.Errorf("failing write: %v, want ErrNoSpace", err)
 	}
 	next := make(chan error, 1)
 	go func() { next <- put(300, data[300:600]) }()
@@ -52,11 +52,11 @@ func TestRangeWhoseWritingFailedCanBeWrittenByTheNext(t *testing.T) {
 			t.Errorf("the next write: %v", err)
 		}
 	case <-time.After(30 * time.Second):
-		t.Fatal("the next write waits for one that has failed")
+		t.Fatal("the next write waits for a failed one")
 	}
 	gate.Open()
 	if err := <-done; err != nil {
-		t.Errorf("the write beside it: %v", err)
+		t.Errorf("concurrent write: %v", err)
 	}
 	want := ranges.NewSet(ranges.Of(0, 10), ranges.Of(300, 300))
 	if up, err := store.Load(ctx, lifeID); err != nil || !up.Received.Equal(want) {
@@ -64,7 +64,7 @@ func TestRangeWhoseWritingFailedCanBeWrittenByTheNext(t *testing.T) {
 	}
 }
 
-// newUploadOn is a new upload of 1000 bytes on a file system with faults.
+// newUploadOn creates an upload of 1000 bytes on a file system with faults.
 func newUploadOn(t *testing.T, fault func(op, path string) verdict) (*Store, storage.Upload) {
 	fsys := newMemFS("/srv")
 	fsys.fault = fault

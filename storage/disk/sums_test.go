@@ -14,9 +14,9 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/storagetest"
 )
 
-// What is known of a range must be right, whatever ranges were added, and nothing that was
-// added as one of many that lie side by side may be lost.
-func TestChecksumsOfRangesAreCombinedInAnyOrder(t *testing.T) {
+// Checksums must be right whatever ranges were added, and none of adjacent ranges may be
+// lost.
+func TestRangeChecksumsAreCombinedInAnyOrder(t *testing.T) {
 	data := storagetest.Content(1, 10_000)
 	sumOf := func(r ranges.Range) crc32c.Sum { return crc32c.Of(data[r.Start:r.End]) }
 	for round := range 200 {
@@ -31,24 +31,24 @@ func TestChecksumsOfRangesAreCombinedInAnyOrder(t *testing.T) {
 			}
 			for i, known := range s {
 				if known.crc != sumOf(known.Range) || i > 0 && s[i-1].End >= known.Start {
-					t.Fatalf("wrong of %v: %v", known.Range, s)
+					t.Fatalf("wrong checksum of %v: %v", known.Range, s)
 				}
 			}
 		}
 		if crc, ok := s.of(10_000); round%2 == 0 && (!ok || crc != crc32c.Of(data)) {
-			t.Fatalf("of all: %v, %v: %v", crc, ok, s)
+			t.Fatalf("whole range: %v, %v: %v", crc, ok, s)
 		}
 		read := 0
 		if err := s.complete(7_000, func(r ranges.Range) (crc32c.Sum, error) { read++; return sumOf(r), nil }); err != nil {
 			t.Fatal(err)
 		}
 		if crc, ok := s.of(7_000); !ok || crc != crc32c.Of(data[:7_000]) {
-			t.Fatalf("of the first 7,000 bytes, after %d ranges were read: %v, %v", read, crc, ok)
+			t.Fatalf("first 7,000 bytes, after reading %d ranges: %v, %v", read, crc, ok)
 		}
 	}
 }
 
-// rewriteJournal changes the journal of a live upload, which nobody writes to.
+// rewriteJournal changes the journal of a live upload without writers.
 func rewriteJournal(t *testing.T, s *Store, id string, change func(text string) string) {
 	t.Helper()
 	text, err := os.ReadFile(s.livePath(id))
@@ -61,7 +61,7 @@ func rewriteJournal(t *testing.T, s *Store, id string, change func(text string) 
 	s.journals.drop(id)
 }
 
-// withoutChecksums is a journal as older versions have written it, of every second range.
+// withoutChecksums returns a journal as older versions wrote it, for every second range.
 func withoutChecksums(text string) string {
 	var out strings.Builder
 	for i, line := range strings.SplitAfter(text, "\n") {
@@ -74,7 +74,7 @@ func withoutChecksums(text string) string {
 	return out.String()
 }
 
-func TestChecksumIsKnownOfUploadsThatBeganWithoutAndOfThoseCutToALateSize(t *testing.T) {
+func TestChecksumOfUploadsWithoutRangeChecksumsAndOfTruncatedOnes(t *testing.T) {
 	s, err := Open(t.TempDir(), Options{NoSync: true})
 	if err != nil {
 		t.Fatal(err)

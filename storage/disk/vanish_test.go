@@ -11,8 +11,8 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/disk"
 )
 
-// A client that is told that its upload is not there begins anew.
-func TestF36NothingIsDeniedNorNotedWhileTheDataDirectoryIsAway(t *testing.T) {
+// A client that gets a not-found error starts a new upload.
+func TestF36ErrorsAreTransientWhileTheDataDirectoryIsMissing(t *testing.T) {
 	for name, replace := range map[string]func(dir string) error{
 		"away":                      func(string) error { return nil },
 		"empty":                     func(dir string) error { return os.Mkdir(dir, 0o750) },
@@ -43,14 +43,13 @@ func TestF36NothingIsDeniedNorNotedWhileTheDataDirectoryIsAway(t *testing.T) {
 			p.must("finish", p.finish("begun"))
 			p.wantFile("begun", data)
 			if _, err := p.store.Load(p.ctx, "none"); !errors.Is(err, storage.ErrNotFound) {
-				t.Errorf("load what never was: %v, want ErrNotFound", err)
+				t.Errorf("load an unknown id: %v, want ErrNotFound", err)
 			}
 		})
 	}
 }
 
-// attempts are what comes of all that can be done, to uploads that the store has and one
-// that it has not.
+// attempts returns the errors of all operations, on existing uploads and on a missing one.
 func (p *place) attempts(done storage.Upload) map[string]error {
 	results := map[string]error{}
 	for _, id := range []string{"begun", "done", "none"} {
@@ -64,7 +63,7 @@ func (p *place) attempts(done storage.Upload) map[string]error {
 	}
 	results["create"] = p.store.Create(p.ctx, storage.Record{ID: "new", Size: 5})
 	_, results["open"] = p.store.Open(p.ctx, done, 0)
-	results["retire"] = p.store.MarkDelivered(p.ctx, done)
+	results["mark delivered"] = p.store.MarkDelivered(p.ctx, done)
 	results["park"] = p.store.DeadLetter(p.ctx, done)
 	return results
 }

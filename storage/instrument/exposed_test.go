@@ -19,7 +19,7 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-func TestS3AnswersAreNoErrorsAndRefusalsAre(t *testing.T) {
+func TestS3ErrorsExcludeExpectedStatuses(t *testing.T) {
 	m := instrument.New("test")
 	status := 0
 	send := m.S3()(roundTripper(func(*http.Request) (*http.Response, error) {
@@ -50,7 +50,7 @@ func TestS3AnswersAreNoErrorsAndRefusalsAre(t *testing.T) {
 	want(t, m, 12, "holdfast_s3_operation_duration_seconds")
 }
 
-func TestMethodsThatClientsInventAreOneLabel(t *testing.T) {
+func TestUnknownMethodsShareOneLabel(t *testing.T) {
 	m := instrument.New("test")
 	for _, method := range []string{"GET", "BREW", "WHEN", "get"} {
 		m.Request("tus").End(method, 405, time.Millisecond)
@@ -62,7 +62,7 @@ func TestMethodsThatClientsInventAreOneLabel(t *testing.T) {
 	want(t, m, 0, "holdfast_http_requests_in_flight")
 }
 
-func TestHooksAreShownIfThereAreAny(t *testing.T) {
+func TestHookMetrics(t *testing.T) {
 	m := instrument.New("test")
 	want(t, m, 0, "holdfast_deliveries_delivered_total")
 	m.Hooks(func() instrument.Hooks { return instrument.Hooks{Pending: 1, Delivered: 3, DeadLettered: 4} })
@@ -71,7 +71,7 @@ func TestHooksAreShownIfThereAreAny(t *testing.T) {
 	}
 }
 
-// everything is a Metrics of which each family has a sample.
+// everything returns a Metrics with a sample in each family.
 func everything() *instrument.Metrics {
 	m := instrument.New("v1.2.3")
 	for _, e := range []storage.EventType{storage.Created, storage.Finished, storage.Deleted, storage.Expired} {

@@ -13,7 +13,7 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/storagetest"
 )
 
-func TestObservedStoreKeepsThePromisesOfAStore(t *testing.T) {
+func TestStoreConformance(t *testing.T) {
 	m := instrument.New("test")
 	storagetest.TestStore(t, func(*testing.T) storagetest.Harness {
 		memory := storagetest.NewMemory(4096)
@@ -32,20 +32,20 @@ func TestObservedStoreKeepsThePromisesOfAStore(t *testing.T) {
 	})
 }
 
-func TestObservedLockerKeepsThePromisesOfALocker(t *testing.T) {
+func TestLockerConformance(t *testing.T) {
 	locker := instrument.New("test").Locker(new(storage.MemoryLocker), nil)
 	storagetest.TestLocker(t, func() storage.Locker { return locker })
 }
 
-func TestObservedIndexKeepsThePromisesOfAnIndex(t *testing.T) {
-	index := instrument.New("test").Cache(new(storage.MemoryCache))
-	storagetest.TestIndex(t, func() storage.Cache { return index })
+func TestCacheConformance(t *testing.T) {
+	cache := instrument.New("test").Cache(new(storage.MemoryCache))
+	storagetest.TestIndex(t, func() storage.Cache { return cache })
 }
 
-// bare is a store without any ability.
+// bare is a store without optional interfaces.
 type bare struct{ storage.Store }
 
-// able is one with all of them. What it is asked for fails.
+// able is a store with all of them, which fail.
 type able struct{ bare }
 
 var errAble = errors.New("asked for")
@@ -64,9 +64,8 @@ func (able) Link(context.Context, storage.Upload) (string, error) {
 	return "https://link", errAble
 }
 
-// Whoever asks a measured store for more than the inner one can do gets an answer as
-// if he had not asked.
-func TestObservedStoreIsAbleToDoWhatTheInnerOneIs(t *testing.T) {
+// Optional methods behave as if the wrapper lacked them when the inner store does.
+func TestOptionalInterfacesFollowTheInnerStore(t *testing.T) {
 	for _, can := range []bool{true, false} {
 		m := instrument.New("test")
 		s, wantErr, wantCalls := m.Store(bare{}), error(nil), 0.0
@@ -96,8 +95,8 @@ func TestObservedStoreIsAbleToDoWhatTheInnerOneIs(t *testing.T) {
 	}
 }
 
-// total adds up all samples of a family whose labels hold each of the given values.
-// Of a histogram they are the numbers of observations.
+// total sums the samples of a family with each of the given label values. Of histograms it
+// counts observations.
 func total(t *testing.T, m *instrument.Metrics, family string, values ...string) (sum float64) {
 	t.Helper()
 	families, err := m.Gatherer().Gather()
@@ -132,12 +131,12 @@ func want(t *testing.T, m *instrument.Metrics, n float64, family string, values 
 	}
 }
 
-func TestAnswersAreNoErrorsAndFailuresAre(t *testing.T) {
+func TestStoreErrorsExcludeExpectedResults(t *testing.T) {
 	memory := storagetest.NewMemory(100)
 	m := instrument.New("test")
 	s := m.Store(memory)
 	rec := storage.Record{ID: "it", Size: 10, ClientChosenID: true}
-	for range 2 { // the second one is told that it exists
+	for range 2 { // the second returns ErrExists
 		_ = s.Create(t.Context(), rec)
 	}
 	_, _ = s.Load(t.Context(), "other")
@@ -152,7 +151,7 @@ func TestAnswersAreNoErrorsAndFailuresAre(t *testing.T) {
 	want(t, m, 1, "holdfast_store_errors_total", "load")
 }
 
-func TestPiecesAreCountedByKind(t *testing.T) {
+func TestExtentsAreCountedByKind(t *testing.T) {
 	m := instrument.New("test")
 	memory := storagetest.NewMemory(100)
 	s := m.Store(memory)
@@ -163,52 +162,52 @@ func TestPiecesAreCountedByKind(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var pieces, bytesStored float64
+	var extents, bytesStored float64
 	err = s.Write(t.Context(), up, storage.Chunk{Length: 1000, Body: strings.NewReader(strings.Repeat("x", 1000))}, func(p storage.Extent) storage.Upload {
-		pieces, bytesStored = pieces+1, bytesStored+float64(p.Len())
+		extents, bytesStored = extents+1, bytesStored+float64(p.Len())
 		up.Add(p)
 		return up
 	})
-	if err != nil || pieces == 0 || bytesStored != 1000 {
-		t.Fatalf("%v: %v pieces of %v bytes", err, pieces, bytesStored)
+	if err != nil || extents == 0 || bytesStored != 1000 {
+		t.Fatalf("%v: %v extents of %v bytes", err, extents, bytesStored)
 	}
-	want(t, m, pieces, "holdfast_extents_stored_total", "range")
+	want(t, m, extents, "holdfast_extents_stored_total", "range")
 	want(t, m, bytesStored, "holdfast_stored_bytes_total", "range")
 }
 
-// refusing is a store that creates nothing.
-type refusing struct {
+// rejecting is a store that rejects all uploads.
+type rejecting struct {
 	storage.Store
 	err error
 }
 
 // Create implements storage.Store.
-func (s refusing) Create(context.Context, storage.Record) error { return s.err }
+func (s rejecting) Create(context.Context, storage.Record) error { return s.err }
 
-func TestStoreThatRefusesAnUploadHasNotFailed(t *testing.T) {
+func TestRejectedUploadIsNotAStoreError(t *testing.T) {
 	for _, err := range []error{storage.ErrExists, storage.ErrGone, storage.ErrKeyTaken, storage.ErrTooLarge} {
 		m := instrument.New("test")
-		if got := m.Store(refusing{storagetest.NewMemory(100), err}).Create(t.Context(), storage.Record{ID: "it"}); got != err {
+		if got := m.Store(rejecting{storagetest.NewMemory(100), err}).Create(t.Context(), storage.Record{ID: "it"}); got != err {
 			t.Errorf("create: %v, want %v", got, err)
 		}
 		want(t, m, 0, "holdfast_store_errors_total")
 	}
 }
 
-// timed is a locker that knows how long it made its callers wait.
+// timed is a locker that records how long its callers waited.
 type timed struct {
 	storage.MemoryLocker
 	took time.Duration
 }
 
 // Lock implements storage.Locker.
-func (l *timed) Lock(ctx context.Context, id string, letGo func()) (func(), error) {
+func (l *timed) Lock(ctx context.Context, id string, onContended func()) (func(), error) {
 	began := time.Now()
 	defer func() { l.took += time.Since(began) }()
-	return l.MemoryLocker.Lock(ctx, id, letGo)
+	return l.MemoryLocker.Lock(ctx, id, onContended)
 }
 
-func TestLockThatIsNotGotInTimeIsCounted(t *testing.T) {
+func TestLockTimeoutsAreCounted(t *testing.T) {
 	m := instrument.New("test")
 	inner := new(timed)
 	var waited time.Duration
@@ -221,14 +220,14 @@ func TestLockThatIsNotGotInTimeIsCounted(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
 	if _, err := l.Lock(ctx, "it", func() {}); !errors.Is(err, storage.ErrLocked) {
-		t.Fatalf("the lock was given twice: %v", err)
+		t.Fatalf("the lock was acquired twice: %v", err)
 	}
 	want(t, m, 2, "holdfast_lock_wait_seconds")
 	want(t, m, 1, "holdfast_lock_timeouts_total")
 	if waited < inner.took {
 		t.Errorf("waited %v, want %v at least", waited, inner.took)
 	}
-	// The sweeper's lock is no upload's.
+	// The sweep lock is not an upload's.
 	sweeping, err := l.Lock(t.Context(), ".sweep", func() {})
 	if err != nil {
 		t.Fatal(err)
@@ -237,7 +236,7 @@ func TestLockThatIsNotGotInTimeIsCounted(t *testing.T) {
 	want(t, m, 2, "holdfast_lock_wait_seconds")
 }
 
-func TestSweepsAreCountedWithThoseThatFail(t *testing.T) {
+func TestSweepsAndSweepErrorsAreCounted(t *testing.T) {
 	m := instrument.New("test")
 	memory := storagetest.NewMemory(100)
 	swept := make(chan error, 1)
@@ -267,8 +266,8 @@ func TestSweepsAreCountedWithThoseThatFail(t *testing.T) {
 	}
 }
 
-// What happened elsewhere is counted there, so that the sum over all nodes is right.
-func TestEventIsCountedWhereItHappened(t *testing.T) {
+// Events of other nodes are counted there, so that the sum over all nodes is right.
+func TestOnlyLocalEventsAreCounted(t *testing.T) {
 	m := instrument.New("test")
 	m.Upload(storage.Event{Type: storage.Finished, Local: true}, "tus")
 	m.Upload(storage.Event{Type: storage.Finished}, "tus")
@@ -277,7 +276,7 @@ func TestEventIsCountedWhereItHappened(t *testing.T) {
 	want(t, m, 1, "holdfast_uploads_expired_total", "none")
 }
 
-func TestIndexLookupsAreHitsOrMisses(t *testing.T) {
+func TestCacheLookupsAreHitsOrMisses(t *testing.T) {
 	m := instrument.New("test")
 	x := m.Cache(new(storage.MemoryCache))
 	begun, err := x.Generation(t.Context(), "it")

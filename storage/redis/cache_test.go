@@ -16,32 +16,33 @@ import (
 	"github.com/holdfast-upload/holdfast/test/servers"
 )
 
-// inParts is an upload to S3 whose every part but the first is stored.
-func inParts(n int, cell int64) storage.Upload {
+// inParts returns an upload to S3 with all parts but the first stored, in slots of the given
+// size in bytes.
+func inParts(n int, slot int64) storage.Upload {
 	up := storage.Upload{ModifiedAt: time.Now(), Record: storage.Record{
-		ID: storage.NewID(), Size: int64(n) * cell, Created: time.Now(),
+		ID: storage.NewID(), Size: int64(n) * slot, Created: time.Now(),
 		Metadata: map[string]string{"filename": "IMG_2041.MOV", "filetype": "video/quicktime"}}}
-	up.Add(storage.Extent{Name: "layout", Meta: fmt.Sprintf(`{"uploadId":"%0128d","cell":%d}`, 1, cell)})
+	up.Add(storage.Extent{Name: "layout", Meta: fmt.Sprintf(`{"uploadId":"%0128d","cell":%d}`, 1, slot)})
 	for i := 1; i < n; i++ {
-		up.Add(part(i, cell))
+		up.Add(part(i, slot))
 	}
 	return up
 }
 
-func part(i int, cell int64) storage.Extent {
-	return storage.Extent{Range: ranges.Of(int64(i)*cell, cell), Name: fmt.Sprint("p", i+1), Meta: fmt.Sprintf(`"%032x";%s`, i, "AAAAAA==")}
+func part(i int, slot int64) storage.Extent {
+	return storage.Extent{Range: ranges.Of(int64(i)*slot, slot), Name: fmt.Sprint("p", i+1), Meta: fmt.Sprintf(`"%032x";%s`, i, "AAAAAA==")}
 }
 
-func TestMemoryOfALiveUploadIsBounded(t *testing.T) {
+func TestCachedUploadMemoryIsBounded(t *testing.T) {
 	const mib = 1 << 20
 	s := servers.Redis(t)
 	c := admin(t, s)
 	n := newNode(t, Options{URL: s.URL("redis")})
 	for _, size := range []struct {
 		parts      int
-		cell, most int64
+		slot, most int64
 	}{{41, 25 * mib, 16 << 10}, {10_000, 512 * mib, 4 * mib}} {
-		up := inParts(size.parts, size.cell)
+		up := inParts(size.parts, size.slot)
 		n.put(t, up)
 		bytes := c.Do(t.Context(), "MEMORY", "USAGE", n.key(up.ID, "state"), "SAMPLES", 0).Val().(int64)
 		t.Logf("an upload of %d parts takes %d bytes of Redis, %d for each part", size.parts, bytes, bytes/int64(size.parts))
@@ -51,14 +52,14 @@ func TestMemoryOfALiveUploadIsBounded(t *testing.T) {
 	}
 }
 
-// Ten times the parts cost about ten times the work, not a hundred times.
-func TestWorkGrowsNoFasterThanTheUpload(t *testing.T) {
-	const cell, most = 5 << 20, 40
+// Ten times the parts must cost about ten times the CPU time, not a hundred times.
+func TestCPUTimeGrowsLinearlyWithUpload(t *testing.T) {
+	const slot, most = 5 << 20, 40
 	s := servers.Redis(t)
 	c := admin(t, s)
 	n := newNode(t, Options{URL: s.URL("redis")})
-	parts := func(parts int) storage.Upload { return inParts(parts, cell) }
-	scattered := func(parts int) storage.Upload { // by a client that sends every other byte
+	parts := func(parts int) storage.Upload { return inParts(parts, slot) }
+	scattered := func(parts int) storage.Upload { // by a client that skips every other byte
 		up := upload(storage.NewID())
 		for i := range int64(parts) {
 			up.Received.Add(ranges.Of(2*i, 1))
@@ -68,7 +69,7 @@ func TestWorkGrowsNoFasterThanTheUpload(t *testing.T) {
 	for name, kind := range map[string]struct {
 		make func(int) storage.Upload
 		last storage.Extent
-	}{"in parts": {parts, part(0, cell)}, "scattered": {scattered, storage.Extent{Range: ranges.Of(1, 1)}}} {
+	}{"in parts": {parts, part(0, slot)}, "scattered": {scattered, storage.Extent{Range: ranges.Of(1, 1)}}} {
 		var work [2]time.Duration
 		for i, count := range []int{1000, 10_000} {
 			for range 3 {
@@ -87,25 +88,24 @@ func TestWorkGrowsNoFasterThanTheUpload(t *testing.T) {
 	}
 }
 
-// carry makes an index know an upload, once more and with another piece, and checks
-// what it says.
+// carry stores an upload twice, appends an extent, and checks the result.
 func (n *node) carry(t *testing.T, up storage.Upload, p storage.Extent) {
 	t.Helper()
 	n.put(t, up)
 	n.put(t, up)
-	added, err := n.index.Append(t.Context(), up.ID, p)
+	added, err := n.cache.Append(t.Context(), up.ID, p)
 	if err != nil {
 		t.Errorf("add: %v", err)
 	}
 	up.Add(p)
-	known, err := n.index.Get(t.Context(), up.ID)
+	known, err := n.cache.Get(t.Context(), up.ID)
 	if err != nil || !known.Received.Equal(up.Received) || !maps.Equal(known.Extents, up.Extents) || !added.Received.Equal(up.Received) {
-		t.Errorf("get: %v, %d ranges and %d pieces; want %d and %d", err, known.Received.Count(), len(known.Extents), up.Received.Count(), len(up.Extents))
+		t.Errorf("get: %v, %d ranges and %d extents; want %d and %d", err, known.Received.Count(), len(known.Extents), up.Received.Count(), len(up.Extents))
 	}
 }
 
-// cpu is the processor time that this process and the server have used: unlike the
-// time of day it does not depend on what else the machine does.
+// cpu returns the CPU time of this process and the server, which unlike wall time does not
+// depend on the load of the machine.
 func cpu(t *testing.T, c *redis.Client) (sum time.Duration) {
 	t.Helper()
 	var own syscall.Rusage
@@ -134,25 +134,25 @@ func TestOffsetsAreExact(t *testing.T) {
 	n.put(t, up)
 	p := storage.Extent{Range: ranges.Of(far+1, 29), Name: "covers 1 and 2"}
 	up.Add(p)
-	known, err := n.index.Append(t.Context(), up.ID, p)
+	known, err := n.cache.Append(t.Context(), up.ID, p)
 	if err != nil || !maps.Equal(known.Extents, up.Extents) || !known.Received.Equal(up.Received) {
-		t.Errorf("add: %v, pieces %v, want %v", err, known.Extents, up.Extents)
+		t.Errorf("add: %v, extents %v, want %v", err, known.Extents, up.Extents)
 	}
 }
 
-// What several nodes share says the same as what one has in its memory, whatever
-// was loaded and added in whichever order.
-func TestIndexSaysWhatALocalOneDoes(t *testing.T) {
+// The shared cache must return the same as a MemoryCache, whatever was loaded and appended
+// in any order.
+func TestCacheMatchesMemoryCache(t *testing.T) {
 	nodes := newNodes(t, 2, Options{URL: servers.Redis(t).URL("redis")})
 	for seed := range uint64(30) {
 		rnd := rand.New(rand.NewPCG(seed, 0))
 		local := new(storage.MemoryCache)
 		up := upload(storage.NewID())
 		up.Size = storage.Unknown
-		stored := up.Clone() // what the store has
+		stored := up.Clone() // the upload in the store
 		loaded := []storage.Upload{up}
 		for i := range 60 {
-			x := nodes[rnd.IntN(2)].index
+			x := nodes[rnd.IntN(2)].cache
 			var got, want storage.Upload
 			var err error
 			if i == 0 || rnd.IntN(5) == 0 {
@@ -163,7 +163,7 @@ func TestIndexSaysWhatALocalOneDoes(t *testing.T) {
 					got, err = x.Store(t.Context(), begun, old)
 				}
 			} else {
-				p := anyPiece(rnd, stored)
+				p := randomExtent(rnd, stored)
 				stored.Add(p)
 				want, _ = local.Append(t.Context(), up.ID, p)
 				got, err = x.Append(t.Context(), up.ID, p)
@@ -179,14 +179,14 @@ func TestIndexSaysWhatALocalOneDoes(t *testing.T) {
 	}
 }
 
-// anyPiece is a part, a fragment of one that is not stored yet, a fact, or bytes
-// without a name.
-func anyPiece(rnd *rand.Rand, stored storage.Upload) storage.Extent {
-	const cell = 100
+// randomExtent returns a part, a fragment of one that is not stored yet, an empty extent, or
+// a range without a name.
+func randomExtent(rnd *rand.Rand, stored storage.Upload) storage.Extent {
+	const slot = 100
 	n := rnd.Int64N(10)
-	whole := ranges.Of(n*cell, cell)
-	start := n*cell + rnd.Int64N(cell)
-	r := ranges.Of(start, rnd.Int64N(n*cell+cell-start)+1)
+	whole := ranges.Of(n*slot, slot)
+	start := n*slot + rnd.Int64N(slot)
+	r := ranges.Of(start, rnd.Int64N(n*slot+slot-start)+1)
 	tag := fmt.Sprint(rnd.IntN(1000))
 	switch rnd.IntN(6) {
 	case 0:
@@ -215,11 +215,11 @@ func TestEveryKeyExpires(t *testing.T) {
 		unlock()
 	}()
 	defer func() { unlock(); <-waited }()
-	wantAsked(t, 30*time.Second, asked) // so that the wish is in Redis
+	wantAsked(t, 30*time.Second, asked) // so that the "wanted" key exists
 	n.put(t, upload("it"))
 	n.add(t, "it", 0, 10)
-	if err := n.index.Invalidate(t.Context(), "over"); err != nil {
-		t.Errorf("drop: %v", err)
+	if err := n.cache.Invalidate(t.Context(), "over"); err != nil {
+		t.Errorf("invalidate: %v", err)
 	}
 	if err := n.Check(t.Context()); err != nil {
 		t.Errorf("check: %v", err)
@@ -235,24 +235,23 @@ func TestEveryKeyExpires(t *testing.T) {
 	}
 }
 
-func TestStateOfADroppedUploadIsTakenAgainAfterAWhile(t *testing.T) {
+func TestInvalidatedUploadIsCachedAgainAfterTTL(t *testing.T) {
 	s := servers.Redis(t)
 	n := newNode(t, Options{URL: s.URL("redis")})
-	if err := n.index.Invalidate(t.Context(), "it"); err != nil {
-		t.Errorf("drop: %v", err)
+	if err := n.cache.Invalidate(t.Context(), "it"); err != nil {
+		t.Errorf("invalidate: %v", err)
 	}
 	if _, err := n.tryPut(t, upload("it")); err == nil {
-		t.Error("put right after the drop: no error")
+		t.Error("store right after invalidate: no error")
 	}
 	if ttl := admin(t, s).PTTL(t.Context(), n.key("it", "over")).Val(); ttl < invalidTTL/2 || ttl > invalidTTL {
-		t.Errorf("puts are refused for another %v, want %v", ttl, invalidTTL)
+		t.Errorf("not cached for another %v, want %v", ttl, invalidTTL)
 	}
 	n.log.want(t, 0, 0)
 }
 
-// A Redis that comes back from a snapshot, or a replica that takes over, lacks what
-// was added last.
-func TestStateFromBeforeARestartDoesNotCount(t *testing.T) {
+// A Redis restored from a snapshot, or a promoted replica, lacks the latest updates.
+func TestStateFromBeforeARedisRestartIsIgnored(t *testing.T) {
 	t.Parallel()
 	s := servers.Redis(t)
 	c := admin(t, s)
@@ -272,8 +271,8 @@ func TestStateFromBeforeARestartDoesNotCount(t *testing.T) {
 	restore()
 	n.wantOffset(t, "it", -1)
 	restore()
-	if _, err := n.index.Append(t.Context(), "it", storage.Extent{Range: ranges.Of(0, 1)}); err == nil {
-		t.Error("add to what was restored: no error")
+	if _, err := n.cache.Append(t.Context(), "it", storage.Extent{Range: ranges.Of(0, 1)}); err == nil {
+		t.Error("append to restored state: no error")
 	}
 	restore()
 	n.put(t, upload("it"))

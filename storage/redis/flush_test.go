@@ -8,7 +8,7 @@ import (
 	"github.com/holdfast-upload/holdfast/test/servers"
 )
 
-func TestF20AFlushReachesTheNodeThatHoldsTheLock(t *testing.T) {
+func TestF20FlushReachesTheLockHolder(t *testing.T) {
 	t.Parallel()
 	nodes := newNodes(t, 3, Options{URL: servers.Redis(t).URL("redis"), LockTTL: time.Minute})
 	flushed := make(chan string, 10)
@@ -16,35 +16,35 @@ func TestF20AFlushReachesTheNodeThatHoldsTheLock(t *testing.T) {
 		n.locker.OnFlush(func(_ context.Context, id string) { flushed <- id + " at " + string(rune('0'+i)) })
 	}
 	if nodes[0].locker.RelayFlush(t.Context(), "it") {
-		t.Error("somebody has flushed an upload that nobody has locked")
+		t.Error("flushed an upload that is not locked")
 	}
 	unlock, asked := nodes[1].lock(t, "it")
 	for _, n := range nodes { // the holder itself included
 		if !n.locker.RelayFlush(t.Context(), "it") {
-			t.Error("nobody has flushed the upload")
+			t.Error("the upload was not flushed")
 		}
 		select {
-		case got := <-flushed: // before it was answered
+		case got := <-flushed: // before RelayFlush returned
 			if got != "it at 1" {
 				t.Errorf("flushed: %s", got)
 			}
 		default:
-			t.Error("it was answered before it was flushed")
+			t.Error("RelayFlush returned before the flush")
 		}
 	}
 	select {
 	case <-asked:
-		t.Error("the holder was asked to let go")
+		t.Error("the holder was asked to release the lock")
 	default:
 	}
 	unlock()
 	if nodes[0].locker.RelayFlush(t.Context(), "it") {
-		t.Error("somebody has flushed an upload whose lock was given back")
+		t.Error("flushed an upload whose lock was released")
 	}
 }
 
-// A holder that is no more keeps nobody for longer than he wants to wait.
-func TestF20AFlushEndsWithItsContext(t *testing.T) {
+// A crashed holder must not delay a caller beyond its context.
+func TestF20FlushEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	s := servers.Redis(t)
 	n := newNode(t, Options{URL: s.URL("redis")})

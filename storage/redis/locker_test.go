@@ -20,7 +20,7 @@ import (
 	"github.com/holdfast-upload/holdfast/test/servers"
 )
 
-func TestNewLockerListensBeforeItReturns(t *testing.T) {
+func TestNewLockerIsSubscribedOnReturn(t *testing.T) {
 	s := servers.Redis(t)
 	r, err := Connect(Options{URL: s.URL("redis"), timeout: 20 * time.Second})
 	if err != nil {
@@ -34,7 +34,7 @@ func TestNewLockerListensBeforeItReturns(t *testing.T) {
 	}
 }
 
-// slowSubscriber makes a subscription arrive late.
+// slowSubscriber delays subscriptions.
 type slowSubscriber struct{}
 
 func (slowSubscriber) DialHook(next redis.DialHook) redis.DialHook {
@@ -61,18 +61,18 @@ func (c slowConn) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// With locks of this lifetime nobody polls beforeAPoll: what is quicker is so because
-// of the bell.
+// With this lock TTL no waiter polls before beforeFirstPoll: what is faster is due to a
+// message.
 const (
-	rarePolls   = 10 * time.Minute
-	beforeAPoll = 9 * time.Second
+	rarePolls       = 10 * time.Minute
+	beforeFirstPoll = 9 * time.Second
 )
 
-func TestFreeLockIsFoundThoughItsWordWasLost(t *testing.T) {
+func TestFreeLockIsFoundWhenItsMessageIsLost(t *testing.T) {
 	t.Parallel()
 	nodes := newNodes(t, 2, Options{URL: servers.Redis(t).URL("redis"), LockTTL: 30 * time.Second})
 	for _, n := range nodes {
-		_ = n.locker.pubsub.sub.Close() // it hears nothing from now on
+		_ = n.locker.pubsub.sub.Close() // it receives no messages from now on
 	}
 	unlock, _ := nodes[0].lock(t, "it")
 	time.AfterFunc(50*time.Millisecond, unlock)
@@ -82,7 +82,7 @@ func TestFreeLockIsFoundThoughItsWordWasLost(t *testing.T) {
 	})
 }
 
-func TestHolderIsAskedThoughTheWordWasLost(t *testing.T) {
+func TestHolderIsAskedWhenTheMessageIsLost(t *testing.T) {
 	t.Parallel()
 	nodes := newNodes(t, 2, Options{URL: servers.Redis(t).URL("redis"), LockTTL: 3 * time.Second})
 	_ = nodes[0].locker.pubsub.sub.Close()
@@ -98,7 +98,7 @@ func TestHolderIsAskedThoughTheWordWasLost(t *testing.T) {
 	<-second
 }
 
-func TestCrashedHolderCostsNoMoreThanTheLifetimeOfItsLock(t *testing.T) {
+func TestLockOfACrashedHolderExpiresAfterItsTTL(t *testing.T) {
 	t.Parallel()
 	s := servers.Redis(t)
 	n := newNode(t, Options{URL: s.URL("redis")})
@@ -109,8 +109,8 @@ func TestCrashedHolderCostsNoMoreThanTheLifetimeOfItsLock(t *testing.T) {
 	})
 }
 
-// Every holder keeps the lock until it is asked, for all others wait.
-func TestHundredWaitersOfThreeNodesAllGetTheLockWithoutAStampede(t *testing.T) {
+// Every holder keeps the lock until it is asked to release it.
+func TestHundredWaitersOnThreeNodesAllGetTheLockWithoutAStampede(t *testing.T) {
 	const waiters, perHandover = 100, 30
 	s := servers.Redis(t)
 	nodes := newNodes(t, 3, Options{URL: s.URL("redis")})
@@ -134,18 +134,18 @@ func TestHundredWaitersOfThreeNodesAllGetTheLockWithoutAStampede(t *testing.T) {
 		})
 	}
 	wantAsked(t, 30*time.Second, asked)
-	time.Sleep(100 * time.Millisecond) // until they wait
+	time.Sleep(100 * time.Millisecond) // until all wait
 	start := time.Now()
 	first()
 	all.Wait()
 	n := commands(t, c)
-	t.Logf("%d waiters on 3 nodes had the lock in turn in %v, with %d commands", waiters, time.Since(start), n)
+	t.Logf("%d waiters on 3 nodes got the lock in %v, with %d commands", waiters, time.Since(start), n)
 	if n > waiters*perHandover {
 		t.Errorf("%d commands, want at most %d for each handover", n, perHandover)
 	}
 }
 
-// commands is how many the server has run, those within scripts included.
+// commands returns the number of commands that the server has run, including those in scripts.
 func commands(t *testing.T, c *redis.Client) (sum int) {
 	for line := range strings.Lines(c.Info(t.Context(), "commandstats").Val()) {
 		var calls int
@@ -157,7 +157,7 @@ func commands(t *testing.T, c *redis.Client) (sum int) {
 	return sum
 }
 
-func TestWaitersThatGaveUpLeaveNothingInRedis(t *testing.T) {
+func TestAbandonedWaitersLeaveNothingBehind(t *testing.T) {
 	s := servers.Redis(t)
 	nodes := newNodes(t, 2, Options{URL: s.URL("redis"), LockTTL: 12 * time.Second})
 	c := admin(t, s)
@@ -169,23 +169,23 @@ func TestWaitersThatGaveUpLeaveNothingInRedis(t *testing.T) {
 		}
 		all.Wait()
 	}
-	round() // so that what is made once is there
+	round() // creates what is created once
 	goroutines, conns := runtime.NumGoroutine(), len(strings.Split(c.ClientList(t.Context()).Val(), "\n"))
 	for range 3 {
 		round()
 	}
 	eventually(t, 30*time.Second, "no goroutine is left", func() bool { return runtime.NumGoroutine() <= goroutines })
-	if n := len(strings.Split(c.ClientList(t.Context()).Val(), "\n")); n > conns+50 { // what a pool may have
+	if n := len(strings.Split(c.ClientList(t.Context()).Val(), "\n")); n > conns+50 { // limit of the pool
 		t.Errorf("%d connections before, %d after", conns, n)
 	}
 	if l := nodes[1].locker; len(l.leases) != 0 || len(l.pubsub.waiting) != 0 {
-		t.Errorf("%d holders and %d waiters are remembered", len(l.leases), len(l.pubsub.waiting))
+		t.Errorf("%d leases and %d waiters left", len(l.leases), len(l.pubsub.waiting))
 	}
 	unlock()
 	eventually(t, 30*time.Second, "no key is left", func() bool { return len(keys(t, c)) == 0 })
 }
 
-func TestOneFailedRenewalStopsNoHolder(t *testing.T) {
+func TestOneFailedRenewalDoesNotInterruptTheHolder(t *testing.T) {
 	t.Parallel()
 	s := servers.Redis(t)
 	n := newNode(t, Options{URL: s.URL("redis"), LockTTL: 6 * time.Second})
@@ -194,7 +194,7 @@ func TestOneFailedRenewalStopsNoHolder(t *testing.T) {
 	n.faults.set(only(renewScript, 1), nil)
 	select {
 	case <-asked:
-		t.Error("the holder was asked to let go")
+		t.Error("the holder was asked to release the lock")
 	case <-time.After(8 * time.Second):
 	}
 	if admin(t, s).Exists(t.Context(), n.key("it", "lock")).Val() != 1 {
@@ -212,11 +212,11 @@ func TestHolderThatCannotRenewIsAskedBeforeItsLockExpires(t *testing.T) {
 	n.faults.set(cut, nil)
 	wantAsked(t, 30*time.Second, asked)
 	if ttl := admin(t, s).PTTL(t.Context(), n.key("it", "lock")).Val(); ttl <= 100*time.Millisecond {
-		t.Errorf("the holder was asked when its lock lasts for %v", ttl)
+		t.Errorf("the holder was asked with %v of its TTL left", ttl)
 	}
 }
 
-func TestHolderIsLeftAloneWhileThereIsNoRedis(t *testing.T) {
+func TestHolderIsNotInterruptedWhileRedisRefusesConnections(t *testing.T) {
 	t.Parallel()
 	s := servers.Redis(t)
 	n := newNode(t, Options{URL: s.URL("redis"), LockTTL: 4 * time.Second})
@@ -225,7 +225,7 @@ func TestHolderIsLeftAloneWhileThereIsNoRedis(t *testing.T) {
 	s.Kill()
 	select {
 	case <-asked:
-		t.Error("the holder was asked to let go")
+		t.Error("the holder was asked to release the lock")
 	case <-time.After(6 * time.Second):
 	}
 	s.Start()
@@ -233,7 +233,7 @@ func TestHolderIsLeftAloneWhileThereIsNoRedis(t *testing.T) {
 	eventually(t, 30*time.Second, "the lock is in Redis again", func() bool { return c.Exists(t.Context(), n.key("it", "lock")).Val() == 1 })
 }
 
-func TestHolderThatWasAwayForTooLongDoesNotReleaseTheNextOnesLock(t *testing.T) {
+func TestHolderWhoseLockExpiredDoesNotReleaseTheNextHoldersLock(t *testing.T) {
 	t.Parallel()
 	s := servers.Redis(t)
 	nodes := []*node{newNode(t, Options{URL: s.URL("redis"), LockTTL: 4 * time.Second}), newNode(t, Options{URL: s.URL("redis")})}
@@ -247,7 +247,7 @@ func TestHolderThatWasAwayForTooLongDoesNotReleaseTheNextOnesLock(t *testing.T) 
 	nodes[0].faults.set(nil, nil)
 	wantAsked(t, 30*time.Second, asked)
 	unlock()
-	eventually(t, 30*time.Second, "the first node has Redis again", func() bool { return nodes[0].Check(t.Context()) == nil })
+	eventually(t, 30*time.Second, "the first node is connected again", func() bool { return nodes[0].Check(t.Context()) == nil })
 	nodes[0].wantLocked(t, "it", 5*time.Second)
 	next()
 	within(t, 15*time.Second, "the lock after it", func() {
@@ -261,15 +261,15 @@ func TestAnyIDCanBeLocked(t *testing.T) {
 	nodes := newNodes(t, 2, Options{URL: servers.Redis(t).URL("redis"), LockTTL: rarePolls})
 	for _, id := range []string{"*", "a*", "?[a-z]", "}", "{}", "a}b{c", "", " ", "ask me", "ä\x00\n", strings.Repeat("x", 5000)} {
 		unlock, otherAsked := nodes[0].lock(t, "a"+id)
-		within(t, beforeAPoll, "a handover", func() { handover(t, nodes[0], nodes[1], id) })
+		within(t, beforeFirstPoll, "a handover", func() { handover(t, nodes[0], nodes[1], id) })
 		if len(otherAsked) != 0 {
-			t.Errorf("when %q was asked for, so was another", id)
+			t.Errorf("asking for %q also asked another holder", id)
 		}
 		unlock()
 	}
 }
 
-func TestUnlockWorksThoughTheRequestIsOver(t *testing.T) {
+func TestUnlockWorksAfterTheRequestContextEnds(t *testing.T) {
 	s := servers.Redis(t)
 	n := newNode(t, Options{URL: s.URL("redis")})
 	ctx, cancel := context.WithCancel(t.Context())
@@ -284,31 +284,32 @@ func TestUnlockWorksThoughTheRequestIsOver(t *testing.T) {
 	}
 }
 
-func TestLockInTimeOrErrLocked(t *testing.T) {
+func TestLockReturnsErrLockedWhenTheContextEnds(t *testing.T) {
 	nodes := newNodes(t, 2, Options{URL: servers.Redis(t).URL("redis"), LockTTL: rarePolls})
 	unlock, _ := nodes[0].lock(t, "it")
 	for _, n := range nodes {
-		within(t, beforeAPoll, "to give up", func() { n.wantLocked(t, "it", 100*time.Millisecond) })
+		within(t, beforeFirstPoll, "to give up", func() { n.wantLocked(t, "it", 100*time.Millisecond) })
 	}
 	unlock()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := nodes[0].locker.Lock(ctx, "it", func() {}); !errors.Is(err, storage.ErrLocked) {
-		t.Errorf("a lock for a request that is over: %v, want ErrLocked", err)
+		t.Errorf("lock with a cancelled context: %v, want ErrLocked", err)
 	}
-	within(t, beforeAPoll, "the lock", func() {
+	within(t, beforeFirstPoll, "the lock", func() {
 		unlock, _ := nodes[1].lock(t, "it")
 		unlock()
 	})
 	nodes[0].log.want(t, 0, 0)
 }
 
-// What a waiter got after it went away, or without hearing of it, is given back.
-func TestLockWhoseTakerWentAwayIsGivenBack(t *testing.T) {
+// A lock that a cancelled waiter acquired, or acquired without getting the reply, must be
+// released.
+func TestLockAcquiredAfterCancellationIsReleased(t *testing.T) {
 	t.Parallel()
 	nodes := newNodes(t, 2, Options{URL: servers.Redis(t).URL("redis"), LockTTL: time.Minute})
 	n := nodes[0]
-	unlock, _ := n.lock(t, "another") // so that Redis knows the scripts by their hash
+	unlock, _ := n.lock(t, "another") // so that Redis has the scripts cached
 	unlock()
 	for _, lost := range []bool{false, true} {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -323,7 +324,7 @@ func TestLockWhoseTakerWentAwayIsGivenBack(t *testing.T) {
 			return nil
 		})
 		if _, err := n.locker.Lock(ctx, "it", func() {}); !errors.Is(err, storage.ErrLocked) {
-			t.Errorf("lock, answer lost %v: %v, want ErrLocked", lost, err)
+			t.Errorf("lock, reply lost %v: %v, want ErrLocked", lost, err)
 		}
 		within(t, 15*time.Second, "the lock", func() {
 			unlock, _ := nodes[1].lock(t, "it")
@@ -332,8 +333,8 @@ func TestLockWhoseTakerWentAwayIsGivenBack(t *testing.T) {
 	}
 }
 
-// A client repeats a request whose answer was lost.
-func TestLockIsTakenOnceThoughItIsAskedForTwice(t *testing.T) {
+// The Redis client retries a request whose reply was lost.
+func TestRetriedLockRequestIsIdempotent(t *testing.T) {
 	n := newNode(t, Options{URL: servers.Redis(t).URL("redis")})
 	h := newLease("it", nil)
 	for range 2 {
@@ -343,23 +344,23 @@ func TestLockIsTakenOnceThoughItIsAskedForTwice(t *testing.T) {
 	}
 }
 
-// A waiter's wish is for the holder that it met, not for the one after it.
-func TestOnlyTheHolderThatIsInTheWayIsAsked(t *testing.T) {
+// A waiter's request is for the holder that it found, not for the next one.
+func TestNextHolderIsNotAskedForAnEarlierWaiter(t *testing.T) {
 	t.Parallel()
 	nodes := newNodes(t, 3, Options{URL: servers.Redis(t).URL("redis"), LockTTL: 6 * time.Second})
 	unlock, _ := nodes[0].lock(t, "it")
-	nodes[2].wantLocked(t, "it", 50*time.Millisecond) // it asks, and gives up
+	nodes[2].wantLocked(t, "it", 50*time.Millisecond) // asks the holder, then gives up
 	time.AfterFunc(50*time.Millisecond, unlock)
 	unlock, asked := nodes[1].lock(t, "it")
 	defer unlock()
 	select {
 	case <-asked:
-		t.Error("a holder was asked for one who waited for another")
+		t.Error("the next holder was asked for an earlier waiter")
 	case <-time.After(3 * time.Second): // past its first renewal
 	}
 }
 
-func TestWaiterIsAskedOnlyOnceItHasTheLock(t *testing.T) {
+func TestWaiterIsAskedOnlyAfterItAcquiresTheLock(t *testing.T) {
 	t.Parallel()
 	nodes := newNodes(t, 2, Options{URL: servers.Redis(t).URL("redis"), LockTTL: rarePolls})
 	unlock, asked := nodes[0].lock(t, "it")
@@ -380,7 +381,7 @@ func TestWaiterIsAskedOnlyOnceItHasTheLock(t *testing.T) {
 	}()
 	time.Sleep(100 * time.Millisecond)
 	if len(waiterAsked) > 0 {
-		t.Error("a waiter was asked to let go of what it has not")
+		t.Error("a waiter was asked to release a lock that it does not hold")
 	}
 	unlock()
 	second := <-got
@@ -389,7 +390,7 @@ func TestWaiterIsAskedOnlyOnceItHasTheLock(t *testing.T) {
 	<-third
 }
 
-func TestLetGoMayUnlock(t *testing.T) {
+func TestOnContendedMayUnlock(t *testing.T) {
 	nodes := newNodes(t, 2, Options{URL: servers.Redis(t).URL("redis"), LockTTL: time.Minute})
 	var unlock func()
 	ready := make(chan struct{})
@@ -404,7 +405,7 @@ func TestLetGoMayUnlock(t *testing.T) {
 	})
 }
 
-func TestNoRenewalTakesAReleasedLockAgain(t *testing.T) {
+func TestRenewalDoesNotReacquireAReleasedLock(t *testing.T) {
 	t.Parallel()
 	s := servers.Redis(t)
 	n := newNode(t, Options{URL: s.URL("redis"), LockTTL: 60 * time.Millisecond}) // renewed every 20 ms

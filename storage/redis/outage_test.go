@@ -23,27 +23,27 @@ func (n *node) put(t *testing.T, up storage.Upload) {
 	}
 }
 
-// tryPut puts what is loaded now.
+// tryPut stores an upload as if it were loaded now.
 func (n *node) tryPut(t *testing.T, up storage.Upload) (storage.Upload, error) {
 	t.Helper()
-	begun, err := n.index.Generation(t.Context(), up.ID)
+	begun, err := n.cache.Generation(t.Context(), up.ID)
 	if err != nil {
 		return storage.Upload{}, err
 	}
-	return n.index.Store(t.Context(), begun, up)
+	return n.cache.Store(t.Context(), begun, up)
 }
 
 func (n *node) add(t *testing.T, id string, start, length int64) {
 	t.Helper()
-	if _, err := n.index.Append(t.Context(), id, storage.Extent{Range: ranges.Of(start, length)}); err != nil {
+	if _, err := n.cache.Append(t.Context(), id, storage.Extent{Range: ranges.Of(start, length)}); err != nil {
 		t.Errorf("add: %v", err)
 	}
 }
 
-// wantOffset checks how much the index knows of an upload, -1 if nothing.
+// wantOffset checks the cached offset of an upload, -1 if it is not cached.
 func (n *node) wantOffset(t *testing.T, id string, want int64) {
 	t.Helper()
-	up, err := n.index.Get(t.Context(), id)
+	up, err := n.cache.Get(t.Context(), id)
 	if want == -1 {
 		if !errors.Is(err, storage.ErrNotFound) {
 			t.Errorf("get: %v, offset %d; want ErrNotFound", err, up.Offset())
@@ -53,21 +53,21 @@ func (n *node) wantOffset(t *testing.T, id string, want int64) {
 	}
 }
 
-func (n *node) doubtFor(d time.Duration) {
+func (n *node) setRecovery(d time.Duration) {
 	n.health.mu.Lock()
 	defer n.health.mu.Unlock()
 	n.health.recovery = d
 }
 
-// wantNothing checks that the index knows nothing, and says so as Redis is down.
+// wantNothing checks that cache calls fail because Redis is down.
 func (n *node) wantNothing(t *testing.T, id string) {
 	t.Helper()
-	_, getErr := n.index.Get(t.Context(), id)
-	_, beginErr := n.index.Generation(t.Context(), id)
-	_, putErr := n.index.Store(t.Context(), "", upload(id))
-	_, addErr := n.index.Append(t.Context(), id, storage.Extent{Range: ranges.Of(0, 1)})
+	_, getErr := n.cache.Get(t.Context(), id)
+	_, beginErr := n.cache.Generation(t.Context(), id)
+	_, putErr := n.cache.Store(t.Context(), "", upload(id))
+	_, addErr := n.cache.Append(t.Context(), id, storage.Extent{Range: ranges.Of(0, 1)})
 	for what, err := range map[string]error{
-		"get": getErr, "begin": beginErr, "put": putErr, "add": addErr, "drop": n.index.Invalidate(t.Context(), id), "check": n.Check(t.Context()),
+		"get": getErr, "begin": beginErr, "put": putErr, "add": addErr, "drop": n.cache.Invalidate(t.Context(), id), "check": n.Check(t.Context()),
 	} {
 		if err == nil || errors.Is(err, storage.ErrNotFound) || errors.Is(err, storage.ErrGone) {
 			t.Errorf("%s while Redis is down: %v", what, err)
@@ -75,7 +75,7 @@ func (n *node) wantNothing(t *testing.T, id string) {
 	}
 }
 
-func TestNodesGoOnWithoutRedis(t *testing.T) {
+func TestNodesWorkDuringARedisOutage(t *testing.T) {
 	for name, c := range map[string]struct{ down, up func(*servers.Server) }{
 		"killed":  {(*servers.Server).Kill, (*servers.Server).Start},
 		"stopped": {func(s *servers.Server) { s.Signal(syscall.SIGSTOP) }, func(s *servers.Server) { s.Signal(syscall.SIGCONT) }},
@@ -97,22 +97,22 @@ func TestNodesGoOnWithoutRedis(t *testing.T) {
 				}
 			})
 			unlock, _ := nodes[1].lock(t, "it")
-			nodes[1].wantLocked(t, "it", 50*time.Millisecond) // it does lock within the node
+			nodes[1].wantLocked(t, "it", 50*time.Millisecond) // it is locked within the node
 			unlock()
 			for _, n := range nodes {
-				n.doubtFor(time.Hour)
+				n.setRecovery(time.Hour)
 			}
 			c.up(s)
 			for _, n := range nodes {
 				eventually(t, 30*time.Second, "Redis is used again", func() bool { return n.Check(t.Context()) == nil })
 				n.log.want(t, 1, 1)
 				if _, err := n.tryPut(t, upload("it")); err == nil {
-					t.Error("Redis is believed at once")
+					t.Error("the cache is trusted at once")
 				}
 			}
 			for _, n := range nodes {
-				n.doubtFor(100 * time.Millisecond)
-				eventually(t, 30*time.Second, "Redis is believed again", func() bool { return !n.health.recovering() })
+				n.setRecovery(100 * time.Millisecond)
+				eventually(t, 30*time.Second, "the cache is trusted again", func() bool { return !n.health.recovering() })
 			}
 			nodes[0].put(t, upload("it"))
 			nodes[1].wantOffset(t, "it", 0)
@@ -125,7 +125,7 @@ func TestNodesGoOnWithoutRedis(t *testing.T) {
 	}
 }
 
-func TestNodeStartsWithoutRedis(t *testing.T) {
+func TestNodeStartsWhileRedisIsDown(t *testing.T) {
 	t.Parallel()
 	s := servers.Redis(t)
 	s.Kill()
@@ -138,12 +138,12 @@ func TestNodeStartsWithoutRedis(t *testing.T) {
 	eventually(t, 30*time.Second, "Redis is used", func() bool { return n.Check(t.Context()) == nil })
 	n.log.want(t, 1, 1)
 	c := admin(t, s)
-	eventually(t, 30*time.Second, "it listens", func() bool {
+	eventually(t, 30*time.Second, "the node is subscribed", func() bool {
 		return c.PubSubNumSub(t.Context(), "holdfast:bell").Val()["holdfast:bell"] == 1
 	})
 }
 
-func TestStartingWithAHangingRedisIsBounded(t *testing.T) {
+func TestConnectToAHangingRedisIsBounded(t *testing.T) {
 	t.Parallel()
 	s := servers.Redis(t)
 	s.Signal(syscall.SIGSTOP)
@@ -158,7 +158,7 @@ func TestFullRedisCountsAsDown(t *testing.T) {
 	c.ConfigSet(t.Context(), "maxmemory", "1")
 	for range 30 {
 		if _, err := n.tryPut(t, upload("it")); err == nil {
-			t.Error("put into a full Redis: no error")
+			t.Error("store in a full Redis: no error")
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
@@ -167,7 +167,7 @@ func TestFullRedisCountsAsDown(t *testing.T) {
 	eventually(t, 30*time.Second, "Redis is used again", func() bool { return n.Check(t.Context()) == nil })
 }
 
-func TestRedisMayForgetEverythingAtAnyMoment(t *testing.T) {
+func TestRedisMayLoseAllDataAtAnyTime(t *testing.T) {
 	t.Parallel()
 	s := servers.Redis(t)
 	c := admin(t, s)
@@ -178,22 +178,22 @@ func TestRedisMayForgetEverythingAtAnyMoment(t *testing.T) {
 	c.FlushAll(t.Context())
 	c.ScriptFlush(t.Context())
 	nodes[1].wantOffset(t, "it", -1)
-	if _, err := nodes[0].index.Append(t.Context(), "it", storage.Extent{Range: ranges.Of(0, 1)}); !errors.Is(err, storage.ErrNotFound) {
+	if _, err := nodes[0].cache.Append(t.Context(), "it", storage.Extent{Range: ranges.Of(0, 1)}); !errors.Is(err, storage.ErrNotFound) {
 		t.Errorf("add: %v, want ErrNotFound", err)
 	}
 	nodes[0].put(t, up)
 	nodes[1].wantOffset(t, "it", 0)
 	eventually(t, 30*time.Second, "the lock is in Redis again", func() bool { return c.Exists(t.Context(), nodes[0].key("it", "lock")).Val() == 1 })
 	if len(asked) != 0 {
-		t.Error("the holder was asked to let go")
+		t.Error("the holder was asked to release the lock")
 	}
 	nodes[1].wantLocked(t, "it", 100*time.Millisecond)
 	unlock()
 	nodes[0].log.want(t, 0, 0)
 }
 
-// What was loaded before Redis forgot may lack what others have told it since.
-func TestNothingIsPutThatWasLoadedBeforeRedisForgot(t *testing.T) {
+// State loaded before Redis lost its data may lack what others have appended since.
+func TestStateLoadedBeforeRedisLostDataIsNotStored(t *testing.T) {
 	t.Parallel()
 	s := servers.Redis(t)
 	c := admin(t, s)
@@ -208,15 +208,15 @@ func TestNothingIsPutThatWasLoadedBeforeRedisForgot(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			id := storage.NewID()
-			begun, err := nodes[0].index.Generation(t.Context(), id)
+			begun, err := nodes[0].cache.Generation(t.Context(), id)
 			if err != nil {
 				t.Fatal(err)
 			}
 			nodes[1].put(t, upload(id))
 			nodes[1].add(t, id, 0, 10)
 			forget(id)
-			if known, err := nodes[0].index.Store(t.Context(), begun, upload(id)); err == nil {
-				t.Errorf("the put was taken: %v is known", known.Received)
+			if known, err := nodes[0].cache.Store(t.Context(), begun, upload(id)); err == nil {
+				t.Errorf("stale state was stored: %v", known.Received)
 			}
 			nodes[0].put(t, upload(id))
 		})
@@ -224,24 +224,24 @@ func TestNothingIsPutThatWasLoadedBeforeRedisForgot(t *testing.T) {
 	nodes[0].log.want(t, 0, 0)
 }
 
-// Several nodes may load the same upload at once, and each may say so.
-func TestAllPutsAreTakenThatWereLoadedWhileNothingWasForgotten(t *testing.T) {
+// Several nodes may load the same upload at once, and all may store it.
+func TestConcurrentLoadsOfOneGenerationAreAllStored(t *testing.T) {
 	t.Parallel()
 	s := servers.Redis(t)
 	nodes := newNodes(t, 2, Options{URL: s.URL("redis")})
 	var begun [2]string
 	for i, n := range nodes {
 		var err error
-		if begun[i], err = n.index.Generation(t.Context(), "it"); err != nil {
+		if begun[i], err = n.cache.Generation(t.Context(), "it"); err != nil {
 			t.Fatal(err)
 		}
 		n.wantOffset(t, "it", -1)
 	}
 	if ttl := admin(t, s).PTTL(t.Context(), nodes[0].key("it", "state")).Val(); ttl <= 0 || ttl > generationTTL {
-		t.Errorf("the beginning of a load is remembered for %v, want %v", ttl, generationTTL)
+		t.Errorf("the TTL of a generation is %v, want %v", ttl, generationTTL)
 	}
 	for i, n := range nodes {
-		if _, err := n.index.Store(t.Context(), begun[i], upload("it")); err != nil {
+		if _, err := n.cache.Store(t.Context(), begun[i], upload("it")); err != nil {
 			t.Errorf("put %d: %v", i, err)
 		}
 		n.add(t, "it", int64(10*i), 10)
@@ -249,9 +249,8 @@ func TestAllPutsAreTakenThatWereLoadedWhileNothingWasForgotten(t *testing.T) {
 	nodes[0].wantOffset(t, "it", 20)
 }
 
-// A node that asks Redis for nothing finds out as others do: what Redis said before it was
-// away is not to be believed afterwards.
-func TestAnIdleNodeNoticesThatRedisIsAway(t *testing.T) {
+// An idle node must notice an outage, too: it must not trust what Redis said before.
+func TestAnIdleNodeNoticesARedisOutage(t *testing.T) {
 	for name, away := range map[string]func(*servers.Server){
 		"killed":  (*servers.Server).Kill,
 		"stopped": func(s *servers.Server) { s.Signal(syscall.SIGSTOP) },
@@ -261,46 +260,46 @@ func TestAnIdleNodeNoticesThatRedisIsAway(t *testing.T) {
 			s := servers.Redis(t)
 			n := newNode(t, Options{URL: s.URL("redis"), timeout: time.Second, heartbeatInterval: time.Second})
 			away(s)
-			eventually(t, 30*time.Second, "it is noticed", func() bool { return n.health.down() != nil })
+			eventually(t, 30*time.Second, "the node notices", func() bool { return n.health.down() != nil })
 		})
 	}
 }
 
-// Redis is back, and one node has noticed while another has not, and acknowledges a
-// piece: what the first has loaded before must not count any more.
-func TestANodeThatMissedRedisComingBackHidesNothingFromTheOthers(t *testing.T) {
+// Redis is back. One node has noticed; another has not, and acknowledges an extent. What the
+// first loaded before must not be cached.
+func TestANodeThatMissedTheRecoveryInvalidatesTheCacheForOthers(t *testing.T) {
 	t.Parallel()
 	s := servers.Redis(t)
-	n := newNode(t, Options{URL: s.URL("redis"), probeInterval: time.Hour}) // it does not look whether Redis is back
+	n := newNode(t, Options{URL: s.URL("redis"), probeInterval: time.Hour}) // it does not notice that Redis is back
 	other := newNode(t, Options{URL: s.URL("redis")})
 	s.Kill()
 	n.wantNothing(t, "it")
 	s.Start()
-	begun, err := other.index.Generation(t.Context(), "it")
+	begun, err := other.cache.Generation(t.Context(), "it")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := other.index.Store(t.Context(), begun, upload("it")); err != nil {
+	if _, err := other.cache.Store(t.Context(), begun, upload("it")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := n.index.Append(t.Context(), "it", storage.Extent{Range: ranges.Of(0, 10)}); err == nil {
-		t.Error("add: no error, though this node believes that Redis is down")
+	if _, err := n.cache.Append(t.Context(), "it", storage.Extent{Range: ranges.Of(0, 10)}); err == nil {
+		t.Error("append: no error although Redis is down for this node")
 	}
 	other.wantOffset(t, "it", -1)
-	if _, err := other.index.Store(t.Context(), begun, upload("it")); err == nil {
-		t.Error("what was loaded before the piece was added was put")
+	if _, err := other.cache.Store(t.Context(), begun, upload("it")); err == nil {
+		t.Error("stored state that was loaded before the append")
 	}
 }
 
-// A range that was reported must not be missing from what the index says later.
-func TestWhatRedisMissedIsForgottenBeforeItIsAskedAgain(t *testing.T) {
+// An acknowledged range must not be missing from the cache later.
+func TestMissedUpdatesAreInvalidatedBeforeTheCacheIsUsed(t *testing.T) {
 	for name, miss := range map[string]func(*node) error{
 		"add": func(n *node) error {
-			_, err := n.index.Append(context.Background(), "it", storage.Extent{Range: ranges.Of(0, 10)})
+			_, err := n.cache.Append(context.Background(), "it", storage.Extent{Range: ranges.Of(0, 10)})
 			return err
 		},
-		"put":  func(n *node) error { _, err := n.index.Store(context.Background(), "", upload("it")); return err },
-		"drop": func(n *node) error { return n.index.Invalidate(context.Background(), "it") },
+		"put":  func(n *node) error { _, err := n.cache.Store(context.Background(), "", upload("it")); return err },
+		"drop": func(n *node) error { return n.cache.Invalidate(context.Background(), "it") },
 	} {
 		for _, known := range []bool{false, true} {
 			t.Run(name, func(t *testing.T) {
@@ -310,14 +309,14 @@ func TestWhatRedisMissedIsForgottenBeforeItIsAskedAgain(t *testing.T) {
 				n.put(t, upload("other"))
 				n.faults.set(cut, nil)
 				if known {
-					_, _ = n.index.Get(t.Context(), "other")
+					_, _ = n.cache.Get(t.Context(), "other")
 				}
 				if err := miss(n); err == nil {
-					t.Error("no error while Redis is cut off")
+					t.Error("no error while partitioned from Redis")
 				}
 				n.faults.set(nil, nil)
 				eventually(t, 30*time.Second, "Redis is used again", func() bool {
-					_, err := n.index.Get(t.Context(), "it")
+					_, err := n.cache.Get(t.Context(), "it")
 					return err == nil || errors.Is(err, storage.ErrNotFound)
 				})
 				n.wantOffset(t, "it", -1)
@@ -327,7 +326,7 @@ func TestWhatRedisMissedIsForgottenBeforeItIsAskedAgain(t *testing.T) {
 	}
 }
 
-func TestLockThatCouldNotBeGivenBackIsLater(t *testing.T) {
+func TestFailedUnlockIsRetriedAfterRecovery(t *testing.T) {
 	t.Parallel()
 	nodes := newNodes(t, 2, Options{URL: servers.Redis(t).URL("redis")})
 	unlock, _ := nodes[0].lock(t, "it")
@@ -340,7 +339,7 @@ func TestLockThatCouldNotBeGivenBackIsLater(t *testing.T) {
 	})
 }
 
-func TestOfTwoHoldersOneIsAskedOnceRedisIsBack(t *testing.T) {
+func TestOneOfTwoHoldersIsAskedAfterRecovery(t *testing.T) {
 	t.Parallel()
 	s := servers.Redis(t)
 	nodes := newNodes(t, 2, Options{URL: s.URL("redis"), LockTTL: 4 * time.Second})
@@ -355,6 +354,6 @@ func TestOfTwoHoldersOneIsAskedOnceRedisIsBack(t *testing.T) {
 	eventually(t, 30*time.Second, "one is asked", func() bool { return len(asked[0])+len(asked[1]) > 0 })
 	time.Sleep(500 * time.Millisecond)
 	if len(asked[0]) > 0 && len(asked[1]) > 0 {
-		t.Error("both holders were asked to let go")
+		t.Error("both holders were asked to release the lock")
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	"sync"
 	"testing"
 	"time"
 
@@ -14,11 +16,111 @@ import (
 	"github.com/holdfast-upload/holdfast/test/servers"
 )
 
+// link is a TCP proxy between one node and Redis, which can be cut.
+type link struct {
+	listener net.Listener
+	to       string
+
+	mu     sync.Mutex
+	down   bool
+	silent bool // while it is down: connections stay open, but no data passes
+	conns  []net.Conn
+}
+
+func newLink(t *testing.T, to string) *link {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &link{listener: listener, to: to}
+	go l.serve()
+	t.Cleanup(func() {
+		_ = listener.Close()
+		l.cut(false)
+	})
+	return l
+}
+
+func (l *link) url() string { return "redis://" + l.listener.Addr().String() }
+
+func (l *link) serve() {
+	for {
+		conn, err := l.listener.Accept()
+		if err != nil {
+			return
+		}
+		go l.join(conn)
+	}
+}
+
+func (l *link) join(conn net.Conn) {
+	far, err := net.Dial("tcp", l.to)
+	if err != nil {
+		_ = conn.Close()
+		return
+	}
+	l.mu.Lock()
+	l.conns = append(l.conns, conn, far)
+	refused := l.down && !l.silent
+	l.mu.Unlock()
+	if refused {
+		_ = conn.Close()
+		_ = far.Close()
+		return
+	}
+	go l.pipe(far, conn)
+	l.pipe(conn, far)
+}
+
+// pipe copies data, and drops it while the link hangs.
+func (l *link) pipe(to, from net.Conn) {
+	defer to.Close()
+	buf := make([]byte, 32<<10)
+	for {
+		n, err := from.Read(buf)
+		l.mu.Lock()
+		lost := l.down
+		l.mu.Unlock()
+		if !lost {
+			if _, err := to.Write(buf[:n]); err != nil {
+				return
+			}
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// cut closes all connections, or has them hang.
+func (l *link) cut(silent bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.down, l.silent = true, silent
+	for _, c := range l.conns {
+		if !silent {
+			_ = c.Close()
+		}
+	}
+}
+
+// mend accepts new connections. Those that hung are closed.
+func (l *link) mend() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.down = false
+	for _, c := range l.conns {
+		_ = c.Close()
+	}
+	l.conns = nil
+}
+
 // beat is how often the nodes of these tests report: more often than in production, so
 // that less has to be waited for.
 const beat = 100 * time.Millisecond
 
-// core is an upload service of one node, over a store that all share.
+// core is the upload service of one node, with a store that all nodes share.
 type core struct {
 	*storage.Uploads
 	*node
@@ -29,11 +131,11 @@ func newCore(t *testing.T, memory *storagetest.Memory, url string) *core {
 	t.Helper()
 	n := newNode(t, Options{URL: url, timeout: time.Second, heartbeatInterval: beat})
 	c := &core{node: n, memory: memory}
-	c.Uploads = storage.New(memory, n.locker, n.index, storage.Options{Log: slog.New(slog.DiscardHandler)})
+	c.Uploads = storage.New(memory, n.locker, n.cache, storage.Options{Log: slog.New(slog.DiscardHandler)})
 	return c
 }
 
-// twoCores are two nodes, of which the first reaches Redis by the link.
+// twoCores returns two nodes, the first connected to Redis through the link.
 func twoCores(t *testing.T) (cut, other *core, l *link, s *servers.Server) {
 	t.Helper()
 	s = servers.Redis(t)
@@ -53,7 +155,7 @@ func (c *core) mustCreate(t *testing.T, ids ...string) {
 	}
 }
 
-// mustWrite writes n bytes, and returns once that is acknowledged.
+// mustWrite writes n bytes and waits for the acknowledgement.
 func (c *core) mustWrite(t *testing.T, id string, offset, n int64) {
 	t.Helper()
 	data := storagetest.Content(1, partitionSize)
@@ -70,10 +172,10 @@ func (c *core) wantAtLeast(t *testing.T, id string, offset int64) {
 	}
 }
 
-// wantWarm waits until what Redis says is believed: then the store is not asked.
+// wantWarm waits until the cache is trusted, so that the store is not read.
 func (c *core) wantWarm(t *testing.T, id string) {
 	t.Helper()
-	eventually(t, 30*time.Second, "Redis is believed", func() bool {
+	eventually(t, 30*time.Second, "the cache is trusted", func() bool {
 		loads := 0
 		c.memory.Inject(func(op storagetest.Op) storagetest.Outcome {
 			if op == storagetest.Load {
@@ -87,10 +189,10 @@ func (c *core) wantWarm(t *testing.T, id string) {
 	})
 }
 
-// Promise 2: what one node has acknowledged no other one takes back, whichever of them
-// reaches Redis. The same for a deletion.
-func TestANodeThatIsCutOffFromRedisIsNotContradictedByTheOthers(t *testing.T) {
-	for name, silent := range map[string]bool{"connections break": false, "connections fall silent": true} {
+// Promise 2: what one node has acknowledged, deletions included, no other contradicts,
+// whichever of them reaches Redis.
+func TestAPartitionedNodeIsNotContradictedByTheOthers(t *testing.T) {
+	for name, silent := range map[string]bool{"connections break": false, "connections hang": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			cut, other, l, _ := twoCores(t)
@@ -111,7 +213,7 @@ func TestANodeThatIsCutOffFromRedisIsNotContradictedByTheOthers(t *testing.T) {
 				t.Fatalf("delete: %v", err)
 			}
 			if _, err := other.Get(t.Context(), "deleted"); !errors.Is(err, storage.ErrGone) {
-				t.Errorf("what was deleted: %v, want ErrGone", err)
+				t.Errorf("deleted upload: %v, want ErrGone", err)
 			}
 			l.mend()
 			cut.wantUsed(t)
@@ -123,9 +225,8 @@ func TestANodeThatIsCutOffFromRedisIsNotContradictedByTheOthers(t *testing.T) {
 	}
 }
 
-// What only reads says the same as what writes: a state that a node has shown, no other
-// one is behind.
-func TestWhatANodeThatIsCutOffShowsIsShownByTheOthers(t *testing.T) {
+// Promise 2 for reads: no node shows an older state than another has shown.
+func TestStateShownByAPartitionedNodeIsShownByTheOthers(t *testing.T) {
 	t.Parallel()
 	cut, other, l, _ := twoCores(t)
 	other.mustCreate(t, "it")
@@ -146,8 +247,8 @@ func TestWhatANodeThatIsCutOffShowsIsShownByTheOthers(t *testing.T) {
 	<-written
 }
 
-// Redis gone means slower, not down: nothing fails, and nothing goes back.
-func TestNodesThatHaveAllLostRedisGoOn(t *testing.T) {
+// Without Redis nodes are slower, but nothing fails or is reverted.
+func TestNodesWorkWhenAllHaveLostRedis(t *testing.T) {
 	t.Parallel()
 	cut, other, _, s := twoCores(t)
 	cut.mustCreate(t, "it")
@@ -167,9 +268,9 @@ func TestNodesThatHaveAllLostRedisGoOn(t *testing.T) {
 	}
 }
 
-// A node that goes says so, and costs the others nothing. One that dies is waited for,
-// and what Redis was told while it may have been alive is not believed afterwards.
-func TestANodeThatLeavesIsNotWaitedForAndOneThatDiesIsForAWhile(t *testing.T) {
+// A node that shuts down deregisters, at no cost to the others. A crashed one is waited for,
+// and what was cached while it may have been alive is invalidated afterwards.
+func TestOnlyACrashedNodeIsWaitedForAndNotForever(t *testing.T) {
 	t.Parallel()
 	cut, other, l, _ := twoCores(t)
 	other.mustCreate(t, "it")
@@ -181,7 +282,7 @@ func TestANodeThatLeavesIsNotWaitedForAndOneThatDiesIsForAWhile(t *testing.T) {
 		t.Errorf("close: %v", err)
 	}
 	time.Sleep(10 * beat)
-	if err := other.index.checkTrusted(t.Context()); err != nil {
+	if err := other.cache.checkTrusted(t.Context()); err != nil {
 		t.Errorf("after a node has left: %v", err)
 	}
 
@@ -189,27 +290,27 @@ func TestANodeThatLeavesIsNotWaitedForAndOneThatDiesIsForAWhile(t *testing.T) {
 	other.nodes.mu.Lock()
 	other.nodes.forget = 20 * beat
 	other.nodes.mu.Unlock()
-	begun, err := other.index.Generation(t.Context(), "it")
+	begun, err := other.cache.Generation(t.Context(), "it")
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.cut(false) // it never comes back
-	eventually(t, 30*time.Second, "it is missed", func() bool { return other.index.checkTrusted(t.Context()) != nil })
-	if _, err := other.index.Get(t.Context(), "it"); err == nil {
-		t.Error("Redis is believed although a node is missing")
+	l.cut(false) // for good
+	eventually(t, 30*time.Second, "it is missing", func() bool { return other.cache.checkTrusted(t.Context()) != nil })
+	if _, err := other.cache.Get(t.Context(), "it"); err == nil {
+		t.Error("the cache is trusted although a node is missing")
 	}
-	eventually(t, 30*time.Second, "it is not waited for any more", func() bool { return other.index.checkTrusted(t.Context()) == nil })
-	if up, err := other.index.Store(t.Context(), begun, upload("it")); err == nil {
-		t.Errorf("what was loaded before is taken: %v", up.Received)
+	eventually(t, 30*time.Second, "it is not waited for any more", func() bool { return other.cache.checkTrusted(t.Context()) == nil })
+	if up, err := other.cache.Store(t.Context(), begun, upload("it")); err == nil {
+		t.Errorf("stale state was stored: %v", up.Received)
 	}
-	if _, err := other.index.Get(t.Context(), "it"); !errors.Is(err, storage.ErrNotFound) {
-		t.Errorf("what Redis was told before: %v, want ErrNotFound", err)
+	if _, err := other.cache.Get(t.Context(), "it"); !errors.Is(err, storage.ErrNotFound) {
+		t.Errorf("state of the old epoch: %v, want ErrNotFound", err)
 	}
 	other.wantWarm(t, "it")
 }
 
-// Redis may forget the nodes too: those who have seen one that is cut off remember it.
-func TestANodeThatIsCutOffWhenRedisForgetsIsStillMissed(t *testing.T) {
+// Redis may lose the list of nodes, too: the others restore a partitioned node.
+func TestAPartitionedNodeIsStillMissingAfterRedisLostItsData(t *testing.T) {
 	t.Parallel()
 	cut, other, l, s := twoCores(t)
 	other.mustCreate(t, "it")
@@ -232,13 +333,12 @@ func TestANodeThatIsCutOffWhenRedisForgetsIsStillMissed(t *testing.T) {
 	other.wantAtLeast(t, "it", 100)
 }
 
-// A report that is on its way for long, as one is that a broken network still holds,
-// counts no more.
-func TestAReportThatComesLateIsNotCounted(t *testing.T) {
+// A report delayed for long, for example by a broken network, must not count.
+func TestALateReportIsNotCounted(t *testing.T) {
 	t.Parallel()
 	s := servers.Redis(t)
 	n := newNode(t, Options{URL: s.URL("redis")})
-	if err := n.index.checkTrusted(t.Context()); err != nil {
+	if err := n.cache.checkTrusted(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	c := admin(t, s)
@@ -250,13 +350,13 @@ func TestAReportThatComesLateIsNotCounted(t *testing.T) {
 		t.Fatal(err)
 	}
 	if after := c.ZScore(t.Context(), key, n.nodes.id).Val(); after != before {
-		t.Errorf("it counts until %v, before %v", after, before)
+		t.Errorf("report expires at %v, before at %v", after, before)
 	}
 }
 
-// A node that could not keep all that Redis missed has everything forgotten before it
-// counts as there again.
-func TestWhatRedisMissedAndCouldNotBeKeptIsForgottenWithAllElse(t *testing.T) {
+// A node that could not defer all calls invalidates the whole cache before it counts as
+// present again.
+func TestDeferredCallOverflowInvalidatesTheWholeCache(t *testing.T) {
 	t.Parallel()
 	cut, other, l, _ := twoCores(t)
 	other.mustCreate(t, "it")
@@ -277,7 +377,7 @@ func TestWhatRedisMissedAndCouldNotBeKeptIsForgottenWithAllElse(t *testing.T) {
 	clear(cut.health.deferred)
 	cut.health.mu.Unlock()
 	if !lost {
-		t.Error("nothing was lost")
+		t.Error("no calls overflowed")
 	}
 	l.mend()
 	cut.wantUsed(t)
@@ -286,8 +386,8 @@ func TestWhatRedisMissedAndCouldNotBeKeptIsForgottenWithAllElse(t *testing.T) {
 	other.wantAtLeast(t, "it", 200)
 }
 
-// What was told in another epoch counts for nobody, whichever of the two is the newer.
-func TestAStateOfAnotherEpochIsNotBelieved(t *testing.T) {
+// State of another epoch is ignored, whether it is older or newer.
+func TestStateOfAnotherEpochIsIgnored(t *testing.T) {
 	t.Parallel()
 	s := servers.Redis(t)
 	n := newNode(t, Options{URL: s.URL("redis")})
@@ -302,25 +402,25 @@ func TestAStateOfAnotherEpochIsNotBelieved(t *testing.T) {
 			t.Fatal(err)
 		}
 		n.wantOffset(t, "it", -1)
-		if _, err := n.index.Append(t.Context(), "it", storage.Extent{Range: ranges.Of(0, 10)}); !errors.Is(err, storage.ErrNotFound) {
+		if _, err := n.cache.Append(t.Context(), "it", storage.Extent{Range: ranges.Of(0, 10)}); !errors.Is(err, storage.ErrNotFound) {
 			t.Errorf("add: %v, want ErrNotFound", err)
 		}
 	}
 }
 
-// A node whose own reports are held up does not go by what it knew of the others before.
-func TestANodeThatHasNotAskedLatelyAsksBeforeItBelieves(t *testing.T) {
+// A node whose reports are delayed must not rely on the old list of nodes.
+func TestANodeRefreshesAnOldNodeListBeforeItTrustsTheCache(t *testing.T) {
 	t.Parallel()
 	s := servers.Redis(t)
 	l := newLink(t, s.Addr)
 	memory := storagetest.NewMemory(100)
 	cut := newCore(t, memory, l.url())
-	n := newNode(t, Options{URL: s.URL("redis")}) // it reports by itself after an hour
+	n := newNode(t, Options{URL: s.URL("redis")}) // its next heartbeat is in an hour
 	n.nodes.mu.Lock()
 	n.nodes.valid = 3 * beat
 	n.nodes.mu.Unlock()
 	other := &core{node: n, memory: memory.Node()}
-	other.Uploads = storage.New(other.memory, n.locker, n.index, storage.Options{Log: slog.New(slog.DiscardHandler)})
+	other.Uploads = storage.New(other.memory, n.locker, n.cache, storage.Options{Log: slog.New(slog.DiscardHandler)})
 	other.mustCreate(t, "it")
 	cut.mustWrite(t, "it", 0, 100)
 	other.wantWarm(t, "it")

@@ -18,9 +18,9 @@ import (
 	"github.com/holdfast-upload/holdfast/test/servers"
 )
 
-func TestLockerKeepsThePromisesOfALocker(t *testing.T) { lockerSuite(t, servers.Redis(t).URL("redis")) }
+func TestLockerConformance(t *testing.T) { lockerSuite(t, servers.Redis(t).URL("redis")) }
 
-func TestIndexKeepsThePromisesOfAnIndex(t *testing.T) { indexSuite(t, servers.Redis(t).URL("redis")) }
+func TestCacheConformance(t *testing.T) { cacheSuite(t, servers.Redis(t).URL("redis")) }
 
 func lockerSuite(t *testing.T, url string) {
 	nodes := newNodes(t, 2, Options{URL: url})
@@ -28,17 +28,17 @@ func lockerSuite(t *testing.T, url string) {
 	storagetest.TestLocker(t, func() storage.Locker { return nodes[next.Add(1)%2].locker })
 }
 
-func indexSuite(t *testing.T, url string) {
+func cacheSuite(t *testing.T, url string) {
 	nodes := newNodes(t, 2, Options{URL: url})
 	var next atomic.Int64
-	storagetest.TestIndex(t, func() storage.Cache { return nodes[next.Add(1)%2].index })
+	storagetest.TestIndex(t, func() storage.Cache { return nodes[next.Add(1)%2].cache })
 }
 
-// node is what one process has of Redis.
+// node is the use of Redis by one process.
 type node struct {
 	*Redis
 	locker *Locker
-	index  *Cache
+	cache  *Cache
 	faults *faults
 	log    *lines
 }
@@ -55,10 +55,10 @@ func newNode(t *testing.T, opts Options) *node {
 	t.Helper()
 	n := &node{faults: &faults{}, log: &lines{}}
 	if opts.timeout == 0 {
-		opts.timeout = 20 * time.Second // a busy machine is not what is tested
+		opts.timeout = 20 * time.Second // tolerates a busy machine
 	}
 	if opts.heartbeatInterval == 0 {
-		opts.heartbeatInterval = time.Hour // what a test asks Redis, it alone asks
+		opts.heartbeatInterval = time.Hour // so that only the test calls Redis
 	}
 	if opts.probeInterval == 0 {
 		opts.probeInterval = 100 * time.Millisecond
@@ -70,10 +70,10 @@ func newNode(t *testing.T, opts Options) *node {
 		t.Fatal(err)
 	}
 	if opts.heartbeatInterval == time.Hour {
-		n.nodes.isolatedAfter = 0 // and nothing waits until others have noticed
+		n.nodes.isolatedAfter = 0 // do not wait for other nodes to notice
 	}
 	n.client.AddHook(n.faults)
-	n.locker, n.index = NewLocker(n.Redis), NewCache(n.Redis)
+	n.locker, n.cache = NewLocker(n.Redis), NewCache(n.Redis)
 	t.Cleanup(func() {
 		n.locker.Close()
 		_ = n.Close()
@@ -81,8 +81,8 @@ func newNode(t *testing.T, opts Options) *node {
 	return n
 }
 
-// lock takes a lock, and returns a channel on which it comes that the holder is
-// asked to let go.
+// lock takes a lock, and returns a channel that receives when the holder is asked to release
+// it.
 func (n *node) lock(t *testing.T, id string) (unlock func(), asked <-chan struct{}) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
@@ -96,7 +96,7 @@ func (n *node) lock(t *testing.T, id string) (unlock func(), asked <-chan struct
 	return unlock, ask
 }
 
-// wantUsed waits until a node uses Redis and believes it.
+// wantUsed waits until a node uses Redis and trusts the cache.
 func (n *node) wantUsed(t *testing.T) {
 	t.Helper()
 	eventually(t, 30*time.Second, "Redis is used again", func() bool {
@@ -104,10 +104,10 @@ func (n *node) wantUsed(t *testing.T) {
 	})
 }
 
-// wantLocked checks that nobody gets a lock for a while.
-func (n *node) wantLocked(t *testing.T, id string, patience time.Duration) {
+// wantLocked checks that the lock cannot be acquired for a while.
+func (n *node) wantLocked(t *testing.T, id string, d time.Duration) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), d)
 	defer cancel()
 	unlock, err := n.locker.Lock(ctx, id, func() {})
 	if err == nil {
@@ -118,7 +118,7 @@ func (n *node) wantLocked(t *testing.T, id string, patience time.Duration) {
 	}
 }
 
-// wantAsked waits until a holder is asked to let go.
+// wantAsked waits until a holder is asked to release its lock.
 func wantAsked(t *testing.T, d time.Duration, asked <-chan struct{}) {
 	t.Helper()
 	select {
@@ -128,7 +128,7 @@ func wantAsked(t *testing.T, d time.Duration, asked <-chan struct{}) {
 	}
 }
 
-// handover checks that another node gets a lock once it has asked for it.
+// handover checks that another node gets the lock after asking for it.
 func handover(t *testing.T, from, to *node, id string) {
 	t.Helper()
 	unlock, asked := from.lock(t, id)
@@ -143,7 +143,7 @@ func handover(t *testing.T, from, to *node, id string) {
 	<-got
 }
 
-// within runs what must not take long.
+// within checks that run takes at most d.
 func within(t *testing.T, d time.Duration, what string, run func()) {
 	t.Helper()
 	start := time.Now()
@@ -153,25 +153,25 @@ func within(t *testing.T, d time.Duration, what string, run func()) {
 	}
 }
 
-// eventually waits until something is so.
+// eventually waits until a condition holds.
 func eventually(t *testing.T, d time.Duration, what string, so func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(d); !so(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("in vain waited %v until %s", d, what)
+			t.Fatalf("waited %v in vain until %s", d, what)
 		}
 	}
 }
 
-// admin is a client of the test's own.
+// admin returns a client for the test itself.
 func admin(t *testing.T, s *servers.Server) *redis.Client {
 	c := redis.NewClient(&redis.Options{Addr: s.Addr})
 	t.Cleanup(func() { _ = c.Close() })
 	return c
 }
 
-// keys are those in Redis but for the probe's and the nodes', which may be made at any
-// time.
+// keys returns the keys in Redis, except those of probes and of the node list, which may be
+// created at any time.
 func keys(t *testing.T, c *redis.Client) []string {
 	t.Helper()
 	all, err := c.Keys(t.Context(), "*").Result()
@@ -183,7 +183,7 @@ func keys(t *testing.T, c *redis.Client) []string {
 	})
 }
 
-// faults makes the calls of a node fail, before or after they were made.
+// faults makes the calls of a node fail, before or after they have run.
 type faults struct {
 	mu            sync.Mutex
 	before, after func(redis.Cmder) error
@@ -253,7 +253,7 @@ func (l *lines) Write(p []byte) (int, error) {
 	return l.text.Write(p)
 }
 
-// want checks how often it was logged that Redis went down, and that it came back.
+// want checks how often it was logged that Redis went down, and that it recovered.
 func (l *lines) want(t *testing.T, down, up int) {
 	t.Helper()
 	l.mu.Lock()

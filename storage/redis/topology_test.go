@@ -17,21 +17,21 @@ import (
 	"github.com/holdfast-upload/holdfast/test/ports"
 )
 
-func TestLockerAndIndexWorkOverACluster(t *testing.T) {
+func TestLockerAndCacheWorkOnACluster(t *testing.T) {
 	t.Parallel()
 	url := cluster(t, 3)
 	n := newNodes(t, 2, Options{URL: url, LockTTL: rarePolls})
 	ids := []string{"", "}", "{}", "*"}
-	for i := range 15 { // whichever of the servers has it
+	for i := range 15 { // spread over the servers
 		ids = append(ids, fmt.Sprint("upload ", i))
 	}
 	for _, id := range ids {
-		within(t, beforeAPoll, "a handover", func() { handover(t, n[0], n[1], id) })
-		if err := n[0].index.Invalidate(t.Context(), id); err != nil {
-			t.Errorf("drop %q: %v", id, err)
+		within(t, beforeFirstPoll, "a handover", func() { handover(t, n[0], n[1], id) })
+		if err := n[0].cache.Invalidate(t.Context(), id); err != nil {
+			t.Errorf("invalidate %q: %v", id, err)
 		}
 	}
-	t.Run("index", func(t *testing.T) { indexSuite(t, url) })
+	t.Run("cache", func(t *testing.T) { cacheSuite(t, url) })
 	for _, n := range n {
 		n.log.want(t, 0, 0)
 		if _, ok := n.client.(*redis.ClusterClient); !ok {
@@ -40,7 +40,7 @@ func TestLockerAndIndexWorkOverACluster(t *testing.T) {
 	}
 }
 
-func TestLockerAndIndexWorkOverSentinel(t *testing.T) {
+func TestLockerAndCacheWorkWithSentinel(t *testing.T) {
 	t.Parallel()
 	master := freePort(t)
 	server(t, master)
@@ -57,11 +57,11 @@ func TestLockerAndIndexWorkOverSentinel(t *testing.T) {
 	}
 	unlock, _ := n.lock(t, "it")
 	unlock()
-	indexSuite(t, url)
+	cacheSuite(t, url)
 	n.log.want(t, 0, 0)
 }
 
-func TestWrongURLIsToldAtOnce(t *testing.T) {
+func TestConnectRejectsInvalidURLs(t *testing.T) {
 	for _, url := range []string{"", "localhost:6379", "http://localhost", "redis://localhost?no_such_option=1", "redis://h?addr=h:1&x=1", "redis://h?master_name=m&x=1", ":"} {
 		if _, err := Connect(Options{URL: url}); err == nil {
 			t.Errorf("%q: no error", url)
@@ -72,7 +72,7 @@ func TestWrongURLIsToldAtOnce(t *testing.T) {
 	}
 }
 
-// cluster starts that many servers, each with its share of the slots.
+// cluster starts n servers, each with its share of the hash slots.
 func cluster(t *testing.T, n int) (url string) {
 	var clients []*redis.Client
 	var ports []string
@@ -85,13 +85,13 @@ func cluster(t *testing.T, n int) (url string) {
 		must(t, c.ClusterAddSlotsRange(t.Context(), i*16384/n, (i+1)*16384/n-1).Err())
 		must(t, clients[0].Do(t.Context(), "CLUSTER", "MEET", "127.0.0.1", port, bus).Err())
 	}
-	eventually(t, 15*time.Second, "the cluster is one", func() bool {
+	eventually(t, 15*time.Second, "the cluster is formed", func() bool {
 		for _, c := range clients {
 			info := c.ClusterInfo(t.Context()).Val()
 			if !strings.Contains(info, "cluster_state:ok") || !strings.Contains(info, "cluster_known_nodes:"+strconv.Itoa(n)) {
 				return false
 			}
-			// A word said on one server reaches the others over a link to each and from each.
+			// Messages are forwarded over links between all pairs of servers.
 			if links, err := c.ClusterLinks(t.Context()).Result(); err != nil || len(links) != 2*(n-1) {
 				return false
 			}
@@ -101,7 +101,7 @@ func cluster(t *testing.T, n int) (url string) {
 	return "redis://127.0.0.1:" + ports[0] + "?addr=127.0.0.1:" + strings.Join(ports[1:], "&addr=127.0.0.1:")
 }
 
-// server starts a Redis server that ends with the test.
+// server starts a Redis server for the duration of the test.
 func server(t *testing.T, port string, args ...string) {
 	t.Helper()
 	args = append(args, "--port", port, "--bind", "127.0.0.1", "--dir", t.TempDir(), "--save", "")
