@@ -12,13 +12,13 @@ import (
 	"time"
 )
 
-// serveBody starts a server whose handler reads each body as the test says, and
-// returns its address and what ended each body.
-func serveBody(t *testing.T, idle time.Duration, stopper *Shutdown, started chan<- struct{}) (addr string, ended <-chan error) {
+// serveBody starts a server whose handler reads each body to its end, and returns its
+// address and the error that ended each body.
+func serveBody(t *testing.T, idle time.Duration, shutdown *Shutdown, started chan<- struct{}) (addr string, ended <-chan error) {
 	t.Helper()
 	ends := make(chan error, 1)
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body := NewBody(w, r, idle, stopper)
+		body := NewBody(w, r, idle, shutdown)
 		defer body.Close()
 		if started != nil {
 			started <- struct{}{}
@@ -50,7 +50,7 @@ func dial(t *testing.T, addr, head string) net.Conn {
 	return conn
 }
 
-func TestSilentClientIsCutOffButASlowOneIsNot(t *testing.T) {
+func TestAnIdleClientTimesOutButASlowOneDoesNot(t *testing.T) {
 	t.Parallel()
 	const idle = 4 * time.Second
 	addr, ended := serveBody(t, idle, NewShutdown(), nil)
@@ -63,26 +63,26 @@ func TestSilentClientIsCutOffButASlowOneIsNot(t *testing.T) {
 	}
 	select {
 	case err := <-ended:
-		t.Fatalf("a slow client was cut off: %v", err)
+		t.Fatalf("a slow client timed out: %v", err)
 	default:
 	}
 	if err := <-ended; !errors.Is(err, ErrIdleTimeout) {
-		t.Errorf("a silent client ended with %v, want ErrIdle", err)
+		t.Errorf("an idle client ended with %v, want ErrIdleTimeout", err)
 	}
 }
 
-func TestStopCutsABodyThatWaits(t *testing.T) {
-	stopper, started := NewShutdown(), make(chan struct{}, 1)
-	addr, ended := serveBody(t, time.Minute, stopper, started)
+func TestShutdownAbortsAWaitingRead(t *testing.T) {
+	shutdown, started := NewShutdown(), make(chan struct{}, 1)
+	addr, ended := serveBody(t, time.Minute, shutdown, started)
 	dial(t, addr, "PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 12\r\n\r\nabc")
 	<-started
-	stopper.Begin()
+	shutdown.Begin()
 	if err := <-ended; !errors.Is(err, ErrShuttingDown) {
-		t.Errorf("the body ended with %v, want ErrStopping", err)
+		t.Errorf("the body ended with %v, want ErrShuttingDown", err)
 	}
 }
 
-func TestDrainReadsWithinItsBoundAndNotBeforePermission(t *testing.T) {
+func TestDrainIsBoundedAndDoesNotSend100Continue(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		length int64
@@ -91,8 +91,8 @@ func TestDrainReadsWithinItsBoundAndNotBeforePermission(t *testing.T) {
 		read   int64
 	}{
 		{"a chunk", 1 << 20, "", true, 1 << 20},
-		{"more than the bound", DrainLimit + 1, "", false, 0},
-		{"a client that waits", 1 << 20, "100-continue", false, 0},
+		{"more than DrainLimit", DrainLimit + 1, "", false, 0},
+		{"a client that waits for 100-continue", 1 << 20, "100-continue", false, 0},
 	} {
 		src := &countingReader{left: c.length}
 		r := httptest.NewRequest("PUT", "/", src)
@@ -120,7 +120,7 @@ func (c *countingReader) Read(p []byte) (int, error) {
 	return int(n), nil
 }
 
-func TestSpoolReturnsWhatWasPutIn(t *testing.T) {
+func TestSpoolReturnsWhatWasWritten(t *testing.T) {
 	for _, size := range []int{0, 1, spoolMemory - 1, spoolMemory, spoolMemory + 1, 3*spoolMemory + 7} {
 		want := []byte(strings.Repeat("holdfast", size/8+1)[:size])
 		var s Spool
@@ -129,14 +129,14 @@ func TestSpoolReturnsWhatWasPutIn(t *testing.T) {
 		}
 		var hashed bytes.Buffer
 		if err := s.Hash(&hashed); err != nil || !bytes.Equal(hashed.Bytes(), want) {
-			t.Errorf("%d bytes: Hash saw %d, %v", size, hashed.Len(), err)
+			t.Errorf("%d bytes: Hash wrote %d, %v", size, hashed.Len(), err)
 		}
 		r, err := s.Reader()
 		if err != nil {
 			t.Fatal(err)
 		}
 		if got, err := io.ReadAll(r); err != nil || !bytes.Equal(got, want) || s.Size() != int64(size) {
-			t.Errorf("%d bytes: %d came back, %v", size, len(got), err)
+			t.Errorf("%d bytes: Reader returned %d, %v", size, len(got), err)
 		}
 		if err := s.Close(); err != nil {
 			t.Error(err)
@@ -144,8 +144,8 @@ func TestSpoolReturnsWhatWasPutIn(t *testing.T) {
 	}
 }
 
-// A handler may wait, for a lock say, for longer than a client may be silent.
-func TestHurryLeavesABodyThatIsReadLaterItsTime(t *testing.T) {
+// A handler may wait, for example for a lock, for longer than the idle timeout.
+func TestLimitUnreadBodyDoesNotLimitABodyThatIsReadLater(t *testing.T) {
 	const idle = 50 * time.Millisecond
 	for _, major := range []int{1, 2} {
 		srv := httptest.NewUnstartedServer(LimitUnreadBody(idle, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

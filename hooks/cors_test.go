@@ -6,9 +6,9 @@ import (
 	"testing"
 )
 
-// A page may use cookies only where that is wished for, and any page's script sees an
-// answer only if its origin is named.
-func TestCredentialsAreAllowedOnlyWhereThatIsWished(t *testing.T) {
+// A page may send cookies only if Credentials is set, and its scripts can read a response
+// only if its origin is allowed.
+func TestCORSAllowsCredentialsOnlyWhereConfigured(t *testing.T) {
 	const page = "https://app.example"
 	for name, c := range map[string]struct {
 		cors        CORS
@@ -23,7 +23,7 @@ func TestCredentialsAreAllowedOnlyWhereThatIsWished(t *testing.T) {
 		"none":                            {CORS{}, "", ""},
 		"none, though credentials may be": {CORS{Credentials: true}, "", ""},
 	} {
-		router := Router(c.cors, Options{Log: slog.New(slog.DiscardHandler)}, amending{})
+		router := Router(c.cors, Options{Log: slog.New(slog.DiscardHandler)}, overridingProtocol{})
 		for _, method := range []string{"OPTIONS", "GET", "PUT", "HEAD"} {
 			r := httptest.NewRequest(method, "/files/x", nil)
 			r.Header.Set("Origin", page)

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// deadlines is a ResponseWriter that remembers the read deadlines that are set.
+// deadlines is a ResponseWriter that records the read deadlines that are set.
 type deadlines struct {
 	*httptest.ResponseRecorder
 	set []time.Time
@@ -21,7 +21,7 @@ func (d *deadlines) SetReadDeadline(at time.Time) error {
 	return nil
 }
 
-// last is the deadline in force, zero if there is none.
+// last returns the current deadline, zero if there is none.
 func (d *deadlines) last() time.Time {
 	if len(d.set) == 0 {
 		return time.Time{}
@@ -29,13 +29,13 @@ func (d *deadlines) last() time.Time {
 	return d.set[len(d.set)-1]
 }
 
-// Storing the last bytes of a body may take longer than a client may be silent: a
-// deadline that runs on would end the request's context in the middle.
-func TestNoDeadlineRunsOnceABodyHasEnded(t *testing.T) {
+// Storing the last bytes of a body may take longer than the idle timeout: a deadline that
+// passed meanwhile would cancel the request's context.
+func TestTheReadDeadlineIsClearedWhenTheBodyEnds(t *testing.T) {
 	for name, src := range map[string]io.Reader{
-		"an end of its own":      strings.NewReader("hello"),
-		"the end with the bytes": iotest.DataErrReader(strings.NewReader("hello")),
-		"byte by byte":           iotest.OneByteReader(strings.NewReader("hello")),
+		"EOF after the bytes": strings.NewReader("hello"),
+		"EOF with the bytes":  iotest.DataErrReader(strings.NewReader("hello")),
+		"byte by byte":        iotest.OneByteReader(strings.NewReader("hello")),
 	} {
 		w := &deadlines{ResponseRecorder: httptest.NewRecorder()}
 		body := NewBody(w, httptest.NewRequest("PUT", "/", src), time.Hour, NewShutdown())
@@ -43,24 +43,23 @@ func TestNoDeadlineRunsOnceABodyHasEnded(t *testing.T) {
 			t.Fatal(err)
 		}
 		if left := time.Until(w.last()); left < time.Hour/2 {
-			t.Errorf("%s: a body that is being read has its deadline in %v", name, left)
+			t.Errorf("%s: while reading the deadline is in %v", name, left)
 		}
 		if _, err := io.Copy(io.Discard, body); err != nil {
 			t.Fatal(err)
 		}
 		if at := w.last(); !at.IsZero() || body.Err() != io.EOF {
-			t.Errorf("%s: the body has ended with %v, and a deadline is set to %v", name, body.Err(), at)
+			t.Errorf("%s: the body ended with %v, and the deadline is %v", name, body.Err(), at)
 		}
-		body.Abort(ErrSuperseded) // nothing is left to be cut
+		body.Abort(ErrSuperseded) // must do nothing
 		if _, err := body.Read(make([]byte, 1)); err != io.EOF || !w.last().IsZero() {
-			t.Errorf("%s: cut after its end: %v, and a deadline is set to %v", name, err, w.last())
+			t.Errorf("%s: aborted after its end: %v, and the deadline is %v", name, err, w.last())
 		}
 		body.Close()
 	}
 }
 
-// A body that was cut stays so, whatever else becomes of it, and says why.
-func TestABodyThatWasCutSaysWhy(t *testing.T) {
+func TestAnAbortedBodyKeepsItsFirstError(t *testing.T) {
 	w := &deadlines{ResponseRecorder: httptest.NewRecorder()}
 	body := NewBody(w, httptest.NewRequest("PUT", "/", iotest.TimeoutReader(strings.NewReader("hello"))), time.Hour, NewShutdown())
 	defer body.Close()
@@ -71,6 +70,6 @@ func TestABodyThatWasCutSaysWhy(t *testing.T) {
 		}
 	}
 	if at := w.last(); at.IsZero() || at.After(time.Now()) {
-		t.Errorf("the deadline is %v: a read that waits goes on waiting", at)
+		t.Errorf("the deadline is %v, want one in the past", at)
 	}
 }

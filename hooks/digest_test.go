@@ -14,7 +14,7 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
-// The digests of "hello world", from other tools.
+// The digests of "hello world", computed with other tools.
 var sums = map[string]string{
 	"sha-512": "309ecc489c12d6eb4cc40f50c902f2b4d0ed77ee511a7c7a9bcd3ca86d4cd86f989dd35bc5ff499670da34255b45b0cfd830e81f605dcf7dc5542e93ae9cd76f",
 	"sha-256": "b94d27b9934d3e08a52e52d7da7dabfac484efe37a5380ee9088f7ace2efcde9",
@@ -23,7 +23,7 @@ var sums = map[string]string{
 	"crc32c":  "c99465aa",
 }
 
-// inBase64 is one of sums.
+// inBase64 returns one of sums in base64.
 func inBase64(t *testing.T, algorithm string) string {
 	t.Helper()
 	sum, err := hex.DecodeString(sums[algorithm])
@@ -47,13 +47,13 @@ func wantDigest(t *testing.T, field, value, algorithm string) {
 	}
 	h.Write([]byte("!"))
 	if err := found[0].check(h.Sum(nil)); !errors.Is(err, ErrDigest) || errors.Is(err, ErrChecksum) != (field == uploadChecksum) {
-		t.Errorf("%s: %s, of other bytes: %v", field, value, err)
+		t.Errorf("%s: %s, for other bytes: %v", field, value, err)
 	}
 }
 
-func TestF30EveryAlgorithmIsKnownInEveryFieldThatCanNameIt(t *testing.T) {
+func TestF30EveryFieldSupportsEveryAlgorithm(t *testing.T) {
 	if len(hashes) != len(sums) {
-		t.Fatalf("%d algorithms are known, %d tested", len(hashes), len(sums))
+		t.Fatalf("%d algorithms are supported, %d tested", len(hashes), len(sums))
 	}
 	for algorithm := range hashes {
 		text := inBase64(t, algorithm)
@@ -67,7 +67,7 @@ func TestF30EveryAlgorithmIsKnownInEveryFieldThatCanNameIt(t *testing.T) {
 	wantDigest(t, "Content-Md5", inBase64(t, "md5"), "md5")
 	names := strings.Split(ChecksumAlgorithms, ",")
 	if !slices.Equal(slices.Sorted(maps.Keys(checksumHashes)), slices.Sorted(slices.Values(names))) {
-		t.Errorf("advertised are %v", names)
+		t.Errorf("advertised algorithms: %v", names)
 	}
 	for _, name := range names {
 		wantDigest(t, uploadChecksum, name+" "+inBase64(t, checksumHashes[name]), checksumHashes[name])
@@ -87,7 +87,7 @@ func TestF30UnknownAlgorithmsAreIgnored(t *testing.T) {
 	}
 }
 
-func TestF30MalformedDigestsAreRefused(t *testing.T) {
+func TestF30MalformedDigestsAreRejected(t *testing.T) {
 	sha1, md5 := base64.StdEncoding.EncodeToString(make([]byte, 20)), base64.StdEncoding.EncodeToString(make([]byte, 16))
 	for field, values := range map[string][]string{
 		"Content-Digest": {"sha-256", "sha-256=", "sha-256=" + sha1, "sha-256=:" + sha1 + ":", "sha=:!!:", "sha=::", "sha=:", "sha=:" + sha1, "SHA=:" + sha1 + ":", ",", "sha=:" + sha1 + ":,", "=:" + sha1 + ":", "1a=2"},
@@ -104,7 +104,7 @@ func TestF30MalformedDigestsAreRefused(t *testing.T) {
 	}
 }
 
-func TestOnlyOneChecksumMayBeGiven(t *testing.T) {
+func TestOnlyOneUploadChecksumIsAllowed(t *testing.T) {
 	good := "sha1 " + base64.StdEncoding.EncodeToString(make([]byte, 20))
 	for name, change := range map[string]func(*http.Request){
 		"two headers": func(r *http.Request) { r.Header["Upload-Checksum"] = []string{good, good} },
@@ -124,8 +124,8 @@ func TestOnlyOneChecksumMayBeGiven(t *testing.T) {
 	}
 }
 
-// A Repr-Digest is one of the whole file: it says nothing of a part.
-func TestReprDigestCountsWhereTheBodyIsTheWholeFile(t *testing.T) {
+// Repr-Digest covers the whole file, so it cannot be verified for a part.
+func TestReprDigestIsVerifiedOnlyForAWholeFile(t *testing.T) {
 	for name, tt := range map[string]struct {
 		method, field, value string
 		length               int64

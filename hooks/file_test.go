@@ -15,14 +15,14 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/storagetest"
 )
 
-// linked is a store that lets clients fetch files elsewhere.
+// linked is a store that provides links to files.
 type linked struct{ *storagetest.Memory }
 
 func (linked) Link(_ context.Context, up storage.Upload) (string, error) {
 	return "https://s3.example/" + up.ID + "?signature=x", nil
 }
 
-func TestADownloadIsSentToWhereTheFileLies(t *testing.T) {
+func TestADownloadIsRedirectedToTheStoresLink(t *testing.T) {
 	uploads := storage.New(linked{storagetest.NewMemory(10)}, new(storage.MemoryLocker), new(storage.MemoryCache), storage.Options{Log: slog.New(slog.DiscardHandler)})
 	if _, err := uploads.Create(t.Context(), storage.Record{ID: "it", Size: 3}); err != nil {
 		t.Fatal(err)
@@ -45,8 +45,8 @@ func TestADownloadIsSentToWhereTheFileLies(t *testing.T) {
 	}
 }
 
-// An error that may pass is one, whatever its cause is called.
-func TestWhatMayPassIsNeverAConflict(t *testing.T) {
+// A transient error stays transient even if it wraps a permanent one.
+func TestATransientErrorIsNotMappedByItsCause(t *testing.T) {
 	r := httptest.NewRequest(http.MethodHead, "/files/it", nil)
 	err := storage.Unavailable("finish", "it", storage.ErrIncomplete)
 	if p := hooks.FromError(r, slog.New(slog.DiscardHandler), err); p.Status != http.StatusServiceUnavailable || !p.Retry() {
@@ -54,9 +54,8 @@ func TestWhatMayPassIsNeverAConflict(t *testing.T) {
 	}
 }
 
-// A ticket that does not allow a download gets no file and no link to one, whatever leads
-// to it.
-func TestNoFileIsServedToATicketThatDoesNotAllowIt(t *testing.T) {
+// A ticket that does not allow downloads gets neither the file nor a link to it.
+func TestATicketWithoutDownloadGetsNoFile(t *testing.T) {
 	uploads := storage.New(linked{storagetest.NewMemory(10)}, new(storage.MemoryLocker), new(storage.MemoryCache), storage.Options{Log: slog.New(slog.DiscardHandler)})
 	up, err := uploads.Create(t.Context(), storage.Record{ID: "it", Size: 0})
 	if err != nil {

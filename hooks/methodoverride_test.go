@@ -8,15 +8,15 @@ import (
 	"testing"
 )
 
-// pickyDoor claims one method, and says which one it is asked to serve.
-type pickyDoor struct {
-	testDoor
+// methodProtocol matches requests with one method.
+type methodProtocol struct {
+	testProtocol
 	method string
 }
 
-func (d pickyDoor) Matches(r *http.Request) bool { return r.Method == d.method }
+func (d methodProtocol) Matches(r *http.Request) bool { return r.Method == d.method }
 
-func TestDoorIsChosenByTheMethodThatIsMeant(t *testing.T) {
+func TestRoutingUsesTheOverriddenMethod(t *testing.T) {
 	for _, c := range []struct {
 		method, override, served string
 		status                   int
@@ -27,39 +27,39 @@ func TestDoorIsChosenByTheMethodThatIsMeant(t *testing.T) {
 		{"POST", "DELETE", "DELETE", 200},
 		{"POST", "POST", "POST", 200},
 		{"POST", "OPTIONS", "", 200},
-		{"PUT", "DELETE", "PUT", 200}, // only a POST may stand for another
+		{"PUT", "DELETE", "PUT", 200}, // only a POST can be overridden
 		{"POST", "write", "", 405},
 		{"POST", "patch", "", 405}, // methods are case-sensitive
 		{"write", "", "", 405},
 		{"PROPFIND", "PATCH", "", 405},
 	} {
 		served := ""
-		var doors []Protocol
+		var protocols []Protocol
 		for _, method := range []string{"HEAD", "GET", "POST", "PUT", "PATCH", "DELETE"} {
-			doors = append(doors, pickyDoor{func(_ http.ResponseWriter, r *http.Request) { served = r.Method }, method})
+			protocols = append(protocols, methodProtocol{func(_ http.ResponseWriter, r *http.Request) { served = r.Method }, method})
 		}
-		everything := testDoor(func(_ http.ResponseWriter, r *http.Request) { served = "other: " + r.Method })
-		router := Router(CORS{}, Options{URLs: URLs{BasePath: "/files/"}, Log: slog.New(slog.DiscardHandler)}, append(doors, everything)...)
+		everything := testProtocol(func(_ http.ResponseWriter, r *http.Request) { served = "other: " + r.Method })
+		router := Router(CORS{}, Options{URLs: URLs{BasePath: "/files/"}, Log: slog.New(slog.DiscardHandler)}, append(protocols, everything)...)
 		r := httptest.NewRequest(c.method, "/files/a", strings.NewReader("x"))
 		r.Header.Set("X-HTTP-Method-Override", c.override)
 		w := httptest.NewRecorder()
 		router.ServeHTTP(w, r)
 		if served != c.served || w.Code != c.status {
-			t.Errorf("%s that means %q: served as %q, status %d", c.method, c.override, served, w.Code)
+			t.Errorf("%s overridden by %q: served as %q, status %d", c.method, c.override, served, w.Code)
 		}
 		if c.status == 405 && !strings.Contains(w.Header().Get("Allow"), "PATCH") {
-			t.Errorf("%s that means %q: Allow: %q", c.method, c.override, w.Header().Get("Allow"))
+			t.Errorf("%s overridden by %q: Allow: %q", c.method, c.override, w.Header().Get("Allow"))
 		}
 		if r.Method != c.method {
-			t.Errorf("the request of those before was changed: %s", r.Method)
+			t.Errorf("the request of outer handlers was changed: %s", r.Method)
 		}
 	}
 }
 
-// net/http would have the client of a POST wait for the body that a HEAD announces.
-func TestAnswerToAPostThatMeansHEADHasNoBody(t *testing.T) {
+// The client of a POST would wait for a body of the announced Content-Length.
+func TestTheResponseToAPostOverriddenToHEADHasNoBody(t *testing.T) {
 	router := Router(CORS{}, Options{URLs: URLs{BasePath: "/files/"}, Log: slog.New(slog.DiscardHandler)},
-		testDoor(func(w http.ResponseWriter, _ *http.Request) {
+		testProtocol(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "5")
 			w.Header().Set("Upload-Offset", "5")
 			_, _ = w.Write([]byte("hello"))

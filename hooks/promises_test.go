@@ -16,9 +16,8 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
-// What is kept of a body while its checksum is not known goes with the process, however
-// that ends: no file of it has a name.
-func TestASpooledBodyHasNoNameInTheFileSystem(t *testing.T) {
+// The file has no name, so that it does not outlive the process, however that ends.
+func TestTheSpoolFileIsUnlinked(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("TMPDIR", dir)
 	var s Spool
@@ -27,24 +26,24 @@ func TestASpooledBodyHasNoNameInTheFileSystem(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s.file == nil {
-		t.Fatal("it is in memory")
+		t.Fatal("the body is held in memory")
 	}
 	if names, err := os.ReadDir(dir); err != nil || len(names) > 0 {
-		t.Errorf("left there: %v, %v", names, err)
+		t.Errorf("files in the directory: %v, %v", names, err)
 	}
 }
 
-func TestABodyForWhichThereIsNoRoomMayComeAgain(t *testing.T) {
+func TestAFailureToSpoolIsTransient(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir()+"/missing")
 	var s Spool
 	defer s.Close()
 	if err := s.Fill(bytes.NewReader(make([]byte, 3*spoolMemory))); !storage.Transient(err) {
-		t.Errorf("%v, want one that may pass", err)
+		t.Errorf("%v, want a transient error", err)
 	}
 }
 
-// What the app is told of a request is what the client sent, whatever is made of it then.
-func TestARequestIsRememberedAsItCame(t *testing.T) {
+// The app gets the request as sent by the client, even if the server changes it later.
+func TestRequestOfReturnsTheRequestAsReceived(t *testing.T) {
 	r := httptest.NewRequest("PUT", "http://up.example/files/it?a=b", nil)
 	r.Header.Set("X-Own", "as sent")
 	ctx := WithRequest(context.Background(), r)
@@ -56,12 +55,11 @@ func TestARequestIsRememberedAsItCame(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	if got.Header.Get("X-Own") != "as sent" || got.Header.Get("X-Added") != "" || r.Header.Get("Host") != "" {
-		t.Errorf("remembered %v, the request has %v", got.Header, r.Header)
+		t.Errorf("recorded %v, the request has %v", got.Header, r.Header)
 	}
 }
 
-// Whatever is answered, no browser makes more of it than it is.
-func TestEveryAnswerIsSecuredFromBrowsers(t *testing.T) {
+func TestEveryResponseHasSecurityHeaders(t *testing.T) {
 	handler := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
 	for origins, embedding := range map[string]string{"": "same-site", "*": "cross-origin", "https://app.example": "same-site"} {
 		w := httptest.NewRecorder()
@@ -84,8 +82,8 @@ func TestEveryAnswerIsSecuredFromBrowsers(t *testing.T) {
 	}
 }
 
-// An answer says what to do, and nothing of the server's inside: that is in the log.
-func TestAFailureSaysNothingOfItsCause(t *testing.T) {
+// Responses reveal no internals of the server: the cause is in the log only.
+func TestAProblemDoesNotRevealItsCause(t *testing.T) {
 	const inside = "dial tcp 10.0.0.7:9000: connection refused"
 	for err, want := range map[error]int{
 		storage.Unavailable("load", "it", errors.New(inside)):        503,
@@ -101,13 +99,12 @@ func TestAFailureSaysNothingOfItsCause(t *testing.T) {
 		if p.Status != want || strings.Contains(p.Message+p.Code, "10.0.0.7") {
 			t.Errorf("%v: %+v, want %d", err, p, want)
 		}
-		if broke := errors.Is(err, storage.ErrBodyAborted); strings.Contains(log.String(), "10.0.0.7") != (want >= 500 && !broke) {
+		if aborted := errors.Is(err, storage.ErrBodyAborted); strings.Contains(log.String(), "10.0.0.7") != (want >= 500 && !aborted) {
 			t.Errorf("%v: the log has %q", err, log.String())
 		}
 	}
 }
 
-// What may pass has a Retry-After that is not too early.
 func TestRetryAfterIsRoundedUp(t *testing.T) {
 	for after, want := range map[time.Duration]string{
 		0: "1", time.Millisecond: "1", time.Second: "1", 1001 * time.Millisecond: "2", 90 * time.Second: "90",
@@ -117,13 +114,12 @@ func TestRetryAfterIsRoundedUp(t *testing.T) {
 		}
 	}
 	if got := retryAfter(storage.ErrLocked); got != RetryAfter {
-		t.Errorf("where nothing is known: %q", got)
+		t.Errorf("without a RetryAfterError: %q", got)
 	}
 }
 
-// A body that is refused unread ends the connection of HTTP/1, and only the stream of
-// HTTP/2.
-func TestARefusedBodyIsLeftWhereItIs(t *testing.T) {
+// Rejecting an unread body closes the connection of HTTP/1, but only the stream of HTTP/2.
+func TestARejectedBodyIsNotRead(t *testing.T) {
 	for name, c := range map[string]struct {
 		major  int
 		length int64
@@ -137,13 +133,13 @@ func TestARefusedBodyIsLeftWhereItIs(t *testing.T) {
 		RejectBody(w, r)
 		past := !w.last().IsZero() && w.last().Before(time.Now())
 		if closes := w.Header().Get("Connection") == "close"; closes != c.closes || past != c.closes {
-			t.Errorf("%s: the connection ends %v, a read ends at once %v; want %v", name, closes, past, c.closes)
+			t.Errorf("%s: the connection is closed: %v, the deadline has passed: %v; want %v", name, closes, past, c.closes)
 		}
 	}
 }
 
-// net/http reads some of a body that nobody has read, and would wait for it without end.
-func TestABodyThatNobodyReadsHasADeadline(t *testing.T) {
+// net/http reads some of an unread body, and would wait for it without end.
+func TestAnUnreadBodyHasAReadDeadline(t *testing.T) {
 	for name, c := range map[string]struct {
 		major  int
 		length int64
@@ -156,7 +152,7 @@ func TestABodyThatNobodyReadsHasADeadline(t *testing.T) {
 		r.ProtoMajor, r.ContentLength = c.major, c.length
 		LimitUnreadBody(time.Hour, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})).ServeHTTP(w, r)
 		if got := time.Until(w.last()) > time.Hour/2; got != c.want {
-			t.Errorf("%s: deadlines %v, want one %v", name, w.set, c.want)
+			t.Errorf("%s: deadlines %v, want one: %v", name, w.set, c.want)
 		}
 	}
 }

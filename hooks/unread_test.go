@@ -13,21 +13,21 @@ import (
 	"time"
 )
 
-// serveRefusals starts a server that reads a byte of each body and refuses it. It returns
-// its address, and the number of bytes that were read of bodies.
-func serveRefusals(t *testing.T, linger time.Duration) (addr string, read *atomic.Int64) {
+// serveRejections starts a server that reads one byte of each body and rejects it. It
+// returns its address and the number of bytes read from bodies.
+func serveRejections(t *testing.T, linger time.Duration) (addr string, read *atomic.Int64) {
 	t.Helper()
 	read = new(atomic.Int64)
-	refuse := limitUnread(time.Minute, linger, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	reject := limitUnread(time.Minute, linger, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body := NewBody(w, r, time.Minute, NewShutdown())
 		defer body.Close()
 		_, _ = body.Read(make([]byte, 1))
 		body.DrainOrClose(w, r)
-		http.Error(w, "refused", http.StatusConflict)
+		http.Error(w, "rejected", http.StatusConflict)
 	}))
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Body = countedBody{r.Body, read}
-		refuse.ServeHTTP(w, r)
+		reject.ServeHTTP(w, r)
 	}))
 	t.Cleanup(srv.CloseClientConnections)
 	return srv.Listener.Addr().String(), read
@@ -49,21 +49,21 @@ const (
 	chunked = "PUT / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3b9aca00\r\n"
 )
 
-func answerOn(t *testing.T, conn net.Conn) (*bufio.Reader, *http.Response) {
+func readResponse(t *testing.T, conn net.Conn) (*bufio.Reader, *http.Response) {
 	t.Helper()
 	in := bufio.NewReader(conn)
 	resp, err := http.ReadResponse(in, nil)
 	if err != nil {
-		t.Fatalf("no answer: %v", err)
+		t.Fatalf("no response: %v", err)
 	}
 	return in, resp
 }
 
-// A client that sends on whatever it is answered gets rid of little.
-func TestF20OfARefusedBodyLittleIsRead(t *testing.T) {
+// This holds even for a client that ignores the response and keeps sending.
+func TestF20LittleOfARejectedBodyIsRead(t *testing.T) {
 	t.Parallel()
 	for _, head := range []string{sized, chunked} {
-		addr, read := serveRefusals(t, lingerTime)
+		addr, read := serveRejections(t, lingerTime)
 		conn := dial(t, addr, head)
 		go func() {
 			block := make([]byte, 64<<10)
@@ -73,46 +73,45 @@ func TestF20OfARefusedBodyLittleIsRead(t *testing.T) {
 				}
 			}
 		}()
-		in, resp := answerOn(t, conn)
+		in, resp := readResponse(t, conn)
 		if resp.StatusCode != http.StatusConflict || !resp.Close {
 			t.Errorf("status %d, close %v", resp.StatusCode, resp.Close)
 		}
-		_, _ = io.Copy(io.Discard, in) // until the connection ends
-		const most = restBytes + lingerBytes + 64<<10
-		if n := read.Load(); n > most {
-			t.Errorf("%.60q: %d bytes of the body were read, at most %d should be", head, n, most)
+		_, _ = io.Copy(io.Discard, in) // until the connection is closed
+		const limit = restBytes + lingerBytes + 64<<10
+		if n := read.Load(); n > limit {
+			t.Errorf("%.60q: %d bytes of the body were read, want at most %d", head, n, limit)
 		}
 	}
 }
 
-// A client that still sends when the answer comes, as on a slow line, is not reset.
-func TestF20AConnectionIsNotResetWhileTheClientMayStillSend(t *testing.T) {
+func TestF20TheConnectionIsNotResetWhileTheClientIsSending(t *testing.T) {
 	t.Parallel()
 	for _, head := range []string{sized, chunked} {
-		addr, _ := serveRefusals(t, time.Minute)
+		addr, _ := serveRejections(t, time.Minute)
 		conn := dial(t, addr, head)
 		if _, err := conn.Write(make([]byte, 100<<10)); err != nil {
 			t.Fatal(err)
 		}
-		in, resp := answerOn(t, conn)
+		in, resp := readResponse(t, conn)
 		if resp.StatusCode != http.StatusConflict {
 			t.Errorf("status %d", resp.StatusCode)
 		}
 		for range 3 {
 			if _, err := conn.Write(make([]byte, 100<<10)); err != nil {
-				t.Errorf("%.60q: after the answer: %v", head, err)
+				t.Errorf("%.60q: write after the response: %v", head, err)
 			}
 		}
 		_ = conn.(*net.TCPConn).CloseWrite()
 		if _, err := io.Copy(io.Discard, in); err != nil {
-			t.Errorf("%.60q: the end of the connection: %v", head, err)
+			t.Errorf("%.60q: end of the connection: %v", head, err)
 		}
 	}
 }
 
-func TestAConnectionOutlivesAShortRefusedBody(t *testing.T) {
+func TestTheConnectionIsReusedAfterAShortRejectedBody(t *testing.T) {
 	t.Parallel()
-	addr, _ := serveRefusals(t, time.Minute)
+	addr, _ := serveRejections(t, time.Minute)
 	body := strings.Repeat("x", restBytes)
 	conn := dial(t, addr, "")
 	in := bufio.NewReader(conn)
@@ -130,9 +129,9 @@ func TestAConnectionOutlivesAShortRefusedBody(t *testing.T) {
 	}
 }
 
-// A request that is asked to let go when it has ended, or that has no body, is left alone:
-// to cut it off would be to break the connection, or the next request on it.
-func TestNothingIsCutOffAfterTheBodyHasEnded(t *testing.T) {
+// Aborting a request that has ended, or has no body, would break the connection or the
+// next request on it.
+func TestAbortAfterTheEndOfTheBodyDoesNothing(t *testing.T) {
 	t.Parallel()
 	for _, length := range []int{0, 3} {
 		deadlines := &deadlineRecorder{ResponseRecorder: httptest.NewRecorder()}
@@ -143,7 +142,7 @@ func TestNothingIsCutOffAfterTheBodyHasEnded(t *testing.T) {
 		}
 		body.Abort(ErrSuperseded)
 		if deadlines.set > 0 {
-			t.Errorf("a body of %d bytes: the connection was cut off", length)
+			t.Errorf("a body of %d bytes: a deadline was set", length)
 		}
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestUploadURLIsTheOneThatTheClientReached(t *testing.T) {
+func TestUploadURLUsesTheOriginThatTheClientReached(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		headers map[string]string
@@ -17,13 +17,13 @@ func TestUploadURLIsTheOneThatTheClientReached(t *testing.T) {
 		{"plain", nil, false, true, "http://up.test:8080/files/abc"},
 		{"over TLS", nil, true, true, "https://up.test:8080/files/abc"},
 		{"X-Forwarded", map[string]string{"X-Forwarded-Proto": "https", "X-Forwarded-Host": "a.example"}, false, true, "https://a.example/files/abc"},
-		{"the first proxy of several", map[string]string{"X-Forwarded-Proto": "https, http", "X-Forwarded-Host": "a.example, b.example"}, false, true, "https://a.example/files/abc"},
-		{"in capitals", map[string]string{"X-Forwarded-Proto": "HTTPS", "X-Forwarded-Host": "a.example"}, false, true, "https://a.example/files/abc"},
-		{"no scheme that could be one", map[string]string{"X-Forwarded-Proto": "javascript"}, false, true, "http://up.test:8080/files/abc"},
+		{"several proxies: the first", map[string]string{"X-Forwarded-Proto": "https, http", "X-Forwarded-Host": "a.example, b.example"}, false, true, "https://a.example/files/abc"},
+		{"upper case", map[string]string{"X-Forwarded-Proto": "HTTPS", "X-Forwarded-Host": "a.example"}, false, true, "https://a.example/files/abc"},
+		{"invalid scheme", map[string]string{"X-Forwarded-Proto": "javascript"}, false, true, "http://up.test:8080/files/abc"},
 		{"Forwarded", map[string]string{"Forwarded": `for=1.2.3.4;host="a.example:444";proto=https`}, false, true, "https://a.example:444/files/abc"},
-		{"the scheme's own port is left out", map[string]string{"X-Forwarded-Proto": "https", "X-Forwarded-Host": "a.example:443"}, false, true, "https://a.example/files/abc"},
+		{"default port is omitted", map[string]string{"X-Forwarded-Proto": "https", "X-Forwarded-Host": "a.example:443"}, false, true, "https://a.example/files/abc"},
 		{"not trusted", map[string]string{"X-Forwarded-Proto": "https", "X-Forwarded-Host": "a.example"}, false, false, "http://up.test:8080/files/abc"},
-		{"no host that could be one", map[string]string{"X-Forwarded-Host": "a.example/evil?x="}, false, true, "http://up.test:8080/files/abc"},
+		{"invalid host", map[string]string{"X-Forwarded-Host": "a.example/evil?x="}, false, true, "http://up.test:8080/files/abc"},
 	} {
 		r := httptest.NewRequest("POST", "http://up.test:8080/files/", nil)
 		if r.TLS = nil; c.tls {
@@ -51,7 +51,7 @@ func TestIDIsWhatFollowsTheBasePath(t *testing.T) {
 	}
 }
 
-func TestClientIsTheOneThatTheNearestProxySaw(t *testing.T) {
+func TestClientIsTheAddressSeenByTheNearestProxy(t *testing.T) {
 	for _, c := range []struct {
 		forwarded []string
 		trust     bool

@@ -112,7 +112,7 @@ const minSecret = 32
 func checkSecrets(secrets []string) error {
 	for _, secret := range secrets {
 		if len(secret) < minSecret {
-			return fmt.Errorf("secret too short: %d bytes, at least %d are required", len(secret), minSecret)
+			return fmt.Errorf("the secret has %d bytes, at least %d are required", len(secret), minSecret)
 		}
 	}
 	return nil

@@ -9,8 +9,8 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
-// Parts are served too, under the type that they name.
-func TestTypeThatIsNotAllowedIsRefusedInPartsToo(t *testing.T) {
+// Partial uploads are served too, with the content type they declare.
+func TestContentTypesAreCheckedOnPartialUploadsToo(t *testing.T) {
 	ctx := hooks.WithPrincipal(t.Context(), hooks.Principal{Subject: "anna", Limits: hooks.Limits{ContentTypes: []string{"image/*"}}})
 	for _, c := range []struct {
 		partial bool
@@ -23,7 +23,7 @@ func TestTypeThatIsNotAllowedIsRefusedInPartsToo(t *testing.T) {
 		{true, map[string]string{"filetype": "image/png"}, true},
 		{true, map[string]string{"filetype": "text/html"}, false},
 		{true, map[string]string{"type": "text/html"}, false},
-		{true, map[string]string{"filetype": "no type"}, true}, // it is served without one
+		{true, map[string]string{"filetype": "no type"}, true}, // an invalid type is ignored
 		{true, nil, true},
 	} {
 		err := auth.BeforeCreate(ctx, &storage.Record{ID: "a", Size: 5, Partial: c.partial, Metadata: c.meta})

@@ -14,39 +14,41 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/ranges"
 )
 
-func caller(c hooks.Principal) context.Context { return hooks.WithPrincipal(context.Background(), c) }
+func withPrincipal(c hooks.Principal) context.Context {
+	return hooks.WithPrincipal(context.Background(), c)
+}
 
-func subject(name string) context.Context { return caller(hooks.Principal{Subject: name}) }
+func withSubject(name string) context.Context { return withPrincipal(hooks.Principal{Subject: name}) }
 
-// An upload is there for its owner and for who has a ticket for just this one of his, as
-// far as that goes, and for nobody else.
-func TestNobodyReachesWhatIsNotHis(t *testing.T) {
+// An upload can be found by its owner and with a ticket of its owner for it, and not
+// otherwise.
+func TestAuthorizeHidesUploadsOfOtherOwners(t *testing.T) {
 	whole := ranges.NewSet(ranges.Of(0, 10))
 	live := storage.Upload{Record: storage.Record{ID: "it", Size: 10, Owner: "anna"}}
 	complete := storage.Upload{Record: live.Record, Received: whole}
-	joined := storage.Upload{Record: storage.Record{ID: "it", Size: 10, Owner: "anna", Parts: []string{"a"}}}
-	nobodys := storage.Upload{Record: storage.Record{ID: "it", Size: 10}}
-	ticket := func(subject, upload string, noFile bool) context.Context {
-		return caller(hooks.Principal{Subject: subject, Grant: &hooks.Grant{Upload: upload, DenyDownload: noFile}})
+	concatenated := storage.Upload{Record: storage.Record{ID: "it", Size: 10, Owner: "anna", Parts: []string{"a"}}}
+	unowned := storage.Upload{Record: storage.Record{ID: "it", Size: 10}}
+	ticket := func(subject, upload string, denyDownload bool) context.Context {
+		return withPrincipal(hooks.Principal{Subject: subject, Grant: &hooks.Grant{Upload: upload, DenyDownload: denyDownload}})
 	}
 	for name, c := range map[string]struct {
 		ctx  context.Context
 		up   storage.Upload
 		want error
 	}{
-		"its owner":                        {subject("anna"), live, nil},
-		"somebody else":                    {subject("bert"), live, storage.ErrNotFound},
-		"nobody in particular":             {subject(""), live, storage.ErrNotFound},
-		"somebody, what is nobody's":       {subject("anna"), nobodys, storage.ErrNotFound},
+		"its owner":                        {withSubject("anna"), live, nil},
+		"another subject":                  {withSubject("bert"), live, storage.ErrNotFound},
+		"an anonymous principal":           {withSubject(""), live, storage.ErrNotFound},
+		"an upload without an owner":       {withSubject("anna"), unowned, storage.ErrNotFound},
 		"the server itself":                {context.Background(), live, nil},
 		"a ticket":                         {ticket("anna", "it", false), live, nil},
-		"a ticket for whoever owns it":     {ticket("", "it", false), live, nil},
+		"a ticket for any owner":           {ticket("", "it", false), live, nil},
 		"a ticket for another upload":      {ticket("anna", "other", false), live, storage.ErrForbidden},
 		"a ticket of another owner":        {ticket("bert", "it", false), live, storage.ErrNotFound},
 		"a ticket of another, complete":    {ticket("bert", "it", true), complete, storage.ErrNotFound},
 		"a ticket without download":        {ticket("anna", "it", true), live, nil},
 		"a ticket without download, whole": {ticket("anna", "it", true), complete, nil},
-		"a ticket without, joined":         {ticket("anna", "it", true), joined, nil},
+		"a ticket without, concatenated":   {ticket("anna", "it", true), concatenated, nil},
 		"a ticket with download, whole":    {ticket("anna", "it", false), complete, nil},
 	} {
 		if err := auth.Authorize(c.ctx, c.up); !errors.Is(err, c.want) {
@@ -55,12 +57,12 @@ func TestNobodyReachesWhatIsNotHis(t *testing.T) {
 	}
 }
 
-// What a caller makes is his, within his limits, and under a name that he may use.
-func TestACallerMakesOnlyWhatHeMay(t *testing.T) {
+// A principal owns what it creates, within its limits, and under an id that it may use.
+func TestBeforeCreateEnforcesThePrincipalsLimits(t *testing.T) {
 	limits := hooks.Limits{MaxSize: 100, ExpireAfter: time.Hour, IDPrefix: "anna-"}
-	anna := caller(hooks.Principal{Subject: "anna", Limits: limits})
+	anna := withPrincipal(hooks.Principal{Subject: "anna", Limits: limits})
 	grant := func(create bool) context.Context {
-		return caller(hooks.Principal{Subject: "anna", Grant: &hooks.Grant{Upload: "it", Create: create}})
+		return withPrincipal(hooks.Principal{Subject: "anna", Grant: &hooks.Grant{Upload: "it", Create: create}})
 	}
 	for name, c := range map[string]struct {
 		ctx  context.Context
@@ -68,20 +70,20 @@ func TestACallerMakesOnlyWhatHeMay(t *testing.T) {
 		want storage.Record
 		err  error
 	}{
-		"a name of the server's": {anna, storage.Record{ID: "x", Size: 5}, storage.Record{ID: "anna-x", Owner: "anna", MaxSize: 100, ExpireAfter: time.Hour}, nil},
-		"a name of his":          {anna, storage.Record{ID: "anna-1", Size: 5, ClientChosenID: true}, storage.Record{ID: "anna-1", Owner: "anna", MaxSize: 100, ExpireAfter: time.Hour}, nil},
-		"a name of others":       {anna, storage.Record{ID: "bert-1", Size: 5, ClientChosenID: true}, storage.Record{}, storage.ErrForbidden},
-		"more than he may":       {anna, storage.Record{ID: "x", Size: 101}, storage.Record{}, storage.ErrTooLarge},
-		"a smaller limit":        {anna, storage.Record{ID: "x", Size: 5, MaxSize: 50}, storage.Record{ID: "anna-x", Owner: "anna", MaxSize: 50, ExpireAfter: time.Hour}, nil},
-		"a larger limit":         {anna, storage.Record{ID: "x", Size: 5, MaxSize: 500}, storage.Record{ID: "anna-x", Owner: "anna", MaxSize: 100, ExpireAfter: time.Hour}, nil},
-		"a lifetime of the app's": {subject("bert"), storage.Record{ID: "x", Size: 5, ExpireAfter: time.Minute},
+		"an id of the server":      {anna, storage.Record{ID: "x", Size: 5}, storage.Record{ID: "anna-x", Owner: "anna", MaxSize: 100, ExpireAfter: time.Hour}, nil},
+		"a chosen id":              {anna, storage.Record{ID: "anna-1", Size: 5, ClientChosenID: true}, storage.Record{ID: "anna-1", Owner: "anna", MaxSize: 100, ExpireAfter: time.Hour}, nil},
+		"an id without the prefix": {anna, storage.Record{ID: "bert-1", Size: 5, ClientChosenID: true}, storage.Record{}, storage.ErrForbidden},
+		"more than MaxSize":        {anna, storage.Record{ID: "x", Size: 101}, storage.Record{}, storage.ErrTooLarge},
+		"a smaller limit":          {anna, storage.Record{ID: "x", Size: 5, MaxSize: 50}, storage.Record{ID: "anna-x", Owner: "anna", MaxSize: 50, ExpireAfter: time.Hour}, nil},
+		"a larger limit":           {anna, storage.Record{ID: "x", Size: 5, MaxSize: 500}, storage.Record{ID: "anna-x", Owner: "anna", MaxSize: 100, ExpireAfter: time.Hour}, nil},
+		"a lifetime set by the app": {withSubject("bert"), storage.Record{ID: "x", Size: 5, ExpireAfter: time.Minute},
 			storage.Record{ID: "x", Owner: "bert", ExpireAfter: time.Minute}, nil},
-		"another's, as he says":    {subject("bert"), storage.Record{ID: "x", Size: 5, Owner: "anna"}, storage.Record{ID: "x", Owner: "bert"}, nil},
-		"by a ticket":              {grant(true), storage.Record{ID: "it", Size: 5, ClientChosenID: true}, storage.Record{ID: "it", Owner: "anna"}, nil},
-		"by a ticket, no name":     {grant(true), storage.Record{ID: "x", Size: 5}, storage.Record{ID: "it", Owner: "anna"}, nil},
-		"by a ticket, other":       {grant(true), storage.Record{ID: "x", Size: 5, ClientChosenID: true}, storage.Record{}, storage.ErrForbidden},
-		"by a ticket that may not": {grant(false), storage.Record{ID: "it", Size: 5, ClientChosenID: true}, storage.Record{}, storage.ErrForbidden},
-		"by the server itself":     {context.Background(), storage.Record{ID: "x", Size: 500}, storage.Record{ID: "x"}, nil},
+		"a claimed owner is ignored": {withSubject("bert"), storage.Record{ID: "x", Size: 5, Owner: "anna"}, storage.Record{ID: "x", Owner: "bert"}, nil},
+		"by a ticket":                {grant(true), storage.Record{ID: "it", Size: 5, ClientChosenID: true}, storage.Record{ID: "it", Owner: "anna"}, nil},
+		"by a ticket, no id":         {grant(true), storage.Record{ID: "x", Size: 5}, storage.Record{ID: "it", Owner: "anna"}, nil},
+		"by a ticket, another id":    {grant(true), storage.Record{ID: "x", Size: 5, ClientChosenID: true}, storage.Record{}, storage.ErrForbidden},
+		"by a ticket without create": {grant(false), storage.Record{ID: "it", Size: 5, ClientChosenID: true}, storage.Record{}, storage.ErrForbidden},
+		"by the server itself":       {context.Background(), storage.Record{ID: "x", Size: 500}, storage.Record{ID: "x"}, nil},
 	} {
 		rec := c.rec
 		err := auth.BeforeCreate(c.ctx, &rec)
@@ -94,10 +96,9 @@ func TestACallerMakesOnlyWhatHeMay(t *testing.T) {
 	}
 }
 
-// A ticket allows to look and to send, and says what it does not allow to whom else it
-// was given on.
+// A ticket allows querying and sending; DenyDownload tells the protocol what it does not.
 func TestATicketAllowsOnlyItsMethods(t *testing.T) {
-	ask := behind(t, auth.Options{TicketSecrets: []string{secret}, TicketTTL: time.Hour})
+	serve := protect(t, auth.Options{TicketSecrets: []string{secret}, TicketTTL: time.Hour})
 	ticket := func(change func(*auth.Ticket)) string {
 		of := auth.Ticket{Upload: "it", Subject: "anna", Expires: time.Now().Add(time.Hour)}
 		change(&of)
@@ -113,7 +114,7 @@ func TestATicketAllowsOnlyItsMethods(t *testing.T) {
 	for _, c := range []struct {
 		method, path, ticket string
 		want                 int
-		noFile               bool
+		denyDownload         bool
 	}{
 		{"HEAD", "/files/it", plain, 204, false},
 		{"GET", "/files/it", plain, 204, true},
@@ -129,16 +130,15 @@ func TestATicketAllowsOnlyItsMethods(t *testing.T) {
 		{"PUT", "/files/", creates, 403, false},
 		{"PUT", "/files/other", creates, 403, false},
 	} {
-		got, as := ask(httptest.NewRequest(c.method, auth.TicketURL(c.path, c.ticket), nil))
-		if got != c.want || got == 204 && (as.Grant == nil || as.Grant.DenyDownload != c.noFile || as.Subject != "anna") {
+		got, as := serve(httptest.NewRequest(c.method, auth.TicketURL(c.path, c.ticket), nil))
+		if got != c.want || got == 204 && (as.Grant == nil || as.Grant.DenyDownload != c.denyDownload || as.Subject != "anna") {
 			t.Errorf("%s %s: %d as %+v, want %d", c.method, c.path, got, as, c.want)
 		}
 	}
 }
 
-// Who came with a token gets a ticket for his upload; who came with one gets no other: it
-// would never end.
-func TestOnlyAHolderOfATokenIsGivenATicket(t *testing.T) {
+// A ticket must not be exchanged for a new one: it would never expire.
+func TestTicketsAreIssuedOnlyToPrincipalsWithAToken(t *testing.T) {
 	a, err := auth.New(auth.Options{JWTSecrets: []string{secret}, TicketSecrets: []string{secret}, TicketTTL: time.Hour})
 	if err != nil {
 		t.Fatal(err)
@@ -150,10 +150,10 @@ func TestOnlyAHolderOfATokenIsGivenATicket(t *testing.T) {
 		up   storage.Upload
 		want bool
 	}{
-		"a token":   {subject("anna"), up, true},
-		"a ticket":  {caller(hooks.Principal{Subject: "anna", Grant: &hooks.Grant{Upload: "it"}}), up, false},
-		"nobody":    {context.Background(), up, false},
-		"no upload": {subject("anna"), storage.Upload{}, false},
+		"a token":      {withSubject("anna"), up, true},
+		"a ticket":     {withPrincipal(hooks.Principal{Subject: "anna", Grant: &hooks.Grant{Upload: "it"}}), up, false},
+		"no principal": {context.Background(), up, false},
+		"no upload":    {withSubject("anna"), storage.Upload{}, false},
 	} {
 		query := a.TicketIssuer()(httptest.NewRequest("PUT", "/files/it", nil).WithContext(c.ctx), c.up)
 		if got := strings.HasPrefix(query, "?ticket="); got != c.want {
@@ -167,13 +167,13 @@ func TestOnlyAHolderOfATokenIsGivenATicket(t *testing.T) {
 		}
 		defer none.Close()
 		if none.TicketIssuer() != nil {
-			t.Errorf("%+v gives tickets", opts)
+			t.Errorf("%+v issues tickets", opts)
 		}
 	}
 }
 
-// What one may see, another may not: no cache that several share keeps it.
-func TestAnswersBehindTheGuardAreForNoSharedCache(t *testing.T) {
+// Responses depend on the principal.
+func TestAuthenticatedResponsesAreNotCachedByProxies(t *testing.T) {
 	opts := auth.Options{JWTSecrets: []string{secret}, URLs: hooks.URLs{BasePath: "/files/"}}
 	a, err := auth.New(opts)
 	if err != nil {
@@ -182,7 +182,7 @@ func TestAnswersBehindTheGuardAreForNoSharedCache(t *testing.T) {
 	defer a.Close()
 	w, r := httptest.NewRecorder(), httptest.NewRequest("GET", "/files/it", nil)
 	r.Header.Set("Authorization", "Bearer "+signed(t, "JWT", map[string]any{"sub": "anna", "exp": time.Now().Add(time.Hour).Unix()}))
-	a.RedactTickets(a.Middleware(&open{})).ServeHTTP(w, r)
+	a.RedactTickets(a.Middleware(&openProtocol{})).ServeHTTP(w, r)
 	if c := w.Header().Get("Cache-Control"); w.Code != 204 || !strings.Contains(c, "private") {
 		t.Errorf("%d, Cache-Control %q", w.Code, c)
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/holdfast-upload/holdfast/hooks/auth"
 )
 
-// Whoever stands behind Hide may write down all that he sees.
+// Handlers after RedactTickets may log everything in the request.
 func TestTicketIsHiddenFromWhoeverComesNext(t *testing.T) {
 	a, err := auth.New(auth.Options{TicketSecrets: []string{secret}})
 	if err != nil {
@@ -23,9 +23,9 @@ func TestTicketIsHiddenFromWhoeverComesNext(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	seen := ""
+	got := ""
 	next := a.RedactTickets(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		seen = fmt.Sprint(r.URL, r.RequestURI, r.Header)
+		got = fmt.Sprint(r.URL, r.RequestURI, r.Header)
 	}))
 	for _, query := range []string{"?ticket=" + ticket, "?a=b&ticket=" + ticket + "&c=d", "?%74icket=" + ticket, "?a=b"} {
 		r := httptest.NewRequest("POST", "/files/it"+query, nil)
@@ -39,17 +39,17 @@ func TestTicketIsHiddenFromWhoeverComesNext(t *testing.T) {
 		r.Header.Set("Cookie", "signed=/cas?ticket=ST-1-abc")
 		r.Header.Set("Upload-Concat", "final;/files/a?ticket="+ticket+" /files/b?ticket="+ticket)
 		next.ServeHTTP(httptest.NewRecorder(), r)
-		if strings.Contains(seen, ticket) || !strings.Contains(seen, "final;/files/a /files/b]") {
-			t.Errorf("%s: the next one sees %s", query, seen)
+		if strings.Contains(got, ticket) || !strings.Contains(got, "final;/files/a /files/b]") {
+			t.Errorf("%s: the next handler gets %s", query, got)
 		}
-		if strings.Contains(query, "a=b") && !strings.Contains(seen, "a=b") {
-			t.Errorf("%s: the rest of the query is gone: %s", query, seen)
+		if strings.Contains(query, "a=b") && !strings.Contains(got, "a=b") {
+			t.Errorf("%s: the rest of the query is missing: %s", query, got)
 		}
-		if !strings.Contains(seen, "signed=/cas?ticket=ST-1-abc") {
-			t.Errorf("%s: the app's cookie was changed: %s", query, seen)
+		if !strings.Contains(got, "signed=/cas?ticket=ST-1-abc") {
+			t.Errorf("%s: the app's cookie was changed: %s", query, got)
 		}
 		if r.Header.Get("Upload-Ticket") == "" || !strings.Contains(r.Header.Get("Referer"), ticket) {
-			t.Error("the request of those before was changed")
+			t.Error("the request of outer handlers was changed")
 		}
 	}
 }

@@ -30,7 +30,7 @@ const (
 type Ticket struct {
 	// Upload is the id of the upload.
 	Upload string
-	// Subject is the owner of the upload; "" grants access whoever the owner is.
+	// Subject is the owner of the upload; "" matches any owner.
 	Subject string
 	// Expires is when the ticket expires, with a precision of seconds.
 	Expires time.Time

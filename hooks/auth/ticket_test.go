@@ -11,7 +11,7 @@ import (
 
 const secret = "a-secret-of-thirty-two-bytes-or-more"
 
-// The app gives a phone a URL by which it may upload one video within two days.
+// The app gives a mobile client a URL with which it can upload one video within two days.
 func ExampleSign() {
 	ticket, err := auth.Sign(secret, auth.Ticket{
 		Upload: "anna-holiday", Subject: "anna", Expires: time.Now().Add(48 * time.Hour), MaxSize: 2 << 30, Create: true,
@@ -24,7 +24,7 @@ func ExampleSign() {
 	// Output: https://up.example.com/files/anna-holiday?ticket=
 }
 
-func TestTicketThatMakesNoSenseIsNotSigned(t *testing.T) {
+func TestAnInvalidTicketIsNotSigned(t *testing.T) {
 	later := time.Now().Add(time.Hour)
 	for name, c := range map[string]struct {
 		secret string
@@ -40,18 +40,18 @@ func TestTicketThatMakesNoSenseIsNotSigned(t *testing.T) {
 		if text, err := auth.Sign(c.secret, c.ticket); err == nil || text != "" {
 			t.Errorf("%s: signed", name)
 		} else if c.secret != "" && strings.Contains(err.Error(), c.secret) {
-			t.Errorf("%s: the secret is in the message", name)
+			t.Errorf("%s: the error contains the secret", name)
 		}
 	}
 }
 
-func TestSecretsThatAreTooShortAreRefused(t *testing.T) {
+func TestShortSecretsAndInvalidURLsAreRejected(t *testing.T) {
 	for _, opts := range []auth.Options{
 		{JWTSecrets: []string{secret, "short"}}, {TicketSecrets: []string{"short"}}, {JWKSURL: ":"}, {HookURL: ":"},
 	} {
 		if a, err := auth.New(opts); err == nil {
 			a.Close()
-			t.Errorf("%+v was taken", opts)
+			t.Errorf("%+v was accepted", opts)
 		}
 	}
 }

@@ -18,7 +18,7 @@ import (
 	"github.com/holdfast-upload/holdfast/test/servers"
 )
 
-// counters are all that there are, each with the clock that it goes by.
+// counters returns all implementations of Counter.
 func counters(t *testing.T) map[string]limits.Counter {
 	t.Helper()
 	client := connect(t, servers.Redis(t))
@@ -36,23 +36,23 @@ func connect(t *testing.T, s *servers.Server) redis.UniversalClient {
 	return client
 }
 
-func TestWhatIsGivenBackCanBeSpentAgain(t *testing.T) {
+func TestARefundCanBeTakenAgain(t *testing.T) {
 	for name, c := range counters(t) {
 		t.Run(name, func(t *testing.T) {
 			ctx, a := context.Background(), limits.Quota{"bytes", 1000, 24 * time.Hour}
 			for range 3 {
 				if wait, err := c.Take(ctx, a, 900); err != nil || wait != 0 {
-					t.Errorf("spend 900 of 1000: wait %v, %v", wait, err)
+					t.Errorf("take 900 of 1000: wait %v, %v", wait, err)
 				}
 				if wait, err := c.Take(ctx, a, -900); err != nil || wait != 0 {
-					t.Errorf("give them back: wait %v, %v", wait, err)
+					t.Errorf("refund: wait %v, %v", wait, err)
 				}
 			}
 		})
 	}
 }
 
-func TestAllowanceIsSpentOnceAndComesBack(t *testing.T) {
+func TestAQuotaIsTakenOnceAndRefills(t *testing.T) {
 	for name, c := range counters(t) {
 		t.Run(name, func(t *testing.T) {
 			ctx, a := context.Background(), limits.Quota{"it", 100, 1000 * time.Second}
@@ -68,29 +68,29 @@ func TestAllowanceIsSpentOnceAndComesBack(t *testing.T) {
 				})
 			}
 			wait.Wait()
-			if n := taken.Load(); n < 100 || n > 105 { // a little may have come back
-				t.Errorf("%d of 100 were spent", n)
+			if n := taken.Load(); n < 100 || n > 105 { // a little may have been refilled
+				t.Errorf("%d of 100 were taken", n)
 			}
-			for what, do := range map[string]func(context.Context, limits.Quota, int) (time.Duration, error){"spend": c.Take, "ask": c.Peek} {
+			for what, do := range map[string]func(context.Context, limits.Quota, int) (time.Duration, error){"Take": c.Take, "Peek": c.Peek} {
 				if after, err := do(ctx, a, 50); err != nil || after < 400*time.Second || after > 500*time.Second {
 					t.Errorf("%s: wait %v, %v, want almost 500 s", what, after, err)
 				}
 			}
 			if after, err := c.Take(ctx, limits.Quota{"another", 100, 1000 * time.Second}, 100); err != nil || after != 0 {
-				t.Errorf("another caller waits %v, %v", after, err)
+				t.Errorf("another principal waits %v, %v", after, err)
 			}
 			if _, err := c.Take(ctx, a, -60); err != nil {
 				t.Error(err)
 			}
 			if after, err := c.Take(ctx, a, 50); err != nil || after != 0 {
-				t.Errorf("what was given back is not there: %v, %v", after, err)
+				t.Errorf("cannot take the refund: %v, %v", after, err)
 			}
 		})
 	}
 }
 
-// A day's bytes are many; the numbers must not lose any on the way.
-func TestAllowanceOfTerabytesIsExact(t *testing.T) {
+// Large numbers of bytes must not lose precision.
+func TestAQuotaOfTerabytesIsExact(t *testing.T) {
 	for name, c := range counters(t) {
 		t.Run(name, func(t *testing.T) {
 			ctx, a := context.Background(), limits.Quota{"big", 5 << 40, 24 * time.Hour}
@@ -104,7 +104,7 @@ func TestAllowanceOfTerabytesIsExact(t *testing.T) {
 	}
 }
 
-func TestLiveUploadsAreCountedUntilTheyEnd(t *testing.T) {
+func TestIncompleteUploadsAreCountedUntilTheyEnd(t *testing.T) {
 	for name, c := range counters(t) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -113,7 +113,7 @@ func TestLiveUploadsAreCountedUntilTheyEnd(t *testing.T) {
 				t.Helper()
 				c, err := c.Reserve(ctx, "anna", id, 2, 4*time.Second)
 				if !errors.Is(err, want) || err == nil && (c == 0) != wantKnown {
-					t.Errorf("claim %s: %v, %v, want known %v, %v", id, c, err, wantKnown, want)
+					t.Errorf("reserve %s: %v, %v, want known %v, %v", id, c, err, wantKnown, want)
 				}
 			}
 			take("a", false, nil)
@@ -121,22 +121,22 @@ func TestLiveUploadsAreCountedUntilTheyEnd(t *testing.T) {
 			take("b", false, nil)
 			take("c", false, limits.ErrQuotaExhausted)
 			if _, err := c.Reserve(ctx, "bert", "c", 2, time.Minute); err != nil {
-				t.Errorf("another caller: %v", err)
+				t.Errorf("another principal: %v", err)
 			}
 			if err := errors.Join(c.Assign(ctx, "anna", "a", time.Minute), c.Assign(ctx, "anna", "b", time.Minute)); err != nil {
 				t.Error(err)
 			}
-			for range 2 { // it may be told again
+			for range 2 { // it may be called twice
 				if err := c.Release(ctx, "b"); err != nil {
 					t.Error(err)
 				}
 			}
-			if err := c.Touch(ctx, "bert", "a", time.Minute); err != nil { // it stays Anna's
+			if err := c.Touch(ctx, "bert", "a", time.Minute); err != nil { // anna stays the owner
 				t.Error(err)
 			}
 			take("d", false, nil)
 			take("e", false, limits.ErrQuotaExhausted)
-			time.Sleep(4100 * time.Millisecond) // whoever claimed d has died
+			time.Sleep(4100 * time.Millisecond) // the reservation of d expires
 			take("a", true, nil)
 			take("f", false, nil)
 			take("g", false, limits.ErrQuotaExhausted)
@@ -144,8 +144,8 @@ func TestLiveUploadsAreCountedUntilTheyEnd(t *testing.T) {
 	}
 }
 
-// full tells whether a caller has a live upload, who may have one.
-func full(t *testing.T, c limits.Counter, key string) bool {
+// isExhausted reports whether a principal with a limit of one incomplete upload has one.
+func isExhausted(t *testing.T, c limits.Counter, key string) bool {
 	t.Helper()
 	made, err := c.Reserve(context.Background(), key, "one more", 1, time.Minute)
 	if err == nil {
@@ -157,8 +157,7 @@ func full(t *testing.T, c limits.Counter, key string) bool {
 	return err != nil
 }
 
-// Whoever claims an upload that is another's changes nothing of how that counts.
-func TestStrangersClaimLeavesTheOwnersCount(t *testing.T) {
+func TestAReservationByAnotherPrincipalKeepsTheOwnersCount(t *testing.T) {
 	for name, c := range counters(t) {
 		t.Run(name, func(t *testing.T) {
 			ctx := context.Background()
@@ -169,24 +168,24 @@ func TestStrangersClaimLeavesTheOwnersCount(t *testing.T) {
 				t.Fatal(err)
 			}
 			made, err := c.Reserve(ctx, "bert", "it", 1, time.Minute)
-			if err != nil || made == 0 || !full(t, c, "bert") {
-				t.Errorf("a stranger's claim: %v, %v", made, err)
+			if err != nil || made == 0 || !isExhausted(t, c, "bert") {
+				t.Errorf("reservation by another principal: %v, %v", made, err)
 			}
-			if err := c.Rollback(ctx, "bert", "it", made); err != nil || full(t, c, "bert") {
-				t.Errorf("it still counts for the stranger, %v", err)
+			if err := c.Rollback(ctx, "bert", "it", made); err != nil || isExhausted(t, c, "bert") {
+				t.Errorf("it still counts for the other principal, %v", err)
 			}
-			if !full(t, c, "anna") {
-				t.Error("it does not count for its owner any more")
+			if !isExhausted(t, c, "anna") {
+				t.Error("it no longer counts for its owner")
 			}
-			if err := c.Release(ctx, "it"); err != nil || full(t, c, "anna") {
-				t.Errorf("it has ended, and counts for its owner, %v", err)
+			if err := c.Release(ctx, "it"); err != nil || isExhausted(t, c, "anna") {
+				t.Errorf("it still counts for its owner after Release, %v", err)
 			}
 		})
 	}
 }
 
-// Two of one caller create an upload side by side: who was too late takes back nothing.
-func TestClaimIsNotWithdrawnOnceTheUploadIsThere(t *testing.T) {
+// Two requests of one principal create an upload concurrently; the slower one fails.
+func TestAReservationIsNotRolledBackOnceTheUploadExists(t *testing.T) {
 	for name, c := range counters(t) {
 		t.Run(name, func(t *testing.T) {
 			ctx := context.Background()
@@ -197,15 +196,15 @@ func TestClaimIsNotWithdrawnOnceTheUploadIsThere(t *testing.T) {
 			if err := errors.Join(c.Assign(ctx, "anna", "it", time.Hour), c.Rollback(ctx, "anna", "it", made)); err != nil {
 				t.Fatal(err)
 			}
-			if !full(t, c, "anna") {
-				t.Error("the upload that is there does not count")
+			if !isExhausted(t, c, "anna") {
+				t.Error("the existing upload does not count")
 			}
 		})
 	}
 }
 
-// Two callers want the same new id: it counts for the one who got it.
-func TestUploadCountsForWhoCreatedIt(t *testing.T) {
+// Two principals create the same id concurrently; only one succeeds.
+func TestAnUploadCountsForItsCreator(t *testing.T) {
 	for name, c := range counters(t) {
 		t.Run(name, func(t *testing.T) {
 			ctx := context.Background()
@@ -219,44 +218,44 @@ func TestUploadCountsForWhoCreatedIt(t *testing.T) {
 			if err := errors.Join(c.Assign(ctx, "bert", "it", time.Hour), c.Rollback(ctx, "anna", "it", late)); err != nil {
 				t.Fatal(err)
 			}
-			if full(t, c, "anna") || !full(t, c, "bert") {
-				t.Error("it counts for who did not create it")
+			if isExhausted(t, c, "anna") || !isExhausted(t, c, "bert") {
+				t.Error("it counts for the wrong principal")
 			}
-			if err := c.Release(ctx, "it"); err != nil || full(t, c, "bert") {
-				t.Errorf("it has ended, and counts, %v", err)
+			if err := c.Release(ctx, "it"); err != nil || isExhausted(t, c, "bert") {
+				t.Errorf("it still counts after Release, %v", err)
 			}
 		})
 	}
 }
 
-func TestNodeCountsForItselfWhileRedisIsDown(t *testing.T) {
+func TestLimitsAreEnforcedPerNodeWhileRedisIsDown(t *testing.T) {
 	server := servers.Redis(t)
 	f := limits.NewFallback(redislimits.New(connect(t, server), "x:"), slog.New(slog.NewTextHandler(io.Discard, nil)))
 	ctx, a := context.Background(), limits.Quota{"it", 2, time.Hour}
-	spend := func(want bool) {
+	take := func(want bool) {
 		t.Helper()
 		if wait, err := f.Take(ctx, a, 1); err != nil || wait == 0 != want {
 			t.Errorf("wait %v, %v", wait, err)
 		}
 	}
-	spend(true)
+	take(true)
 	server.Kill()
 	began := time.Now()
-	spend(true)
-	spend(true)
-	spend(false) // its own limit holds
+	take(true)
+	take(true)
+	take(false) // the limit of this node applies
 	for i := range 100 {
 		if made, err := f.Reserve(ctx, "anna", fmt.Sprint(i), 1000, time.Minute); made == 0 || err != nil {
 			t.Fatal(made, err)
 		}
 	}
 	if took := time.Since(began); took > 15*time.Second {
-		t.Errorf("without Redis it took %v", took)
+		t.Errorf("without Redis the requests took %v", took)
 	}
 	server.Start()
-	f.RetryNow() // as if the time to try again had come
-	spend(true)
+	f.RetryNow() // as if retryShared had passed
+	take(true)
 	if f.Down() {
-		t.Error("Redis is back, and not asked")
+		t.Error("Redis is reachable again, but not used")
 	}
 }

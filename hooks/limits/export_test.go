@@ -10,7 +10,7 @@ func NewFallback(shared Counter, log *slog.Logger) *fallback {
 	return &fallback{shared: shared, memory: newMemory(), log: log}
 }
 
-// RetryNow has the next call try the shared counter.
+// RetryNow makes the next call try the shared counter.
 func (f *fallback) RetryNow() { f.next.Store(0) }
 
 // Down reports whether the shared counter is considered down.

@@ -13,52 +13,52 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
-// door does with a request what a test wants.
-type door struct {
+// protocol handles requests with a function of the test.
+type protocol struct {
 	hooks.Protocol
 	serve func(r *http.Request)
 }
 
-func (d door) ServeHTTP(_ http.ResponseWriter, r *http.Request) { d.serve(r) }
+func (d protocol) ServeHTTP(_ http.ResponseWriter, r *http.Request) { d.serve(r) }
 
-// send sends a body of n bytes through the limiter to a door, from one address.
+// send sends a body of n bytes, from one address, through the limiter to serve.
 func send(l *Limiter, n int, serve func(r *http.Request)) {
 	r := httptest.NewRequest(http.MethodPut, "/files/it", bytes.NewReader(make([]byte, n)))
-	l.Door(door{serve: serve}).ServeHTTP(httptest.NewRecorder(), r)
+	l.Door(protocol{serve: serve}).ServeHTTP(httptest.NewRecorder(), r)
 }
 
 func limiter(bytesPerDay int64) *Limiter {
 	return New(Options{BytesPerDay: bytesPerDay, Log: slog.New(slog.DiscardHandler)})
 }
 
-// A body that is refused is read to be dropped, so that its client hears the answer.
-// That costs him nothing.
-func TestRefusedBodyIsReadForNothing(t *testing.T) {
+// A rejected body is drained so that the client gets the response. That must not be
+// charged.
+func TestDrainingARejectedBodyIsNotCharged(t *testing.T) {
 	l := limiter(1000)
-	take := func(r *http.Request) {
+	accept := func(r *http.Request) {
 		if err := l.Authorize(r.Context(), storage.Upload{}); err != nil {
-			t.Errorf("refused: %v", err)
+			t.Errorf("rejected: %v", err)
 		}
 		if n, err := io.Copy(io.Discard, r.Body); err != nil || n != r.ContentLength {
 			t.Errorf("read %d of %d: %v", n, r.ContentLength, err)
 		}
 	}
-	send(l, 600, take)
+	send(l, 600, accept)
 	for range 3 {
 		send(l, 500, func(r *http.Request) {
 			var later *hooks.RetryAfterError
 			if err := l.Authorize(r.Context(), storage.Upload{}); !errors.As(err, &later) || !errors.Is(err, hooks.ErrRateLimited) || later.After <= 0 {
-				t.Errorf("permitted: %v", err)
+				t.Errorf("allowed: %v", err)
 			}
 			if n, err := io.Copy(io.Discard, r.Body); err != nil || n != 500 {
-				t.Errorf("dropped %d bytes: %v", n, err)
+				t.Errorf("drained %d bytes: %v", n, err)
 			}
 		})
 	}
-	send(l, 400, take)
+	send(l, 400, accept)
 }
 
-func TestWhatDoesNotComeDoesNotCount(t *testing.T) {
+func TestBytesThatNeverArriveAreRefunded(t *testing.T) {
 	l := limiter(1000)
 	for range 5 {
 		send(l, 500, func(r *http.Request) {
@@ -69,22 +69,22 @@ func TestWhatDoesNotComeDoesNotCount(t *testing.T) {
 	}
 	send(l, 500, func(r *http.Request) {
 		if err := l.Authorize(r.Context(), storage.Upload{}); err != nil {
-			t.Errorf("500 of 1000 are left, and refused: %v", err)
+			t.Errorf("500 of 1000 bytes are left, but 500 are rejected: %v", err)
 		}
 	})
 	send(l, 600, func(r *http.Request) {
 		if err := l.Authorize(r.Context(), storage.Upload{}); err == nil {
-			t.Error("600 are permitted, while 500 are left")
+			t.Error("600 bytes are allowed, but only 500 are left")
 		}
 	})
 	send(l, 1001, func(r *http.Request) {
 		if err := l.Authorize(r.Context(), storage.Upload{}); !errors.Is(err, storage.ErrTooLarge) {
-			t.Errorf("more than a day's: %v", err)
+			t.Errorf("more than BytesPerDay: %v, want ErrTooLarge", err)
 		}
 	})
 }
 
-func TestJoinThatCameToNothingDoesNotCount(t *testing.T) {
+func TestAFailedConcatenationIsRefunded(t *testing.T) {
 	l := limiter(1000)
 	for range 3 {
 		send(l, 0, func(r *http.Request) {
@@ -97,8 +97,7 @@ func TestJoinThatCameToNothingDoesNotCount(t *testing.T) {
 	}
 }
 
-// Who asks for nothing sends no bytes, and is never refused for that.
-func TestRequestsWithoutABodyAreFree(t *testing.T) {
+func TestRequestsWithoutABodyAreNotCharged(t *testing.T) {
 	l := limiter(1)
 	for range 10 {
 		send(l, 0, func(r *http.Request) {

@@ -34,10 +34,11 @@ func New(client redis.UniversalClient, prefix string) limits.Counter {
 	return &counter{client, prefix, redis_rate.NewLimiter(&prefixed{client, prefix})}
 }
 
-// askTimeout is how long Redis may take: limits are not worth waiting for.
+// redisTimeout is the timeout of a command: requests should not wait long for limits.
 const redisTimeout = time.Second
 
-// patiently keeps a client that goes away from looking like a Redis that is down.
+// withTimeout ignores cancellation of ctx: a client that disconnects must not look like a
+// failure of Redis.
 func withTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), redisTimeout)
 }
@@ -69,8 +70,8 @@ func (s *counter) incompleteKey(key string) string { return s.prefix + "{live:" 
 func (s *counter) ownerKey(id string) string       { return s.prefix + "{id:" + id + "}:counted" }
 func millis(d time.Duration) (number float64)      { return float64(d.Milliseconds()) }
 
-// luaIncomplete begins the scripts of a caller's live uploads: a sorted set of their ids, by
-// the time until which they count.
+// luaIncomplete is the common prefix of the scripts on a principal's incomplete uploads: a
+// sorted set of their ids, scored by the time until which they count.
 const luaIncomplete = `
 	local live, id, lifetime = KEYS[1], ARGV[1], tonumber(ARGV[2])
 	local clock = redis.call("TIME")
@@ -165,7 +166,7 @@ func (s *counter) Release(ctx context.Context, id string) error {
 	return s.redis.ZRem(ctx, s.incompleteKey(key), id).Err()
 }
 
-// prefixed puts the prefix before the keys of redis_rate.
+// prefixed adds the prefix to the keys of redis_rate.
 type prefixed struct {
 	redis.UniversalClient
 	prefix string
