@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// validate returns an error about every setting with a wrong value. name returns how
-// messages name the setting of a flag.
+// validate returns an error about every setting with an invalid value. name returns the name
+// of a flag's setting in messages.
 func (c *Config) validate(name func(flag string) string) error {
 	var wrong []error
 	refuse := func(flag string, err error) {
@@ -82,7 +82,7 @@ func (c *Config) validateObservability(refuse func(flag string, err error)) {
 	if c.OTLPService == "" {
 		refuse("otlp-service", errors.New("is empty: traces need the name of a service"))
 	}
-	if !(c.OTLPSample >= 0 && c.OTLPSample <= 1) { // NaN is neither
+	if !(c.OTLPSample >= 0 && c.OTLPSample <= 1) { // rejects NaN too
 		refuse("otlp-sample", fmt.Errorf("%v is not a share from 0 to 1", c.OTLPSample))
 	}
 }

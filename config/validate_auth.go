@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// minSecret is the least length of a secret in bytes (RFC 7518, section 3.2).
+// minSecret is the minimum length of a secret in bytes (RFC 7518, section 3.2).
 const minSecret = 32
 
 func (c *Config) validateAuth(refuse func(flag string, err error)) {
@@ -46,7 +46,7 @@ func checkCount(n int) error {
 	return nil
 }
 
-// checkSecrets returns an error that does not repeat the secret.
+// checkSecrets checks the length of secrets. Its error does not contain the secret.
 func checkSecrets(secrets []string) error {
 	for _, secret := range secrets {
 		if len(secret) < minSecret {

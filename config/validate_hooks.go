@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// hookEvents are all events.
+// hookEvents are the names of all hooks.
 var hookEvents = []string{"pre-create", "post-create", "post-receive", "pre-finish", "post-finish", "post-terminate"}
 
 func (c *Config) validateHooks(refuse func(flag string, err error)) {
@@ -63,8 +63,8 @@ func (c *Config) checkEvent(event string) error {
 	return nil
 }
 
-// CheckSecret returns an error, which does not repeat the secret, unless it is a secret
-// of Standard Webhooks.
+// CheckSecret returns an error unless secret is a valid secret of Standard Webhooks. The
+// error does not contain the secret.
 func CheckSecret(secret string) error {
 	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(secret, "whsec_"))
 	if err != nil || len(key) < 24 || len(key) > 64 {

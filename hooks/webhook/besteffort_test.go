@@ -100,7 +100,9 @@ func TestProgressIsToldNowAndThen(t *testing.T) {
 
 func TestWhatTheAppDoesNotTakeIsToldAFewTimes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		app := &fakeApp{answer: func(n int, _ received) (int, http.Header, string, error) { return []int{500, 502, 200}[n], nil, "{}", nil }}
+		app := &fakeApp{answer: func(n int, _ received) (int, http.Header, string, error) {
+			return []int{500, 502, 200}[n], nil, "{}", nil
+		}}
 		n := startNode(t, options(app, tusd.HookPostCreate), newMemory(), &storage.MemoryLocker{})
 		if _, err := n.uploads.Create(t.Context(), storage.Record{ID: "a", Size: 5}); err != nil {
 			t.Fatal(err)
