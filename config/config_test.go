@@ -36,7 +36,7 @@ func writeYAML(t *testing.T, text string) (path string) {
 	return path
 }
 
-func TestNothingSetIsTheDefault(t *testing.T) {
+func TestWithoutSettingsParseReturnsTheDefault(t *testing.T) {
 	want := config.Config{
 		Listen: ":8080", BasePath: "/files/", TrustForwarded: true, CORSOrigins: []string{"*"},
 		Data: "./data", Fsync: true, S3Checksums: true, BufferMemory: 256 << 20, RedisPrefix: "holdfast:",
@@ -146,7 +146,7 @@ var settings = map[string]struct {
 	"shutdown-timeout":  {"2m", func(c *config.Config) { c.ShutdownTimeout = 2 * time.Minute }},
 }
 
-func TestEverySettingIsFlagVariableAndKey(t *testing.T) {
+func TestEverySettingIsAFlagAVariableAndAKey(t *testing.T) {
 	if n := reflect.TypeFor[config.Config]().NumField(); n != len(settings) {
 		t.Fatalf("Config has %d settings, this test knows %d", n, len(settings))
 	}
@@ -246,7 +246,7 @@ func TestEmptyOriginTurnsCORSOff(t *testing.T) {
 
 // Each wrong value is refused with the name of the setting and what is allowed,
 // whichever way it came.
-func TestWrongValueIsRefusedByName(t *testing.T) {
+func TestInvalidValueIsRejectedByName(t *testing.T) {
 	for _, c := range []struct{ name, value, allowed string }{
 		{"listen", "8080", "host:port"},
 		{"listen", ":http", "0 to 65535"},
@@ -317,12 +317,12 @@ func TestCertificateNeedsItsKey(t *testing.T) {
 	refused(t, err, "--tls-cert", "--tls-key")
 }
 
-func TestAllWrongValuesAreNamedAtOnce(t *testing.T) {
+func TestAllInvalidValuesAreReportedTogether(t *testing.T) {
 	_, err := new(world).parse("--log-level=loud", "--idle-timeout=0s")
 	refused(t, err, "--log-level", "--idle-timeout")
 }
 
-func TestWrongFileIsRefused(t *testing.T) {
+func TestInvalidFileIsRejected(t *testing.T) {
 	for _, c := range []struct{ yaml, names, allowed string }{
 		{"max_size: 5", `"max_size"`, "max-size"},
 		{"zeta: 1\nalpha: 2", `"alpha", "zeta"`, "base-path"},
@@ -354,7 +354,7 @@ func TestEmptyFileSetsNothing(t *testing.T) {
 	}
 }
 
-func TestUnknownFlagAndCommandAreRefused(t *testing.T) {
+func TestUnknownFlagAndCommandAreRejected(t *testing.T) {
 	_, err := new(world).parse("--max-sise=5")
 	refused(t, err, "--max-sise", "--max-size")
 	_, err = new(world).parse("sevre")
@@ -377,7 +377,7 @@ func refused(t *testing.T, err error, words ...string) {
 	}
 }
 
-func TestHelpTellsOfEverySetting(t *testing.T) {
+func TestHelpListsEverySetting(t *testing.T) {
 	defaults := map[string]string{
 		"listen": ":8080", "base-path": "/files/", "trust-forwarded-headers": "on", "cors-origin": "*",
 		"data": "./data", "fsync": "on", "max-size": "0", "expire-after": "24h", "idle-timeout": "60s",
@@ -416,7 +416,7 @@ func helpOf(help, name string) string {
 	return ""
 }
 
-func TestHelpDoesNotNeedARightConfiguration(t *testing.T) {
+func TestHelpNeedsNoValidConfiguration(t *testing.T) {
 	w := &world{env: map[string]string{"HOLDFAST_CONFIG": "does/not/exist.yaml", "HOLDFAST_MAX_SIZE": "huge"}}
 	if _, err := w.parse("--help"); !errors.Is(err, config.ErrPrinted) {
 		t.Errorf("got %v", err)
@@ -452,7 +452,7 @@ func TestSizes(t *testing.T) {
 	}
 }
 
-func TestHealthAsksWhereTheServerListens(t *testing.T) {
+func TestHealthUsesTheListenAddress(t *testing.T) {
 	w := &world{env: map[string]string{"HOLDFAST_LISTEN": "127.0.0.1:9", "HOLDFAST_MAX_SIZE": "5GiB"}}
 	got, err := w.parse("health")
 	if err != nil || got.Name != "health" || got.Config.Listen != "127.0.0.1:9" {

@@ -80,7 +80,7 @@ func TestSettingThatMeansNothingAloneIsRefused(t *testing.T) {
 	refused(t, err, "--s3-endpoint", "--s3-bucket")
 }
 
-func TestDefaultThatIsWrittenDownNeedsNothing(t *testing.T) {
+func TestExplicitDefaultRequiresNothing(t *testing.T) {
 	args := []string{"--hook-events=post-finish", "--hook-events=", "--s3-checksums", "--s3-path-style=false", "--s3-presign-ttl=0s",
 		"--s3-endpoint=", "--ticket-ttl=0", "--redis=", "--auth-hook-header="}
 	for _, arg := range args {
@@ -90,7 +90,7 @@ func TestDefaultThatIsWrittenDownNeedsNothing(t *testing.T) {
 	}
 }
 
-func TestWhatASettingNeedsIsASetting(t *testing.T) {
+func TestRequiredSettingsExist(t *testing.T) {
 	for _, field := range reflect.VisibleFields(reflect.TypeFor[config.Config]()) {
 		for _, needed := range strings.Split(field.Tag.Get("needs"), ",") {
 			if _, ok := settings[needed]; needed != "" && !ok {
@@ -100,7 +100,7 @@ func TestWhatASettingNeedsIsASetting(t *testing.T) {
 	}
 }
 
-func TestSettingsOfTheComposeFileAreTaken(t *testing.T) {
+func TestSettingsOfTheComposeFileAreAccepted(t *testing.T) {
 	text, err := os.ReadFile("../docker-compose.yml")
 	if err != nil {
 		t.Fatal(err)

@@ -15,7 +15,7 @@ func TestClientCertificateOfHooksNeedsItsKey(t *testing.T) {
 	refused(t, err, "--hook-client-cert", "--hook-client-key")
 }
 
-func TestEveryHookThatIsSentHasAURL(t *testing.T) {
+func TestEveryConfiguredHookNeedsAURL(t *testing.T) {
 	_, err := new(world).parse("--hook-events=pre-create,post-finish", "--hook-url-override=post-finish=http://a")
 	refused(t, err, "--hook-events", "pre-create has no URL")
 	got, err := new(world).parse("--hook-events=pre-create,post-finish", "--hook-url-override=post-finish=http://a", "--hook-url-override=pre-create=http://b")
@@ -27,13 +27,13 @@ func TestEveryHookThatIsSentHasAURL(t *testing.T) {
 	}
 }
 
-func TestASecretIsNotRepeated(t *testing.T) {
+func TestErrorsDoNotContainSecrets(t *testing.T) {
 	if _, err := new(world).parse("--hook-secret=s3cret"); err == nil || strings.Contains(err.Error(), "s3cret") {
 		t.Errorf("%v", err)
 	}
 }
 
-func TestOwedIsAskedOfTheAdminListener(t *testing.T) {
+func TestDeliveriesCommandsUseTheAdminAddress(t *testing.T) {
 	const addr = "127.0.0.1:8081"
 	env := &world{env: map[string]string{"HOLDFAST_ADMIN_LISTEN": addr}}
 	for line, want := range map[string]config.Command{

@@ -72,7 +72,7 @@ func TestDeliveriesAreListedAndRetried(t *testing.T) {
 	}
 }
 
-func TestDeliveriesSayWhyTheyCannot(t *testing.T) {
+func TestDeliveriesCommandsReportErrors(t *testing.T) {
 	plain := testConfig(t)
 	plain.AdminListen = "127.0.0.1:0"
 	r := start(t, plain, nil)

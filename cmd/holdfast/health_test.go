@@ -4,7 +4,7 @@ import (
 	"testing"
 )
 
-func TestHealthTellsWhetherTheServerOnThisMachineLives(t *testing.T) {
+func TestHealthReportsWhetherTheLocalServerIsAlive(t *testing.T) {
 	s := start(t, testConfig(t), nil)
 	cfg := testConfig(t)
 	cfg.Listen = s.listener.Addr().String()

@@ -118,7 +118,7 @@ var creations = map[string]func(t *testing.T, r *running) answer{
 	},
 }
 
-func TestARefusalOfTheAppIsTheAnswerAtEveryDoor(t *testing.T) {
+func TestARejectionByTheAppIsTheResponseInEveryProtocol(t *testing.T) {
 	for name, create := range creations {
 		b := startBackend(t, says(`{"RejectUpload":true,"HTTPResponse":{"StatusCode":402,"Body":"{\"pay\":\"more\"}",
 			"Header":{"Content-Type":"application/json","X-Quota":"0","X-Evil":"a\r\nSet-Cookie: b=c","Content-Length":"9999"}}}`))
@@ -138,7 +138,7 @@ func TestARefusalOfTheAppIsTheAnswerAtEveryDoor(t *testing.T) {
 }
 
 // What the app says with its consent reaches the client, as in tusd, at every door.
-func TestTheAppMayAmendTheAnswer(t *testing.T) {
+func TestTheAppMayOverrideTheResponse(t *testing.T) {
 	for name, create := range creations {
 		b := startBackend(t, func(hookType string, _ map[string]any) string {
 			return `{"HTTPResponse":{"StatusCode":203,"Body":"from ` + hookType + `","Header":{"X-` + hookType + `":"yes","X-Evil":"a\r\nb: c"}}}`
@@ -162,7 +162,7 @@ func TestTheAppMayAmendTheAnswer(t *testing.T) {
 	}
 }
 
-func TestWithoutTheAppsAnswerNothingIsCreated(t *testing.T) {
+func TestWithoutTheAppsResponseNothingIsCreated(t *testing.T) {
 	for name, create := range creations {
 		b := startBackend(t, says(""))
 		r := hooked(t, b, "pre-create")
@@ -216,7 +216,7 @@ func TestABackendMadeForTusdWorks(t *testing.T) {
 	}
 }
 
-func TestWhatPreFinishRefusesIsNoFileUntilItAgrees(t *testing.T) {
+func TestAnUploadRejectedByPreFinishIsNoFileUntilItIsAccepted(t *testing.T) {
 	b := startBackend(t, says(`{"RejectUpload":true,"HTTPResponse":{"StatusCode":422,"Body":"not a video"}}`))
 	r := hooked(t, b, "pre-finish", "post-finish")
 	url := do(t, h1(t), "POST", r.URL(), nil, tusCreate...).Header.Get("Location")
@@ -246,7 +246,7 @@ func TestWhatPreFinishRefusesIsNoFileUntilItAgrees(t *testing.T) {
 }
 
 // On S3 a small file is put at once, unless somebody has to agree first.
-func TestOnS3NothingIsAFileBeforeTheAppAgrees(t *testing.T) {
+func TestOnS3NothingIsAFileBeforeTheAppAccepts(t *testing.T) {
 	t.Setenv("AWS_ACCESS_KEY_ID", servers.AccessKey)
 	t.Setenv("AWS_SECRET_ACCESS_KEY", servers.SecretKey)
 	b := startBackend(t, says(`{"RejectUpload":true}`))
@@ -299,7 +299,7 @@ func TestASlowAppDelaysNoUpload(t *testing.T) {
 	}
 }
 
-func TestHooksThatCanNotBeSetUpAreRefusedAtStart(t *testing.T) {
+func TestInvalidHookSettingsFailAtStart(t *testing.T) {
 	bad := filepath.Join(t.TempDir(), "bad")
 	if err := os.WriteFile(bad, []byte("neither a secret nor a certificate"), 0o600); err != nil {
 		t.Fatal(err)

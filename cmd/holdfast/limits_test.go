@@ -15,7 +15,7 @@ func limitedTo(t *testing.T, b *tusdBackend, live int) *running {
 }
 
 // What the app has refused, or not answered, takes nobody's place.
-func TestWhatTheAppDoesNotWantIsNotCounted(t *testing.T) {
+func TestRejectedUploadsAreNotCounted(t *testing.T) {
 	for answer, want := range map[string]int{
 		"":                                  http.StatusServiceUnavailable,
 		`{"RejectUpload":true}`:             http.StatusBadRequest,
@@ -39,7 +39,7 @@ func TestWhatTheAppDoesNotWantIsNotCounted(t *testing.T) {
 	}
 }
 
-func TestUploadWhoseIDTheAppChoseCountsUntilItEnds(t *testing.T) {
+func TestUploadWithAnIDChosenByTheAppCountsUntilItEnds(t *testing.T) {
 	b := startBackend(t, func(_ string, upload map[string]any) string {
 		return `{"ChangeFileInfo":{"ID":"chosen-` + upload["MetaData"].(map[string]any)["filename"].(string) + `"}}`
 	})

@@ -87,7 +87,7 @@ func TestSecondSignalEndsTheProcessAtOnce(t *testing.T) {
 	}
 }
 
-func TestProcessUsesItsDirectoryAlone(t *testing.T) {
+func TestDirectoryIsUsedByOneProcess(t *testing.T) {
 	dir := t.TempDir()
 	startProcess(t, "--listen=127.0.0.1:0", "--data="+dir).url(t)
 	var stderr bytes.Buffer

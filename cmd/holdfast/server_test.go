@@ -169,7 +169,7 @@ func h1(t *testing.T) *http.Client {
 	return &http.Client{Transport: transport}
 }
 
-func TestLogTellsTheAddress(t *testing.T) {
+func TestLogContainsTheAddress(t *testing.T) {
 	r := start(t, testConfig(t), nil)
 	var line map[string]any
 	eventually(t, "the line in the log", func() bool { line = r.log.find("listening"); return line != nil })
@@ -183,7 +183,7 @@ func TestLogTellsTheAddress(t *testing.T) {
 	}
 }
 
-func TestReadyWhileTheStoreIs(t *testing.T) {
+func TestReadyOnlyWhileTheStoreIs(t *testing.T) {
 	r := start(t, testConfig(t), nil)
 	ready := func() (status int, answered struct {
 		Ready  bool
@@ -210,7 +210,7 @@ func TestReadyWhileTheStoreIs(t *testing.T) {
 }
 
 // Where uploads are at the root, nobody takes "ok" for the word that his is stored.
-func TestProbesTakeNoUploads(t *testing.T) {
+func TestProbesAcceptNoUploads(t *testing.T) {
 	cfg := testConfig(t)
 	cfg.BasePath = "/"
 	r := start(t, cfg, nil)
@@ -232,7 +232,7 @@ func TestProbesTakeNoUploads(t *testing.T) {
 	}
 }
 
-func TestOtherPathsTellWhereUploadsAre(t *testing.T) {
+func TestOtherPathsNameTheBasePath(t *testing.T) {
 	cfg := testConfig(t)
 	cfg.BasePath = "/up/v1/"
 	r := start(t, cfg, nil)
@@ -246,7 +246,7 @@ func TestOtherPathsTellWhereUploadsAre(t *testing.T) {
 
 // A client that leaves the last slash out gets no redirect: it would follow that
 // with a GET.
-func TestUploadsAreCreatedWithAndWithoutTheLastSlash(t *testing.T) {
+func TestUploadsAreCreatedWithAndWithoutTheTrailingSlash(t *testing.T) {
 	r := start(t, testConfig(t), nil)
 	for _, path := range []string{"/files/", "/files"} {
 		a := do(t, h1(t), "POST", r.at(path), nil, "Tus-Resumable", "1.0.0", "Upload-Length", "5")
@@ -259,7 +259,7 @@ func TestUploadsAreCreatedWithAndWithoutTheLastSlash(t *testing.T) {
 	}
 }
 
-func TestUploadMadeAtOneDoorFinishesAtTheOther(t *testing.T) {
+func TestUploadCreatedWithOneProtocolFinishesWithTheOther(t *testing.T) {
 	r := start(t, testConfig(t), nil)
 	data := randomBytes(300_000)
 	a := do(t, h1(t), "POST", r.URL(), nil, "Tus-Resumable", "1.0.0", "Upload-Length", "300000")
@@ -281,7 +281,7 @@ func TestUploadMadeAtOneDoorFinishesAtTheOther(t *testing.T) {
 	}
 }
 
-func TestStartIsRefused(t *testing.T) {
+func TestInvalidSettingsFailAtStart(t *testing.T) {
 	first := start(t, testConfig(t), nil)
 	for name, c := range map[string]struct {
 		change func(*config.Config)
@@ -324,7 +324,7 @@ func TestStartIsRefused(t *testing.T) {
 	}
 }
 
-func TestRefusedStartLetsGoOfTheStore(t *testing.T) {
+func TestFailedStartClosesTheStore(t *testing.T) {
 	first := start(t, testConfig(t), nil)
 	cfg := testConfig(t)
 	cfg.Listen = first.listener.Addr().String()
@@ -339,7 +339,7 @@ func TestRefusedStartLetsGoOfTheStore(t *testing.T) {
 	start(t, cfg, nil).stop(t)
 }
 
-func TestNotReadyWhileLeaving(t *testing.T) {
+func TestNotReadyDuringShutdown(t *testing.T) {
 	r := start(t, testConfig(t), nil)
 	r.Drain(t.Context())
 	a := do(t, h1(t), "GET", r.at("/readyz"), nil)

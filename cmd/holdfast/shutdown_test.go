@@ -60,7 +60,7 @@ func (s *slow) answer(t *testing.T) answer {
 
 // F17: what arrived before a shutdown is stored and the client told to come back,
 // whichever door and protocol it came through; the next process goes on from there.
-func TestShutdownKeepsWhatArrived(t *testing.T) {
+func TestShutdownStoresReceivedBytes(t *testing.T) {
 	const total, first, part = 1_000_000, 400_000, 600_001
 	data := randomBytes(total)
 	patch := []string{"Tus-Resumable", "1.0.0", "Upload-Offset", "0", "Content-Type", "application/offset+octet-stream"}
@@ -137,7 +137,7 @@ func finishElsewhere(t *testing.T, cfg config.Config, id string, data []byte, pa
 	}
 }
 
-func TestRequestMayEndByItselfDuringShutdown(t *testing.T) {
+func TestRequestMayCompleteDuringShutdown(t *testing.T) {
 	data := randomBytes(100_000)
 	r := start(t, testConfig(t), nil)
 	upload := sendPart(t, h1(t), "PUT", r.URL()+"photo", data, 50_000)
@@ -169,7 +169,7 @@ func TestShutdownWithoutRequestsIsQuick(t *testing.T) {
 }
 
 // A request that does not end, whatever is done, does not keep the server.
-func TestShutdownTimeoutIsKept(t *testing.T) {
+func TestShutdownTimeoutIsHonoured(t *testing.T) {
 	entered, release := make(chan struct{}), make(chan struct{})
 	defer close(release)
 	cfg := testConfig(t)

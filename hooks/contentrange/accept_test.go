@@ -2,7 +2,7 @@ package contentrange
 
 import "testing"
 
-func TestF22AcceptPrefersTheStateOnlyIfItDoesNotTakeTheFileAsWell(t *testing.T) {
+func TestF22AcceptSelectsTheStateOnlyIfItPrefersJSONToTheFile(t *testing.T) {
 	for accept, want := range map[string]bool{
 		"":                                                     false,
 		"*/*":                                                  false,

@@ -78,7 +78,7 @@ func (j *concatHandler) wantResponse(answer *http.Response, status int) {
 }
 
 // The app knows of it, and the parts may be gone by then.
-func TestUploadThatAnotherNodeJoinedIsKeptThoughThisNodeCannotJoinIt(t *testing.T) {
+func TestUploadConcatenatedByAnotherNodeIsKeptIfThisNodeFails(t *testing.T) {
 	j := newConcatHandler(t)
 	j.accept = func(final string) error {
 		_, err := j.other.Concat(t.Context(), final)
@@ -97,7 +97,7 @@ func TestUploadThatAnotherNodeJoinedIsKeptThoughThisNodeCannotJoinIt(t *testing.
 }
 
 // The client will make another, which must meet no key, limit or event of this one.
-func TestUploadThatCannotBeJoinedNowIsNotInTheWayOfTheNextTry(t *testing.T) {
+func TestTemporaryConcatenationFailureDoesNotBlockTheNextAttempt(t *testing.T) {
 	j := newConcatHandler(t)
 	j.accept = func(final string) error { return storage.Unavailable("ask", final, errNever) }
 	j.wantResponse(j.post(), http.StatusServiceUnavailable)
@@ -112,7 +112,7 @@ func TestUploadThatCannotBeJoinedNowIsNotInTheWayOfTheNextTry(t *testing.T) {
 }
 
 // Nobody is told its URL.
-func TestUploadThatCanNeverBeJoinedIsNotLeftBehind(t *testing.T) {
+func TestPermanentConcatenationFailureLeavesNoUpload(t *testing.T) {
 	j := newConcatHandler(t)
 	j.accept = func(string) error { return errNever }
 	j.wantResponse(j.post(), http.StatusInternalServerError)

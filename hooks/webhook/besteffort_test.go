@@ -14,7 +14,7 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
-func TestTheLifeOfAnUploadIsTold(t *testing.T) {
+func TestBestEffortHooksOfAnUploadAreSent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		app := &fakeApp{answer: always(200)}
 		n := startNode(t, options(app, tusd.HookPostCreate, tusd.HookPostReceive, tusd.HookPostTerminate), newMemory(), &storage.MemoryLocker{})
@@ -41,7 +41,7 @@ func TestTheLifeOfAnUploadIsTold(t *testing.T) {
 	})
 }
 
-func TestOnlyTheEventsThatAreWantedAreSent(t *testing.T) {
+func TestOnlyTheConfiguredEventsAreSent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		app := &fakeApp{answer: always(200)}
 		n := startNode(t, options(app, tusd.HookPostCreate), newMemory(), &storage.MemoryLocker{})
@@ -70,7 +70,7 @@ func TestEachEventGoesToItsOwnURL(t *testing.T) {
 	})
 }
 
-func TestProgressIsToldNowAndThen(t *testing.T) {
+func TestPostReceiveIsThrottledPerUpload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		app := &fakeApp{answer: always(200)}
 		n := startNode(t, options(app, tusd.HookPostReceive), newMemory(), &storage.MemoryLocker{})
@@ -98,7 +98,7 @@ func TestProgressIsToldNowAndThen(t *testing.T) {
 	})
 }
 
-func TestWhatTheAppDoesNotTakeIsToldAFewTimes(t *testing.T) {
+func TestBestEffortHooksAreRetriedTwice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		app := &fakeApp{answer: func(n int, _ received) (int, http.Header, string, error) {
 			return []int{500, 502, 200}[n], nil, "{}", nil
@@ -150,7 +150,7 @@ func TestTheAppMayStopAnUpload(t *testing.T) {
 }
 
 // What waits when the server leaves is told, as far as that goes at once.
-func TestNewsAreToldBeforeTheServerLeaves(t *testing.T) {
+func TestQueuedHooksAreSentBeforeShutdown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		app := &fakeApp{answer: func(int, received) (int, http.Header, string, error) {
 			time.Sleep(100 * time.Millisecond)
@@ -169,7 +169,7 @@ func TestNewsAreToldBeforeTheServerLeaves(t *testing.T) {
 	})
 }
 
-func TestAnAppThatHangsDoesNotKeepTheServer(t *testing.T) {
+func TestAnAppThatHangsDoesNotDelayShutdownBeyondTheTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		app := &fakeApp{answer: hang}
 		n := startNode(t, options(app, tusd.HookPostCreate, tusd.HookPostFinish), newMemory(), &storage.MemoryLocker{})
@@ -185,7 +185,7 @@ func TestAnAppThatHangsDoesNotKeepTheServer(t *testing.T) {
 	})
 }
 
-func TestHowManyBytesWaitToBeToldIsBounded(t *testing.T) {
+func TestQueuedBytesAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		app := &fakeApp{answer: hang}
 		n := startNode(t, options(app, tusd.HookPostCreate), newMemory(), &storage.MemoryLocker{})

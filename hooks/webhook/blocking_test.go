@@ -25,7 +25,7 @@ func blockingEvents(t *testing.T, body string, events ...tusd.HookType) (*node, 
 	return startNode(t, options(app, events...), newMemory(), &storage.MemoryLocker{}), app
 }
 
-func TestPreCreateMayRefuse(t *testing.T) {
+func TestPreCreateMayRejectAnUpload(t *testing.T) {
 	for body, want := range map[string]hooks.Rejection{
 		`{"RejectUpload":true}`: {Status: 400, Header: map[string]string{"Content-Type": "text/plain; charset=utf-8"},
 			Body: "ERR_UPLOAD_REJECTED: upload creation has been rejected by server\n"},
@@ -65,7 +65,7 @@ func TestPreCreateMayChangeTheUpload(t *testing.T) {
 	}
 }
 
-func TestPreCreateLowersALimitAndRaisesNone(t *testing.T) {
+func TestPreCreateMayOnlyLowerALimit(t *testing.T) {
 	for _, c := range []struct{ token, app, want int64 }{{0, 100, 100}, {50, 100, 50}, {100, 50, 50}, {50, 0, 50}} {
 		n, _ := blockingEvents(t, fmt.Sprintf(`{"MaxSize":%d}`, c.app), tusd.HookPreCreate)
 		up, err := n.uploads.Create(t.Context(), storage.Record{ID: "a", Size: storage.Unknown, MaxSize: c.token})
@@ -77,7 +77,7 @@ func TestPreCreateLowersALimitAndRaisesNone(t *testing.T) {
 
 // An answer can do no more than it may: it names no file outside the prefix, no id that
 // is none, no other id than the client knows, and makes no upload too large welcome.
-func TestPreCreateCanNotDoWhatItMayNot(t *testing.T) {
+func TestInvalidChangesByPreCreateAreRejected(t *testing.T) {
 	tooLong := strings.Repeat("k", 256) // for the name of a file
 	for body, want := range map[string]error{
 		`{"ChangeFileInfo":{"Storage":{"Key":"../../etc/passwd"}}}`:    storage.ErrBadRequest,
@@ -101,7 +101,7 @@ func TestPreCreateCanNotDoWhatItMayNot(t *testing.T) {
 	}
 }
 
-func TestAnAppThatDoesNotAnswerHasNotAgreed(t *testing.T) {
+func TestWithoutAValidPreCreateResponseNothingIsCreated(t *testing.T) {
 	page := http.Header{"Content-Type": {"text/html"}}
 	for name, c := range map[string]struct {
 		answer func(int, received) (int, http.Header, string, error)
@@ -142,7 +142,7 @@ func TestAnAppThatDoesNotAnswerHasNotAgreed(t *testing.T) {
 	}
 }
 
-func TestAnAppThatStumblesIsAskedAgain(t *testing.T) {
+func TestBlockingHooksAreRetriedAfterTemporaryErrors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		typ := http.Header{"Content-Type": {"application/json; charset=utf-8"}}
 		app := &fakeApp{answer: func(n int, _ received) (int, http.Header, string, error) {
@@ -159,7 +159,7 @@ func TestAnAppThatStumblesIsAskedAgain(t *testing.T) {
 	})
 }
 
-func TestPreFinishMayRefuseAndIsAskedAgain(t *testing.T) {
+func TestPreFinishMayRejectAnUploadAndIsCalledAgain(t *testing.T) {
 	for _, body := range []string{`{"RejectUpload":true,"HTTPResponse":{"StatusCode":422}}`, `{"HTTPResponse":{"StatusCode":422,"Body":"virus"}}`} {
 		n, app := blockingEvents(t, body, tusd.HookPreFinish, tusd.HookPostFinish)
 		_, err := n.tryUpload(t.Context(), storage.Record{ID: "a", Size: 5})
@@ -182,7 +182,7 @@ func TestPreFinishMayRefuseAndIsAskedAgain(t *testing.T) {
 }
 
 // The sweeper asks again about what the app has refused, but not at every turn.
-func TestTheSweeperDoesNotInsist(t *testing.T) {
+func TestTheSweeperRetriesARejectedFinishOnlyEveryTenMinutes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n, app := blockingEvents(t, `{"RejectUpload":true}`, tusd.HookPreFinish)
 		if _, err := n.tryUpload(t.Context(), storage.Record{ID: "a", Size: 5}); err == nil {
@@ -199,7 +199,7 @@ func TestTheSweeperDoesNotInsist(t *testing.T) {
 	})
 }
 
-func TestPreFinishIsNotAskedAboutParts(t *testing.T) {
+func TestPreFinishIsNotCalledForPartialUploads(t *testing.T) {
 	n, app := blockingEvents(t, `{"RejectUpload":true}`, tusd.HookPreFinish)
 	if _, err := n.tryUpload(t.Context(), storage.Record{ID: "a", Size: 5, Partial: true}); err != nil {
 		t.Error(err)
@@ -221,7 +221,7 @@ func requestWith(ctx context.Context) context.Context {
 	return hooks.WithRequest(ctx, r)
 }
 
-func TestSecretsOfClientsStayHereUnlessTheyAreNamed(t *testing.T) {
+func TestClientCredentialsAreForwardedOnlyIfNamed(t *testing.T) {
 	app := &fakeApp{answer: always(200)}
 	opts := options(app, tusd.HookPreCreate, tusd.HookPostFinish)
 	n := startNode(t, opts, newMemory(), &storage.MemoryLocker{})
@@ -265,7 +265,7 @@ func last(app *fakeApp, id string) received {
 }
 
 // The body is, to the letter of its keys, what tusd 2 sends.
-func TestTheBodyIsThatOfTusd(t *testing.T) {
+func TestTheHookBodyEqualsTusds(t *testing.T) {
 	app := &fakeApp{answer: always(200)}
 	opts := options(app, tusd.HookPostFinish)
 	opts.Storage = func(up storage.Upload) map[string]string {
@@ -307,7 +307,7 @@ func eventually(t *testing.T, is func() bool) {
 	}
 }
 
-func TestTheAppLearnsWhoseUploadItIs(t *testing.T) {
+func TestHooksHoldTheOwnerOfTheUpload(t *testing.T) {
 	app := &fakeApp{answer: always(200)}
 	opts := options(app, tusd.HookPreCreate, tusd.HookPostFinish)
 	n := startNode(t, opts, newMemory(), &storage.MemoryLocker{})

@@ -90,7 +90,7 @@ func TestWithoutASecretNothingIsSigned(t *testing.T) {
 	}
 }
 
-func TestASecretThatIsNoneIsRefusedAndNotRepeated(t *testing.T) {
+func TestAnInvalidSecretIsRejectedWithoutPrintingIt(t *testing.T) {
 	_, err := New(Options{Secrets: []string{newSecret, "not base64!"}})
 	if err == nil || strings.Contains(err.Error(), "not base64!") {
 		t.Errorf("%v", err)
@@ -123,7 +123,7 @@ func TestNoRedirectIsFollowed(t *testing.T) {
 	}
 }
 
-func TestAnEndlessAnswerIsNotRead(t *testing.T) {
+func TestAnEndlessResponseIsNotReadToItsEnd(t *testing.T) {
 	var sent atomic.Int64
 	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		for block := make([]byte, 64<<10); sent.Load() < 1<<30; {
@@ -145,7 +145,7 @@ func TestAnEndlessAnswerIsNotRead(t *testing.T) {
 	}
 }
 
-func TestWhoTheAppIsAndWhoWeAreIsCheckedByTLS(t *testing.T) {
+func TestTLSVerifiesServerAndClientCertificates(t *testing.T) {
 	var shown atomic.Int32
 	app := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		shown.Store(int32(len(r.TLS.PeerCertificates)))

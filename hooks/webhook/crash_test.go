@@ -73,7 +73,7 @@ func crashAt(t *testing.T, op storagetest.Op, after bool, want int, size int64) 
 }
 
 // The process dies while the app has the event in hand and has not answered yet.
-func TestACrashWhileTheAppIsAnsweringLosesNoEvent(t *testing.T) {
+func TestACrashWhileTheAppIsRespondingLosesNoEvent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		app, data := &fakeApp{answer: hang}, newMemory()
 		first := startNode(t, options(app, tusd.HookPostFinish), data, &storage.MemoryLocker{})

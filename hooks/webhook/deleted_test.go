@@ -43,7 +43,7 @@ var finishAndTerminate = []tusd.HookType{tusd.HookPostFinish, tusd.HookPostTermi
 
 // F25: a file that is deleted while the app has still to hear of it is told as finished,
 // and then as deleted, whichever process lives to do so.
-func TestF25AnAppThatWasDownHearsOfTheFinishBeforeTheDeletion(t *testing.T) {
+func TestF25PostFinishIsDeliveredBeforePostTerminate(t *testing.T) {
 	for name, after := range map[string]func(first *node, second func() *node) *node{
 		"the same process":                func(n *node, _ func() *node) *node { return n },
 		"another one, after a crash":      func(n *node, second func() *node) *node { n.end(); return second() },
@@ -88,7 +88,7 @@ func TestF25AnAppThatWasDownHearsOfTheFinishBeforeTheDeletion(t *testing.T) {
 }
 
 // The app has the event in hand, and has not answered yet.
-func TestAFileThatIsDeletedWhileTheAppHearsOfItIsToldAsDeletedAfterwards(t *testing.T) {
+func TestPostTerminateFollowsAPostFinishInProgress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		answer := make(chan struct{})
 		app, data := &fakeApp{}, newMemory()
@@ -117,7 +117,7 @@ func TestAFileThatIsDeletedWhileTheAppHearsOfItIsToldAsDeletedAfterwards(t *test
 
 // Where nothing of the finish is to be delivered, or not any more, the app hears of the
 // deletion at once.
-func TestADeletionWaitsForNoEventThatIsNotDelivered(t *testing.T) {
+func TestPostTerminateIsSentAtOnceIfPostFinishIsNotPending(t *testing.T) {
 	for name, c := range map[string]struct {
 		events []tusd.HookType
 		answer int
@@ -152,7 +152,7 @@ func TestADeletionWaitsForNoEventThatIsNotDelivered(t *testing.T) {
 	}
 }
 
-func TestAnEventOfADeletedFileIsToldByHandAndThenItsDeletion(t *testing.T) {
+func TestRedeliverOfADeletedUploadSendsPostFinishThenPostTerminate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		app, data := &fakeApp{answer: always(500)}, newMemory()
 		n := startNode(t, options(app, finishAndTerminate...), data, &storage.MemoryLocker{})

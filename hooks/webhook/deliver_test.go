@@ -15,7 +15,7 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/storagetest"
 )
 
-func TestAFinishedUploadIsToldAtOnceAndOnce(t *testing.T) {
+func TestAFinishedUploadIsDeliveredAtOnceAndOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		app, store := &fakeApp{answer: always(http.StatusNoContent)}, newMemory()
 		n := startNode(t, options(app, tusd.HookPostFinish), store, &storage.MemoryLocker{})
@@ -38,7 +38,7 @@ func TestAFinishedUploadIsToldAtOnceAndOnce(t *testing.T) {
 }
 
 // An app that is down, in whatever way, hears when it is back, under the same id.
-func TestAnAppThatIsDownHearsWhenItIsBack(t *testing.T) {
+func TestDeliveriesAreRetriedUntilTheAppIsBack(t *testing.T) {
 	for name, down := range map[string]func(int, received) (int, http.Header, string, error){
 		"500": always(500), "404": always(404), "401": always(401), "redirect": always(302), "reset": reset, "hangs": hang,
 	} {
@@ -72,7 +72,7 @@ func TestAnAppThatIsDownHearsWhenItIsBack(t *testing.T) {
 	}
 }
 
-func TestAnEventIsParkedWhenItsTimeIsOver(t *testing.T) {
+func TestADeliveryIsDeadLetteredAfterItsMaxAge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		app, store := &fakeApp{answer: always(500)}, newMemory()
 		n := startNode(t, options(app, tusd.HookPostFinish), store, &storage.MemoryLocker{})
@@ -104,7 +104,7 @@ func TestAnEventIsParkedWhenItsTimeIsOver(t *testing.T) {
 	})
 }
 
-func TestNothingIsToldAfterA410(t *testing.T) {
+func TestNothingIsDeliveredAfterA410(t *testing.T) {
 	for name, fault := range map[string]storagetest.Outcome{"": storagetest.Works, "parking fails at first": storagetest.Fails, "parking persists, its answer is lost": storagetest.FailsButPersists} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -132,7 +132,7 @@ func TestNothingIsToldAfterA410(t *testing.T) {
 	}
 }
 
-func TestAnAppThatAsksForPeaceGetsIt(t *testing.T) {
+func TestRetryAfterOfTheAppIsHonoured(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		app, store := &fakeApp{}, newMemory()
 		app.answer = func(n int, _ received) (int, http.Header, string, error) {
@@ -151,7 +151,7 @@ func TestAnAppThatAsksForPeaceGetsIt(t *testing.T) {
 	})
 }
 
-func TestWhatCouldNotBeNotedIsNotToldAgainByTheSameProcess(t *testing.T) {
+func TestADeliveryThatCouldNotBeRecordedIsNotRepeatedByTheSameProcess(t *testing.T) {
 	for _, outcome := range []storagetest.Outcome{storagetest.Fails, storagetest.FailsButPersists} {
 		t.Run(outcome.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -173,7 +173,7 @@ func TestWhatCouldNotBeNotedIsNotToldAgainByTheSameProcess(t *testing.T) {
 	}
 }
 
-func TestRetrySaysWhatCameOfIt(t *testing.T) {
+func TestRedeliverReturnsTheResult(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		app, store := &fakeApp{answer: always(500)}, newMemory()
 		n := startNode(t, options(app, tusd.HookPostFinish), store, &storage.MemoryLocker{})

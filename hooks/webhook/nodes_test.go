@@ -15,7 +15,7 @@ import (
 
 // Three nodes know of an event while the app is down. One try is made at each instant,
 // not three, whoever finished the upload, and whoever lives.
-func TestNodesTryAtTheSameInstantsAndOneOfThemSends(t *testing.T) {
+func TestNodesAgreeOnRetryTimesAndOneOfThemSends(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		app, store, locker := &fakeApp{answer: always(503)}, newMemory(), &storage.MemoryLocker{}
 		var nodes []*node
@@ -42,7 +42,7 @@ func TestNodesTryAtTheSameInstantsAndOneOfThemSends(t *testing.T) {
 }
 
 // A node finishes an upload and dies. Another one's sweeper finds what is owed.
-func TestTheSweeperPicksUpWhatOthersLeft(t *testing.T) {
+func TestTheSweeperDeliversEventsOfDeadNodes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		app, store, locker := &fakeApp{answer: always(500)}, newMemory(), &storage.MemoryLocker{}
 		dying := startNode(t, options(app, tusd.HookPostFinish), store.Node(), locker)
@@ -72,7 +72,7 @@ func TestTheSweeperPicksUpWhatOthersLeft(t *testing.T) {
 
 // All nodes know of an event. One of them hears that the app wants none of it: after
 // that no other one tries.
-func TestWhatOneNodeHasParkedNoOtherTells(t *testing.T) {
+func TestADeliveryDeadLetteredByOneNodeIsNotSentByAnother(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		app, store, locker := &fakeApp{answer: always(500)}, newMemory(), &storage.MemoryLocker{}
 		var nodes []*node

@@ -14,7 +14,7 @@ import (
 
 // An app that hangs is given up on after Options.Timeout, at each try of each event, and
 // tried again: it holds nothing up for longer.
-func TestAnAppThatHangsIsGivenUpOnAtEachTry(t *testing.T) {
+func TestTheTimeoutAppliesToEachAttempt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
 		tries := map[tusd.HookType]int{}
