@@ -40,12 +40,12 @@ func TestKeyTemplateRequiresTheID(t *testing.T) {
 	for _, text := range []string{"{filename}", "videos", "{id}/{size}", "{id}{", "{id}}", "{}{id}", "{ID}"} {
 		var template KeyTemplate
 		if err := template.UnmarshalText([]byte(text)); err == nil {
-			t.Errorf("%q was taken", text)
+			t.Errorf("%q was accepted", text)
 		}
 	}
 }
 
-// A file's name in a directory has 255 bytes at most, of which the id needs all of its own.
+// A file name has at most 255 bytes, and the id in it is never shortened.
 func TestKeyTemplateLimitsTheLengthOfSegments(t *testing.T) {
 	id := strings.Repeat("i", 128)
 	for template, want := range map[string]int{ // bytes of the longest segment

@@ -9,7 +9,7 @@ import (
 	"github.com/holdfast-upload/holdfast/config"
 )
 
-// All bytes of a file are there when it gets its name: then it is too late to refuse it.
+// The key of a file is determined after all its bytes are stored: too late to reject it.
 func TestFilesWithAnyNameCanBeFinished(t *testing.T) {
 	cfg := testConfig(t)
 	cfg.KeyTemplate = "{filename}-{owner}-{id}{ext}"

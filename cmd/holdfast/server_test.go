@@ -21,15 +21,15 @@ import (
 	"github.com/holdfast-upload/holdfast/hooks"
 )
 
-// patience is how long a test waits for what should come at once.
+// patience is how long a test waits for a condition.
 const patience = 20 * time.Second
 
 // running is a Server on a free port that runs until the test ends, or stop is called.
 type running struct {
 	*Server
-	log   *logBuffer
-	leave context.CancelFunc // begins the shutdown
-	ended chan error         // what Run returned
+	log           *logBuffer
+	beginShutdown context.CancelFunc // begins the shutdown
+	ended         chan error         // what Run returned
 }
 
 func testConfig(t *testing.T) config.Config {
@@ -53,10 +53,10 @@ func start(t *testing.T, cfg config.Config, handler http.Handler) *running {
 		r.http.Handler = handler
 	}
 	var ctx context.Context
-	ctx, r.leave = context.WithCancel(context.Background())
+	ctx, r.beginShutdown = context.WithCancel(context.Background())
 	go func() { r.ended <- r.Run(ctx) }()
 	t.Cleanup(func() {
-		r.leave()
+		r.beginShutdown()
 		r.Close()
 	})
 	return r
@@ -65,7 +65,7 @@ func start(t *testing.T, cfg config.Config, handler http.Handler) *running {
 // stop shuts the Server down and waits until it has.
 func (r *running) stop(t *testing.T) {
 	t.Helper()
-	r.leave()
+	r.beginShutdown()
 	r.wait(t)
 }
 
@@ -115,7 +115,7 @@ func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
 	for end := time.Now().Add(patience); !is(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("waited in vain for: %s", what)
+			t.Fatalf("timed out waiting for: %s", what)
 		}
 	}
 }
@@ -209,7 +209,7 @@ func TestReadyOnlyWhileTheStoreIs(t *testing.T) {
 	}
 }
 
-// Where uploads are at the root, nobody takes "ok" for the word that his is stored.
+// With uploads at the root, an upload to a probe's path must not be answered with "ok".
 func TestProbesAcceptNoUploads(t *testing.T) {
 	cfg := testConfig(t)
 	cfg.BasePath = "/"
@@ -244,8 +244,7 @@ func TestOtherPathsNameTheBasePath(t *testing.T) {
 	}
 }
 
-// A client that leaves the last slash out gets no redirect: it would follow that
-// with a GET.
+// A client that omits the trailing slash gets no redirect: it would follow it with a GET.
 func TestUploadsAreCreatedWithAndWithoutTheTrailingSlash(t *testing.T) {
 	r := start(t, testConfig(t), nil)
 	for _, path := range []string{"/files/", "/files"} {
@@ -277,7 +276,7 @@ func TestUploadCreatedWithOneProtocolFinishesWithTheOther(t *testing.T) {
 		t.Errorf("GET: %s, %d bytes that are not those sent", a.Status, len(a.body))
 	}
 	if r.log.find("upload finished") == nil {
-		t.Error("the log does not tell that the upload finished")
+		t.Error("the log has no line for the finished upload")
 	}
 }
 
@@ -313,7 +312,7 @@ func TestInvalidSettingsFailAtStart(t *testing.T) {
 		s, err := Open(cfg, slog.New(slog.DiscardHandler))
 		if err == nil {
 			s.Close()
-			t.Errorf("%s: not refused", name)
+			t.Errorf("%s: no error", name)
 			continue
 		}
 		for _, word := range c.says {

@@ -36,7 +36,7 @@ func TestBestEffortHooksOfAnUploadAreSent(t *testing.T) {
 			t.Errorf("received, each with its offset: %v", types)
 		}
 		if !n.app.notificationSize.TryAcquire(maxNotificationBytes) {
-			t.Error("the room that they took was not given back")
+			t.Error("the queue's bytes were not released")
 		}
 	})
 }
@@ -93,7 +93,7 @@ func TestPostReceiveIsThrottledPerUpload(t *testing.T) {
 		time.Sleep(time.Hour)
 		n.app.progress(t.Context(), storage.Upload{Record: storage.Record{ID: "c"}})
 		if kept := len(n.app.receive.last); kept != 1 {
-			t.Errorf("%d uploads are remembered that nobody writes to", kept-1)
+			t.Errorf("%d idle uploads are remembered", kept-1)
 		}
 	})
 }
@@ -149,7 +149,6 @@ func TestTheAppMayStopAnUpload(t *testing.T) {
 	})
 }
 
-// What waits when the server leaves is told, as far as that goes at once.
 func TestQueuedHooksAreSentBeforeShutdown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		app := &fakeApp{answer: func(int, received) (int, http.Header, string, error) {
@@ -164,7 +163,7 @@ func TestQueuedHooksAreSentBeforeShutdown(t *testing.T) {
 		}
 		n.end()
 		if received := len(app.received()); received != 40 {
-			t.Errorf("%d of 40 were told", received)
+			t.Errorf("%d of 40 were sent", received)
 		}
 	})
 }
@@ -180,7 +179,7 @@ func TestAnAppThatHangsDoesNotDelayShutdownBeyondTheTimeout(t *testing.T) {
 		began := time.Now()
 		n.end()
 		if took := time.Since(began); took > 10*time.Second {
-			t.Errorf("it took %v to leave", took)
+			t.Errorf("the shutdown took %v", took)
 		}
 	})
 }
@@ -196,7 +195,7 @@ func TestQueuedBytesAreBounded(t *testing.T) {
 			}
 		}
 		if s := n.app.Stats(); s.Dropped < 100 || s.Dropped > 110 {
-			t.Errorf("of 200, of which 100 have all the room, %d were dropped", s.Dropped)
+			t.Errorf("%d of 200 were dropped, want about 100", s.Dropped)
 		}
 		if log := n.log.String(); strings.Count(log, "dropping best-effort hooks") != 1 {
 			t.Errorf("not one line about it: %.2000s", log)

@@ -18,7 +18,7 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
-// asked starts a node whose app answers with this JSON.
+// blockingEvents starts a node whose app responds with this JSON.
 func blockingEvents(t *testing.T, body string, events ...tusd.HookType) (*node, *fakeApp) {
 	t.Helper()
 	app := &fakeApp{answer: func(int, received) (int, http.Header, string, error) { return 200, nil, body, nil }}
@@ -39,7 +39,7 @@ func TestPreCreateMayRejectAnUpload(t *testing.T) {
 			t.Errorf("%s: %+v (%v), want %+v", body, got, err, want)
 		}
 		if _, err := n.uploads.Get(t.Context(), "a"); !errors.Is(err, storage.ErrNotFound) {
-			t.Errorf("%s: what was refused is there: %v", body, err)
+			t.Errorf("%s: the rejected upload exists: %v", body, err)
 		}
 	}
 }
@@ -70,13 +70,13 @@ func TestPreCreateMayOnlyLowerALimit(t *testing.T) {
 		n, _ := blockingEvents(t, fmt.Sprintf(`{"MaxSize":%d}`, c.app), tusd.HookPreCreate)
 		up, err := n.uploads.Create(t.Context(), storage.Record{ID: "a", Size: storage.Unknown, MaxSize: c.token})
 		if err != nil || up.MaxSize != c.want {
-			t.Errorf("a token says %d, the app %d: %d, %v", c.token, c.app, up.MaxSize, err)
+			t.Errorf("limit of the token %d, of the app %d: got %d, %v", c.token, c.app, up.MaxSize, err)
 		}
 	}
 }
 
-// An answer can do no more than it may: it names no file outside the prefix, no id that
-// is none, no other id than the client knows, and makes no upload too large welcome.
+// The app cannot choose a key outside of the prefix, an invalid id, an id other than the
+// client's, or accept an upload that is too large.
 func TestInvalidChangesByPreCreateAreRejected(t *testing.T) {
 	tooLong := strings.Repeat("k", 256) // for the name of a file
 	for body, want := range map[string]error{
@@ -97,7 +97,7 @@ func TestInvalidChangesByPreCreateAreRejected(t *testing.T) {
 	}
 	n, _ := blockingEvents(t, `{"ChangeFileInfo":{"ID":"../x"}}`, tusd.HookPreCreate)
 	if _, err := n.uploads.Create(t.Context(), storage.Record{Size: 5}); !errors.Is(err, storage.ErrBadID) {
-		t.Errorf("an id that is none: %v", err)
+		t.Errorf("an invalid id: %v", err)
 	}
 }
 
@@ -135,7 +135,7 @@ func TestWithoutAValidPreCreateResponseNothingIsCreated(t *testing.T) {
 					t.Errorf("asked %d times, want %d", got, c.asked)
 				}
 				if _, err := store.Load(t.Context(), "a"); !errors.Is(err, storage.ErrNotFound) {
-					t.Errorf("it was created all the same: %v", err)
+					t.Errorf("it was created nevertheless: %v", err)
 				}
 			})
 		})
@@ -154,7 +154,7 @@ func TestBlockingHooksAreRetriedAfterTemporaryErrors(t *testing.T) {
 			t.Errorf("%+v, %v", up.Record, err)
 		}
 		if ids := app.ids(); len(ids) != 1 {
-			t.Errorf("one question has the ids %v", ids)
+			t.Errorf("one call has the ids %v", ids)
 		}
 	})
 }
@@ -181,7 +181,6 @@ func TestPreFinishMayRejectAnUploadAndIsCalledAgain(t *testing.T) {
 	}
 }
 
-// The sweeper asks again about what the app has refused, but not at every turn.
 func TestTheSweeperRetriesARejectedFinishOnlyEveryTenMinutes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n, app := blockingEvents(t, `{"RejectUpload":true}`, tusd.HookPreFinish)
@@ -209,7 +208,7 @@ func TestPreFinishIsNotCalledForPartialUploads(t *testing.T) {
 	}
 }
 
-// requestWith is a context in the course of a client's request with all kinds of secrets.
+// requestWith returns the context of a client's request with all kinds of credentials.
 func requestWith(ctx context.Context) context.Context {
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://files.example/files/?tenant=7&ticket=s3cret&x=%20", nil)
 	if err != nil {
@@ -235,7 +234,7 @@ func TestClientCredentialsAreForwardedOnlyIfNamed(t *testing.T) {
 	r := h.hook.Event.HTTPRequest
 	if r.Method != "POST" || r.URI != "/files/?tenant=7&x=%20" || r.RemoteAddr != "192.0.2.1:5000" ||
 		r.Header.Get("Host") != "files.example" || r.Header.Get("X-Tenant") != "7" {
-		t.Errorf("the request is told as %+v", r)
+		t.Errorf("the hook describes the request as %+v", r)
 	}
 
 	opts.Forward = []string{"authorization", "ticket", "X-Tenant", "X-Api-Key"}
@@ -247,7 +246,7 @@ func TestClientCredentialsAreForwardedOnlyIfNamed(t *testing.T) {
 	r = h.hook.Event.HTTPRequest
 	if h.http.Header.Get("Authorization") != "Bearer s3cret" || h.http.Header.Get("X-Tenant") != "7" ||
 		r.Header.Get("Authorization") != "Bearer s3cret" || r.Header.Get("X-Api-Key") != "s3cret" || r.Header.Get("Cookie") != "" || !strings.Contains(r.URI, "ticket=s3cret") {
-		t.Errorf("what was named is told as %+v %v", r, h.http.Header)
+		t.Errorf("the hook describes the forwarded headers as %+v %v", r, h.http.Header)
 	}
 	if log := n.log.String(); strings.Contains(log, "s3cret") {
 		t.Errorf("a secret in the log: %s", log)
@@ -264,7 +263,7 @@ func last(app *fakeApp, id string) received {
 	return found
 }
 
-// The body is, to the letter of its keys, what tusd 2 sends.
+// The body has the keys of tusd 2, with the same case.
 func TestTheHookBodyEqualsTusds(t *testing.T) {
 	app := &fakeApp{answer: always(200)}
 	opts := options(app, tusd.HookPostFinish)
@@ -302,7 +301,7 @@ func eventually(t *testing.T, is func() bool) {
 	t.Helper()
 	for end := time.Now().Add(20 * time.Second); !is(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatal("waited in vain")
+			t.Fatal("condition not met in time")
 		}
 	}
 }

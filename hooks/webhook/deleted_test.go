@@ -12,7 +12,7 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
-// downUntil fails until a time, and takes everything from then on.
+// downUntil returns an answer that is 500 until a time, and 200 from then on.
 func downUntil(back time.Time) func(int, received) (int, http.Header, string, error) {
 	return func(int, received) (int, http.Header, string, error) {
 		if time.Now().Before(back) {
@@ -22,8 +22,8 @@ func downUntil(back time.Time) func(int, received) (int, http.Header, string, er
 	}
 }
 
-// wantInOrder checks which events the app has taken since it was back. Where one node
-// deletes and another delivers, the app may hear of the deletion from both.
+// wantInOrder checks which events the app has acknowledged since it was back. If one node
+// deletes and another delivers, both may send the deletion.
 func wantInOrder(t *testing.T, app *fakeApp, back time.Time, want ...string) {
 	t.Helper()
 	var took []string
@@ -31,18 +31,18 @@ func wantInOrder(t *testing.T, app *fakeApp, back time.Time, want ...string) {
 		if !h.when.Before(back) {
 			took = append(took, h.id)
 		} else if h.id == "a.deleted" {
-			t.Error("the app was told of the deletion before it had received of the finish")
+			t.Error("post-terminate was sent before post-finish was delivered")
 		}
 	}
 	if !slices.Equal(slices.Compact(slices.Clone(took)), want) || len(took) > len(want)+1 {
-		t.Errorf("the app took %v, want %v", took, want)
+		t.Errorf("the app acknowledged %v, want %v", took, want)
 	}
 }
 
 var finishAndTerminate = []tusd.HookType{tusd.HookPostFinish, tusd.HookPostTerminate}
 
-// F25: a file that is deleted while the app has still to hear of it is told as finished,
-// and then as deleted, whichever process lives to do so.
+// F25: if a file is deleted while its post-finish is pending, both events are delivered in
+// order, even by another process.
 func TestF25PostFinishIsDeliveredBeforePostTerminate(t *testing.T) {
 	for name, after := range map[string]func(first *node, second func() *node) *node{
 		"the same process":                func(n *node, _ func() *node) *node { return n },
@@ -80,14 +80,14 @@ func TestF25PostFinishIsDeliveredBeforePostTerminate(t *testing.T) {
 				wantPending(t, data, map[string]bool{})
 				upload := app.received()[len(app.received())-1].hook.Event.Upload
 				if upload.ID != "a" || upload.Size != 5 || upload.Offset != 5 {
-					t.Errorf("deleted is told of %+v", upload)
+					t.Errorf("post-terminate has %+v", upload)
 				}
 			})
 		})
 	}
 }
 
-// The app has the event in hand, and has not answered yet.
+// The app has received the event, and has not responded yet.
 func TestPostTerminateFollowsAPostFinishInProgress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		answer := make(chan struct{})
@@ -115,8 +115,6 @@ func TestPostTerminateFollowsAPostFinishInProgress(t *testing.T) {
 	})
 }
 
-// Where nothing of the finish is to be delivered, or not any more, the app hears of the
-// deletion at once.
 func TestPostTerminateIsSentAtOnceIfPostFinishIsNotPending(t *testing.T) {
 	for name, c := range map[string]struct {
 		events []tusd.HookType
@@ -124,7 +122,7 @@ func TestPostTerminateIsSentAtOnceIfPostFinishIsNotPending(t *testing.T) {
 		want   []string
 	}{
 		"delivered":         {finishAndTerminate, 200, []string{"a.finished", "a.deleted"}},
-		"parked":            {finishAndTerminate, 410, []string{"a.finished", "a.deleted"}},
+		"dead-lettered":     {finishAndTerminate, 410, []string{"a.finished", "a.deleted"}},
 		"no post-finish":    {finishAndTerminate[1:], 200, []string{"a.deleted"}},
 		"no post-terminate": {finishAndTerminate[:1], 200, []string{"a.finished"}},
 	} {

@@ -37,7 +37,7 @@ func TestAFinishedUploadIsDeliveredAtOnceAndOnce(t *testing.T) {
 	})
 }
 
-// An app that is down, in whatever way, hears when it is back, under the same id.
+// An app that was unavailable receives the event with the same id when it is back.
 func TestDeliveriesAreRetriedUntilTheAppIsBack(t *testing.T) {
 	for name, down := range map[string]func(int, received) (int, http.Header, string, error){
 		"500": always(500), "404": always(404), "401": always(401), "redirect": always(302), "reset": reset, "hangs": hang,
@@ -83,7 +83,7 @@ func TestADeliveryIsDeadLetteredAfterItsMaxAge(t *testing.T) {
 		if tried != 1+7+47 {
 			t.Errorf("tried %d times, want 55", tried)
 		}
-		if _, err := n.uploads.Get(t.Context(), "a"); err != nil { // whoever looks at it wakes nobody
+		if _, err := n.uploads.Get(t.Context(), "a"); err != nil { // loading it starts no delivery
 			t.Fatal(err)
 		}
 		if err := n.uploads.Sweep(t.Context()); err != nil {
@@ -91,21 +91,21 @@ func TestADeliveryIsDeadLetteredAfterItsMaxAge(t *testing.T) {
 		}
 		time.Sleep(100 * time.Hour)
 		if again := len(app.received()); again != tried {
-			t.Errorf("%d tries after it was parked", again-tried)
+			t.Errorf("%d attempts after it was dead-lettered", again-tried)
 		}
 		if s := n.uploads.DeliveryStats(); s.DeadLettered != 1 || s.Pending != 0 {
 			t.Errorf("stats %+v", s)
 		}
 		app.change(always(200))
 		if err := n.uploads.Redeliver(t.Context(), "a"); err != nil {
-			t.Errorf("by hand: %v", err)
+			t.Errorf("redeliver: %v", err)
 		}
 		wantPending(t, store, map[string]bool{})
 	})
 }
 
 func TestNothingIsDeliveredAfterA410(t *testing.T) {
-	for name, fault := range map[string]storagetest.Outcome{"": storagetest.Works, "parking fails at first": storagetest.Fails, "parking persists, its answer is lost": storagetest.FailsButPersists} {
+	for name, fault := range map[string]storagetest.Outcome{"": storagetest.Works, "dead-lettering fails at first": storagetest.Fails, "dead-lettering persists, its response is lost": storagetest.FailsButPersists} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				app, store, failures := &fakeApp{answer: always(http.StatusGone)}, newMemory(), 2
@@ -189,11 +189,11 @@ func TestRedeliverReturnsTheResult(t *testing.T) {
 		wantPending(t, store, map[string]bool{"a": true})
 		app.change(always(200))
 		if err := n.uploads.Redeliver(t.Context(), "a"); err != nil {
-			t.Errorf("an app that hears: %v", err)
+			t.Errorf("an app that acknowledges: %v", err)
 		}
 		for _, id := range []string{"a", "never"} {
 			if err := n.uploads.Redeliver(t.Context(), id); !errors.Is(err, storage.ErrNotPending) {
-				t.Errorf("%s is not owed: %v", id, err)
+				t.Errorf("%s is not pending: %v", id, err)
 			}
 		}
 		time.Sleep(48 * time.Hour)

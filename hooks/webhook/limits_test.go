@@ -35,7 +35,7 @@ func TestAnUnresponsiveAppDelaysNoUpload(t *testing.T) {
 	})
 }
 
-// inFlight is how many deliveries the outbox makes at once.
+// inFlight is the maximum number of concurrent deliveries of the outbox.
 const inFlight = 16
 
 func TestConcurrentDeliveriesAreBounded(t *testing.T) {
@@ -59,8 +59,8 @@ func TestConcurrentDeliveriesAreBounded(t *testing.T) {
 	})
 }
 
-// Requests that are too large to be kept while the app is down are dropped, and their
-// uploads delivered all the same.
+// Requests that are too large to be kept while the app is down are dropped; their uploads
+// are delivered nevertheless.
 func TestMemoryOfPendingRequestsIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		app, store := &fakeApp{answer: hang}, newMemory()
