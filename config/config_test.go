@@ -397,8 +397,8 @@ func TestHelpListsEverySetting(t *testing.T) {
 			}
 		}
 		for name := range settings {
-			if told := helpOf(help, name); told == "" || defaults[name] != "" && !strings.Contains(told, "(default "+defaults[name]+")") {
-				t.Errorf("%q: --%s is described as %q", args, name, told)
+			if text := helpOf(help, name); text == "" || defaults[name] != "" && !strings.Contains(text, "(default "+defaults[name]+")") {
+				t.Errorf("%q: --%s is described as %q", args, name, text)
 			}
 		}
 	}

@@ -264,7 +264,7 @@ func TestOnS3NothingIsAFileBeforeTheAppAccepts(t *testing.T) {
 		return err == nil && up.Finished
 	}
 	if a := do(t, h1(t), "PUT", r.URL()+"photo", strings.NewReader("bytes")); a.StatusCode != http.StatusBadRequest || there() {
-		t.Errorf("refused: %s %s, and the file is there: %t", a.Status, a.body, there())
+		t.Errorf("rejected: %s %s, and the file is there: %t", a.Status, a.body, there())
 	}
 	b.change(respond("{}"))
 	if a := do(t, h1(t), "GET", r.URL()+"photo", nil); a.StatusCode != http.StatusOK || string(a.body) != "bytes" || !there() {

@@ -163,8 +163,8 @@ func TestPreFinishMayRejectAnUploadAndIsCalledAgain(t *testing.T) {
 	for _, body := range []string{`{"RejectUpload":true,"HTTPResponse":{"StatusCode":422}}`, `{"HTTPResponse":{"StatusCode":422,"Body":"virus"}}`} {
 		n, app := blockingEvents(t, body, tusd.HookPreFinish, tusd.HookPostFinish)
 		_, err := n.tryUpload(t.Context(), storage.Record{ID: "a", Size: 5})
-		var refused *hooks.Rejection
-		if !errors.As(err, &refused) || refused.Status != 422 {
+		var rejected *hooks.Rejection
+		if !errors.As(err, &rejected) || rejected.Status != 422 {
 			t.Fatalf("%s: %v", body, err)
 		}
 		if info := app.received()[0].hook.Event.Upload; info.ID != "a" || info.Offset != 5 {
@@ -185,7 +185,7 @@ func TestTheSweeperRetriesARejectedFinishOnlyEveryTenMinutes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n, app := blockingEvents(t, `{"RejectUpload":true}`, tusd.HookPreFinish)
 		if _, err := n.tryUpload(t.Context(), storage.Record{ID: "a", Size: 5}); err == nil {
-			t.Fatal("not refused")
+			t.Fatal("not rejected")
 		}
 		sweeping, stop := context.WithCancel(t.Context())
 		go n.uploads.Run(sweeping, time.Minute)

@@ -184,7 +184,7 @@ func TestRedeliverReturnsTheResult(t *testing.T) {
 		}
 		app.change(always(410))
 		if err := n.uploads.Redeliver(t.Context(), "a"); !errors.Is(err, storage.ErrRejected) {
-			t.Errorf("an app that refuses: %v", err)
+			t.Errorf("an app that rejects: %v", err)
 		}
 		wantPending(t, store, map[string]bool{"a": true})
 		app.change(always(200))
