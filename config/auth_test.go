@@ -31,7 +31,7 @@ func TestAccessThatCannotBeIsRefused(t *testing.T) {
 		{"ticket create --upload=a --expires=1h --ticket-secret=short", "--ticket-secret"},
 		{"ticket create --upload=a --expires=1h --url=a --ticket-secret=" + aSecret, "--url"},
 	} {
-		_, err := new(world).parse(strings.Fields(c.args)...)
+		_, err := new(testEnv).parse(strings.Fields(c.args)...)
 		if err == nil || !strings.HasPrefix(err.Error(), c.flag+":") {
 			t.Errorf("%s: %v", c.args, err)
 		}
@@ -42,7 +42,7 @@ func TestAccessThatCannotBeIsRefused(t *testing.T) {
 }
 
 func TestTicketIsACommand(t *testing.T) {
-	w := &world{env: map[string]string{"HOLDFAST_TICKET_SECRET": aSecret}}
+	w := &testEnv{env: map[string]string{"HOLDFAST_TICKET_SECRET": aSecret}}
 	got, err := w.parse("ticket", "create", "--upload", "it", "--expires", "48h", "--subject", "anna", "--max-size", "2GiB", "--create")
 	if err != nil {
 		t.Fatal(err)

@@ -16,10 +16,10 @@ import (
 // Config holds every setting of the server. Parse has validated it, including the
 // constraints between settings in the tags (see constraints.go).
 type Config struct {
-	// Listen is the TCP address, host:port. No host means all of them, port 0 a
+	// Listen is the TCP address, host:port. An empty host means all addresses, port 0 a
 	// free port.
 	Listen string `name:"listen" group:"Listening:" default:":8080" placeholder:"HOST:PORT" help:"Address to accept connections on. No host means every address of the machine; port 0 picks a free one and logs it."`
-	// BasePath is the URL path below which uploads live. It begins and ends with "/".
+	// BasePath is the URL path prefix of uploads. It begins and ends with "/".
 	BasePath string `name:"base-path" group:"Listening:" default:"/files/" placeholder:"PATH" help:"URL path below which uploads are created and found."`
 	// TLSCert and TLSKey are PEM files. With both the server speaks HTTPS, without them
 	// plain HTTP.
@@ -27,12 +27,12 @@ type Config struct {
 	TLSKey  string `name:"tls-key" group:"Listening:" placeholder:"FILE" nonempty:"true" help:"PEM file of the private key. Needs --tls-cert."`
 	// TrustForwarded trusts the headers of a proxy in front.
 	TrustForwarded bool `name:"trust-forwarded-headers" group:"Listening:" default:"true" negatable:"" help:"Trust X-Forwarded-Host, X-Forwarded-Proto and Forwarded for the URLs of uploads, X-Forwarded-For for the address of a client, and traceparent. Turn it off if clients connect without a proxy."`
-	// CORSOrigins are the origins of web pages that may upload; none turns CORS off.
+	// CORSOrigins are the origins whose web pages may upload; empty turns CORS off.
 	CORSOrigins []string `name:"cors-origin" group:"Listening:" default:"*" placeholder:"ORIGIN" help:"Origins whose web pages may upload, such as https://app.example.com or https://*.example.com; comma-separated, or given more than once. Empty turns CORS off."`
 
 	// Data is the directory of the disk store.
 	Data string `name:"data" group:"Storage:" default:"./data" placeholder:"DIR" help:"Directory that holds the uploads. It is created if it is missing, and used by one process at a time."`
-	// Fsync acknowledges bytes only once they are synced.
+	// Fsync makes the server acknowledge bytes only once they are synced to disk.
 	Fsync bool `name:"fsync" group:"Storage:" default:"true" negatable:"" help:"Acknowledge bytes only once they are synced to the disk. With --no-fsync a crash or kill of holdfast still loses nothing, but a power loss may lose acknowledged bytes."`
 	// KeyTemplate is the key of a finished file in the store.
 	KeyTemplate KeyTemplate `name:"key-template" group:"Storage:" placeholder:"TEXT" help:"Key of a finished file below --data or --s3-prefix, such as videos/{year}/{id}{ext}; also {filename}, {owner}, {month}, {day}. Empty is {id}."`
@@ -45,11 +45,11 @@ type Config struct {
 	S3Region string `name:"s3-region" group:"S3 and Redis:" placeholder:"NAME" requires:"s3-bucket" help:"Region of the bucket. Empty takes AWS_REGION, or else us-east-1."`
 	// S3PathStyle puts the bucket into the path of a URL.
 	S3PathStyle bool `name:"s3-path-style" group:"S3 and Redis:" requires:"s3-bucket" help:"Put the bucket into the path of a URL, not its host, as most S3 servers other than Amazon's need it."`
-	// S3Prefix begins every key.
+	// S3Prefix is the prefix of every key.
 	S3Prefix string `name:"s3-prefix" group:"S3 and Redis:" placeholder:"TEXT" requires:"s3-bucket" help:"Prefix of every key: the file of an upload is TEXT followed by its id."`
 	// S3CreateBucket creates the bucket if it is missing.
 	S3CreateBucket bool `name:"s3-create-bucket" group:"S3 and Redis:" requires:"s3-bucket" help:"Create the bucket if it is missing."`
-	// S3Checksums sends a CRC32C with everything that is stored.
+	// S3Checksums sends a CRC32C with every part and object.
 	S3Checksums bool `name:"s3-checksums" group:"S3 and Redis:" default:"true" negatable:"" requires:"s3-bucket" help:"Have S3 verify a CRC32C of every part and of the whole file. Turn it off for an S3 server without x-amz-checksum-crc32c."`
 	// S3StorageClass is the storage class of finished files.
 	S3StorageClass string `name:"s3-storage-class" group:"S3 and Redis:" placeholder:"CLASS" requires:"s3-bucket" help:"Storage class of the files, such as STANDARD_IA. Empty is the bucket's default."`
@@ -57,7 +57,7 @@ type Config struct {
 	S3Encryption string `name:"s3-encryption" group:"S3 and Redis:" placeholder:"AES256|aws:kms" requires:"s3-bucket" help:"Server-side encryption of the files. Empty is the bucket's default."`
 	// S3EncryptionKey is the KMS key of S3Encryption.
 	S3EncryptionKey string `name:"s3-encryption-key" group:"S3 and Redis:" placeholder:"ID" requires:"s3-bucket" help:"KMS key for --s3-encryption aws:kms."`
-	// S3PresignTTL is the lifetime of presigned download URLs; 0 makes none.
+	// S3PresignTTL is the lifetime of presigned download URLs; 0 disables them.
 	S3PresignTTL time.Duration `name:"s3-presign-ttl" group:"S3 and Redis:" default:"0" placeholder:"TIME" requires:"s3-bucket" help:"Answer downloads with a redirect to a presigned URL of S3 that is valid for this long, so that no byte passes through holdfast. 0 serves downloads itself."`
 	// S3PublicEndpoint is the URL at which clients reach S3.
 	S3PublicEndpoint string `name:"s3-public-endpoint" group:"S3 and Redis:" placeholder:"URL" requires:"s3-bucket" help:"URL at which clients reach S3, for --s3-presign-ttl, if it differs from --s3-endpoint."`
@@ -65,19 +65,19 @@ type Config struct {
 	BufferMemory Size `name:"buffer-memory" group:"S3 and Redis:" default:"256MiB" placeholder:"SIZE" help:"Bytes of uploads that are held in memory at most on their way to S3. What is beyond goes through temporary files."`
 	// Redis is the URL of the Redis that nodes share, if set.
 	Redis string `name:"redis" group:"S3 and Redis:" placeholder:"URL" requires:"s3-bucket" help:"Redis that the nodes share for locks and state: redis://HOST:6379/0, rediss:// for TLS, with ?addr=HOST:PORT for each further node of a Cluster, or ?master_name=NAME&addr=HOST:PORT of Sentinels. Needs --s3-bucket. Without Redis each node keeps its own."`
-	// RedisPrefix begins every key in Redis.
+	// RedisPrefix is the prefix of every key in Redis.
 	RedisPrefix string `name:"redis-prefix" group:"S3 and Redis:" default:"holdfast:" placeholder:"TEXT" help:"Prefix of every key in Redis."`
 
-	// MaxSize is the largest size of one upload; 0 is no limit.
+	// MaxSize is the maximum size of an upload in bytes; 0 is no limit.
 	MaxSize Size `name:"max-size" group:"Uploads:" default:"0" placeholder:"SIZE" help:"Largest size of one upload, in bytes or with a unit: 500MB, 2GiB. 0 is no limit."`
-	// ExpireAfter is how long after its last byte an incomplete upload is kept; 0 is for
-	// ever.
+	// ExpireAfter is how long after its last byte an incomplete upload is kept; 0 is
+	// forever.
 	ExpireAfter time.Duration `name:"expire-after" group:"Uploads:" default:"24h" placeholder:"TIME" help:"How long after its last byte an incomplete upload is kept. 0 keeps it for ever."`
 	// RememberFinished is how long a delivered upload stays complete after its file was
 	// moved or deleted; 0 is not at all.
 	RememberFinished time.Duration `name:"remember-finished" group:"Uploads:" default:"168h" placeholder:"TIME" help:"How long an upload stays complete for its client after the app has acknowledged post-finish, although its file was moved or deleted. 0 forgets it at once."`
-	// IdleTimeout is how long a client may send, or take, nothing. The duration of a whole
-	// request is not limited.
+	// IdleTimeout is how long a connection may stall in either direction. The duration of a
+	// whole request is not limited.
 	IdleTimeout time.Duration `name:"idle-timeout" group:"Uploads:" default:"60s" placeholder:"TIME" help:"A client that sends, or takes, no byte for this long is cut off. What has arrived is kept; the duration of a whole request is not limited."`
 	// LockTimeout is how long a request waits for the lock of an upload.
 	LockTimeout time.Duration `name:"lock-timeout" group:"Uploads:" default:"20s" placeholder:"TIME" help:"How long a tus request waits for an earlier one of the same upload to end."`
@@ -94,7 +94,7 @@ type Config struct {
 	HookSecrets []string `name:"hook-secret" group:"Hooks:" placeholder:"SECRET" nonempty:"true" help:"Secret that signs every hook by Standard Webhooks: whsec_ and 24 to 64 random bytes in base64. A second one, separated by a comma, signs too, for rotation. Better given as HOLDFAST_HOOK_SECRET or in a file than as a flag, which others on the machine can see."`
 	// HookSecretFile holds further secrets, one in a line.
 	HookSecretFile string `name:"hook-secret-file" group:"Hooks:" placeholder:"FILE" nonempty:"true" help:"File of secrets, one in a line."`
-	// HookForwardHeader names headers of clients that hooks are sent with.
+	// HookForwardHeader names the headers of the client's request that are sent with hooks.
 	HookForwardHeader []string `name:"hook-forward-header" group:"Hooks:" placeholder:"NAME" help:"Headers of the client's request that are sent with the hook, such as Authorization. The hook's body holds all headers but Authorization, Cookie, Proxy-Authorization and those of --auth-hook-header, and not the query parameter ticket, unless they are named here."`
 	// HookTimeout is how long the app may take to respond.
 	HookTimeout time.Duration `name:"hook-timeout" group:"Hooks:" default:"10s" placeholder:"TIME" help:"How long the app may take to respond to a hook."`
@@ -104,64 +104,65 @@ type Config struct {
 	HookRetryMaxAge  time.Duration `name:"hook-retry-max-age" group:"Hooks:" default:"24h" placeholder:"TIME" help:"How long the delivery of post-finish is retried. After that, or when the app responds with 410, it is dead-lettered: see 'holdfast deliveries'."`
 	// HookProgressInterval is the least time between two post-receive hooks of an upload.
 	HookProgressInterval time.Duration `name:"hook-progress-interval" group:"Hooks:" default:"1s" placeholder:"TIME" help:"Least time between two post-receive hooks of an upload."`
-	// HookCA is a PEM file of certificate authorities.
+	// HookCA is a PEM file of the certificate authorities that the app's certificate is
+	// verified with.
 	HookCA string `name:"hook-ca" group:"Hooks:" placeholder:"FILE" help:"PEM file of the certificate authorities that may issue the app's certificate, in place of the system's."`
 	// HookClientCert and HookClientKey authenticate this server to the app.
 	HookClientCert string `name:"hook-client-cert" group:"Hooks:" placeholder:"FILE" help:"PEM file of a client certificate for the app. Needs --hook-client-key."`
 	HookClientKey  string `name:"hook-client-key" group:"Hooks:" placeholder:"FILE" help:"PEM file of its private key."`
-	// AdminListen is the TCP address for operators, "" for none.
+	// AdminListen is the TCP address of metrics and administration, "" for none.
 	AdminListen string `name:"admin-listen" group:"Observability:" placeholder:"HOST:PORT" help:"Address of /metrics (Prometheus), /debug/pprof/ and 'holdfast deliveries', which are never at --listen. Keep it private: it asks for no credentials. Empty turns it off."`
 	// OTLPEndpoint is the URL below which traces are sent to v1/traces, "" for none.
 	OTLPEndpoint string `name:"otlp-endpoint" group:"Observability:" placeholder:"URL" help:"OpenTelemetry collector for traces, by OTLP over HTTP at v1/traces below this URL: http://collector:4318. Its headers are taken from OTEL_EXPORTER_OTLP_HEADERS. Empty turns tracing off."`
 	// OTLPService is the service.name in traces.
 	OTLPService string `name:"otlp-service" group:"Observability:" default:"holdfast" placeholder:"NAME" help:"Name of this service in traces."`
-	// OTLPSample is the share of requests that are traced, 0 to 1.
+	// OTLPSample is the fraction of requests that are traced, 0 to 1.
 	OTLPSample float64 `name:"otlp-sample" group:"Observability:" default:"1" placeholder:"RATIO" help:"Share of requests that are traced, 0 to 1. With --trust-forwarded-headers, a request with a traceparent is traced if that says so."`
 
-	// AuthJWTSecrets verify tokens signed with HS256.
+	// AuthJWTSecrets are the secrets of tokens signed with HS256.
 	AuthJWTSecrets []string `name:"auth-jwt-secret" group:"Access:" placeholder:"SECRET" nonempty:"true" help:"Accept JWTs signed with this secret (HS256), of 32 bytes or more. Several, comma-separated or given more than once, are all accepted, for rotation. Better kept in the environment or a file than on the command line."`
 	// AuthJWTSecretFiles are files with such secrets, one in a line.
 	AuthJWTSecretFiles []string `name:"auth-jwt-secret-file" group:"Access:" placeholder:"FILE" nonempty:"true" help:"File of such secrets, one in a line."`
-	// AuthJWKSURL is where the public keys of tokens are.
+	// AuthJWKSURL is the URL of the public keys that tokens are verified with.
 	AuthJWKSURL string `name:"auth-jwks-url" group:"Access:" placeholder:"URL" nonempty:"true" help:"Accept JWTs signed with one of the public keys at this URL (RSA, ECDSA or EdDSA). They are fetched again as they change."`
 	// AuthJWTIssuer is the required iss of tokens, if set.
 	AuthJWTIssuer string `name:"auth-jwt-issuer" group:"Access:" placeholder:"TEXT" nonempty:"true" requires:"auth-jwt-secret,auth-jwt-secret-file,auth-jwks-url" help:"Required claim iss of a JWT. Needs --auth-jwt-secret or --auth-jwks-url."`
 	// AuthJWTAudience is the required aud of tokens, if set.
 	AuthJWTAudience string `name:"auth-jwt-audience" group:"Access:" placeholder:"TEXT" nonempty:"true" requires:"auth-jwt-secret,auth-jwt-secret-file,auth-jwks-url" help:"Required claim aud of a JWT, or a member of it. Needs --auth-jwt-secret or --auth-jwks-url."`
-	// AuthHookURL is where the app authenticates requests.
+	// AuthHookURL is the URL at which the app authenticates requests.
 	AuthHookURL string `name:"auth-hook-url" group:"Access:" placeholder:"URL" nonempty:"true" help:"Have the app authenticate each request: it gets a POST with the credentials, and responds with 200 and a subject, 401 or 403. While it does not respond every request is rejected with 503."`
-	// AuthHookHeaders are sent to the app besides Authorization and Cookie.
+	// AuthHookHeaders are the headers sent to AuthHookURL besides Authorization and Cookie.
 	AuthHookHeaders []string `name:"auth-hook-header" group:"Access:" placeholder:"NAME" requires:"auth-hook-url" help:"Headers that are sent to --auth-hook-url besides Authorization and Cookie. Like those, they are in no other hook."`
-	// AuthHookTimeout is how long the app may take.
+	// AuthHookTimeout is how long the app may take to authenticate a request.
 	AuthHookTimeout time.Duration `name:"auth-hook-timeout" group:"Access:" default:"5s" placeholder:"TIME" help:"How long the app may take to authenticate a request."`
-	// TicketSecrets sign and verify tickets.
+	// TicketSecrets verify tickets; the first one signs them.
 	TicketSecrets []string `name:"ticket-secret" group:"Access:" placeholder:"SECRET" nonempty:"true" help:"Accept tickets signed with this secret, of 32 bytes or more: see holdfast ticket create. Several are all accepted, and the first one signs."`
 	// TicketSecretFiles are files with such secrets, one in a line.
 	TicketSecretFiles []string `name:"ticket-secret-file" group:"Access:" placeholder:"FILE" nonempty:"true" help:"File of such secrets, one in a line."`
 	// TicketTTL is the lifetime of tickets that the server issues; 0 issues none.
 	TicketTTL time.Duration `name:"ticket-ttl" group:"Access:" default:"0" placeholder:"TIME" requires:"ticket-secret,ticket-secret-file" help:"Lifetime of the ticket in the URL of an upload that a client with a token creates. 0 issues none."`
-	// CORSCredentials lets web pages send cookies.
+	// CORSCredentials permits web pages to send cookies.
 	CORSCredentials bool `name:"cors-credentials" group:"Access:" help:"Let the pages of --cors-origin send cookies. Needs named origins, not *."`
 
-	// LimitUploadsPerMinute bounds the uploads that a principal creates per minute.
+	// LimitUploadsPerMinute limits the uploads that a principal creates per minute.
 	LimitUploadsPerMinute int `name:"limit-uploads-per-minute" group:"Limits:" default:"0" placeholder:"NUMBER" help:"Uploads that one subject, or one address without authentication, may create per minute. 0 is no limit."`
-	// LimitIncompleteUploads bounds the incomplete uploads of a principal.
+	// LimitIncompleteUploads limits the incomplete uploads of a principal.
 	LimitIncompleteUploads int `name:"limit-incomplete-uploads" group:"Limits:" default:"0" placeholder:"NUMBER" help:"Incomplete uploads that one subject or address may have at a time. 0 is no limit."`
-	// LimitBytesPerDay bounds the bytes that a principal sends per day.
+	// LimitBytesPerDay limits the bytes that a principal sends per day.
 	LimitBytesPerDay Size `name:"limit-bytes-per-day" group:"Limits:" default:"0" placeholder:"SIZE" help:"Bytes that one subject or address may send, or have concatenated, per day. 0 is no limit."`
 
 	// LogFormat is "text" or "json".
 	LogFormat string `name:"log-format" group:"Logging and life cycle:" default:"text" placeholder:"text|json" help:"Format of log lines, which go to standard error."`
 	// LogLevel is "debug", "info", "warn" or "error".
 	LogLevel string `name:"log-level" group:"Logging and life cycle:" default:"info" placeholder:"LEVEL" help:"Lowest level of log lines: debug, info, warn or error."`
-	// ShutdownTimeout bounds the time that a shutdown takes.
+	// ShutdownTimeout limits the duration of a shutdown.
 	ShutdownTimeout time.Duration `name:"shutdown-timeout" group:"Logging and life cycle:" default:"30s" placeholder:"TIME" help:"How long a shutdown after SIGTERM or SIGINT may take. Requests get half of it to end by themselves; then uploads are cut off, what has arrived is stored, and their clients are told to retry. A second signal ends the process at once."`
 }
 
 // Hooks reports whether any hook is sent.
 func (c *Config) Hooks() bool { return c.HookURL != "" || len(c.HookURLOverride) > 0 }
 
-// Default returns the configuration without any settings.
+// Default returns the configuration with every setting at its default.
 func Default() Config {
 	var c Config
 	if err := kong.ApplyDefaults(&c, durations); err != nil {

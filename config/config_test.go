@@ -13,13 +13,13 @@ import (
 	"github.com/holdfast-upload/holdfast/config"
 )
 
-// world is an environment of its own for a test.
-type world struct {
+// testEnv is the environment of a test.
+type testEnv struct {
 	env map[string]string
 	out strings.Builder
 }
 
-func (w *world) parse(args ...string) (config.Command, error) {
+func (w *testEnv) parse(args ...string) (config.Command, error) {
 	return config.Parse(args, config.Env{
 		Getenv:  func(key string) (string, bool) { v, ok := w.env[key]; return v, ok },
 		Stdout:  &w.out,
@@ -36,7 +36,7 @@ func writeYAML(t *testing.T, text string) (path string) {
 	return path
 }
 
-func TestNothingSetIsTheDefault(t *testing.T) {
+func TestWithoutSettingsParseReturnsTheDefault(t *testing.T) {
 	want := config.Config{
 		Listen: ":8080", BasePath: "/files/", TrustForwarded: true, CORSOrigins: []string{"*"},
 		Data: "./data", Fsync: true, S3Checksums: true, BufferMemory: 256 << 20, RedisPrefix: "holdfast:",
@@ -51,7 +51,7 @@ func TestNothingSetIsTheDefault(t *testing.T) {
 		t.Errorf("Default() = %+v, want %+v", got, want)
 	}
 	for _, args := range [][]string{nil, {"serve"}} {
-		got, err := new(world).parse(args...)
+		got, err := new(testEnv).parse(args...)
 		if err != nil || got.Name != "serve" || !reflect.DeepEqual(got.Config, want) {
 			t.Errorf("Parse(%q) = %+v, %v, want the defaults", args, got, err)
 		}
@@ -64,10 +64,10 @@ const (
 )
 const aSecret = "0123456789abcdef0123456789abcdef"
 
-// apart are the settings that do not go with the others, each with those that need it.
-var apart = [][]string{{"auth-jwks-url"}, {"auth-hook-url", "auth-hook-header"}}
+// exclusive are the settings that exclude others, each with those that require it.
+var exclusive = [][]string{{"auth-jwks-url"}, {"auth-hook-url", "auth-hook-header"}}
 
-// settings has for each setting a value that is not its default.
+// settings has a non-default value for each setting.
 var settings = map[string]struct {
 	value string
 	set   func(*config.Config)
@@ -146,23 +146,23 @@ var settings = map[string]struct {
 	"shutdown-timeout":  {"2m", func(c *config.Config) { c.ShutdownTimeout = 2 * time.Minute }},
 }
 
-func TestEverySettingIsFlagVariableAndKey(t *testing.T) {
+func TestEverySettingIsAFlagAVariableAndAKey(t *testing.T) {
 	if n := reflect.TypeFor[config.Config]().NumField(); n != len(settings) {
 		t.Fatalf("Config has %d settings, this test knows %d", n, len(settings))
 	}
 	var most []string
 	for name := range settings {
-		if !slices.Contains(slices.Concat(apart...), name) {
+		if !slices.Contains(slices.Concat(exclusive...), name) {
 			most = append(most, name)
 		}
 	}
 	wantEverywhere(t, most...)
-	for _, names := range apart {
+	for _, names := range exclusive {
 		wantEverywhere(t, names...)
 	}
 }
 
-// wantEverywhere demands that the settings can be set in every place.
+// wantEverywhere checks that the settings can be set in every source.
 func wantEverywhere(t *testing.T, names ...string) {
 	t.Helper()
 	want := config.Default()
@@ -177,10 +177,10 @@ func wantEverywhere(t *testing.T, names ...string) {
 	}
 	byFile := []string{"--config", writeYAML(t, strings.Join(lines, "\n"))}
 	for place, parse := range map[string]func() (config.Command, error){
-		"flags":              func() (config.Command, error) { return new(world).parse(args...) },
-		"flags before serve": func() (config.Command, error) { return new(world).parse(append(args, "serve")...) },
-		"environment":        func() (config.Command, error) { return (&world{env: env}).parse() },
-		"file":               func() (config.Command, error) { return new(world).parse(byFile...) },
+		"flags":              func() (config.Command, error) { return new(testEnv).parse(args...) },
+		"flags before serve": func() (config.Command, error) { return new(testEnv).parse(append(args, "serve")...) },
+		"environment":        func() (config.Command, error) { return (&testEnv{env: env}).parse() },
+		"file":               func() (config.Command, error) { return new(testEnv).parse(byFile...) },
 	} {
 		got, err := parse()
 		if err != nil || !reflect.DeepEqual(got.Config, want) {
@@ -191,7 +191,7 @@ func wantEverywhere(t *testing.T, names ...string) {
 
 func TestFlagWinsOverEnvironmentWinsOverFile(t *testing.T) {
 	path := writeYAML(t, "max-size: 1000\nlisten: ':1'\nlog-level: warn\ncors-origin: [https://file.example, 'https://*.example']\n")
-	w := &world{env: map[string]string{
+	w := &testEnv{env: map[string]string{
 		"HOLDFAST_CONFIG":   path,
 		"HOLDFAST_MAX_SIZE": "2000",
 		"HOLDFAST_LISTEN":   ":2",
@@ -209,7 +209,7 @@ func TestFlagWinsOverEnvironmentWinsOverFile(t *testing.T) {
 }
 
 func TestConfigFlagWinsOverVariable(t *testing.T) {
-	w := &world{env: map[string]string{"HOLDFAST_CONFIG": writeYAML(t, "max-size: 1")}}
+	w := &testEnv{env: map[string]string{"HOLDFAST_CONFIG": writeYAML(t, "max-size: 1")}}
 	got, err := w.parse("--config", writeYAML(t, "max-size: 2"))
 	if err != nil || got.Config.MaxSize != 2 {
 		t.Errorf("max-size is %d, %v, want 2", got.Config.MaxSize, err)
@@ -217,36 +217,36 @@ func TestConfigFlagWinsOverVariable(t *testing.T) {
 }
 
 func TestSwitchesCanBeNegated(t *testing.T) {
-	got, err := new(world).parse("--no-fsync", "--no-trust-forwarded-headers")
+	got, err := new(testEnv).parse("--no-fsync", "--no-trust-forwarded-headers")
 	if err != nil || got.Config.Fsync || got.Config.TrustForwarded {
 		t.Errorf("got %+v, %v", got.Config, err)
 	}
-	w := &world{env: map[string]string{"HOLDFAST_FSYNC": "false"}}
+	w := &testEnv{env: map[string]string{"HOLDFAST_FSYNC": "false"}}
 	if got, err := w.parse("--fsync"); err != nil || !got.Config.Fsync {
 		t.Errorf("--fsync does not win over the environment: %+v, %v", got.Config, err)
 	}
 }
 
 func TestEmptyOriginTurnsCORSOff(t *testing.T) {
-	none := &world{env: map[string]string{"HOLDFAST_CORS_ORIGIN": ""}}
+	none := &testEnv{env: map[string]string{"HOLDFAST_CORS_ORIGIN": ""}}
 	for place, parse := range map[string]func() (config.Command, error){
-		"flag":        func() (config.Command, error) { return new(world).parse("--cors-origin=") },
+		"flag":        func() (config.Command, error) { return new(testEnv).parse("--cors-origin=") },
 		"environment": func() (config.Command, error) { return none.parse() },
-		"file":        func() (config.Command, error) { return new(world).parse("--config", writeYAML(t, "cors-origin: []")) },
+		"file":        func() (config.Command, error) { return new(testEnv).parse("--config", writeYAML(t, "cors-origin: []")) },
 	} {
 		if got, err := parse(); err != nil || len(got.Config.CORSOrigins) != 0 {
 			t.Errorf("%s: %q, %v", place, got.Config.CORSOrigins, err)
 		}
 	}
-	got, err := new(world).parse("--cors-origin=https://a.example", "--cors-origin=https://b.example")
+	got, err := new(testEnv).parse("--cors-origin=https://a.example", "--cors-origin=https://b.example")
 	if err != nil || len(got.Config.CORSOrigins) != 2 {
 		t.Errorf("given twice: %q, %v", got.Config.CORSOrigins, err)
 	}
 }
 
-// Each wrong value is refused with the name of the setting and what is allowed,
-// whichever way it came.
-func TestWrongValueIsRefusedByName(t *testing.T) {
+// Each invalid value is rejected with the name of the setting and the values allowed, from
+// every source.
+func TestInvalidValueIsRejectedByName(t *testing.T) {
 	for _, c := range []struct{ name, value, allowed string }{
 		{"listen", "8080", "host:port"},
 		{"listen", ":http", "0 to 65535"},
@@ -301,28 +301,28 @@ func TestWrongValueIsRefusedByName(t *testing.T) {
 		variable := variable(c.name)
 		path := writeYAML(t, c.name+": '"+c.value+"'")
 
-		_, err := new(world).parse("--" + c.name + "=" + c.value)
-		refused(t, err, "--"+c.name, c.allowed)
-		_, err = (&world{env: map[string]string{variable: c.value}}).parse()
-		refused(t, err, "--"+c.name, variable, c.allowed)
-		_, err = new(world).parse("serve", "--config", path)
-		refused(t, err, "--"+c.name, c.name+" in "+path, c.allowed)
+		_, err := new(testEnv).parse("--" + c.name + "=" + c.value)
+		wantError(t, err, "--"+c.name, c.allowed)
+		_, err = (&testEnv{env: map[string]string{variable: c.value}}).parse()
+		wantError(t, err, "--"+c.name, variable, c.allowed)
+		_, err = new(testEnv).parse("serve", "--config", path)
+		wantError(t, err, "--"+c.name, c.name+" in "+path, c.allowed)
 	}
 }
 
 func TestCertificateNeedsItsKey(t *testing.T) {
-	_, err := new(world).parse("--tls-cert=c.pem")
-	refused(t, err, "--tls-key", "--tls-cert")
-	_, err = new(world).parse("--tls-key=k.pem")
-	refused(t, err, "--tls-cert", "--tls-key")
+	_, err := new(testEnv).parse("--tls-cert=c.pem")
+	wantError(t, err, "--tls-key", "--tls-cert")
+	_, err = new(testEnv).parse("--tls-key=k.pem")
+	wantError(t, err, "--tls-cert", "--tls-key")
 }
 
-func TestAllWrongValuesAreNamedAtOnce(t *testing.T) {
-	_, err := new(world).parse("--log-level=loud", "--idle-timeout=0s")
-	refused(t, err, "--log-level", "--idle-timeout")
+func TestAllInvalidValuesAreReportedTogether(t *testing.T) {
+	_, err := new(testEnv).parse("--log-level=loud", "--idle-timeout=0s")
+	wantError(t, err, "--log-level", "--idle-timeout")
 }
 
-func TestWrongFileIsRefused(t *testing.T) {
+func TestInvalidFileIsRejected(t *testing.T) {
 	for _, c := range []struct{ yaml, names, allowed string }{
 		{"max_size: 5", `"max_size"`, "max-size"},
 		{"zeta: 1\nalpha: 2", `"alpha", "zeta"`, "base-path"},
@@ -336,38 +336,38 @@ func TestWrongFileIsRefused(t *testing.T) {
 		{"- listen", "--config", "holdfast.yaml"},
 		{"listen: 'unclosed", "--config", "holdfast.yaml"},
 	} {
-		_, err := new(world).parse("--config", writeYAML(t, c.yaml))
-		refused(t, err, c.names, c.allowed)
+		_, err := new(testEnv).parse("--config", writeYAML(t, c.yaml))
+		wantError(t, err, c.names, c.allowed)
 	}
-	_, err := new(world).parse("--config", "does/not/exist.yaml")
-	refused(t, err, "--config", "does/not/exist.yaml")
-	_, err = (&world{env: map[string]string{"HOLDFAST_CONFIG": "does/not/exist.yaml"}}).parse()
-	refused(t, err, "HOLDFAST_CONFIG", "does/not/exist.yaml")
+	_, err := new(testEnv).parse("--config", "does/not/exist.yaml")
+	wantError(t, err, "--config", "does/not/exist.yaml")
+	_, err = (&testEnv{env: map[string]string{"HOLDFAST_CONFIG": "does/not/exist.yaml"}}).parse()
+	wantError(t, err, "HOLDFAST_CONFIG", "does/not/exist.yaml")
 }
 
 func TestEmptyFileSetsNothing(t *testing.T) {
 	for _, text := range []string{"", "# nothing\n", "{}"} {
-		got, err := new(world).parse("--config", writeYAML(t, text))
+		got, err := new(testEnv).parse("--config", writeYAML(t, text))
 		if err != nil || !reflect.DeepEqual(got.Config, config.Default()) {
 			t.Errorf("%q: %+v, %v", text, got.Config, err)
 		}
 	}
 }
 
-func TestUnknownFlagAndCommandAreRefused(t *testing.T) {
-	_, err := new(world).parse("--max-sise=5")
-	refused(t, err, "--max-sise", "--max-size")
-	_, err = new(world).parse("sevre")
-	refused(t, err, "sevre")
-	_, err = new(world).parse("serve", "upload.bin")
-	refused(t, err, "upload.bin")
+func TestUnknownFlagAndCommandAreRejected(t *testing.T) {
+	_, err := new(testEnv).parse("--max-sise=5")
+	wantError(t, err, "--max-sise", "--max-size")
+	_, err = new(testEnv).parse("sevre")
+	wantError(t, err, "sevre")
+	_, err = new(testEnv).parse("serve", "upload.bin")
+	wantError(t, err, "upload.bin")
 }
 
-// refused checks that err is there and that its message has all of the words.
-func refused(t *testing.T, err error, words ...string) {
+// wantError checks that err is not nil and that its message contains all of the words.
+func wantError(t *testing.T, err error, words ...string) {
 	t.Helper()
 	if err == nil || errors.Is(err, config.ErrPrinted) {
-		t.Errorf("not refused (%v): expected a message with %q", err, words)
+		t.Errorf("got %v, want an error with %q", err, words)
 		return
 	}
 	for _, word := range words {
@@ -377,7 +377,7 @@ func refused(t *testing.T, err error, words ...string) {
 	}
 }
 
-func TestHelpTellsOfEverySetting(t *testing.T) {
+func TestHelpListsEverySetting(t *testing.T) {
 	defaults := map[string]string{
 		"listen": ":8080", "base-path": "/files/", "trust-forwarded-headers": "on", "cors-origin": "*",
 		"data": "./data", "fsync": "on", "max-size": "0", "expire-after": "24h", "idle-timeout": "60s",
@@ -385,7 +385,7 @@ func TestHelpTellsOfEverySetting(t *testing.T) {
 		"tls-cert": "", "tls-key": "",
 	}
 	for _, args := range [][]string{{"--help"}, {"-h"}, {"serve", "--help"}, {"--listen", ":1", "--help"}} {
-		w := new(world)
+		w := new(testEnv)
 		if _, err := w.parse(args...); !errors.Is(err, config.ErrPrinted) {
 			t.Fatalf("%q: %v", args, err)
 		}
@@ -397,14 +397,14 @@ func TestHelpTellsOfEverySetting(t *testing.T) {
 			}
 		}
 		for name := range settings {
-			if told := helpOf(help, name); told == "" || defaults[name] != "" && !strings.Contains(told, "(default "+defaults[name]+")") {
-				t.Errorf("%q: --%s is described as %q", args, name, told)
+			if text := helpOf(help, name); text == "" || defaults[name] != "" && !strings.Contains(text, "(default "+defaults[name]+")") {
+				t.Errorf("%q: --%s is described as %q", args, name, text)
 			}
 		}
 	}
 }
 
-// helpOf is what the help says of a flag, on one line.
+// helpOf returns the help text of a flag on one line.
 func helpOf(help, name string) string {
 	for _, item := range strings.Split(help, "\n  --") {
 		flag, text, _ := strings.Cut(strings.Replace(item, "\n", " ", 1), " ")
@@ -416,15 +416,15 @@ func helpOf(help, name string) string {
 	return ""
 }
 
-func TestHelpDoesNotNeedARightConfiguration(t *testing.T) {
-	w := &world{env: map[string]string{"HOLDFAST_CONFIG": "does/not/exist.yaml", "HOLDFAST_MAX_SIZE": "huge"}}
+func TestHelpNeedsNoValidConfiguration(t *testing.T) {
+	w := &testEnv{env: map[string]string{"HOLDFAST_CONFIG": "does/not/exist.yaml", "HOLDFAST_MAX_SIZE": "huge"}}
 	if _, err := w.parse("--help"); !errors.Is(err, config.ErrPrinted) {
 		t.Errorf("got %v", err)
 	}
 }
 
 func TestVersionIsPrinted(t *testing.T) {
-	w := new(world)
+	w := new(testEnv)
 	_, err := w.parse("--version")
 	if !errors.Is(err, config.ErrPrinted) || w.out.String() != "holdfast v1.2.3\n" {
 		t.Errorf("printed %q, %v", w.out.String(), err)
@@ -447,19 +447,19 @@ func TestSizes(t *testing.T) {
 		"9223372036854775808", "8388608TiB", "9223373TB"} {
 		got := config.Size(42)
 		if err := got.UnmarshalText([]byte(text)); err == nil || got != 42 {
-			t.Errorf("%q is taken for %d", text, got)
+			t.Errorf("%q is parsed as %d", text, got)
 		}
 	}
 }
 
-func TestHealthAsksWhereTheServerListens(t *testing.T) {
-	w := &world{env: map[string]string{"HOLDFAST_LISTEN": "127.0.0.1:9", "HOLDFAST_MAX_SIZE": "5GiB"}}
+func TestHealthUsesTheListenAddress(t *testing.T) {
+	w := &testEnv{env: map[string]string{"HOLDFAST_LISTEN": "127.0.0.1:9", "HOLDFAST_MAX_SIZE": "5GiB"}}
 	got, err := w.parse("health")
 	if err != nil || got.Name != "health" || got.Config.Listen != "127.0.0.1:9" {
 		t.Errorf("%+v, %v", got, err)
 	}
 	path := writeYAML(t, "listen: ':7'\nmax-size: 5GiB\n")
-	if got, err = new(world).parse("health", "--config", path); err != nil || got.Config.Listen != ":7" {
+	if got, err = new(testEnv).parse("health", "--config", path); err != nil || got.Config.Listen != ":7" {
 		t.Errorf("by file: %+v, %v", got, err)
 	}
 }

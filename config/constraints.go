@@ -12,9 +12,9 @@ import (
 
 // Constraints in the tags of a setting:
 //
-//	nonempty:"true"  the setting may be left out, but not be empty. An unset variable, as
-//	                 in --ticket-secret "$SECRET", must not open the server.
-//	requires:"a,b"   the setting has no meaning without one of the settings a and b.
+//	nonempty:"true"  the setting may be omitted, but not empty: an unset variable, as in
+//	                 --ticket-secret "$SECRET", must not make the server accept anyone.
+//	requires:"a,b"   the setting has no effect without one of the settings a and b.
 const (
 	tagNonempty = "nonempty"
 	tagRequires = "requires"
@@ -42,7 +42,7 @@ func names(list string) []string {
 	return strings.FieldsFunc(list, func(r rune) bool { return r == ',' })
 }
 
-// isSet reports whether a setting was given anywhere, with a value or without.
+// isSet reports whether a setting was given in any source, even if it is empty.
 func isSet(ctx *kong.Context, flag *kong.Flag) bool {
 	return slices.ContainsFunc(ctx.Path, func(p *kong.Path) bool { return p.Flag == flag })
 }

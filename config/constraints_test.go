@@ -11,27 +11,27 @@ import (
 	"github.com/holdfast-upload/holdfast/config"
 )
 
-// A variable that was forgotten, as in --ticket-secret "$SECRET", opens nothing.
+// An unset variable, as in --ticket-secret "$SECRET", does not turn authentication off.
 func TestSecretThatIsGivenAndEmptyIsRefused(t *testing.T) {
 	for _, name := range []string{
 		"auth-jwt-secret", "auth-jwt-secret-file", "auth-jwks-url", "auth-jwt-issuer", "auth-jwt-audience", "auth-hook-url",
 		"ticket-secret", "ticket-secret-file", "hook-secret", "hook-secret-file", "s3-bucket", "tls-cert", "tls-key",
 	} {
-		_, err := new(world).parse("--" + name + "=")
-		refused(t, err, "--"+name+": is empty")
-		_, err = new(world).parse("--listen=:1", "--"+name, "", "serve")
-		refused(t, err, "--"+name+": is empty")
-		_, err = (&world{env: map[string]string{variable(name): ""}}).parse()
-		refused(t, err, "--"+name+": "+variable(name)+": is empty")
+		_, err := new(testEnv).parse("--" + name + "=")
+		wantError(t, err, "--"+name+": is empty")
+		_, err = new(testEnv).parse("--listen=:1", "--"+name, "", "serve")
+		wantError(t, err, "--"+name+": is empty")
+		_, err = (&testEnv{env: map[string]string{variable(name): ""}}).parse()
+		wantError(t, err, "--"+name+": "+variable(name)+": is empty")
 		file := writeYAML(t, name+": ''")
-		_, err = new(world).parse("--config", file)
-		refused(t, err, "--"+name+": "+name+" in "+file+": is empty")
+		_, err = new(testEnv).parse("--config", file)
+		wantError(t, err, "--"+name+": "+name+" in "+file+": is empty")
 	}
-	_, err := new(world).parse("--config", writeYAML(t, "ticket-secret: []"))
-	refused(t, err, "--ticket-secret", "is empty")
-	w := &world{env: map[string]string{"HOLDFAST_TICKET_SECRET": ""}}
+	_, err := new(testEnv).parse("--config", writeYAML(t, "ticket-secret: []"))
+	wantError(t, err, "--ticket-secret", "is empty")
+	w := &testEnv{env: map[string]string{"HOLDFAST_TICKET_SECRET": ""}}
 	_, err = w.parse("--config", writeYAML(t, "ticket-secret: "+aSecret))
-	refused(t, err, "--ticket-secret", "is empty") // the environment has the last word
+	wantError(t, err, "--ticket-secret", "is empty") // the environment wins over the file
 	if _, err := w.parse("--ticket-secret=" + aSecret); err != nil {
 		t.Errorf("a flag over an empty variable: %v", err)
 	}
@@ -65,42 +65,42 @@ func TestSettingThatMeansNothingAloneIsRefused(t *testing.T) {
 		{"redis", "redis://r", "--s3-bucket=b", "--s3-bucket"},
 	} {
 		flag := "--" + c.name + "=" + c.value
-		_, err := new(world).parse(flag)
-		refused(t, err, "--"+c.name+": has no meaning without", c.without)
-		w := &world{env: map[string]string{variable(c.name): c.value}}
+		_, err := new(testEnv).parse(flag)
+		wantError(t, err, "--"+c.name+": has no meaning without", c.without)
+		w := &testEnv{env: map[string]string{variable(c.name): c.value}}
 		_, err = w.parse()
-		refused(t, err, "--"+c.name+": "+variable(c.name)+": has no meaning without", c.without)
+		wantError(t, err, "--"+c.name+": "+variable(c.name)+": has no meaning without", c.without)
 		if _, err := w.parse(c.base); err != nil {
 			t.Errorf("%s %s: %v", c.base, flag, err)
 		}
 	}
-	_, err := new(world).parse("--auth-jwt-issuer=a", "--auth-hook-url=https://a.example")
-	refused(t, err, "--auth-jwt-issuer")
-	_, err = new(world).parse("--s3-endpoint=http://s3", "--s3-bucket=")
-	refused(t, err, "--s3-endpoint", "--s3-bucket")
+	_, err := new(testEnv).parse("--auth-jwt-issuer=a", "--auth-hook-url=https://a.example")
+	wantError(t, err, "--auth-jwt-issuer")
+	_, err = new(testEnv).parse("--s3-endpoint=http://s3", "--s3-bucket=")
+	wantError(t, err, "--s3-endpoint", "--s3-bucket")
 }
 
-func TestDefaultThatIsWrittenDownNeedsNothing(t *testing.T) {
+func TestExplicitDefaultRequiresNothing(t *testing.T) {
 	args := []string{"--hook-events=post-finish", "--hook-events=", "--s3-checksums", "--s3-path-style=false", "--s3-presign-ttl=0s",
 		"--s3-endpoint=", "--ticket-ttl=0", "--redis=", "--auth-hook-header="}
 	for _, arg := range args {
-		if _, err := new(world).parse(arg); err != nil {
+		if _, err := new(testEnv).parse(arg); err != nil {
 			t.Errorf("%s: %v", arg, err)
 		}
 	}
 }
 
-func TestWhatASettingNeedsIsASetting(t *testing.T) {
+func TestRequiredSettingsExist(t *testing.T) {
 	for _, field := range reflect.VisibleFields(reflect.TypeFor[config.Config]()) {
 		for _, needed := range strings.Split(field.Tag.Get("needs"), ",") {
 			if _, ok := settings[needed]; needed != "" && !ok {
-				t.Errorf("%s needs %q, which is none", field.Name, needed)
+				t.Errorf("%s requires %q, which does not exist", field.Name, needed)
 			}
 		}
 	}
 }
 
-func TestSettingsOfTheComposeFileAreTaken(t *testing.T) {
+func TestSettingsOfTheComposeFileAreAccepted(t *testing.T) {
 	text, err := os.ReadFile("../docker-compose.yml")
 	if err != nil {
 		t.Fatal(err)
@@ -111,7 +111,7 @@ func TestSettingsOfTheComposeFileAreTaken(t *testing.T) {
 	if err := yaml.Unmarshal(text, &file); err != nil {
 		t.Fatal(err)
 	}
-	w := &world{env: file.Services["node"].Environment}
+	w := &testEnv{env: file.Services["node"].Environment}
 	if got, err := w.parse(); err != nil || got.Config.S3Bucket == "" {
 		t.Errorf("%v: %v", w.env, err)
 	}

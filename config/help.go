@@ -23,8 +23,8 @@ Examples:
   HOLDFAST_LISTEN=127.0.0.1:0 holdfast serve --config /etc/holdfast.yaml
 `
 
-// printHelp prints kong's help between an introduction and examples. The help of the
-// program is that of its default command, followed by the list of commands.
+// printHelp prints an introduction, kong's help and examples. The help of the program is
+// that of its default command, followed by the list of commands.
 func printHelp(options kong.HelpOptions, ctx *kong.Context) error {
 	command, usage := ctx.Selected(), "holdfast %s [flags]"
 	whole := command == nil

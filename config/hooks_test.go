@@ -9,16 +9,16 @@ import (
 )
 
 func TestClientCertificateOfHooksNeedsItsKey(t *testing.T) {
-	_, err := new(world).parse("--hook-client-cert=c.pem")
-	refused(t, err, "--hook-client-key", "--hook-client-cert")
-	_, err = new(world).parse("--hook-client-key=k.pem")
-	refused(t, err, "--hook-client-cert", "--hook-client-key")
+	_, err := new(testEnv).parse("--hook-client-cert=c.pem")
+	wantError(t, err, "--hook-client-key", "--hook-client-cert")
+	_, err = new(testEnv).parse("--hook-client-key=k.pem")
+	wantError(t, err, "--hook-client-cert", "--hook-client-key")
 }
 
-func TestEveryHookThatIsSentHasAURL(t *testing.T) {
-	_, err := new(world).parse("--hook-events=pre-create,post-finish", "--hook-url-override=post-finish=http://a")
-	refused(t, err, "--hook-events", "pre-create has no URL")
-	got, err := new(world).parse("--hook-events=pre-create,post-finish", "--hook-url-override=post-finish=http://a", "--hook-url-override=pre-create=http://b")
+func TestEveryConfiguredHookNeedsAURL(t *testing.T) {
+	_, err := new(testEnv).parse("--hook-events=pre-create,post-finish", "--hook-url-override=post-finish=http://a")
+	wantError(t, err, "--hook-events", "pre-create has no URL")
+	got, err := new(testEnv).parse("--hook-events=pre-create,post-finish", "--hook-url-override=post-finish=http://a", "--hook-url-override=pre-create=http://b")
 	if err != nil || !got.Config.Hooks() || len(got.Config.HookURLOverride) != 2 {
 		t.Errorf("%+v, %v", got.Config, err)
 	}
@@ -27,15 +27,15 @@ func TestEveryHookThatIsSentHasAURL(t *testing.T) {
 	}
 }
 
-func TestASecretIsNotRepeated(t *testing.T) {
-	if _, err := new(world).parse("--hook-secret=s3cret"); err == nil || strings.Contains(err.Error(), "s3cret") {
+func TestErrorsDoNotContainSecrets(t *testing.T) {
+	if _, err := new(testEnv).parse("--hook-secret=s3cret"); err == nil || strings.Contains(err.Error(), "s3cret") {
 		t.Errorf("%v", err)
 	}
 }
 
-func TestOwedIsAskedOfTheAdminListener(t *testing.T) {
+func TestDeliveriesCommandsUseTheAdminAddress(t *testing.T) {
 	const addr = "127.0.0.1:8081"
-	env := &world{env: map[string]string{"HOLDFAST_ADMIN_LISTEN": addr}}
+	env := &testEnv{env: map[string]string{"HOLDFAST_ADMIN_LISTEN": addr}}
 	for line, want := range map[string]config.Command{
 		"deliveries":             {Name: "deliveries"},
 		"deliveries list":        {Name: "deliveries"},
@@ -46,10 +46,10 @@ func TestOwedIsAskedOfTheAdminListener(t *testing.T) {
 		if got, err := env.parse(strings.Fields(line)...); err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: %+v, %v", line, got, err)
 		}
-		if got, err := new(world).parse(append(strings.Fields(line), "--admin="+addr)...); err != nil || !reflect.DeepEqual(got, want) {
+		if got, err := new(testEnv).parse(append(strings.Fields(line), "--admin="+addr)...); err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%s --admin: %+v, %v", line, got, err)
 		}
-		_, err := new(world).parse(strings.Fields(line)...)
-		refused(t, err, "--admin-listen", "HOLDFAST_ADMIN_LISTEN")
+		_, err := new(testEnv).parse(strings.Fields(line)...)
+		wantError(t, err, "--admin-listen", "HOLDFAST_ADMIN_LISTEN")
 	}
 }

@@ -10,21 +10,21 @@ import (
 	"unicode/utf8"
 )
 
-// KeyTemplate is how the finished file of an upload is named in the store: text with
-// placeholders such as videos/{year}/{id}{ext}. The zero value names it by its id.
+// KeyTemplate is the template of the key of a finished file: text with placeholders, such as
+// videos/{year}/{id}{ext}. With the zero value the key is the upload's id.
 type KeyTemplate string
 
-// File is what a KeyTemplate knows of an upload.
+// File describes a finished upload for a KeyTemplate.
 type File struct {
 	ID       string
-	Name     string // as the client calls it, "" if it does not
-	Owner    string // "" if nobody's
+	Name     string // the client's file name, "" if unknown
+	Owner    string // "" if there is none
 	Creation time.Time
 }
 
 var placeholder = regexp.MustCompile(`\{[^{}]*\}?|\}`)
 
-// placeholders are what may stand in a template, and what for, but for names.
+// placeholders are the placeholders of bounded length.
 var placeholders = map[string]func(File) string{
 	"{id}":    func(f File) string { return f.ID },
 	"{ext}":   func(f File) string { return extension(f.Name) },
@@ -33,8 +33,8 @@ var placeholders = map[string]func(File) string{
 	"{day}":   func(f File) string { return f.Creation.UTC().Format("02") },
 }
 
-// namePlaceholders are those for what others have named, which may be of any length, and
-// is shortened so that it fits.
+// namePlaceholders are the placeholders for names from clients and tokens. They may have any
+// length, and are shortened to fit.
 var namePlaceholders = map[string]func(File) string{
 	"{filename}": func(f File) string {
 		return printable(firstNonEmpty(path.Base("/"+strings.ReplaceAll(f.Name, `\`, "/")), "/", f.ID))
@@ -50,15 +50,14 @@ func (t *KeyTemplate) UnmarshalText(text []byte) error {
 		}
 	}
 	if len(text) > 0 && !strings.Contains(string(text), "{id}") {
-		return fmt.Errorf("%q lacks {id}: without it two uploads would have one name", text)
+		return fmt.Errorf("%q lacks {id}: without it two uploads could have the same key", text)
 	}
 	*t = KeyTemplate(text)
 	return nil
 }
 
-// Key is the name of a file, "" for its id. What a client or a token says stays within
-// the segment of the key in which its placeholder stands, and no segment is made longer
-// by it than a file's name may be.
+// Key returns the key of a file, "" for its id. A name from a client or a token stays within
+// the segment of its placeholder, and does not make it longer than a file name may be.
 func (t KeyTemplate) Key(f File) string {
 	segments := strings.Split(string(t), "/")
 	for i, segment := range segments {
@@ -68,13 +67,14 @@ func (t KeyTemplate) Key(f File) string {
 }
 
 const (
-	// maxName is how many bytes of a name are taken into a key.
+	// maxName is the maximum length of a name in a key, in bytes.
 	maxName = 200
-	// maxSegment is how many bytes a segment of a key may have, as a file's name.
+	// maxSegment is the maximum length of a file name on disk, in bytes.
 	maxSegment = 255
 )
 
-// fill is a segment of a template for a file. The names in it share what the rest leaves.
+// fill replaces the placeholders in a segment of a template. Names share the space that the
+// rest leaves.
 func fill(segment string, f File) string {
 	names := 0
 	rest := replace(segment, func(found string) string {
@@ -96,8 +96,8 @@ func replace(segment string, with func(found string) string) string {
 	return placeholder.ReplaceAllStringFunc(segment, with)
 }
 
-// printable is text as a part of a segment of a key: without what separates segments, or
-// makes one hidden, or can't be printed.
+// printable replaces slashes, backslashes, unprintable characters and a leading dot, so that
+// text neither separates segments nor makes a hidden file.
 func printable(text string) string {
 	clean := strings.Map(func(r rune) rune {
 		if r == '/' || r == '\\' || !unicode.IsPrint(r) || r == utf8.RuneError {
@@ -111,9 +111,9 @@ func printable(text string) string {
 	return clean
 }
 
-// shorten is as many whole characters of text as most bytes have room for.
-func shorten(text string, most int) string {
-	for len(text) > most {
+// shorten returns the longest prefix of text with whole characters and at most limit bytes.
+func shorten(text string, limit int) string {
+	for len(text) > limit {
 		_, last := utf8.DecodeLastRuneInString(text)
 		text = text[:len(text)-last]
 	}
@@ -129,9 +129,10 @@ func extension(name string) string {
 	return ""
 }
 
-func firstNonEmpty(text, none, instead string) string {
+// firstNonEmpty returns text, or fallback if text equals none.
+func firstNonEmpty(text, none, fallback string) string {
 	if text == none {
-		return instead
+		return fallback
 	}
 	return text
 }

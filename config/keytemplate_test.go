@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 )
 
-func TestKeyTemplateNamesFiles(t *testing.T) {
+func TestKeyTemplateReturnsTheKeysOfFiles(t *testing.T) {
 	at := time.Date(2026, 3, 9, 23, 30, 0, 0, time.FixedZone("west", -3600))
 	for _, c := range []struct {
 		template, name, owner, want string
@@ -36,17 +36,17 @@ func TestKeyTemplateNamesFiles(t *testing.T) {
 	}
 }
 
-func TestKeyTemplateRefusesWhatWouldNameTwoFilesAlike(t *testing.T) {
+func TestKeyTemplateRequiresTheID(t *testing.T) {
 	for _, text := range []string{"{filename}", "videos", "{id}/{size}", "{id}{", "{id}}", "{}{id}", "{ID}"} {
 		var template KeyTemplate
 		if err := template.UnmarshalText([]byte(text)); err == nil {
-			t.Errorf("%q was taken", text)
+			t.Errorf("%q was accepted", text)
 		}
 	}
 }
 
-// A file's name in a directory has 255 bytes at most, of which the id needs all of its own.
-func TestKeyTemplateMakesNoSegmentTooLong(t *testing.T) {
+// A file name has at most 255 bytes, and the id in it is never shortened.
+func TestKeyTemplateLimitsTheLengthOfSegments(t *testing.T) {
 	id := strings.Repeat("i", 128)
 	for template, want := range map[string]int{ // bytes of the longest segment
 		"{id}/{filename}":                                maxName,

@@ -10,22 +10,22 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// ErrPrinted is returned by Parse if all that was asked for, the help or the version,
-// has been printed.
+// ErrPrinted is returned by Parse if it has printed the help or the version, and nothing is
+// left to do.
 var ErrPrinted = errors.New("printed")
 
-// Command is what the command line asks for.
+// Command is a parsed command line.
 type Command struct {
 	Name     string   // "serve", "health", "ticket create", "deliveries" or "deliveries retry"
-	Config   Config   // its settings
-	Ticket   Ticket   // those of ticket create
-	IDs      []string // of uploads
+	Config   Config   // the settings of all commands but ticket create
+	Ticket   Ticket   // the settings of ticket create
+	IDs      []string // the uploads of deliveries retry
 	Warnings []string // about settings that have no effect
 }
 
-// Env is what Parse needs besides the arguments.
+// Env is the environment of Parse.
 type Env struct {
-	// Getenv looks an environment variable up, as os.LookupEnv does.
+	// Getenv looks up an environment variable, as os.LookupEnv does.
 	Getenv func(string) (string, bool)
 	// Environ lists the environment, as os.Environ does; nil lists nothing.
 	Environ func() []string
@@ -51,7 +51,7 @@ type commandLine struct {
 	Deliveries deliveries `cmd:"" help:"List or retry the deliveries that the app has not acknowledged."`
 
 	getenv  func(string) (string, bool)
-	origins map[string]string // of settings that came from elsewhere than a flag
+	origins map[string]string // by flag: the name in the source that the setting came from
 }
 
 // health is the part of Config that locates the server.
@@ -86,9 +86,9 @@ func (a admin) check() error {
 	return nil
 }
 
-// Parse reads the command line, without the program's name, and what that leaves open
-// from the environment, the YAML file and the defaults. An error names each wrong
-// setting, and what is allowed.
+// Parse parses the command line, without the program's name. Settings that are not given as
+// flags come from the environment, the YAML file and the defaults. An error names each
+// invalid setting and the values allowed.
 func Parse(args []string, env Env) (Command, error) {
 	cli := &commandLine{getenv: env.Getenv, origins: map[string]string{}}
 	printed := false
@@ -118,7 +118,7 @@ func Parse(args []string, env Env) (Command, error) {
 	return command, err
 }
 
-// command returns what was asked for, validated.
+// command returns the selected command, validated.
 func (c *commandLine) command(ctx *kong.Context) (Command, error) {
 	name := ctx.Command()
 	switch list, retry := c.Deliveries.List, c.Deliveries.Retry; name {
@@ -138,8 +138,8 @@ func (c *commandLine) command(ctx *kong.Context) (Command, error) {
 	return Command{Name: name, Config: c.Serve}, nil
 }
 
-// BeforeResolve is called by kong once the flags are known: it adds the other sources of
-// settings, of which later ones win.
+// BeforeResolve is called by kong once the flags are known. It adds the other sources of
+// settings, the later of which win.
 func (c *commandLine) BeforeResolve(ctx *kong.Context) error {
 	path, err := c.configFile(ctx)
 	if err != nil {
@@ -179,7 +179,7 @@ func (c *commandLine) name(flag string) string {
 	return "--" + flag
 }
 
-// durations has kong parse durations with an error that says what is allowed.
+// durations makes kong parse durations with an error that names the format.
 var durations = kong.TypeMapper(reflect.TypeFor[time.Duration](),
 	kong.MapperFunc(func(ctx *kong.DecodeContext, target reflect.Value) error {
 		var text string

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// Secrets returns the secrets given and those in files, one in a line. A file without
-// any is an error.
+// Secrets returns the given secrets and those in files, one per line. A file without a
+// secret is an error.
 func Secrets(given, files []string) ([]string, error) {
 	all := slices.Clone(given)
 	for _, path := range files {
@@ -19,7 +19,7 @@ func Secrets(given, files []string) ([]string, error) {
 		}
 		found := strings.Fields(string(text))
 		if len(found) == 0 {
-			return nil, fmt.Errorf("%s: there is no secret in it", path)
+			return nil, fmt.Errorf("%s: no secret found", path)
 		}
 		all = append(all, found...)
 	}

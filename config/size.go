@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// Size is a number of bytes, written with a unit or without: 1048576, 500MB, 2GiB.
-// Units of 1000 are KB, MB, GB and TB; units of 1024 are KiB, MiB, GiB and TiB.
-// Upper and lower case are the same.
+// Size is a number of bytes, written with or without a unit: 1048576, 500MB, 2GiB. KB, MB,
+// GB and TB are powers of 1000; KiB, MiB, GiB and TiB are powers of 1024. Case does not
+// matter.
 type Size int64
 
 var sizeUnits = map[string]int64{

@@ -18,16 +18,16 @@ import (
 type origin interface {
 	// name returns how the setting of a flag is named there.
 	name(flag string) string
-	// look returns the value of a flag there, and whether there is one.
+	// look returns the value of a flag there, and reports whether there is one.
 	look(flag *kong.Flag) (text string, ok bool, err error)
 	// check returns an error if anything there is not a setting.
 	check(settings []string) error
 }
 
-// resolver has kong take from an origin what the command line leaves open.
+// resolver makes kong take settings that are not given as flags from an origin.
 type resolver struct {
 	origin
-	origins map[string]string // by flag: the name of what was taken
+	origins map[string]string // see commandLine
 }
 
 var _ kong.Resolver = (*resolver)(nil)
@@ -52,7 +52,7 @@ func (s *resolver) Resolve(_ *kong.Context, parent *kong.Path, flag *kong.Flag) 
 	}
 	text, ok, err := s.look(flag)
 	if err == nil && ok {
-		_, err = read(flag, text) // for the error alone: that of kong would not name the origin
+		_, err = read(flag, text) // only for its error: kong's would not name the origin
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", s.name(flag.Name), err)

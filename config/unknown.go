@@ -8,8 +8,8 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// unknownVariables returns a warning for each variable with our prefix that is not a
-// setting. Those that Kubernetes sets for a service called holdfast are none of ours.
+// unknownVariables returns a warning for each variable with the prefix HOLDFAST_ that is not
+// a setting, except those that Kubernetes sets for a service called holdfast.
 func unknownVariables(app *kong.Application, environ []string) []string {
 	known := []string{environment(nil).name("config")}
 	for _, command := range app.Leaves(false) {

@@ -12,78 +12,78 @@ import (
 	"time"
 )
 
-// validate returns an error about every setting with a wrong value. name returns how
-// messages name the setting of a flag.
+// validate returns an error about every setting with an invalid value. name returns the name
+// of a flag's setting in messages.
 func (c *Config) validate(name func(flag string) string) error {
 	var wrong []error
-	refuse := func(flag string, err error) {
+	reject := func(flag string, err error) {
 		if err != nil {
 			wrong = append(wrong, fmt.Errorf("%s: %w", name(flag), err))
 		}
 	}
-	refuse("listen", checkAddress(c.Listen))
+	reject("listen", checkAddress(c.Listen))
 	if c.AdminListen != "" {
-		refuse("admin-listen", checkAddress(c.AdminListen))
+		reject("admin-listen", checkAddress(c.AdminListen))
 	}
-	refuse("base-path", checkBasePath(c.BasePath))
+	reject("base-path", checkBasePath(c.BasePath))
 	switch {
 	case c.TLSCert == "" && c.TLSKey != "":
-		refuse("tls-cert", errors.New("is missing, while --tls-key is set: HTTPS needs both, HTTP neither"))
+		reject("tls-cert", errors.New("is missing, while --tls-key is set: HTTPS needs both, HTTP neither"))
 	case c.TLSCert != "" && c.TLSKey == "":
-		refuse("tls-key", errors.New("is missing, while --tls-cert is set: HTTPS needs both, HTTP neither"))
+		reject("tls-key", errors.New("is missing, while --tls-cert is set: HTTPS needs both, HTTP neither"))
 	}
 	for _, origin := range c.CORSOrigins {
-		refuse("cors-origin", checkOrigin(origin))
+		reject("cors-origin", checkOrigin(origin))
 	}
 	if c.Data == "" {
-		refuse("data", errors.New("is empty: uploads need a directory"))
+		reject("data", errors.New("is empty: uploads need a directory"))
 	}
-	c.validateS3(refuse)
-	c.validateHooks(refuse)
-	c.validateAuth(refuse)
-	refuse("expire-after", checkDuration(c.ExpireAfter, 0))
-	refuse("remember-finished", checkDuration(c.RememberFinished, 0))
-	refuse("idle-timeout", checkDuration(c.IdleTimeout, 1))
-	refuse("lock-timeout", checkDuration(c.LockTimeout, 1))
-	refuse("sweep-interval", checkDuration(c.SweepInterval, 1))
-	refuse("shutdown-timeout", checkDuration(c.ShutdownTimeout, 1))
-	c.validateObservability(refuse)
-	refuse("log-format", checkOneOf(c.LogFormat, "text", "json"))
-	refuse("log-level", checkOneOf(c.LogLevel, "debug", "info", "warn", "error"))
+	c.validateS3(reject)
+	c.validateHooks(reject)
+	c.validateAuth(reject)
+	reject("expire-after", checkDuration(c.ExpireAfter, 0))
+	reject("remember-finished", checkDuration(c.RememberFinished, 0))
+	reject("idle-timeout", checkDuration(c.IdleTimeout, 1))
+	reject("lock-timeout", checkDuration(c.LockTimeout, 1))
+	reject("sweep-interval", checkDuration(c.SweepInterval, 1))
+	reject("shutdown-timeout", checkDuration(c.ShutdownTimeout, 1))
+	c.validateObservability(reject)
+	reject("log-format", checkOneOf(c.LogFormat, "text", "json"))
+	reject("log-level", checkOneOf(c.LogLevel, "debug", "info", "warn", "error"))
 	return errors.Join(wrong...)
 }
 
-func (c *Config) validateS3(refuse func(flag string, err error)) {
+func (c *Config) validateS3(reject func(flag string, err error)) {
 	if c.S3Endpoint != "" {
-		refuse("s3-endpoint", checkURL(c.S3Endpoint, "http", "https"))
+		reject("s3-endpoint", checkURL(c.S3Endpoint, "http", "https"))
 	}
 	if c.S3PublicEndpoint != "" {
-		refuse("s3-public-endpoint", checkURL(c.S3PublicEndpoint, "http", "https"))
+		reject("s3-public-endpoint", checkURL(c.S3PublicEndpoint, "http", "https"))
 	}
-	refuse("s3-presign-ttl", checkDuration(c.S3PresignTTL, 0))
+	reject("s3-presign-ttl", checkDuration(c.S3PresignTTL, 0))
 	if c.S3PresignTTL > 7*24*time.Hour {
-		refuse("s3-presign-ttl", fmt.Errorf("%s is too long: S3 allows 168h", c.S3PresignTTL))
+		reject("s3-presign-ttl", fmt.Errorf("%s is too long: S3 allows 168h", c.S3PresignTTL))
 	}
 	if c.Redis != "" {
-		refuse("redis", checkURL(c.Redis, "redis", "rediss", "unix"))
+		reject("redis", checkURL(c.Redis, "redis", "rediss", "unix"))
 	}
 	if c.BufferMemory < 1<<20 {
-		refuse("buffer-memory", fmt.Errorf("%d bytes are too few: 1MiB or more is allowed", c.BufferMemory))
+		reject("buffer-memory", fmt.Errorf("%d bytes are too few: 1MiB or more is allowed", c.BufferMemory))
 	}
 }
 
-func (c *Config) validateObservability(refuse func(flag string, err error)) {
+func (c *Config) validateObservability(reject func(flag string, err error)) {
 	if c.AdminListen != "" {
-		refuse("admin-listen", checkAddress(c.AdminListen))
+		reject("admin-listen", checkAddress(c.AdminListen))
 	}
 	if c.OTLPEndpoint != "" {
-		refuse("otlp-endpoint", checkURL(c.OTLPEndpoint, "http", "https"))
+		reject("otlp-endpoint", checkURL(c.OTLPEndpoint, "http", "https"))
 	}
 	if c.OTLPService == "" {
-		refuse("otlp-service", errors.New("is empty: traces need the name of a service"))
+		reject("otlp-service", errors.New("is empty: traces need the name of a service"))
 	}
-	if !(c.OTLPSample >= 0 && c.OTLPSample <= 1) { // NaN is neither
-		refuse("otlp-sample", fmt.Errorf("%v is not a share from 0 to 1", c.OTLPSample))
+	if !(c.OTLPSample >= 0 && c.OTLPSample <= 1) { // rejects NaN too
+		reject("otlp-sample", fmt.Errorf("%v is not a share from 0 to 1", c.OTLPSample))
 	}
 }
 

@@ -9,34 +9,34 @@ import (
 	"time"
 )
 
-// minSecret is the least length of a secret in bytes (RFC 7518, section 3.2).
+// minSecret is the minimum length of a secret in bytes (RFC 7518, section 3.2).
 const minSecret = 32
 
-func (c *Config) validateAuth(refuse func(flag string, err error)) {
-	refuse("auth-jwt-secret", checkSecrets(c.AuthJWTSecrets))
-	refuse("ticket-secret", checkSecrets(c.TicketSecrets))
+func (c *Config) validateAuth(reject func(flag string, err error)) {
+	reject("auth-jwt-secret", checkSecrets(c.AuthJWTSecrets))
+	reject("ticket-secret", checkSecrets(c.TicketSecrets))
 	if c.AuthJWKSURL != "" {
-		refuse("auth-jwks-url", checkURL(c.AuthJWKSURL, "http", "https"))
+		reject("auth-jwks-url", checkURL(c.AuthJWKSURL, "http", "https"))
 	}
 	if c.AuthHookURL != "" {
-		refuse("auth-hook-url", checkURL(c.AuthHookURL, "http", "https"))
+		reject("auth-hook-url", checkURL(c.AuthHookURL, "http", "https"))
 	}
 	for _, header := range c.AuthHookHeaders {
-		refuse("auth-hook-header", checkHookHeader(header))
+		reject("auth-hook-header", checkHookHeader(header))
 	}
 	if shared := len(c.AuthJWTSecrets)+len(c.AuthJWTSecretFiles) > 0; shared && (c.AuthJWKSURL != "" || c.AuthHookURL != "") {
-		refuse("auth-jwt-secret", errors.New("cannot be combined with --auth-jwks-url or --auth-hook-url"))
+		reject("auth-jwt-secret", errors.New("cannot be combined with --auth-jwks-url or --auth-hook-url"))
 	}
 	if c.AuthJWKSURL != "" && c.AuthHookURL != "" {
-		refuse("auth-hook-url", errors.New("cannot be combined with --auth-jwks-url"))
+		reject("auth-hook-url", errors.New("cannot be combined with --auth-jwks-url"))
 	}
-	refuse("auth-hook-timeout", checkDuration(c.AuthHookTimeout, 1))
-	refuse("ticket-ttl", checkDuration(c.TicketTTL, 0))
+	reject("auth-hook-timeout", checkDuration(c.AuthHookTimeout, 1))
+	reject("ticket-ttl", checkDuration(c.TicketTTL, 0))
 	if c.CORSCredentials && (len(c.CORSOrigins) == 0 || slices.Contains(c.CORSOrigins, "*")) {
-		refuse("cors-credentials", errors.New("needs --cors-origin with named origins: with * every web page could act as its visitors"))
+		reject("cors-credentials", errors.New("needs --cors-origin with named origins: with * every web page could act as its visitors"))
 	}
-	refuse("limit-uploads-per-minute", checkCount(c.LimitUploadsPerMinute))
-	refuse("limit-incomplete-uploads", checkCount(c.LimitIncompleteUploads))
+	reject("limit-uploads-per-minute", checkCount(c.LimitUploadsPerMinute))
+	reject("limit-incomplete-uploads", checkCount(c.LimitIncompleteUploads))
 }
 
 func checkCount(n int) error {
@@ -46,7 +46,7 @@ func checkCount(n int) error {
 	return nil
 }
 
-// checkSecrets returns an error that does not repeat the secret.
+// checkSecrets checks the length of secrets. Its error does not contain the secret.
 func checkSecrets(secrets []string) error {
 	for _, secret := range secrets {
 		if len(secret) < minSecret {
@@ -83,18 +83,18 @@ type Ticket struct {
 
 func (t *Ticket) validate(name func(flag string) string) error {
 	var wrong []error
-	refuse := func(flag string, err error) {
+	reject := func(flag string, err error) {
 		if err != nil {
 			wrong = append(wrong, fmt.Errorf("%s: %w", name(flag), err))
 		}
 	}
-	refuse("expires", checkDuration(t.Expires, 1))
-	refuse("ticket-secret", checkSecrets(t.Secrets))
+	reject("expires", checkDuration(t.Expires, 1))
+	reject("ticket-secret", checkSecrets(t.Secrets))
 	if len(t.Secrets)+len(t.SecretFiles) == 0 {
-		refuse("ticket-secret", errors.New("is missing: it signs the ticket"))
+		reject("ticket-secret", errors.New("is missing: it signs the ticket"))
 	}
 	if t.URL != "" {
-		refuse("url", checkURL(t.URL, "http", "https"))
+		reject("url", checkURL(t.URL, "http", "https"))
 	}
 	return errors.Join(wrong...)
 }

@@ -10,36 +10,36 @@ import (
 	"strings"
 )
 
-// hookEvents are all events.
+// hookEvents are the names of all hooks.
 var hookEvents = []string{"pre-create", "post-create", "post-receive", "pre-finish", "post-finish", "post-terminate"}
 
-func (c *Config) validateHooks(refuse func(flag string, err error)) {
+func (c *Config) validateHooks(reject func(flag string, err error)) {
 	if c.HookURL != "" {
-		refuse("hook-url", checkURL(c.HookURL, "http", "https"))
+		reject("hook-url", checkURL(c.HookURL, "http", "https"))
 	}
 	for _, event := range slices.Sorted(maps.Keys(c.HookURLOverride)) {
-		refuse("hook-url-override", c.checkURLOverride(event))
+		reject("hook-url-override", c.checkURLOverride(event))
 	}
 	for _, event := range c.HookEvents {
-		refuse("hook-events", c.checkEvent(event))
+		reject("hook-events", c.checkEvent(event))
 	}
 	for _, secret := range c.HookSecrets {
-		refuse("hook-secret", CheckSecret(secret))
+		reject("hook-secret", CheckSecret(secret))
 	}
 	for _, name := range c.HookForwardHeader {
-		refuse("hook-forward-header", checkHeaderName(name))
+		reject("hook-forward-header", checkHeaderName(name))
 	}
-	refuse("hook-timeout", checkDuration(c.HookTimeout, 1))
-	refuse("hook-retry-initial", checkDuration(c.HookRetryInitial, 1))
-	refuse("hook-progress-interval", checkDuration(c.HookProgressInterval, 0))
+	reject("hook-timeout", checkDuration(c.HookTimeout, 1))
+	reject("hook-retry-initial", checkDuration(c.HookRetryInitial, 1))
+	reject("hook-progress-interval", checkDuration(c.HookProgressInterval, 0))
 	if c.HookRetryMaxAge < c.HookRetryInitial {
-		refuse("hook-retry-max-age", fmt.Errorf("%s is less than --hook-retry-initial, %s", c.HookRetryMaxAge, c.HookRetryInitial))
+		reject("hook-retry-max-age", fmt.Errorf("%s is less than --hook-retry-initial, %s", c.HookRetryMaxAge, c.HookRetryInitial))
 	}
 	switch {
 	case c.HookClientCert == "" && c.HookClientKey != "":
-		refuse("hook-client-cert", errors.New("is missing, while --hook-client-key is set"))
+		reject("hook-client-cert", errors.New("is missing, while --hook-client-key is set"))
 	case c.HookClientCert != "" && c.HookClientKey == "":
-		refuse("hook-client-key", errors.New("is missing, while --hook-client-cert is set"))
+		reject("hook-client-key", errors.New("is missing, while --hook-client-cert is set"))
 	}
 }
 
@@ -63,8 +63,8 @@ func (c *Config) checkEvent(event string) error {
 	return nil
 }
 
-// CheckSecret returns an error, which does not repeat the secret, unless it is a secret
-// of Standard Webhooks.
+// CheckSecret returns an error unless secret is a valid secret of Standard Webhooks. The
+// error does not contain the secret.
 func CheckSecret(secret string) error {
 	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(secret, "whsec_"))
 	if err != nil || len(key) < 24 || len(key) > 64 {

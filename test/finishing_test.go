@@ -32,7 +32,7 @@ func blockFinish(t *testing.T, s *Server, id string) (unblock func()) {
 	}
 }
 
-func TestF05AFinishThatFailedIsDoneByWhoeverComesNext(t *testing.T) {
+func TestF05AFailedFinishIsCompletedByTheNextRequest(t *testing.T) {
 	t.Parallel()
 	s := start(t, "--sweep-interval", "1h")
 	next := map[string]func(t *testing.T, c *Client){

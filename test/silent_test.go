@@ -11,7 +11,7 @@ import (
 
 // Whatever a request is, one that announces a body and sends none of it is answered,
 // and its connection ends, once the idle timeout has passed.
-func TestWhoeverSendsNoBodyIsAnsweredWithinTheIdleTimeout(t *testing.T) {
+func TestARequestWithoutItsBodyIsAnsweredWithinTheIdleTimeout(t *testing.T) {
 	t.Parallel()
 	s := start(t, "--idle-timeout", "1s", "--max-size", "1000")
 	putAs(t, s.URL("done"), "hello", "bytes 0-4/5", 201)

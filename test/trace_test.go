@@ -112,7 +112,7 @@ const (
 	foreignSpan  = "b7ad6b7169203331"
 )
 
-func TestTraceOfWhoeverAsksIsGoneOnWithOnlyIfProxiesAreTrusted(t *testing.T) {
+func TestAClientsTraceIsContinuedOnlyIfProxiesAreTrusted(t *testing.T) {
 	t.Parallel()
 	for _, trust := range []bool{true, false} {
 		c := startCollector(t)

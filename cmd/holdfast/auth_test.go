@@ -16,11 +16,11 @@ import (
 	"github.com/holdfast-upload/holdfast/hooks/auth"
 )
 
-// What lets somebody in is told to the app that says so, and to nobody else.
+// Credentials are sent to --auth-hook-url only.
 func TestCredentialsAreInNoHook(t *testing.T) {
 	who := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"subject":"anna"}`) }))
 	t.Cleanup(who.Close)
-	b := startBackend(t, says("{}"))
+	b := startBackend(t, respond("{}"))
 	cfg := hookedConfig(t, b, "pre-create", "post-finish")
 	cfg.AuthHookURL, cfg.AuthHookHeaders = who.URL, []string{"x-api-key"}
 	cfg.TicketSecrets = []string{"0123456789abcdef0123456789abcdef"}
@@ -32,7 +32,7 @@ func TestCredentialsAreInNoHook(t *testing.T) {
 	proxied := []string{"X-Original-URI", "/files/trip?ticket=" + ticket, "X-Forwarded-Uri", "/files/trip?a=b&ticket=" + ticket, "X-Tenant", "7"}
 	do(t, h1(t), "PUT", r.URL()+"photo", strings.NewReader("bytes"), append(proxied, "X-Api-Key", "s3cret")...)
 	do(t, h1(t), "PUT", r.URL()+"trip?ticket="+ticket, strings.NewReader("bytes"), proxied...)
-	eventually(t, "both files are heard of", func() bool { return len(b.of("post-finish")) == 2 })
+	eventually(t, "post-finish of both files", func() bool { return len(b.of("post-finish")) == 2 })
 	for _, hook := range append(b.of("pre-create"), b.of("post-finish")...) {
 		text, err := json.Marshal(hook)
 		if err != nil || strings.Contains(string(text), "s3cret") || strings.Contains(string(text), ticket) {

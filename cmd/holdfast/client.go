@@ -31,19 +31,18 @@ func health(ctx context.Context, cfg config.Config) error {
 	return resp.Body.Close()
 }
 
-// listDeliveries prints the deliveries that the server has pending.
+// listDeliveries prints the server's pending and dead-lettered deliveries.
 func listDeliveries(ctx context.Context, command config.Command, stdout io.Writer) error {
 	return copyLines(ctx, http.MethodGet, command.Config.AdminListen, "/deliveries", stdout)
 }
 
-// retryDeliveries has the server make deliveries now, and prints what came of them.
+// retryDeliveries makes the server retry deliveries now, and prints the results.
 func retryDeliveries(ctx context.Context, command config.Command, stdout io.Writer) error {
 	return copyLines(ctx, http.MethodPost, command.Config.AdminListen, "/deliveries/retry?"+url.Values{"id": command.IDs}.Encode(), stdout)
 }
 
-// call sends a request to a server on this machine. Its certificate is issued for the
-// name that clients use, which this is not: nothing secret is sent, and only the status
-// is believed.
+// call sends a request to a server on this machine. It does not verify the certificate,
+// which is issued for the public name of the server; it sends no secrets.
 func call(ctx context.Context, method, scheme, addr, path string) (*http.Response, error) {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
@@ -64,19 +63,19 @@ func call(ctx context.Context, method, scheme, addr, path string) (*http.Respons
 	if resp.StatusCode != http.StatusOK {
 		defer resp.Body.Close()
 		text, _ := io.ReadAll(io.LimitReader(resp.Body, 4096))
-		return nil, fmt.Errorf("the server answers %s: %s", resp.Status, strings.TrimSpace(string(text)))
+		return nil, fmt.Errorf("server responded with %s: %s", resp.Status, strings.TrimSpace(string(text)))
 	}
 	return resp, nil
 }
 
-var errSomeFailed = errors.New("not all of it succeeded")
+var errSomeFailed = errors.New("some deliveries failed")
 
-// copyLines prints the JSON lines of an answer of the admin address. It fails if one of
-// them has an error.
+// copyLines prints the JSON lines of a response of the admin address. It returns
+// errSomeFailed if one of them has an error.
 func copyLines(ctx context.Context, method, addr, path string, to io.Writer) error {
 	resp, err := call(ctx, method, "http", addr, path)
 	if err != nil {
-		return fmt.Errorf("ask the admin address of a running server: %w", err)
+		return fmt.Errorf("request to the admin address of the server: %w", err)
 	}
 	defer resp.Body.Close()
 	var failed error
@@ -85,7 +84,7 @@ func copyLines(ctx context.Context, method, addr, path string, to io.Writer) err
 		if err := dec.Decode(&line); errors.Is(err, io.EOF) {
 			return failed
 		} else if err != nil {
-			return fmt.Errorf("the answer was cut off: %w", err)
+			return fmt.Errorf("read the response: %w", err)
 		}
 		var v struct{ Error string }
 		if err := json.Unmarshal(line, &v); err != nil || v.Error != "" {

@@ -30,7 +30,7 @@ func holdfastDeliveries(addr string, args ...string) (code int, stdout, stderr s
 }
 
 func TestDeliveriesAreListedAndRetried(t *testing.T) {
-	b := startBackend(t, says(""))
+	b := startBackend(t, respond(""))
 	cfg := hookedConfig(t, b, "post-finish")
 	cfg.HookRetryMaxAge = 50 * time.Millisecond // then it is dead-lettered
 	r := startHooked(t, cfg)
@@ -55,7 +55,7 @@ func TestDeliveriesAreListedAndRetried(t *testing.T) {
 	if code, out, errs := holdfastDeliveries(addr, "retry", "one"); code != 1 || !strings.Contains(out, "502") || !strings.Contains(errs, errSomeFailed.Error()) {
 		t.Errorf("while the app is down: %d %s %s", code, out, errs)
 	}
-	b.change(says("{}"))
+	b.change(respond("{}"))
 	if code, out, errs := holdfastDeliveries(addr, "retry", "one"); code != 0 || out != `{"id":"one","delivered":true}`+"\n" {
 		t.Errorf("one: %d %s %s", code, out, errs)
 	}
@@ -72,7 +72,7 @@ func TestDeliveriesAreListedAndRetried(t *testing.T) {
 	}
 }
 
-func TestDeliveriesSayWhyTheyCannot(t *testing.T) {
+func TestDeliveriesCommandsReportErrors(t *testing.T) {
 	plain := testConfig(t)
 	plain.AdminListen = "127.0.0.1:0"
 	r := start(t, plain, nil)
@@ -82,8 +82,8 @@ func TestDeliveriesSayWhyTheyCannot(t *testing.T) {
 		code int
 		says string
 	}{
-		"nowhere to ask":   {"", nil, 2, "--admin-listen"},
-		"nobody there":     {"127.0.0.1:1", nil, 1, "ask the admin address"},
+		"no address":       {"", nil, 2, "--admin-listen"},
+		"no server there":  {"127.0.0.1:1", nil, 1, "request to the admin address"},
 		"not an address":   {"", []string{"list", "--admin=x"}, 2, "not an address"},
 		"no hooks are set": {r.adminAddr(t), []string{"retry"}, 1, "no delivery is configured"},
 		"not the admin's":  {r.listener.Addr().String(), nil, 1, "404"},

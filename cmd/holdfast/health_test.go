@@ -4,15 +4,15 @@ import (
 	"testing"
 )
 
-func TestHealthTellsWhetherTheServerOnThisMachineLives(t *testing.T) {
+func TestHealthReportsWhetherTheLocalServerIsAlive(t *testing.T) {
 	s := start(t, testConfig(t), nil)
 	cfg := testConfig(t)
 	cfg.Listen = s.listener.Addr().String()
 	if err := health(t.Context(), cfg); err != nil {
-		t.Errorf("a server that lives: %v", err)
+		t.Errorf("a running server: %v", err)
 	}
 	s.stop(t)
 	if err := health(t.Context(), cfg); err == nil {
-		t.Error("a server that is gone was found healthy")
+		t.Error("a stopped server was reported as healthy")
 	}
 }

@@ -20,14 +20,14 @@ import (
 	"github.com/holdfast-upload/holdfast/test/servers"
 )
 
-// tusdBackend is an app made after tusd's documentation of its hooks, and nothing else.
+// tusdBackend is an app written only from tusd's documentation of its hooks.
 type tusdBackend struct {
 	*httptest.Server
 	t *testing.T
 
-	mu     sync.Mutex
-	answer func(hookType string, upload map[string]any) string // JSON, "" to be down
-	heard  []map[string]any
+	mu       sync.Mutex
+	answer   func(hookType string, upload map[string]any) string // JSON, or "" for 502
+	received []map[string]any
 }
 
 func startBackend(t *testing.T, answer func(string, map[string]any) string) *tusdBackend {
@@ -49,7 +49,7 @@ func (b *tusdBackend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	upload, _ := hook.Event["Upload"].(map[string]any)
-	b.heard = append(b.heard, map[string]any{"Type": hook.Type, "Upload": upload, "HTTPRequest": hook.Event["HTTPRequest"]})
+	b.received = append(b.received, map[string]any{"Type": hook.Type, "Upload": upload, "HTTPRequest": hook.Event["HTTPRequest"]})
 	answer := b.answer(hook.Type, upload)
 	if answer == "" {
 		http.Error(w, "down for maintenance", http.StatusBadGateway)
@@ -59,12 +59,12 @@ func (b *tusdBackend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, answer)
 }
 
-// of are the hooks of a type that were heard.
+// of returns the hooks of a type that were received.
 func (b *tusdBackend) of(hookType string) []map[string]any {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	var found []map[string]any
-	for _, h := range b.heard {
+	for _, h := range b.received {
 		if h["Type"] == hookType {
 			found = append(found, h)
 		}
@@ -78,17 +78,18 @@ func (b *tusdBackend) change(answer func(string, map[string]any) string) {
 	b.answer = answer
 }
 
-func says(answer string) func(string, map[string]any) string {
+func respond(answer string) func(string, map[string]any) string {
 	return func(string, map[string]any) string { return answer }
 }
 
-// hooked is a Server whose app is b.
+// hooked starts a Server whose app is b.
 func hooked(t *testing.T, b *tusdBackend, events ...string) *running {
 	t.Helper()
 	return startHooked(t, hookedConfig(t, b, events...))
 }
 
-// startHooked runs a Server that has told what it has to tell before the test ends.
+// startHooked starts a Server that is shut down before the test ends, so that it sends all
+// hooks before.
 func startHooked(t *testing.T, cfg config.Config) *running {
 	t.Helper()
 	r := start(t, cfg, nil)
@@ -107,7 +108,7 @@ var tusCreate = []string{"Tus-Resumable", "1.0.0", "Upload-Length", "5", "Upload
 
 var tusPatch = []string{"Tus-Resumable", "1.0.0", "Upload-Offset", "0", "Content-Type", "application/offset+octet-stream"}
 
-// Each door creates an upload of 5 bytes in its way.
+// creations create an upload of 5 bytes with each protocol.
 var creations = map[string]func(t *testing.T, r *running) answer{
 	"tus": func(t *testing.T, r *running) answer { return do(t, h1(t), "POST", r.URL(), nil, tusCreate...) },
 	"tus with the bytes": func(t *testing.T, r *running) answer {
@@ -118,9 +119,9 @@ var creations = map[string]func(t *testing.T, r *running) answer{
 	},
 }
 
-func TestARefusalOfTheAppIsTheAnswerAtEveryDoor(t *testing.T) {
+func TestARejectionByTheAppIsTheResponseInEveryProtocol(t *testing.T) {
 	for name, create := range creations {
-		b := startBackend(t, says(`{"RejectUpload":true,"HTTPResponse":{"StatusCode":402,"Body":"{\"pay\":\"more\"}",
+		b := startBackend(t, respond(`{"RejectUpload":true,"HTTPResponse":{"StatusCode":402,"Body":"{\"pay\":\"more\"}",
 			"Header":{"Content-Type":"application/json","X-Quota":"0","X-Evil":"a\r\nSet-Cookie: b=c","Content-Length":"9999"}}}`))
 		r := hooked(t, b, "pre-create")
 		a := create(t, r)
@@ -132,13 +133,13 @@ func TestARefusalOfTheAppIsTheAnswerAtEveryDoor(t *testing.T) {
 			t.Errorf("%s: asked %d times, Location %q", name, len(b.of("pre-create")), a.Header.Get("Location"))
 		}
 		if a := do(t, h1(t), "GET", r.URL()+"photo", nil); a.StatusCode != http.StatusNotFound {
-			t.Errorf("%s: what was refused: %s", name, a.Status)
+			t.Errorf("%s: the rejected upload: %s", name, a.Status)
 		}
 	}
 }
 
-// What the app says with its consent reaches the client, as in tusd, at every door.
-func TestTheAppMayAmendTheAnswer(t *testing.T) {
+// The app's response reaches the client in every protocol, as in tusd.
+func TestTheAppMayOverrideTheResponse(t *testing.T) {
 	for name, create := range creations {
 		b := startBackend(t, func(hookType string, _ map[string]any) string {
 			return `{"HTTPResponse":{"StatusCode":203,"Body":"from ` + hookType + `","Header":{"X-` + hookType + `":"yes","X-Evil":"a\r\nb: c"}}}`
@@ -162,9 +163,9 @@ func TestTheAppMayAmendTheAnswer(t *testing.T) {
 	}
 }
 
-func TestWithoutTheAppsAnswerNothingIsCreated(t *testing.T) {
+func TestWithoutTheAppsResponseNothingIsCreated(t *testing.T) {
 	for name, create := range creations {
-		b := startBackend(t, says(""))
+		b := startBackend(t, respond(""))
 		r := hooked(t, b, "pre-create")
 		if a := create(t, r); a.StatusCode != http.StatusServiceUnavailable || a.Header.Get("Retry-After") == "" {
 			t.Errorf("%s: %s %v %s", name, a.Status, a.Header, a.body)
@@ -172,9 +173,9 @@ func TestWithoutTheAppsAnswerNothingIsCreated(t *testing.T) {
 		if a := do(t, h1(t), "GET", r.URL()+"photo", nil); a.StatusCode != http.StatusNotFound {
 			t.Errorf("%s: it was created: %s", name, a.Status)
 		}
-		b.change(says("{}"))
+		b.change(respond("{}"))
 		if a := create(t, r); a.StatusCode != http.StatusCreated {
-			t.Errorf("%s: once it answers: %s %s", name, a.Status, a.body)
+			t.Errorf("%s: once the app responds: %s %s", name, a.Status, a.body)
 		}
 	}
 }
@@ -212,12 +213,12 @@ func TestABackendMadeForTusdWorks(t *testing.T) {
 		t.Errorf("by the request %v", request)
 	}
 	if name := upload["MetaData"].(map[string]any)["filename"]; name != "renamed.mp4" || upload["ID"] != "made-by-app" || upload["Offset"] != 5.0 {
-		t.Errorf("the upload is told as %v", upload)
+		t.Errorf("post-finish has the upload %v", upload)
 	}
 }
 
-func TestWhatPreFinishRefusesIsNoFileUntilItAgrees(t *testing.T) {
-	b := startBackend(t, says(`{"RejectUpload":true,"HTTPResponse":{"StatusCode":422,"Body":"not a video"}}`))
+func TestAnUploadRejectedByPreFinishIsNoFileUntilItIsAccepted(t *testing.T) {
+	b := startBackend(t, respond(`{"RejectUpload":true,"HTTPResponse":{"StatusCode":422,"Body":"not a video"}}`))
 	r := hooked(t, b, "pre-finish", "post-finish")
 	url := do(t, h1(t), "POST", r.URL(), nil, tusCreate...).Header.Get("Location")
 	for name, ask := range map[string]func() answer{
@@ -235,21 +236,21 @@ func TestWhatPreFinishRefusesIsNoFileUntilItAgrees(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(r.cfg.Data, "photo")); !os.IsNotExist(err) {
 		t.Errorf("there is a file: %v", err)
 	}
-	b.change(says("{}"))
+	b.change(respond("{}"))
 	if a := do(t, h1(t), "GET", r.URL()+"photo", nil); a.StatusCode != http.StatusOK || string(a.body) != "bytes" {
 		t.Errorf("accepted: %s %q", a.Status, a.body)
 	}
 	if a := do(t, h1(t), "HEAD", url, nil, "Tus-Resumable", "1.0.0"); a.StatusCode != http.StatusOK || a.Header.Get("Upload-Offset") != "5" {
 		t.Errorf("accepted: %s", a.Status)
 	}
-	eventually(t, "both are told of", func() bool { return len(b.of("post-finish")) == 2 })
+	eventually(t, "post-finish of both", func() bool { return len(b.of("post-finish")) == 2 })
 }
 
-// On S3 a small file is put at once, unless somebody has to agree first.
-func TestOnS3NothingIsAFileBeforeTheAppAgrees(t *testing.T) {
+// On S3 a small file is completed with its first request, unless pre-finish is configured.
+func TestOnS3NothingIsAFileBeforeTheAppAccepts(t *testing.T) {
 	t.Setenv("AWS_ACCESS_KEY_ID", servers.AccessKey)
 	t.Setenv("AWS_SECRET_ACCESS_KEY", servers.SecretKey)
-	b := startBackend(t, says(`{"RejectUpload":true}`))
+	b := startBackend(t, respond(`{"RejectUpload":true}`))
 	cfg := hookedConfig(t, b, "pre-create", "pre-finish", "post-finish")
 	cfg.S3Bucket, cfg.S3Endpoint, cfg.S3PathStyle, cfg.S3CreateBucket = "uploads", servers.S3(t).URL("http"), true, true
 	cfg.S3Prefix = "in/"
@@ -263,9 +264,9 @@ func TestOnS3NothingIsAFileBeforeTheAppAgrees(t *testing.T) {
 		return err == nil && up.Finished
 	}
 	if a := do(t, h1(t), "PUT", r.URL()+"photo", strings.NewReader("bytes")); a.StatusCode != http.StatusBadRequest || there() {
-		t.Errorf("refused: %s %s, and the file is there: %t", a.Status, a.body, there())
+		t.Errorf("rejected: %s %s, and the file is there: %t", a.Status, a.body, there())
 	}
-	b.change(says("{}"))
+	b.change(respond("{}"))
 	if a := do(t, h1(t), "GET", r.URL()+"photo", nil); a.StatusCode != http.StatusOK || string(a.body) != "bytes" || !there() {
 		t.Errorf("accepted: %s %s", a.Status, a.body)
 	}
@@ -277,7 +278,7 @@ func TestOnS3NothingIsAFileBeforeTheAppAgrees(t *testing.T) {
 }
 
 func TestTheAppStopsAnUpload(t *testing.T) {
-	b := startBackend(t, says(`{"StopUpload":true}`))
+	b := startBackend(t, respond(`{"StopUpload":true}`))
 	r := hooked(t, b, "post-receive")
 	do(t, h1(t), "PUT", r.URL()+"photo", strings.NewReader("bytes"), "Content-Range", "bytes 0-4/10")
 	eventually(t, "it is gone", func() bool { return do(t, h1(t), "GET", r.URL()+"photo", nil).StatusCode == http.StatusGone })
@@ -299,7 +300,7 @@ func TestASlowAppDelaysNoUpload(t *testing.T) {
 	}
 }
 
-func TestHooksThatCanNotBeSetUpAreRefusedAtStart(t *testing.T) {
+func TestInvalidHookSettingsFailAtStart(t *testing.T) {
 	bad := filepath.Join(t.TempDir(), "bad")
 	if err := os.WriteFile(bad, []byte("neither a secret nor a certificate"), 0o600); err != nil {
 		t.Fatal(err)
@@ -336,7 +337,7 @@ func TestSecretsMayComeFromAFile(t *testing.T) {
 	}
 }
 
-// What config allows is what there is, and the other way round.
+// config allows exactly the hooks that exist.
 func TestEveryHookCanBeSet(t *testing.T) {
 	none := func(string) (string, bool) { return "", false }
 	parse := func(events string) error {
@@ -347,6 +348,6 @@ func TestEveryHookCanBeSet(t *testing.T) {
 		t.Error(err)
 	}
 	if err := parse("pre-terminate"); err == nil {
-		t.Error("a hook that is not sent can be asked for")
+		t.Error("a hook that does not exist is accepted")
 	}
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/holdfast-upload/holdfast/config"
 )
 
-// All bytes of a file are there when it gets its name: then it is too late to refuse it.
-func TestFileOfAnyNameCanBeFinished(t *testing.T) {
+// The key of a file is determined after all its bytes are stored: too late to reject it.
+func TestFilesWithAnyNameCanBeFinished(t *testing.T) {
 	cfg := testConfig(t)
 	cfg.KeyTemplate = "{filename}-{owner}-{id}{ext}"
 	r := start(t, cfg, nil)
@@ -24,7 +24,7 @@ func TestFileOfAnyNameCanBeFinished(t *testing.T) {
 	}
 }
 
-func TestTemplateOfKeysThatCannotBeIsRefused(t *testing.T) {
+func TestInvalidKeyTemplateIsRejected(t *testing.T) {
 	for _, template := range []config.KeyTemplate{
 		"{ext}/{id}", "{ext}{id}", ".{id}", "a//{id}", "/{id}", "{id}/",
 		config.KeyTemplate(strings.Repeat("v", 128)) + "{id}",

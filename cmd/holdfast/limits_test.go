@@ -6,40 +6,39 @@ import (
 	"testing"
 )
 
-// limitedTo is a Server with an app that is asked about uploads, and a limit of live ones.
-func limitedTo(t *testing.T, b *tusdBackend, live int) *running {
+// limitedTo starts a Server with pre-create hooks and a limit of incomplete uploads.
+func limitedTo(t *testing.T, b *tusdBackend, limit int) *running {
 	t.Helper()
 	cfg := hookedConfig(t, b, "pre-create")
-	cfg.LimitIncompleteUploads = live
+	cfg.LimitIncompleteUploads = limit
 	return startHooked(t, cfg)
 }
 
-// What the app has refused, or not answered, takes nobody's place.
-func TestWhatTheAppDoesNotWantIsNotCounted(t *testing.T) {
+func TestRejectedUploadsAreNotCounted(t *testing.T) {
 	for answer, want := range map[string]int{
 		"":                                  http.StatusServiceUnavailable,
 		`{"RejectUpload":true}`:             http.StatusBadRequest,
 		`{"ChangeFileInfo":{"ID":"no/id"}}`: http.StatusBadRequest,
 		`{"ChangeFileInfo":{"ID":"good","Storage":{"Key":"../bad"}}}`: http.StatusBadRequest,
 	} {
-		b := startBackend(t, says(answer))
+		b := startBackend(t, respond(answer))
 		r := limitedTo(t, b, 1)
 		for range 3 {
 			if a := do(t, h1(t), "POST", r.URL(), nil, tusCreate...); a.StatusCode != want {
-				t.Errorf("the app says %q: %s %s, want %d", answer, a.Status, a.body, want)
+				t.Errorf("the app responds %q: %s %s, want %d", answer, a.Status, a.body, want)
 			}
 		}
-		b.change(says("{}"))
+		b.change(respond("{}"))
 		if a := do(t, h1(t), "POST", r.URL(), nil, tusCreate...); a.StatusCode != http.StatusCreated {
-			t.Errorf("the app said %q, and agrees now: %s %s", answer, a.Status, a.body)
+			t.Errorf("the app responded %q, and accepts now: %s %s", answer, a.Status, a.body)
 		}
 		if a := do(t, h1(t), "POST", r.URL(), nil, tusCreate...); a.StatusCode != http.StatusTooManyRequests {
-			t.Errorf("one more than may be: %s %s", a.Status, a.body)
+			t.Errorf("one more than allowed: %s %s", a.Status, a.body)
 		}
 	}
 }
 
-func TestUploadWhoseIDTheAppChoseCountsUntilItEnds(t *testing.T) {
+func TestUploadWithAnIDChosenByTheAppCountsUntilItEnds(t *testing.T) {
 	b := startBackend(t, func(_ string, upload map[string]any) string {
 		return `{"ChangeFileInfo":{"ID":"chosen-` + upload["MetaData"].(map[string]any)["filename"].(string) + `"}}`
 	})

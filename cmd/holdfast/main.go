@@ -27,7 +27,8 @@ func main() {
 	os.Exit(run(os.Args[1:], os.LookupEnv, os.Stdout, os.Stderr))
 }
 
-// run is the program: it returns the exit code, 2 for a mistake in the settings.
+// run runs the program and returns its exit code: 0, 1 for a failure, or 2 for invalid
+// settings.
 func run(args []string, getenv func(string) (string, bool), stdout, stderr io.Writer) int {
 	command, err := config.Parse(args, config.Env{Getenv: getenv, Environ: os.Environ, Stdout: stdout, Version: version()})
 	switch {
@@ -50,7 +51,7 @@ func run(args []string, getenv func(string) (string, bool), stdout, stderr io.Wr
 	return 0
 }
 
-// runCommand does what the command line asks for.
+// runCommand runs the command of the command line.
 func runCommand(ctx context.Context, command config.Command, stdout io.Writer) error {
 	switch command.Name {
 	case "health":
@@ -69,9 +70,8 @@ func runCommand(ctx context.Context, command config.Command, stdout io.Writer) e
 	return s.Run(ctx)
 }
 
-// untilSignal returns a context that ends with the first of the signals. The second
-// ends the process at once: by the time that the context has ended, nothing is in its
-// way.
+// untilSignal returns a context that is canceled by the first of the signals. From then on
+// the signals have their default effect: a second one ends the process at once.
 func untilSignal(signals ...os.Signal) (ctx context.Context, stop func()) {
 	ctx, stop = context.WithCancel(context.Background())
 	first := make(chan os.Signal, 1)
@@ -90,7 +90,8 @@ func untilSignal(signals ...os.Signal) (ctx context.Context, stop func()) {
 // released is the version of a release build: -ldflags "-X main.released=v1.2.3".
 var released string
 
-// version is what --version prints: from the build itself unless it is released.
+// version returns the version of the program: that of the release, or else of the module
+// in the build information.
 func version() string {
 	if released != "" {
 		return released
@@ -103,7 +104,7 @@ func version() string {
 
 func newLog(w io.Writer, cfg config.Config) *slog.Logger {
 	var level slog.Level
-	_ = level.UnmarshalText([]byte(cfg.LogLevel)) // config allows only what slog knows
+	_ = level.UnmarshalText([]byte(cfg.LogLevel)) // config has validated it
 	opts := &slog.HandlerOptions{Level: level}
 	if cfg.LogFormat == "json" {
 		return slog.New(slog.NewJSONHandler(w, opts))
@@ -111,7 +112,7 @@ func newLog(w io.Writer, cfg config.Config) *slog.Logger {
 	return slog.New(slog.NewTextHandler(w, opts))
 }
 
-// ticket prints a ticket, or the URL that holds it.
+// ticket prints a ticket, or the URL of the upload with the ticket in it.
 func ticket(out io.Writer, t config.Ticket) error {
 	secrets, err := config.Secrets(t.Secrets, t.SecretFiles)
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// TestMain lets the test binary be holdfast itself, for tests that need a process.
+// TestMain lets the test binary run as holdfast, for tests that need a process.
 func TestMain(m *testing.M) {
 	if os.Getenv("HOLDFAST_TEST_IS_MAIN") != "" {
 		main()
@@ -20,7 +20,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// process is a holdfast of its own.
+// process is a running holdfast process.
 type process struct {
 	*exec.Cmd
 	log   *logBuffer
@@ -87,7 +87,7 @@ func TestSecondSignalEndsTheProcessAtOnce(t *testing.T) {
 	}
 }
 
-func TestProcessUsesItsDirectoryAlone(t *testing.T) {
+func TestDirectoryIsUsedByOneProcess(t *testing.T) {
 	dir := t.TempDir()
 	startProcess(t, "--listen=127.0.0.1:0", "--data="+dir).url(t)
 	var stderr bytes.Buffer
@@ -121,7 +121,7 @@ func TestExitCodes(t *testing.T) {
 			t.Errorf("%s: exit %d, stdout %q, stderr %q", c.args, code, stdout.String(), stderr.String())
 		}
 		if c.code != 0 && stdout.Len() > 0 {
-			t.Errorf("%s: a refusal on stdout: %q", c.args, stdout.String())
+			t.Errorf("%s: an error on stdout: %q", c.args, stdout.String())
 		}
 	}
 }

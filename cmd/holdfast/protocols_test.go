@@ -43,8 +43,8 @@ func TestHTTP2WithoutTLS(t *testing.T) {
 	}
 }
 
-// All chunks of a file come over one connection at once. Those that have to wait
-// must leave room in it for the one that does not.
+// All chunks of a file may be sent over one connection at once. Stalled ones must not use
+// up its flow-control window.
 func TestStalledChunksDoNotStopOthersOfTheirConnection(t *testing.T) {
 	const stalled, size = 50, 2 << 20
 	entered := make(chan struct{}, stalled)
@@ -75,7 +75,7 @@ func TestStalledChunksDoNotStopOthersOfTheirConnection(t *testing.T) {
 	defer cancelQuick()
 	a, err := try(quick, client, "PUT", r.at("/"), bytes.NewReader(make([]byte, 8<<20)))
 	if err != nil || a.Header.Get("N") != strconv.Itoa(8<<20) {
-		t.Errorf("the chunk that nothing stops: %v, %v", a, err)
+		t.Errorf("the chunk that is not stalled: %v, %v", a, err)
 	}
 }
 
@@ -119,7 +119,7 @@ func TestCertificateIsReadAgainWhenItChanges(t *testing.T) {
 	}
 	writeCertificate(t, cfg, "third")
 	if got := served(); got != "third" {
-		t.Errorf("after it was mended: %q", got)
+		t.Errorf("after it was repaired: %q", got)
 	}
 }
 
@@ -130,7 +130,7 @@ func withCertificate(t *testing.T, cfg config.Config, name string) config.Config
 	return cfg
 }
 
-// writeCertificate puts a new self-signed certificate for 127.0.0.1 in place.
+// writeCertificate replaces the certificate by a new self-signed one for 127.0.0.1.
 func writeCertificate(t *testing.T, cfg config.Config, name string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -163,7 +163,7 @@ func writeCertificate(t *testing.T, cfg config.Config, name string) {
 	}
 }
 
-// trusting is a client that believes the configured certificate and offers these
+// trusting returns a client that trusts the configured certificate and offers these
 // protocols.
 func trusting(t *testing.T, cfg config.Config, protocols ...string) *http.Client {
 	t.Helper()

@@ -16,7 +16,7 @@ import (
 	"github.com/holdfast-upload/holdfast/hooks/transport"
 )
 
-// Server is a holdfast.Server at its addresses. Create it with Open, then call Run or
+// Server is a holdfast.Server with its listeners. Create it with Open, then call Run or
 // Close.
 type Server struct {
 	*holdfast.Server
@@ -94,9 +94,9 @@ func (s *Server) URL() string {
 	return scheme + "://" + net.JoinHostPort(host, port) + s.cfg.BasePath
 }
 
-// Run serves until ctx is done, then shuts down: no new connections; running requests
-// get half of the shutdown timeout to end by themselves, and are cut off then. At the
-// timeout Run returns. It closes the Server.
+// Run serves until ctx is done, then shuts down: it accepts no new connections, gives
+// requests half of the shutdown timeout to complete, and then aborts them. Run returns at
+// the timeout at the latest, and closes the Server.
 func (s *Server) Run(ctx context.Context) error {
 	work, stopWork := context.WithCancel(context.Background())
 	defer stopWork()
@@ -132,14 +132,14 @@ func (s *Server) serve() error {
 	return s.http.Serve(s.listener)
 }
 
-// drain waits until requests, sweeps and deliveries have ended, at most for the
-// shutdown timeout. Deliveries go on while requests may still finish uploads.
+// drain waits until requests, sweeps and deliveries have ended, at most for the shutdown
+// timeout. Deliveries continue while requests may still finish uploads.
 func (s *Server) drain(stopWork func(), worked <-chan struct{}) {
 	deadline, cancel := context.WithTimeout(context.Background(), s.cfg.ShutdownTimeout)
 	defer cancel()
 	s.Drain(deadline)
 	if err := s.http.Shutdown(deadline); err != nil {
-		s.log.Warn("shutdown timeout: requests that still run are cut off", "error", err)
+		s.log.Warn("shutdown timeout exceeded; aborting requests", "error", err)
 	}
 	stopWork()
 	select {
@@ -149,8 +149,7 @@ func (s *Server) drain(stopWork func(), worked <-chan struct{}) {
 	s.tracing.Close(deadline)
 }
 
-// Close stops the Server at once, without regard to running requests. It may be called
-// more than once.
+// Close stops the Server at once and aborts its requests. It may be called more than once.
 func (s *Server) Close() error {
 	s.closing.Do(func() { s.closeErr = s.close() })
 	return s.closeErr
@@ -176,7 +175,7 @@ func (s *Server) close() error {
 	return errors.Join(append(errs, s.settings.close())...)
 }
 
-// ignoreClosed is err unless a listener was closed before.
+// ignoreClosed returns err, or nil if the listener was closed already.
 func ignoreClosed(err error) error {
 	if errors.Is(err, net.ErrClosed) {
 		return nil

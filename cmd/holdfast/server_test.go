@@ -21,15 +21,15 @@ import (
 	"github.com/holdfast-upload/holdfast/hooks"
 )
 
-// patience is how long a test waits for what should come at once.
+// patience is how long a test waits for a condition.
 const patience = 20 * time.Second
 
 // running is a Server on a free port that runs until the test ends, or stop is called.
 type running struct {
 	*Server
-	log   *logBuffer
-	leave context.CancelFunc // begins the shutdown
-	ended chan error         // what Run returned
+	log           *logBuffer
+	beginShutdown context.CancelFunc // begins the shutdown
+	ended         chan error         // what Run returned
 }
 
 func testConfig(t *testing.T) config.Config {
@@ -53,10 +53,10 @@ func start(t *testing.T, cfg config.Config, handler http.Handler) *running {
 		r.http.Handler = handler
 	}
 	var ctx context.Context
-	ctx, r.leave = context.WithCancel(context.Background())
+	ctx, r.beginShutdown = context.WithCancel(context.Background())
 	go func() { r.ended <- r.Run(ctx) }()
 	t.Cleanup(func() {
-		r.leave()
+		r.beginShutdown()
 		r.Close()
 	})
 	return r
@@ -65,7 +65,7 @@ func start(t *testing.T, cfg config.Config, handler http.Handler) *running {
 // stop shuts the Server down and waits until it has.
 func (r *running) stop(t *testing.T) {
 	t.Helper()
-	r.leave()
+	r.beginShutdown()
 	r.wait(t)
 }
 
@@ -115,7 +115,7 @@ func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
 	for end := time.Now().Add(patience); !is(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("waited in vain for: %s", what)
+			t.Fatalf("timed out waiting for: %s", what)
 		}
 	}
 }
@@ -169,7 +169,7 @@ func h1(t *testing.T) *http.Client {
 	return &http.Client{Transport: transport}
 }
 
-func TestLogTellsTheAddress(t *testing.T) {
+func TestLogContainsTheAddress(t *testing.T) {
 	r := start(t, testConfig(t), nil)
 	var line map[string]any
 	eventually(t, "the line in the log", func() bool { line = r.log.find("listening"); return line != nil })
@@ -183,7 +183,7 @@ func TestLogTellsTheAddress(t *testing.T) {
 	}
 }
 
-func TestReadyWhileTheStoreIs(t *testing.T) {
+func TestReadyOnlyWhileTheStoreIs(t *testing.T) {
 	r := start(t, testConfig(t), nil)
 	ready := func() (status int, answered struct {
 		Ready  bool
@@ -209,8 +209,8 @@ func TestReadyWhileTheStoreIs(t *testing.T) {
 	}
 }
 
-// Where uploads are at the root, nobody takes "ok" for the word that his is stored.
-func TestProbesTakeNoUploads(t *testing.T) {
+// With uploads at the root, an upload to a probe's path must not be answered with "ok".
+func TestProbesAcceptNoUploads(t *testing.T) {
 	cfg := testConfig(t)
 	cfg.BasePath = "/"
 	r := start(t, cfg, nil)
@@ -232,7 +232,7 @@ func TestProbesTakeNoUploads(t *testing.T) {
 	}
 }
 
-func TestOtherPathsTellWhereUploadsAre(t *testing.T) {
+func TestOtherPathsNameTheBasePath(t *testing.T) {
 	cfg := testConfig(t)
 	cfg.BasePath = "/up/v1/"
 	r := start(t, cfg, nil)
@@ -244,9 +244,8 @@ func TestOtherPathsTellWhereUploadsAre(t *testing.T) {
 	}
 }
 
-// A client that leaves the last slash out gets no redirect: it would follow that
-// with a GET.
-func TestUploadsAreCreatedWithAndWithoutTheLastSlash(t *testing.T) {
+// A client that omits the trailing slash gets no redirect: it would follow it with a GET.
+func TestUploadsAreCreatedWithAndWithoutTheTrailingSlash(t *testing.T) {
 	r := start(t, testConfig(t), nil)
 	for _, path := range []string{"/files/", "/files"} {
 		a := do(t, h1(t), "POST", r.at(path), nil, "Tus-Resumable", "1.0.0", "Upload-Length", "5")
@@ -259,7 +258,7 @@ func TestUploadsAreCreatedWithAndWithoutTheLastSlash(t *testing.T) {
 	}
 }
 
-func TestUploadMadeAtOneDoorFinishesAtTheOther(t *testing.T) {
+func TestUploadCreatedWithOneProtocolFinishesWithTheOther(t *testing.T) {
 	r := start(t, testConfig(t), nil)
 	data := randomBytes(300_000)
 	a := do(t, h1(t), "POST", r.URL(), nil, "Tus-Resumable", "1.0.0", "Upload-Length", "300000")
@@ -277,11 +276,11 @@ func TestUploadMadeAtOneDoorFinishesAtTheOther(t *testing.T) {
 		t.Errorf("GET: %s, %d bytes that are not those sent", a.Status, len(a.body))
 	}
 	if r.log.find("upload finished") == nil {
-		t.Error("the log does not tell that the upload finished")
+		t.Error("the log has no line for the finished upload")
 	}
 }
 
-func TestStartIsRefused(t *testing.T) {
+func TestInvalidSettingsFailAtStart(t *testing.T) {
 	first := start(t, testConfig(t), nil)
 	for name, c := range map[string]struct {
 		change func(*config.Config)
@@ -313,7 +312,7 @@ func TestStartIsRefused(t *testing.T) {
 		s, err := Open(cfg, slog.New(slog.DiscardHandler))
 		if err == nil {
 			s.Close()
-			t.Errorf("%s: not refused", name)
+			t.Errorf("%s: no error", name)
 			continue
 		}
 		for _, word := range c.says {
@@ -324,7 +323,7 @@ func TestStartIsRefused(t *testing.T) {
 	}
 }
 
-func TestRefusedStartLetsGoOfTheStore(t *testing.T) {
+func TestFailedStartClosesTheStore(t *testing.T) {
 	first := start(t, testConfig(t), nil)
 	cfg := testConfig(t)
 	cfg.Listen = first.listener.Addr().String()
@@ -339,7 +338,7 @@ func TestRefusedStartLetsGoOfTheStore(t *testing.T) {
 	start(t, cfg, nil).stop(t)
 }
 
-func TestNotReadyWhileLeaving(t *testing.T) {
+func TestNotReadyDuringShutdown(t *testing.T) {
 	r := start(t, testConfig(t), nil)
 	r.Drain(t.Context())
 	a := do(t, h1(t), "GET", r.at("/readyz"), nil)

@@ -22,8 +22,8 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/tracing/otlp"
 )
 
-// settings are the options of a server as they follow from a config.Config, and what
-// they need.
+// settings holds the options of a server, built from a config.Config, and the resources
+// that they use.
 type settings struct {
 	options   holdfast.Options
 	log       *slog.Logger
@@ -31,8 +31,8 @@ type settings struct {
 	tracing   *otlp.Exporter    // nil without --otlp-endpoint
 	webhooks  *webhook.Webhooks // nil without --hook-url
 	location  func(storage.Upload) map[string]string
-	storeName string         // for people
-	closers   []func() error // of the store and of Redis, in reverse
+	storeName string         // for the log
+	closers   []func() error // of the store and of Redis, called in reverse order
 	server    *holdfast.Server
 }
 
@@ -68,7 +68,7 @@ func (s *settings) close() error {
 	return err
 }
 
-// work does what goes on between requests until ctx is done.
+// work runs the background tasks until ctx is done.
 func (s *Server) work(ctx context.Context) {
 	var running sync.WaitGroup
 	running.Go(func() { s.Server.Run(ctx) })
@@ -87,8 +87,8 @@ func (s *settings) openTracing(cfg config.Config) (err error) {
 	return err
 }
 
-// setKeys has the key template name finished files. It fails unless every key that the
-// template makes is valid: it is tried with the shortest and the longest names.
+// setKeys makes the key template determine the keys of finished files. It fails unless the
+// template yields valid keys for the shortest and the longest names.
 func (s *settings) setKeys(cfg config.Config) error {
 	template := cfg.KeyTemplate
 	if template == "" {
@@ -98,7 +98,7 @@ func (s *settings) setKeys(cfg config.Config) error {
 	for _, f := range []config.File{
 		{ID: "i"}, {ID: "i", Name: "name.mp4", Owner: "owner"},
 		{ID: id, Name: long + ".abcdefghij", Owner: long},
-		{ID: id, Name: wide + ".abcdefghij", Owner: wide}, // of which not even one character may fit
+		{ID: id, Name: wide + ".abcdefghij", Owner: wide}, // there may be no room even for one character
 	} {
 		f.Creation = time.Now()
 		if err := storage.CheckKey(template.Key(f)); err != nil {
@@ -128,7 +128,7 @@ func (s *settings) openAuth(cfg config.Config) error {
 	return nil
 }
 
-// openWebhooks has the app behind --hook-url decide and be told what it wants to.
+// openWebhooks sets up the hooks that are sent to the app.
 func (s *settings) openWebhooks(cfg config.Config) error {
 	if !cfg.Hooks() {
 		return nil

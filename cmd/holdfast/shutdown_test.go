@@ -17,7 +17,7 @@ import (
 	"github.com/holdfast-upload/holdfast/config"
 )
 
-// slow is an upload of which a part has been sent, while the rest waits.
+// slow is an upload of which only the beginning has been sent.
 type slow struct {
 	rest     *io.PipeWriter
 	answered chan answer
@@ -58,9 +58,9 @@ func (s *slow) answer(t *testing.T) answer {
 	panic("unreachable")
 }
 
-// F17: what arrived before a shutdown is stored and the client told to come back,
-// whichever door and protocol it came through; the next process goes on from there.
-func TestShutdownKeepsWhatArrived(t *testing.T) {
+// F17: on shutdown the bytes received are stored and the client is told to retry, with every
+// protocol and HTTP version; the next process resumes the upload.
+func TestShutdownStoresReceivedBytes(t *testing.T) {
 	const total, first, part = 1_000_000, 400_000, 600_001
 	data := randomBytes(total)
 	patch := []string{"Tus-Resumable", "1.0.0", "Upload-Offset", "0", "Content-Type", "application/offset+octet-stream"}
@@ -89,14 +89,14 @@ func TestShutdownKeepsWhatArrived(t *testing.T) {
 			}
 
 			began := time.Now()
-			r.leave()
+			r.beginShutdown()
 			eventually(t, "readyz says no", func() bool { return readyStatus(r) == http.StatusServiceUnavailable })
 			a := upload.answer(t)
 			if a.StatusCode != http.StatusServiceUnavailable || a.Header.Get("Retry-After") == "" {
 				t.Errorf("answered %s, Retry-After %q: %s", a.Status, a.Header.Get("Retry-After"), a.body)
 			}
 			if took := time.Since(began); took < cfg.ShutdownTimeout/2-100*time.Millisecond {
-				t.Errorf("cut off after %s, though it had half of %s to end by itself", took, cfg.ShutdownTimeout)
+				t.Errorf("aborted after %s, before half of %s was over", took, cfg.ShutdownTimeout)
 			}
 			r.wait(t)
 			if took := time.Since(began); took > cfg.ShutdownTimeout {
@@ -112,7 +112,7 @@ func receives(r *running, id string) bool {
 	return err == nil && !up.Received.Empty()
 }
 
-// readyStatus asks readyz without a connection: a server that is leaving takes none.
+// readyStatus calls readyz without a connection: a server accepts none during shutdown.
 func readyStatus(r *running) int {
 	rec := httptest.NewRecorder()
 	r.http.Handler.ServeHTTP(rec, httptest.NewRequest("GET", "/readyz", nil))
@@ -137,12 +137,12 @@ func finishElsewhere(t *testing.T, cfg config.Config, id string, data []byte, pa
 	}
 }
 
-func TestRequestMayEndByItselfDuringShutdown(t *testing.T) {
+func TestRequestMayCompleteDuringShutdown(t *testing.T) {
 	data := randomBytes(100_000)
 	r := start(t, testConfig(t), nil)
 	upload := sendPart(t, h1(t), "PUT", r.URL()+"photo", data, 50_000)
 	eventually(t, "the upload is there", func() bool { return r.log.find("upload created") != nil })
-	r.leave()
+	r.beginShutdown()
 	eventually(t, "readyz says no", func() bool { return readyStatus(r) == http.StatusServiceUnavailable })
 	if _, err := upload.rest.Write(data[50_000:]); err != nil {
 		t.Fatal(err)
@@ -168,8 +168,8 @@ func TestShutdownWithoutRequestsIsQuick(t *testing.T) {
 	}
 }
 
-// A request that does not end, whatever is done, does not keep the server.
-func TestShutdownTimeoutIsKept(t *testing.T) {
+// A request that cannot be aborted does not delay the shutdown beyond the timeout.
+func TestShutdownTimeoutIsHonoured(t *testing.T) {
 	entered, release := make(chan struct{}), make(chan struct{})
 	defer close(release)
 	cfg := testConfig(t)

@@ -15,8 +15,7 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/s3"
 )
 
-// openStore opens the store, and Redis if the store is shared, with all that they do
-// measured and traced.
+// openStore opens the store, and Redis if it is configured, and adds metrics to them.
 func (s *settings) openStore(cfg config.Config) error {
 	s.options.Locker, s.options.Cache = &storage.MemoryLocker{}, &storage.MemoryCache{}
 	open := s.openDisk

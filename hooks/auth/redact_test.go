@@ -13,7 +13,7 @@ import (
 )
 
 // Handlers after RedactTickets may log everything in the request.
-func TestTicketIsHiddenFromWhoeverComesNext(t *testing.T) {
+func TestTicketsAreHiddenFromLaterHandlers(t *testing.T) {
 	a, err := auth.New(auth.Options{TicketSecrets: []string{secret}})
 	if err != nil {
 		t.Fatal(err)

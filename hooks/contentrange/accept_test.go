@@ -2,7 +2,7 @@ package contentrange
 
 import "testing"
 
-func TestF22AcceptPrefersTheStateOnlyIfItDoesNotTakeTheFileAsWell(t *testing.T) {
+func TestF22AcceptSelectsTheStateOnlyIfItPrefersJSONToTheFile(t *testing.T) {
 	for accept, want := range map[string]bool{
 		"":                                                     false,
 		"*/*":                                                  false,
@@ -31,9 +31,9 @@ func TestF22AcceptPrefersTheStateOnlyIfItDoesNotTakeTheFileAsWell(t *testing.T) 
 		}
 	}
 	if !prefersJSON([]string{"application/json"}, "application/json") {
-		t.Error("the state of a file that is JSON can't be had by Accept")
+		t.Error("Accept does not select the state if the file is JSON")
 	}
 	if prefersJSON([]string{"application/json", "*/*"}, "video/mp4") {
-		t.Error("of two Accept headers one counts")
+		t.Error("one of two Accept headers is ignored")
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
-func TestF26RequestsForOneURLMustNotContradictEachOther(t *testing.T) {
+func TestF26ContradictoryRequestsForOneURLAreRejected(t *testing.T) {
 	up := storage.Upload{Record: storage.Record{ID: "one", Size: 100, Created: time.Now()}}
 	all, half := put{contentRange: contentRange{end: 100, total: 100}}, put{contentRange: contentRange{end: 50, total: 100}}
 	header := func(lines ...string) http.Header {
@@ -56,7 +56,7 @@ func TestF26RequestsForOneURLMustNotContradictEachOther(t *testing.T) {
 	}
 }
 
-func TestDescriptionsAreForgotten(t *testing.T) {
+func TestDescriptionsExpireAndAreBounded(t *testing.T) {
 	var d descriptions
 	whole, h := put{contentRange: contentRange{end: 9, total: 9}, declared: new(declaration)}, http.Header{"Content-Type": {"video/mp4"}}
 	up := storage.Upload{Record: storage.Record{ID: "one", Created: time.Now()}}

@@ -14,18 +14,18 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/storagetest"
 )
 
-var errNever = errors.New("it can't be joined")
+var errNever = errors.New("concatenation failed")
 
-// joining is a door, and another node on the same store. The uploads "a" and "b" are
-// there for a client to join.
+// concatHandler is a Handler, and another node with the same store, which holds the partial
+// uploads "a" and "b".
 type concatHandler struct {
 	*testing.T
 	memory  *storagetest.Memory
 	handler *Handler
 	other   *storage.Uploads
 
-	final  string                   // the id of the upload that joins them, once there is one
-	accept func(final string) error // asked at the door's node before the join
+	final  string                   // the id of the final upload, once it exists
+	accept func(final string) error // BeforeFinish of the handler's node
 }
 
 func newConcatHandler(t *testing.T) *concatHandler {
@@ -57,7 +57,7 @@ func newConcatHandler(t *testing.T) *concatHandler {
 	return j
 }
 
-// post asks the door to join the two.
+// post requests the concatenation of the two.
 func (j *concatHandler) post() *http.Response {
 	r := httptest.NewRequest(http.MethodPost, "/files/", nil)
 	r.Header.Set("Tus-Resumable", version)
@@ -77,8 +77,8 @@ func (j *concatHandler) wantResponse(answer *http.Response, status int) {
 	}
 }
 
-// The app knows of it, and the parts may be gone by then.
-func TestUploadThatAnotherNodeJoinedIsKeptThoughThisNodeCannotJoinIt(t *testing.T) {
+// The app knows the upload, and the parts may be gone.
+func TestUploadConcatenatedByAnotherNodeIsKeptIfThisNodeFails(t *testing.T) {
 	j := newConcatHandler(t)
 	j.accept = func(final string) error {
 		_, err := j.other.Concat(t.Context(), final)
@@ -96,8 +96,8 @@ func TestUploadThatAnotherNodeJoinedIsKeptThoughThisNodeCannotJoinIt(t *testing.
 	}
 }
 
-// The client will make another, which must meet no key, limit or event of this one.
-func TestUploadThatCannotBeJoinedNowIsNotInTheWayOfTheNextTry(t *testing.T) {
+// The client creates another upload, which must not conflict with this one's key or limit.
+func TestTemporaryConcatenationFailureDoesNotBlockTheNextAttempt(t *testing.T) {
 	j := newConcatHandler(t)
 	j.accept = func(final string) error { return storage.Unavailable("ask", final, errNever) }
 	j.wantResponse(j.post(), http.StatusServiceUnavailable)
@@ -111,8 +111,8 @@ func TestUploadThatCannotBeJoinedNowIsNotInTheWayOfTheNextTry(t *testing.T) {
 	}
 }
 
-// Nobody is told its URL.
-func TestUploadThatCanNeverBeJoinedIsNotLeftBehind(t *testing.T) {
+// No client has its URL.
+func TestPermanentConcatenationFailureLeavesNoUpload(t *testing.T) {
 	j := newConcatHandler(t)
 	j.accept = func(string) error { return errNever }
 	j.wantResponse(j.post(), http.StatusInternalServerError)

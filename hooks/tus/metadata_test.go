@@ -8,7 +8,7 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
-func TestMetadataIsPairsInBase64(t *testing.T) {
+func TestMetadataHeaderSyntax(t *testing.T) {
 	for value, ok := range map[string]bool{
 		"": true, " ": true, "filename dmlkZW8ubXA0": true, "filename dmlkZW8ubXA0,type dmlkZW8=, empty": true, "flag": true,
 		"filename ***": false, "filename dmlkZW8ubXA0,filename dmlkZW8ubXA0": false, "a YQ==,,b Yg==": false, ",": false, "a b c": false,

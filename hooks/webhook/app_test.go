@@ -20,14 +20,14 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/storagetest"
 )
 
-// fakeApp stands for the network and the app behind it: it remembers what it hears.
+// fakeApp replaces the network and the app behind it, and records the requests.
 type fakeApp struct {
-	// answer says what becomes of a request, by how many there were before it.
+	// answer returns the response to the n-th request, from 0.
 	answer func(n int, r received) (status int, header http.Header, body string, err error)
 
 	mu      sync.Mutex
 	all     []received
-	at, top int // how many requests there are at once, now and at most
+	at, top int // concurrent requests: now and at most
 }
 
 // received is a request that reached the app.
@@ -73,7 +73,7 @@ func (a *fakeApp) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: status, Header: header, Body: io.NopCloser(strings.NewReader(text))}, nil
 }
 
-// ids are those of all that was received, sorted, each with how often.
+// ids returns the number of requests by webhook-id.
 func (a *fakeApp) ids() map[string]int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -90,14 +90,14 @@ func (a *fakeApp) received() []received {
 	return slices.Clone(a.all)
 }
 
-// atMost is how many requests there were at once.
+// maxConcurrent returns the largest number of concurrent requests.
 func (a *fakeApp) maxConcurrent() int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.top
 }
 
-// change has the app answer otherwise from now on.
+// change replaces answer.
 func (a *fakeApp) change(answer func(int, received) (int, http.Header, string, error)) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -108,7 +108,7 @@ func always(status int) func(int, received) (int, http.Header, string, error) {
 	return func(int, received) (int, http.Header, string, error) { return status, nil, "{}", nil }
 }
 
-// hang answers nothing until the client has lost patience.
+// hang does not respond until the client has timed out.
 func hang(_ int, r received) (int, http.Header, string, error) {
 	<-r.http.Context().Done()
 	return 0, nil, "", r.http.Context().Err()
@@ -118,7 +118,7 @@ var errReset = errors.New("connection reset by peer")
 
 func reset(int, received) (int, http.Header, string, error) { return 0, nil, "", errReset }
 
-// node is a process over a store, with the app that it tells.
+// node is a process with a store, and the app that it sends hooks to.
 type node struct {
 	t       *testing.T
 	app     *Webhooks
@@ -128,7 +128,7 @@ type node struct {
 	log     *logBuffer
 }
 
-// options are those of an app that hears of these events.
+// options returns the options of an app that receives these events.
 func options(to http.RoundTripper, events ...tusd.HookType) Options {
 	o := Options{
 		URL: "http://app.example/hooks", Secret: []string{"x-api-key"}, Timeout: 10 * time.Second,
@@ -141,7 +141,7 @@ func options(to http.RoundTripper, events ...tusd.HookType) Options {
 	return o
 }
 
-// startNode runs a process until the test ends, or it is killed.
+// startNode runs a process until the test ends or calls end.
 func startNode(t *testing.T, opts Options, store storage.Store, locker storage.Locker) *node {
 	t.Helper()
 	n := &node{t: t, ended: make(chan struct{}), log: &logBuffer{}}
@@ -207,7 +207,8 @@ func (n *node) tryUpload(ctx context.Context, rec storage.Record) (storage.Uploa
 	return n.uploads.Write(ctx, up.ID, 0, strings.NewReader("bytes"))
 }
 
-// pendingDeliveries are the ids of the uploads that the store says are owed, and whether parked.
+// pendingDeliveries returns the ids of the uploads with a pending delivery in the store, and
+// whether it is dead-lettered.
 func pendingDeliveries(t *testing.T, store storage.Store) map[string]bool {
 	t.Helper()
 	out := map[string]bool{}
@@ -224,7 +225,7 @@ func pendingDeliveries(t *testing.T, store storage.Store) map[string]bool {
 func wantPending(t *testing.T, store storage.Store, want map[string]bool) {
 	t.Helper()
 	if got := pendingDeliveries(t, store); !maps.Equal(got, want) {
-		t.Errorf("owed, and whether parked: %v, want %v", got, want)
+		t.Errorf("pending deliveries, true if dead-lettered: %v, want %v", got, want)
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
-func TestTheLifeOfAnUploadIsTold(t *testing.T) {
+func TestBestEffortHooksOfAnUploadAreSent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		app := &fakeApp{answer: always(200)}
 		n := startNode(t, options(app, tusd.HookPostCreate, tusd.HookPostReceive, tusd.HookPostTerminate), newMemory(), &storage.MemoryLocker{})
@@ -36,12 +36,12 @@ func TestTheLifeOfAnUploadIsTold(t *testing.T) {
 			t.Errorf("received, each with its offset: %v", types)
 		}
 		if !n.app.notificationSize.TryAcquire(maxNotificationBytes) {
-			t.Error("the room that they took was not given back")
+			t.Error("the queue's bytes were not released")
 		}
 	})
 }
 
-func TestOnlyTheEventsThatAreWantedAreSent(t *testing.T) {
+func TestOnlyTheConfiguredEventsAreSent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		app := &fakeApp{answer: always(200)}
 		n := startNode(t, options(app, tusd.HookPostCreate), newMemory(), &storage.MemoryLocker{})
@@ -70,7 +70,7 @@ func TestEachEventGoesToItsOwnURL(t *testing.T) {
 	})
 }
 
-func TestProgressIsToldNowAndThen(t *testing.T) {
+func TestPostReceiveIsThrottledPerUpload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		app := &fakeApp{answer: always(200)}
 		n := startNode(t, options(app, tusd.HookPostReceive), newMemory(), &storage.MemoryLocker{})
@@ -93,12 +93,12 @@ func TestProgressIsToldNowAndThen(t *testing.T) {
 		time.Sleep(time.Hour)
 		n.app.progress(t.Context(), storage.Upload{Record: storage.Record{ID: "c"}})
 		if kept := len(n.app.receive.last); kept != 1 {
-			t.Errorf("%d uploads are remembered that nobody writes to", kept-1)
+			t.Errorf("%d idle uploads are remembered", kept-1)
 		}
 	})
 }
 
-func TestWhatTheAppDoesNotTakeIsToldAFewTimes(t *testing.T) {
+func TestBestEffortHooksAreRetriedTwice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		app := &fakeApp{answer: func(n int, _ received) (int, http.Header, string, error) {
 			return []int{500, 502, 200}[n], nil, "{}", nil
@@ -149,8 +149,7 @@ func TestTheAppMayStopAnUpload(t *testing.T) {
 	})
 }
 
-// What waits when the server leaves is told, as far as that goes at once.
-func TestNewsAreToldBeforeTheServerLeaves(t *testing.T) {
+func TestQueuedHooksAreSentBeforeShutdown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		app := &fakeApp{answer: func(int, received) (int, http.Header, string, error) {
 			time.Sleep(100 * time.Millisecond)
@@ -164,12 +163,12 @@ func TestNewsAreToldBeforeTheServerLeaves(t *testing.T) {
 		}
 		n.end()
 		if received := len(app.received()); received != 40 {
-			t.Errorf("%d of 40 were told", received)
+			t.Errorf("%d of 40 were sent", received)
 		}
 	})
 }
 
-func TestAnAppThatHangsDoesNotKeepTheServer(t *testing.T) {
+func TestAnAppThatHangsDoesNotDelayShutdownBeyondTheTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		app := &fakeApp{answer: hang}
 		n := startNode(t, options(app, tusd.HookPostCreate, tusd.HookPostFinish), newMemory(), &storage.MemoryLocker{})
@@ -180,12 +179,12 @@ func TestAnAppThatHangsDoesNotKeepTheServer(t *testing.T) {
 		began := time.Now()
 		n.end()
 		if took := time.Since(began); took > 10*time.Second {
-			t.Errorf("it took %v to leave", took)
+			t.Errorf("the shutdown took %v", took)
 		}
 	})
 }
 
-func TestHowManyBytesWaitToBeToldIsBounded(t *testing.T) {
+func TestQueuedBytesAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		app := &fakeApp{answer: hang}
 		n := startNode(t, options(app, tusd.HookPostCreate), newMemory(), &storage.MemoryLocker{})
@@ -196,7 +195,7 @@ func TestHowManyBytesWaitToBeToldIsBounded(t *testing.T) {
 			}
 		}
 		if s := n.app.Stats(); s.Dropped < 100 || s.Dropped > 110 {
-			t.Errorf("of 200, of which 100 have all the room, %d were dropped", s.Dropped)
+			t.Errorf("%d of 200 were dropped, want about 100", s.Dropped)
 		}
 		if log := n.log.String(); strings.Count(log, "dropping best-effort hooks") != 1 {
 			t.Errorf("not one line about it: %.2000s", log)

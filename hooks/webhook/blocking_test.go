@@ -18,14 +18,14 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
-// asked starts a node whose app answers with this JSON.
+// blockingEvents starts a node whose app responds with this JSON.
 func blockingEvents(t *testing.T, body string, events ...tusd.HookType) (*node, *fakeApp) {
 	t.Helper()
 	app := &fakeApp{answer: func(int, received) (int, http.Header, string, error) { return 200, nil, body, nil }}
 	return startNode(t, options(app, events...), newMemory(), &storage.MemoryLocker{}), app
 }
 
-func TestPreCreateMayRefuse(t *testing.T) {
+func TestPreCreateMayRejectAnUpload(t *testing.T) {
 	for body, want := range map[string]hooks.Rejection{
 		`{"RejectUpload":true}`: {Status: 400, Header: map[string]string{"Content-Type": "text/plain; charset=utf-8"},
 			Body: "ERR_UPLOAD_REJECTED: upload creation has been rejected by server\n"},
@@ -39,7 +39,7 @@ func TestPreCreateMayRefuse(t *testing.T) {
 			t.Errorf("%s: %+v (%v), want %+v", body, got, err, want)
 		}
 		if _, err := n.uploads.Get(t.Context(), "a"); !errors.Is(err, storage.ErrNotFound) {
-			t.Errorf("%s: what was refused is there: %v", body, err)
+			t.Errorf("%s: the rejected upload exists: %v", body, err)
 		}
 	}
 }
@@ -65,19 +65,19 @@ func TestPreCreateMayChangeTheUpload(t *testing.T) {
 	}
 }
 
-func TestPreCreateLowersALimitAndRaisesNone(t *testing.T) {
+func TestPreCreateMayOnlyLowerALimit(t *testing.T) {
 	for _, c := range []struct{ token, app, want int64 }{{0, 100, 100}, {50, 100, 50}, {100, 50, 50}, {50, 0, 50}} {
 		n, _ := blockingEvents(t, fmt.Sprintf(`{"MaxSize":%d}`, c.app), tusd.HookPreCreate)
 		up, err := n.uploads.Create(t.Context(), storage.Record{ID: "a", Size: storage.Unknown, MaxSize: c.token})
 		if err != nil || up.MaxSize != c.want {
-			t.Errorf("a token says %d, the app %d: %d, %v", c.token, c.app, up.MaxSize, err)
+			t.Errorf("limit of the token %d, of the app %d: got %d, %v", c.token, c.app, up.MaxSize, err)
 		}
 	}
 }
 
-// An answer can do no more than it may: it names no file outside the prefix, no id that
-// is none, no other id than the client knows, and makes no upload too large welcome.
-func TestPreCreateCanNotDoWhatItMayNot(t *testing.T) {
+// The app cannot choose a key outside of the prefix, an invalid id, an id other than the
+// client's, or accept an upload that is too large.
+func TestInvalidChangesByPreCreateAreRejected(t *testing.T) {
 	tooLong := strings.Repeat("k", 256) // for the name of a file
 	for body, want := range map[string]error{
 		`{"ChangeFileInfo":{"Storage":{"Key":"../../etc/passwd"}}}`:    storage.ErrBadRequest,
@@ -97,11 +97,11 @@ func TestPreCreateCanNotDoWhatItMayNot(t *testing.T) {
 	}
 	n, _ := blockingEvents(t, `{"ChangeFileInfo":{"ID":"../x"}}`, tusd.HookPreCreate)
 	if _, err := n.uploads.Create(t.Context(), storage.Record{Size: 5}); !errors.Is(err, storage.ErrBadID) {
-		t.Errorf("an id that is none: %v", err)
+		t.Errorf("an invalid id: %v", err)
 	}
 }
 
-func TestAnAppThatDoesNotAnswerHasNotAgreed(t *testing.T) {
+func TestWithoutAValidPreCreateResponseNothingIsCreated(t *testing.T) {
 	page := http.Header{"Content-Type": {"text/html"}}
 	for name, c := range map[string]struct {
 		answer func(int, received) (int, http.Header, string, error)
@@ -135,14 +135,14 @@ func TestAnAppThatDoesNotAnswerHasNotAgreed(t *testing.T) {
 					t.Errorf("asked %d times, want %d", got, c.asked)
 				}
 				if _, err := store.Load(t.Context(), "a"); !errors.Is(err, storage.ErrNotFound) {
-					t.Errorf("it was created all the same: %v", err)
+					t.Errorf("it was created nevertheless: %v", err)
 				}
 			})
 		})
 	}
 }
 
-func TestAnAppThatStumblesIsAskedAgain(t *testing.T) {
+func TestBlockingHooksAreRetriedAfterTemporaryErrors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		typ := http.Header{"Content-Type": {"application/json; charset=utf-8"}}
 		app := &fakeApp{answer: func(n int, _ received) (int, http.Header, string, error) {
@@ -154,17 +154,17 @@ func TestAnAppThatStumblesIsAskedAgain(t *testing.T) {
 			t.Errorf("%+v, %v", up.Record, err)
 		}
 		if ids := app.ids(); len(ids) != 1 {
-			t.Errorf("one question has the ids %v", ids)
+			t.Errorf("one call has the ids %v", ids)
 		}
 	})
 }
 
-func TestPreFinishMayRefuseAndIsAskedAgain(t *testing.T) {
+func TestPreFinishMayRejectAnUploadAndIsCalledAgain(t *testing.T) {
 	for _, body := range []string{`{"RejectUpload":true,"HTTPResponse":{"StatusCode":422}}`, `{"HTTPResponse":{"StatusCode":422,"Body":"virus"}}`} {
 		n, app := blockingEvents(t, body, tusd.HookPreFinish, tusd.HookPostFinish)
 		_, err := n.tryUpload(t.Context(), storage.Record{ID: "a", Size: 5})
-		var refused *hooks.Rejection
-		if !errors.As(err, &refused) || refused.Status != 422 {
+		var rejected *hooks.Rejection
+		if !errors.As(err, &rejected) || rejected.Status != 422 {
 			t.Fatalf("%s: %v", body, err)
 		}
 		if info := app.received()[0].hook.Event.Upload; info.ID != "a" || info.Offset != 5 {
@@ -181,12 +181,11 @@ func TestPreFinishMayRefuseAndIsAskedAgain(t *testing.T) {
 	}
 }
 
-// The sweeper asks again about what the app has refused, but not at every turn.
-func TestTheSweeperDoesNotInsist(t *testing.T) {
+func TestTheSweeperRetriesARejectedFinishOnlyEveryTenMinutes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n, app := blockingEvents(t, `{"RejectUpload":true}`, tusd.HookPreFinish)
 		if _, err := n.tryUpload(t.Context(), storage.Record{ID: "a", Size: 5}); err == nil {
-			t.Fatal("not refused")
+			t.Fatal("not rejected")
 		}
 		sweeping, stop := context.WithCancel(t.Context())
 		go n.uploads.Run(sweeping, time.Minute)
@@ -199,7 +198,7 @@ func TestTheSweeperDoesNotInsist(t *testing.T) {
 	})
 }
 
-func TestPreFinishIsNotAskedAboutParts(t *testing.T) {
+func TestPreFinishIsNotCalledForPartialUploads(t *testing.T) {
 	n, app := blockingEvents(t, `{"RejectUpload":true}`, tusd.HookPreFinish)
 	if _, err := n.tryUpload(t.Context(), storage.Record{ID: "a", Size: 5, Partial: true}); err != nil {
 		t.Error(err)
@@ -209,7 +208,7 @@ func TestPreFinishIsNotAskedAboutParts(t *testing.T) {
 	}
 }
 
-// requestWith is a context in the course of a client's request with all kinds of secrets.
+// requestWith returns the context of a client's request with all kinds of credentials.
 func requestWith(ctx context.Context) context.Context {
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://files.example/files/?tenant=7&ticket=s3cret&x=%20", nil)
 	if err != nil {
@@ -221,7 +220,7 @@ func requestWith(ctx context.Context) context.Context {
 	return hooks.WithRequest(ctx, r)
 }
 
-func TestSecretsOfClientsStayHereUnlessTheyAreNamed(t *testing.T) {
+func TestClientCredentialsAreForwardedOnlyIfNamed(t *testing.T) {
 	app := &fakeApp{answer: always(200)}
 	opts := options(app, tusd.HookPreCreate, tusd.HookPostFinish)
 	n := startNode(t, opts, newMemory(), &storage.MemoryLocker{})
@@ -235,7 +234,7 @@ func TestSecretsOfClientsStayHereUnlessTheyAreNamed(t *testing.T) {
 	r := h.hook.Event.HTTPRequest
 	if r.Method != "POST" || r.URI != "/files/?tenant=7&x=%20" || r.RemoteAddr != "192.0.2.1:5000" ||
 		r.Header.Get("Host") != "files.example" || r.Header.Get("X-Tenant") != "7" {
-		t.Errorf("the request is told as %+v", r)
+		t.Errorf("the hook describes the request as %+v", r)
 	}
 
 	opts.Forward = []string{"authorization", "ticket", "X-Tenant", "X-Api-Key"}
@@ -247,7 +246,7 @@ func TestSecretsOfClientsStayHereUnlessTheyAreNamed(t *testing.T) {
 	r = h.hook.Event.HTTPRequest
 	if h.http.Header.Get("Authorization") != "Bearer s3cret" || h.http.Header.Get("X-Tenant") != "7" ||
 		r.Header.Get("Authorization") != "Bearer s3cret" || r.Header.Get("X-Api-Key") != "s3cret" || r.Header.Get("Cookie") != "" || !strings.Contains(r.URI, "ticket=s3cret") {
-		t.Errorf("what was named is told as %+v %v", r, h.http.Header)
+		t.Errorf("the hook describes the forwarded headers as %+v %v", r, h.http.Header)
 	}
 	if log := n.log.String(); strings.Contains(log, "s3cret") {
 		t.Errorf("a secret in the log: %s", log)
@@ -264,8 +263,8 @@ func last(app *fakeApp, id string) received {
 	return found
 }
 
-// The body is, to the letter of its keys, what tusd 2 sends.
-func TestTheBodyIsThatOfTusd(t *testing.T) {
+// The body has the keys of tusd 2, with the same case.
+func TestTheHookBodyEqualsTusds(t *testing.T) {
 	app := &fakeApp{answer: always(200)}
 	opts := options(app, tusd.HookPostFinish)
 	opts.Storage = func(up storage.Upload) map[string]string {
@@ -302,12 +301,12 @@ func eventually(t *testing.T, is func() bool) {
 	t.Helper()
 	for end := time.Now().Add(20 * time.Second); !is(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatal("waited in vain")
+			t.Fatal("condition not met in time")
 		}
 	}
 }
 
-func TestTheAppLearnsWhoseUploadItIs(t *testing.T) {
+func TestHooksHoldTheOwnerOfTheUpload(t *testing.T) {
 	app := &fakeApp{answer: always(200)}
 	opts := options(app, tusd.HookPreCreate, tusd.HookPostFinish)
 	n := startNode(t, opts, newMemory(), &storage.MemoryLocker{})

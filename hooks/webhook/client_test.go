@@ -46,7 +46,7 @@ func TestEveryHookIsSignedByEachSecret(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	eventually(t, func() bool { // once it is deleted, nobody needs to know that it was finished
+	eventually(t, func() bool { // before it is deleted
 		return slices.ContainsFunc(app.received(), func(h received) bool { return h.hook.Type == tusd.HookPostFinish })
 	})
 	if err := n.uploads.Delete(t.Context(), "a"); err != nil {
@@ -67,10 +67,10 @@ func TestEveryHookIsSignedByEachSecret(t *testing.T) {
 		}
 		stranger := "whsec_" + strings.Repeat("AAAA", 8)
 		if verifier(t, stranger).Verify(h.body, h.http.Header) == nil {
-			t.Errorf("%s: a stranger's secret fits", h.hook.Type)
+			t.Errorf("%s: verified with a wrong secret", h.hook.Type)
 		}
 		if verifier(t, newSecret).Verify(append(h.body, ' '), h.http.Header) == nil {
-			t.Errorf("%s: another body fits", h.hook.Type)
+			t.Errorf("%s: verified with a different body", h.hook.Type)
 		}
 	}
 }
@@ -78,7 +78,7 @@ func TestEveryHookIsSignedByEachSecret(t *testing.T) {
 func TestWithoutASecretNothingIsSigned(t *testing.T) {
 	app := &fakeApp{answer: always(200)}
 	opts := options(app, tusd.HookPreCreate)
-	opts.Forward = []string{"Webhook-Signature"} // nor can a client do it
+	opts.Forward = []string{"Webhook-Signature"} // a client's signature is not forwarded either
 	n := startNode(t, opts, newMemory(), &storage.MemoryLocker{})
 	r, _ := http.NewRequest(http.MethodPost, "/files/", nil)
 	r.Header.Set("Webhook-Signature", "v1,forged")
@@ -90,15 +90,15 @@ func TestWithoutASecretNothingIsSigned(t *testing.T) {
 	}
 }
 
-func TestASecretThatIsNoneIsRefusedAndNotRepeated(t *testing.T) {
+func TestAnInvalidSecretIsRejectedWithoutPrintingIt(t *testing.T) {
 	_, err := New(Options{Secrets: []string{newSecret, "not base64!"}})
 	if err == nil || strings.Contains(err.Error(), "not base64!") {
 		t.Errorf("%v", err)
 	}
 }
 
-// An app's answer leads nowhere: whoever can answer for it can't have us ask others,
-// such as the metadata service of the machine.
+// A redirect must not make the server call other addresses, such as the metadata service of
+// the machine.
 func TestNoRedirectIsFollowed(t *testing.T) {
 	var elsewhere atomic.Int32
 	target := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -123,7 +123,7 @@ func TestNoRedirectIsFollowed(t *testing.T) {
 	}
 }
 
-func TestAnEndlessAnswerIsNotRead(t *testing.T) {
+func TestAnEndlessResponseIsNotReadToItsEnd(t *testing.T) {
 	var sent atomic.Int64
 	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		for block := make([]byte, 64<<10); sent.Load() < 1<<30; {
@@ -139,13 +139,13 @@ func TestAnEndlessAnswerIsNotRead(t *testing.T) {
 	opts.URL, opts.transport = app.URL, nil
 	store := newMemory()
 	startNode(t, opts, store, &storage.MemoryLocker{}).upload("a")
-	eventually(t, func() bool { return len(pendingDeliveries(t, store)) == 0 }) // it was a 200 all the same
+	eventually(t, func() bool { return len(pendingDeliveries(t, store)) == 0 }) // the status was 200
 	if n := sent.Load(); n > 64<<20 {
-		t.Errorf("%d bytes of an answer were taken", n)
+		t.Errorf("%d bytes of the response were read", n)
 	}
 }
 
-func TestWhoTheAppIsAndWhoWeAreIsCheckedByTLS(t *testing.T) {
+func TestTLSVerifiesServerAndClientCertificates(t *testing.T) {
 	var shown atomic.Int32
 	app := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		shown.Store(int32(len(r.TLS.PeerCertificates)))
@@ -190,6 +190,6 @@ func TestAPasswordInTheURLIsNotLogged(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	if text := n.log.String(); strings.Contains(text, "s3cret") {
-		t.Errorf("the log tells it: %s", text)
+		t.Errorf("the log contains it: %s", text)
 	}
 }

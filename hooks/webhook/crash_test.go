@@ -13,20 +13,20 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/storagetest"
 )
 
-// F6: a process ends as kill -9 ends it, at each step between the last byte and the
-// note that the app has received. The next process tells it, under the same id, and the
-// app hears once more only where nobody can know that it has.
+// F6: a process is killed at each step between the last byte and the record of the
+// delivery. The next process delivers the event with the same id. The app receives it twice
+// only where its first acknowledgement was not recorded.
 func TestACrashAtAnyStepLosesNoEvent(t *testing.T) {
 	for _, c := range []struct {
 		step  string
 		op    storagetest.Op // at which the process dies
-		after bool           // it has been done
-		want  int            // how often the app hears in all
+		after bool           // the operation was persisted
+		want  int            // deliveries in all
 	}{
-		{"before the file is made", storagetest.Finish, false, 1},
-		{"after it, before it is sent", storagetest.Finish, true, 1},
-		{"after it was sent, before that is noted", storagetest.Retire, false, 2},
-		{"after that was noted", storagetest.Retire, true, 1},
+		{"before the file is completed", storagetest.Finish, false, 1},
+		{"after it, before the delivery", storagetest.Finish, true, 1},
+		{"after the delivery, before it is recorded", storagetest.Retire, false, 2},
+		{"after it was recorded", storagetest.Retire, true, 1},
 	} {
 		for _, size := range []int64{0, 5} {
 			t.Run(fmt.Sprint(c.step, ", ", size, " bytes"), func(t *testing.T) {
@@ -41,7 +41,7 @@ func crashAt(t *testing.T, op storagetest.Op, after bool, want int, size int64) 
 	dead := false
 	data.Inject(func(now storagetest.Op) storagetest.Outcome {
 		switch {
-		case dead: // whatever the dead process would still do, it does not
+		case dead: // a dead process does nothing
 			return storagetest.Fails
 		case now != op:
 			return storagetest.Works
@@ -58,7 +58,7 @@ func crashAt(t *testing.T, op storagetest.Op, after bool, want int, size int64) 
 	}
 	synctest.Wait()
 	if !dead {
-		t.Fatal("the process did not come to that step")
+		t.Fatal("the process did not reach that step")
 	}
 	alive := data.Restart()
 	data.Inject(nil)
@@ -72,8 +72,8 @@ func crashAt(t *testing.T, op storagetest.Op, after bool, want int, size int64) 
 	wantPending(t, alive, map[string]bool{})
 }
 
-// The process dies while the app has the event in hand and has not answered yet.
-func TestACrashWhileTheAppIsAnsweringLosesNoEvent(t *testing.T) {
+// The process dies after the app has received the event, and before it responds.
+func TestACrashWhileTheAppIsRespondingLosesNoEvent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		app, data := &fakeApp{answer: hang}, newMemory()
 		first := startNode(t, options(app, tusd.HookPostFinish), data, &storage.MemoryLocker{})

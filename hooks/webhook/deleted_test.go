@@ -12,7 +12,7 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
-// downUntil fails until a time, and takes everything from then on.
+// downUntil returns an answer that is 500 until a time, and 200 from then on.
 func downUntil(back time.Time) func(int, received) (int, http.Header, string, error) {
 	return func(int, received) (int, http.Header, string, error) {
 		if time.Now().Before(back) {
@@ -22,8 +22,8 @@ func downUntil(back time.Time) func(int, received) (int, http.Header, string, er
 	}
 }
 
-// wantInOrder checks which events the app has taken since it was back. Where one node
-// deletes and another delivers, the app may hear of the deletion from both.
+// wantInOrder checks which events the app has acknowledged since it was back. If one node
+// deletes and another delivers, both may send the deletion.
 func wantInOrder(t *testing.T, app *fakeApp, back time.Time, want ...string) {
 	t.Helper()
 	var took []string
@@ -31,19 +31,19 @@ func wantInOrder(t *testing.T, app *fakeApp, back time.Time, want ...string) {
 		if !h.when.Before(back) {
 			took = append(took, h.id)
 		} else if h.id == "a.deleted" {
-			t.Error("the app was told of the deletion before it had received of the finish")
+			t.Error("post-terminate was sent before post-finish was delivered")
 		}
 	}
 	if !slices.Equal(slices.Compact(slices.Clone(took)), want) || len(took) > len(want)+1 {
-		t.Errorf("the app took %v, want %v", took, want)
+		t.Errorf("the app acknowledged %v, want %v", took, want)
 	}
 }
 
 var finishAndTerminate = []tusd.HookType{tusd.HookPostFinish, tusd.HookPostTerminate}
 
-// F25: a file that is deleted while the app has still to hear of it is told as finished,
-// and then as deleted, whichever process lives to do so.
-func TestF25AnAppThatWasDownHearsOfTheFinishBeforeTheDeletion(t *testing.T) {
+// F25: if a file is deleted while its post-finish is pending, both events are delivered in
+// order, even by another process.
+func TestF25PostFinishIsDeliveredBeforePostTerminate(t *testing.T) {
 	for name, after := range map[string]func(first *node, second func() *node) *node{
 		"the same process":                func(n *node, _ func() *node) *node { return n },
 		"another one, after a crash":      func(n *node, second func() *node) *node { n.end(); return second() },
@@ -80,15 +80,15 @@ func TestF25AnAppThatWasDownHearsOfTheFinishBeforeTheDeletion(t *testing.T) {
 				wantPending(t, data, map[string]bool{})
 				upload := app.received()[len(app.received())-1].hook.Event.Upload
 				if upload.ID != "a" || upload.Size != 5 || upload.Offset != 5 {
-					t.Errorf("deleted is told of %+v", upload)
+					t.Errorf("post-terminate has %+v", upload)
 				}
 			})
 		})
 	}
 }
 
-// The app has the event in hand, and has not answered yet.
-func TestAFileThatIsDeletedWhileTheAppHearsOfItIsToldAsDeletedAfterwards(t *testing.T) {
+// The app has received the event, and has not responded yet.
+func TestPostTerminateFollowsAPostFinishInProgress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		answer := make(chan struct{})
 		app, data := &fakeApp{}, newMemory()
@@ -115,16 +115,14 @@ func TestAFileThatIsDeletedWhileTheAppHearsOfItIsToldAsDeletedAfterwards(t *test
 	})
 }
 
-// Where nothing of the finish is to be delivered, or not any more, the app hears of the
-// deletion at once.
-func TestADeletionWaitsForNoEventThatIsNotDelivered(t *testing.T) {
+func TestPostTerminateIsSentAtOnceIfPostFinishIsNotPending(t *testing.T) {
 	for name, c := range map[string]struct {
 		events []tusd.HookType
 		answer int
 		want   []string
 	}{
 		"delivered":         {finishAndTerminate, 200, []string{"a.finished", "a.deleted"}},
-		"parked":            {finishAndTerminate, 410, []string{"a.finished", "a.deleted"}},
+		"dead-lettered":     {finishAndTerminate, 410, []string{"a.finished", "a.deleted"}},
 		"no post-finish":    {finishAndTerminate[1:], 200, []string{"a.deleted"}},
 		"no post-terminate": {finishAndTerminate[:1], 200, []string{"a.finished"}},
 	} {
@@ -152,7 +150,7 @@ func TestADeletionWaitsForNoEventThatIsNotDelivered(t *testing.T) {
 	}
 }
 
-func TestAnEventOfADeletedFileIsToldByHandAndThenItsDeletion(t *testing.T) {
+func TestRedeliverOfADeletedUploadSendsPostFinishThenPostTerminate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		app, data := &fakeApp{answer: always(500)}, newMemory()
 		n := startNode(t, options(app, finishAndTerminate...), data, &storage.MemoryLocker{})

@@ -15,7 +15,7 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/storagetest"
 )
 
-func TestAFinishedUploadIsToldAtOnceAndOnce(t *testing.T) {
+func TestAFinishedUploadIsDeliveredAtOnceAndOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		app, store := &fakeApp{answer: always(http.StatusNoContent)}, newMemory()
 		n := startNode(t, options(app, tusd.HookPostFinish), store, &storage.MemoryLocker{})
@@ -37,8 +37,8 @@ func TestAFinishedUploadIsToldAtOnceAndOnce(t *testing.T) {
 	})
 }
 
-// An app that is down, in whatever way, hears when it is back, under the same id.
-func TestAnAppThatIsDownHearsWhenItIsBack(t *testing.T) {
+// An app that was unavailable receives the event with the same id when it is back.
+func TestDeliveriesAreRetriedUntilTheAppIsBack(t *testing.T) {
 	for name, down := range map[string]func(int, received) (int, http.Header, string, error){
 		"500": always(500), "404": always(404), "401": always(401), "redirect": always(302), "reset": reset, "hangs": hang,
 	} {
@@ -72,7 +72,7 @@ func TestAnAppThatIsDownHearsWhenItIsBack(t *testing.T) {
 	}
 }
 
-func TestAnEventIsParkedWhenItsTimeIsOver(t *testing.T) {
+func TestADeliveryIsDeadLetteredAfterItsMaxAge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		app, store := &fakeApp{answer: always(500)}, newMemory()
 		n := startNode(t, options(app, tusd.HookPostFinish), store, &storage.MemoryLocker{})
@@ -83,7 +83,7 @@ func TestAnEventIsParkedWhenItsTimeIsOver(t *testing.T) {
 		if tried != 1+7+47 {
 			t.Errorf("tried %d times, want 55", tried)
 		}
-		if _, err := n.uploads.Get(t.Context(), "a"); err != nil { // whoever looks at it wakes nobody
+		if _, err := n.uploads.Get(t.Context(), "a"); err != nil { // loading it starts no delivery
 			t.Fatal(err)
 		}
 		if err := n.uploads.Sweep(t.Context()); err != nil {
@@ -91,21 +91,21 @@ func TestAnEventIsParkedWhenItsTimeIsOver(t *testing.T) {
 		}
 		time.Sleep(100 * time.Hour)
 		if again := len(app.received()); again != tried {
-			t.Errorf("%d tries after it was parked", again-tried)
+			t.Errorf("%d attempts after it was dead-lettered", again-tried)
 		}
 		if s := n.uploads.DeliveryStats(); s.DeadLettered != 1 || s.Pending != 0 {
 			t.Errorf("stats %+v", s)
 		}
 		app.change(always(200))
 		if err := n.uploads.Redeliver(t.Context(), "a"); err != nil {
-			t.Errorf("by hand: %v", err)
+			t.Errorf("redeliver: %v", err)
 		}
 		wantPending(t, store, map[string]bool{})
 	})
 }
 
-func TestNothingIsToldAfterA410(t *testing.T) {
-	for name, fault := range map[string]storagetest.Outcome{"": storagetest.Works, "parking fails at first": storagetest.Fails, "parking persists, its answer is lost": storagetest.FailsButPersists} {
+func TestNothingIsDeliveredAfterA410(t *testing.T) {
+	for name, fault := range map[string]storagetest.Outcome{"": storagetest.Works, "dead-lettering fails at first": storagetest.Fails, "dead-lettering persists, its response is lost": storagetest.FailsButPersists} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				app, store, failures := &fakeApp{answer: always(http.StatusGone)}, newMemory(), 2
@@ -132,7 +132,7 @@ func TestNothingIsToldAfterA410(t *testing.T) {
 	}
 }
 
-func TestAnAppThatAsksForPeaceGetsIt(t *testing.T) {
+func TestRetryAfterOfTheAppIsHonoured(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		app, store := &fakeApp{}, newMemory()
 		app.answer = func(n int, _ received) (int, http.Header, string, error) {
@@ -151,7 +151,7 @@ func TestAnAppThatAsksForPeaceGetsIt(t *testing.T) {
 	})
 }
 
-func TestWhatCouldNotBeNotedIsNotToldAgainByTheSameProcess(t *testing.T) {
+func TestADeliveryThatCouldNotBeRecordedIsNotRepeatedByTheSameProcess(t *testing.T) {
 	for _, outcome := range []storagetest.Outcome{storagetest.Fails, storagetest.FailsButPersists} {
 		t.Run(outcome.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -173,7 +173,7 @@ func TestWhatCouldNotBeNotedIsNotToldAgainByTheSameProcess(t *testing.T) {
 	}
 }
 
-func TestRetrySaysWhatCameOfIt(t *testing.T) {
+func TestRedeliverReturnsTheResult(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		app, store := &fakeApp{answer: always(500)}, newMemory()
 		n := startNode(t, options(app, tusd.HookPostFinish), store, &storage.MemoryLocker{})
@@ -184,16 +184,16 @@ func TestRetrySaysWhatCameOfIt(t *testing.T) {
 		}
 		app.change(always(410))
 		if err := n.uploads.Redeliver(t.Context(), "a"); !errors.Is(err, storage.ErrRejected) {
-			t.Errorf("an app that refuses: %v", err)
+			t.Errorf("an app that rejects: %v", err)
 		}
 		wantPending(t, store, map[string]bool{"a": true})
 		app.change(always(200))
 		if err := n.uploads.Redeliver(t.Context(), "a"); err != nil {
-			t.Errorf("an app that hears: %v", err)
+			t.Errorf("an app that acknowledges: %v", err)
 		}
 		for _, id := range []string{"a", "never"} {
 			if err := n.uploads.Redeliver(t.Context(), id); !errors.Is(err, storage.ErrNotPending) {
-				t.Errorf("%s is not owed: %v", id, err)
+				t.Errorf("%s is not pending: %v", id, err)
 			}
 		}
 		time.Sleep(48 * time.Hour)

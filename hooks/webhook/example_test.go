@@ -16,8 +16,8 @@ import (
 // secret is what the server was given as --hook-secret.
 const secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
-// receiver is the app's side: it believes only what is signed, and does the work for
-// each event once, however often it hears of it.
+// receiver is the app's side: it accepts signed requests only, and processes each event
+// once, however often it is delivered.
 type receiver struct {
 	verify *standardwebhooks.Webhook
 
@@ -25,7 +25,7 @@ type receiver struct {
 	done map[string]bool // in a real app: a table with the webhook-id as its key
 }
 
-// hook is what the app wants to know of a hook.
+// hook has the fields of a hook that the app needs.
 type hook struct {
 	Type  string
 	Event struct {
@@ -45,7 +45,7 @@ func (rc *receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if err := rc.verify.Verify(body, r.Header); err != nil {
-		http.Error(w, "who are you?", http.StatusUnauthorized)
+		http.Error(w, "invalid signature", http.StatusUnauthorized)
 		return
 	}
 	var h hook
@@ -61,10 +61,10 @@ func (rc *receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		fmt.Printf("%s: %s has %d bytes and is at %s\n", h.Type, up.MetaData["filename"], up.Size, up.Storage["Path"])
 	}
 	w.Header().Set("Content-Type", "application/json")
-	fmt.Fprintln(w, "{}") // 2xx: do not tell me again
+	fmt.Fprintln(w, "{}") // 2xx: acknowledged
 }
 
-// A receiver of hooks that checks signatures, and does not mind to hear twice.
+// A receiver of hooks that verifies signatures and tolerates repeated deliveries.
 func Example_receiver() {
 	verify, err := standardwebhooks.NewWebhook(secret)
 	if err != nil {

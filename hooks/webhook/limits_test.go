@@ -14,7 +14,7 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
-func TestADeadAppSlowsNoUploadDown(t *testing.T) {
+func TestAnUnresponsiveAppDelaysNoUpload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		app, store := &fakeApp{answer: hang}, newMemory()
 		n := startNode(t, options(app, tusd.HookPostFinish, tusd.HookPostCreate, tusd.HookPostReceive, tusd.HookPostTerminate), store, &storage.MemoryLocker{})
@@ -35,10 +35,10 @@ func TestADeadAppSlowsNoUploadDown(t *testing.T) {
 	})
 }
 
-// inFlight is how many deliveries the outbox makes at once.
+// inFlight is the maximum number of concurrent deliveries of the outbox.
 const inFlight = 16
 
-func TestHowManyAreToldAtOnceIsBounded(t *testing.T) {
+func TestConcurrentDeliveriesAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		app, store := &fakeApp{}, newMemory()
 		app.answer = func(int, received) (int, http.Header, string, error) {
@@ -59,9 +59,9 @@ func TestHowManyAreToldAtOnceIsBounded(t *testing.T) {
 	})
 }
 
-// Requests that are too large to be kept while the app is down are dropped, and their
-// uploads delivered all the same.
-func TestWhatIsKeptOfRequestsIsBounded(t *testing.T) {
+// Requests that are too large to be kept while the app is down are dropped; their uploads
+// are delivered nevertheless.
+func TestMemoryOfPendingRequestsIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		app, store := &fakeApp{answer: hang}, newMemory()
 		n := startNode(t, options(app, tusd.HookPostFinish), store, &storage.MemoryLocker{})

@@ -13,7 +13,7 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
-// bytesIn are the metadata in MetaDataBase64.
+// bytesIn returns the metadata in MetaDataBase64.
 func bytesIn(t *testing.T, body []byte) map[string]string {
 	t.Helper()
 	var read struct{ MetaDataBase64 map[string][]byte }
@@ -27,8 +27,8 @@ func bytesIn(t *testing.T, body []byte) map[string]string {
 	return out
 }
 
-// F27: a hook's JSON holds text only. What is not text is there in base64 too.
-func TestF27HooksHaveTheBytesOfMetadataThatAreNotText(t *testing.T) {
+// F27: a hook's JSON holds text only. Other metadata are in it in base64 too.
+func TestF27HooksHoldTheBytesOfBinaryMetadata(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		events := []tusd.HookType{tusd.HookPreCreate, tusd.HookPostCreate, tusd.HookPreFinish, tusd.HookPostFinish}
 		n, app := blockingEvents(t, `{}`, events...)
@@ -53,7 +53,7 @@ func TestF27HooksHaveTheBytesOfMetadataThatAreNotText(t *testing.T) {
 	})
 }
 
-func TestHooksOfTextHaveNoMetaDataBase64(t *testing.T) {
+func TestHooksWithTextMetadataHaveNoMetaDataBase64(t *testing.T) {
 	n, app := blockingEvents(t, `{}`, tusd.HookPreCreate)
 	if _, err := n.uploads.Create(t.Context(), storage.Record{ID: "a", Size: 5, Metadata: storage.Metadata{"filename": "ä"}}); err != nil {
 		t.Fatal(err)
@@ -64,8 +64,9 @@ func TestHooksOfTextHaveNoMetaDataBase64(t *testing.T) {
 	}
 }
 
-// F27: an app that sends metadata back, with an entry of its own, changes no byte of the rest.
-func TestF27PreCreateThatReturnsMetadataKeepsTheirBytes(t *testing.T) {
+// F27: if the app returns the metadata with an additional entry, the other entries keep
+// their bytes.
+func TestF27MetadataReturnedByPreCreateKeepTheirBytes(t *testing.T) {
 	app := &fakeApp{answer: func(_ int, h received) (int, http.Header, string, error) {
 		meta := h.hook.Event.Upload.MetaData
 		meta["user"], meta["text"] = "7", "changed"

@@ -13,9 +13,9 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
-// Three nodes know of an event while the app is down. One try is made at each instant,
-// not three, whoever finished the upload, and whoever lives.
-func TestNodesTryAtTheSameInstantsAndOneOfThemSends(t *testing.T) {
+// Three nodes know of an event while the app is down. At each retry time only one of them
+// sends it, whichever node finished the upload, and even after nodes have died.
+func TestNodesAgreeOnRetryTimesAndOneOfThemSends(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		app, store, locker := &fakeApp{answer: always(503)}, newMemory(), &storage.MemoryLocker{}
 		var nodes []*node
@@ -41,8 +41,8 @@ func TestNodesTryAtTheSameInstantsAndOneOfThemSends(t *testing.T) {
 	})
 }
 
-// A node finishes an upload and dies. Another one's sweeper finds what is owed.
-func TestTheSweeperPicksUpWhatOthersLeft(t *testing.T) {
+// A node finishes an upload and dies. Another node's sweeper finds the pending delivery.
+func TestTheSweeperDeliversEventsOfDeadNodes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		app, store, locker := &fakeApp{answer: always(500)}, newMemory(), &storage.MemoryLocker{}
 		dying := startNode(t, options(app, tusd.HookPostFinish), store.Node(), locker)
@@ -58,11 +58,11 @@ func TestTheSweeperPicksUpWhatOthersLeft(t *testing.T) {
 		go n.uploads.Run(sweeping, time.Minute)
 		time.Sleep(4 * time.Second)
 		if early := len(app.received()) - before; early > 0 {
-			t.Errorf("%d told within 4 s of their finish, when whoever finished them may be at it", early)
+			t.Errorf("%d sent within 4 s of their finish, when their own node may be sending them", early)
 		}
 		time.Sleep(time.Minute)
-		if ids, told := len(app.ids()), len(app.received())-before; ids != 20 || told != 20 {
-			t.Errorf("%d of 20 were received, from the other node %d times", ids, told)
+		if ids, sent := len(app.ids()), len(app.received())-before; ids != 20 || sent != 20 {
+			t.Errorf("%d of 20 were received, from the other node %d times", ids, sent)
 		}
 		wantPending(t, store, map[string]bool{})
 		stop()
@@ -70,9 +70,9 @@ func TestTheSweeperPicksUpWhatOthersLeft(t *testing.T) {
 	})
 }
 
-// All nodes know of an event. One of them hears that the app wants none of it: after
-// that no other one tries.
-func TestWhatOneNodeHasParkedNoOtherTells(t *testing.T) {
+// All nodes know of an event. After the app rejects it from one node with 410, no other
+// node sends it.
+func TestADeliveryDeadLetteredByOneNodeIsNotSentByAnother(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		app, store, locker := &fakeApp{answer: always(500)}, newMemory(), &storage.MemoryLocker{}
 		var nodes []*node

@@ -12,12 +12,11 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
-// An app that hangs is given up on after Options.Timeout, at each try of each event, and
-// tried again: it holds nothing up for longer.
-func TestAnAppThatHangsIsGivenUpOnAtEachTry(t *testing.T) {
+// An attempt to send an event is aborted after Options.Timeout, and retried.
+func TestTheTimeoutAppliesToEachAttempt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
-		tries := map[tusd.HookType]int{}
+		attempts := map[tusd.HookType]int{}
 		var timeout time.Duration
 		app := &fakeApp{}
 		app.answer = func(n int, r received) (int, http.Header, string, error) {
@@ -25,7 +24,7 @@ func TestAnAppThatHangsIsGivenUpOnAtEachTry(t *testing.T) {
 			status, header, body, err := hang(n, r)
 			mu.Lock()
 			defer mu.Unlock()
-			tries[r.hook.Type]++
+			attempts[r.hook.Type]++
 			if took := time.Since(began); took > timeout {
 				t.Errorf("%s: waited for %v, want at most %v", r.hook.Type, took, timeout)
 			}
@@ -46,8 +45,8 @@ func TestAnAppThatHangsIsGivenUpOnAtEachTry(t *testing.T) {
 		mu.Lock()
 		defer mu.Unlock()
 		for _, typ := range []tusd.HookType{tusd.HookPostCreate, tusd.HookPostFinish, tusd.HookPostTerminate} {
-			if tries[typ] < 2 {
-				t.Errorf("%s was tried %d times", typ, tries[typ])
+			if attempts[typ] < 2 {
+				t.Errorf("%s was sent %d times", typ, attempts[typ])
 			}
 		}
 	})

@@ -8,7 +8,7 @@ import (
 
 // pendingMark is the content of the tombstone of an upload that was deleted while its
 // delivery was pending. The journal stays in live/ until it is delivered.
-const pendingMark = "owed\n"
+const pendingMark = "pending\n"
 
 // loadDeleted returns ErrGone, along with the upload if it was deleted while its delivery
 // was pending.

@@ -24,7 +24,7 @@ type pubsub struct {
 
 // newPubsub subscribes. While Redis is down messages are lost; the client reconnects.
 func newPubsub(r *Redis, onLockWanted, onFlush func(text string)) *pubsub {
-	p := &pubsub{channel: r.opts.Prefix + "bell", onLockWanted: onLockWanted, onFlush: onFlush, done: make(chan struct{}), waiting: map[string]map[chan struct{}]bool{}}
+	p := &pubsub{channel: r.opts.Prefix + "locks", onLockWanted: onLockWanted, onFlush: onFlush, done: make(chan struct{}), waiting: map[string]map[chan struct{}]bool{}}
 	ctx, cancel := context.WithTimeout(context.Background(), r.opts.timeout)
 	defer cancel()
 	p.sub = r.client.Subscribe(ctx, p.channel)

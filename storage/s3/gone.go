@@ -13,7 +13,7 @@ type gone struct {
 	storage.Record // only what identifies the creation, and the key of its file
 	// Pending is the content of the finish event, if that was still to be delivered when
 	// the upload was deleted. It remains to be delivered as long as there is a record too.
-	Pending *done `json:"owed,omitempty"`
+	Pending *done `json:"pending,omitempty"`
 }
 
 // markGone writes the tombstone of an upload, unless there is one, and returns it.

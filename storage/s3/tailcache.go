@@ -81,7 +81,7 @@ func (t *tailCache) dropOldest() bool {
 	return true
 }
 
-// dropBefore releases the tails that were stored before the given time.
+// dropBefore releases the buffers that were stored before the given time.
 func (t *tailCache) dropBefore(at time.Time) {
 	t.mu.Lock()
 	var old []*tail

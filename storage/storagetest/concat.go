@@ -87,7 +87,7 @@ func (f *fixture) join(part map[int64]storage.Upload, sizes []int64, first int64
 		}
 		now := f.wantFile(up.ID, data)
 		if !now.DeliveryPending {
-			f.Errorf("join %v: it is not owed", sizes)
+			f.Errorf("join %v: its delivery is not pending", sizes)
 		}
 		f.wantChecksum(now, data)
 	}

@@ -43,7 +43,7 @@ func (f *fixture) wantRemembered(before storage.Upload) {
 	f.Helper()
 	up := f.load(before.ID)
 	if !up.Finished || !up.FileMissing || up.DeliveryPending || up.DeadLettered || up.Deleted || !up.Complete() {
-		f.Errorf("finished %v, without its file %v, owed %v, complete %v", up.Finished, up.FileMissing, up.DeliveryPending, up.Complete())
+		f.Errorf("finished %v, without its file %v, delivery pending %v, complete %v", up.Finished, up.FileMissing, up.DeliveryPending, up.Complete())
 	}
 	if up.Size != before.Size || up.Offset() != before.Size || !up.Has(ranges.Of(0, before.Size)) || !up.Missing().Empty() {
 		f.Errorf("size %d, offset %d, missing %v, want all %d bytes", up.Size, up.Offset(), up.Missing(), before.Size)
@@ -190,7 +190,7 @@ func (f *fixture) wantForgotten(up storage.Upload) {
 	}
 	f.step()
 	if now := f.load(up.ID); now.Finished || now.Size != 10 {
-		f.Errorf("created anew: %+v", now)
+		f.Errorf("created again: %+v", now)
 	}
 }
 

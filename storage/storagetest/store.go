@@ -79,7 +79,7 @@ type storeCase struct {
 }
 
 func storeCases() []storeCase {
-	return slices.Concat(createCases(), writeCases(), finishCases(), checksumCases(), deleteCases(), lateCases(), rememberCases(), deleteOwedCases())
+	return slices.Concat(createCases(), writeCases(), finishCases(), checksumCases(), deleteCases(), lateCases(), rememberCases(), deletePendingCases())
 }
 
 // fixture is a store under test, with steps that must succeed.

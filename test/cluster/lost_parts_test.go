@@ -174,7 +174,7 @@ func (u *upload) finish(ctx context.Context) {
 
 // Completing fails, or is done and its answer lost, in both cases for so long that
 // the node gives up: then whoever asks next finishes the upload.
-func TestF05FinishThatFailsIsDrivenAgainByWhoeverComes(t *testing.T) {
+func TestF05AFailedFinishIsRetriedByTheNextRequest(t *testing.T) {
 	for name, fault := range map[string]outcome{"failed": refuse, "done, answer lost": lose} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

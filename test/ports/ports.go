@@ -13,7 +13,7 @@ import (
 // kept holds the signs of what is reserved, for a socket that nobody holds is closed.
 var kept sync.Map // net.PacketConn by address
 
-// Ports below those that systems give to outgoing connections, and to whoever asks for
+// Ports below those that systems give to outgoing connections, and to a listener that asks for
 // any, so that nobody gets one by chance while its server is down.
 const first, last = 10_000, 31_999
 

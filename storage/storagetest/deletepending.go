@@ -7,7 +7,7 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
-func deleteOwedCases() []storeCase {
+func deletePendingCases() []storeCase {
 	return []storeCase{
 		{"an upload that is deleted while it is owed is owed until it is retired", deletedWhileOwed},
 		{"an upload that is deleted while it is parked is not owed", deletedWhileParked},
