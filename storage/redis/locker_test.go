@@ -29,7 +29,7 @@ func TestNewLockerIsSubscribedOnReturn(t *testing.T) {
 	defer r.Close()
 	r.client.AddHook(slowSubscriber{})
 	defer NewLocker(r).Close()
-	if n := admin(t, s).PubSubNumSub(t.Context(), "bell").Val()["bell"]; n != 1 {
+	if n := admin(t, s).PubSubNumSub(t.Context(), "locks").Val()["locks"]; n != 1 {
 		t.Errorf("%d nodes have subscribed, want 1", n)
 	}
 }
@@ -338,7 +338,7 @@ func TestRetriedLockRequestIsIdempotent(t *testing.T) {
 	n := newNode(t, Options{URL: servers.Redis(t).URL("redis")})
 	h := newLease("it", nil)
 	for range 2 {
-		if got, err := n.locker.try(t.Context(), h, lockScript, 1000, 1000, "bell"); got != int64(1) {
+		if got, err := n.locker.try(t.Context(), h, lockScript, 1000, 1000, "locks"); got != int64(1) {
 			t.Errorf("got %v, %v", got, err)
 		}
 	}

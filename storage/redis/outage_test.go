@@ -139,7 +139,7 @@ func TestNodeStartsWhileRedisIsDown(t *testing.T) {
 	n.log.want(t, 1, 1)
 	c := admin(t, s)
 	eventually(t, 30*time.Second, "the node is subscribed", func() bool {
-		return c.PubSubNumSub(t.Context(), "holdfast:bell").Val()["holdfast:bell"] == 1
+		return c.PubSubNumSub(t.Context(), "holdfast:locks").Val()["holdfast:locks"] == 1
 	})
 }
 

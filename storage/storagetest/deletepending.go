@@ -9,20 +9,20 @@ import (
 
 func deletePendingCases() []storeCase {
 	return []storeCase{
-		{"an upload that is deleted while it is owed is owed until it is retired", deletedWhileOwed},
-		{"an upload that is deleted while it is parked is not owed", deletedWhileParked},
-		{"the key of an upload that is deleted while it is owed is free", keyOfDeletedWhileOwed},
-		{"an upload that is deleted while it is owed is retired by who does not know", retiredByStranger},
+		{"an upload that is deleted while its delivery is pending keeps it until it is delivered", deletedWhilePending},
+		{"an upload that is deleted while it is dead-lettered has none pending", deletedWhileDeadLettered},
+		{"the key of an upload that is deleted while its delivery is pending is free", keyOfDeletedWhilePending},
+		{"an upload that is deleted while its delivery is pending is marked delivered by another process", deliveredElsewhere},
 	}
 }
 
-// owedDeleted checks that an upload was deleted while its event was to be delivered.
-func (f *fixture) owedDeleted(before storage.Upload) storage.Upload {
+// pendingDeleted checks that an upload was deleted while its event was to be delivered.
+func (f *fixture) pendingDeleted(before storage.Upload) storage.Upload {
 	f.Helper()
 	f.wantGone(before)
 	up, err := f.store.Load(f.ctx, before.ID)
 	if !errors.Is(err, storage.ErrGone) || !up.Deleted || !up.DeliveryPending || up.DeadLettered || !up.Finished || up.Size != before.Size || !sameRecord(up.Record, before.Record) {
-		f.Errorf("deleted while it was owed: %+v, %v, before it was %+v", up, err, before)
+		f.Errorf("deleted with its delivery pending: %+v, %v, before it was %+v", up, err, before)
 	}
 	if !f.ids()[before.ID] {
 		f.Error("it is not listed")
@@ -30,7 +30,7 @@ func (f *fixture) owedDeleted(before storage.Upload) storage.Upload {
 	return up
 }
 
-func deletedWhileOwed(f *fixture) {
+func deletedWhilePending(f *fixture) {
 	data := Content(1, f.size)
 	for _, rec := range []storage.Record{f.chosen(), {ID: storage.NewID(), Size: storage.Unknown, ClientChosenID: true}} {
 		up := f.createAs(rec)
@@ -41,10 +41,10 @@ func deletedWhileOwed(f *fixture) {
 		finished := f.finish(up.ID, data)
 		for range 2 {
 			f.delete(up.ID)
-			f.owedDeleted(finished)
+			f.pendingDeleted(finished)
 		}
 		f.clean(f.cleaner(), time.Now().Add(time.Hour))
-		deleted := f.owedDeleted(finished)
+		deleted := f.pendingDeleted(finished)
 		for range 2 {
 			if err := f.store.MarkDelivered(f.ctx, deleted); err != nil {
 				f.Fatalf("retire: %v", err)
@@ -64,7 +64,7 @@ func (f *fixture) wantForgottenEvent(before storage.Upload) {
 	}
 }
 
-func deletedWhileParked(f *fixture) {
+func deletedWhileDeadLettered(f *fixture) {
 	data := Content(1, f.size)
 	up := f.inState("finished", data)
 	if err := f.store.DeadLetter(f.ctx, up); err != nil {
@@ -76,7 +76,7 @@ func deletedWhileParked(f *fixture) {
 
 	later := f.inState("finished", data)
 	f.delete(later.ID)
-	if err := f.store.DeadLetter(f.ctx, f.owedDeleted(later)); err != nil {
+	if err := f.store.DeadLetter(f.ctx, f.pendingDeleted(later)); err != nil {
 		f.Fatal(err)
 	}
 	f.step()
@@ -89,7 +89,7 @@ func deletedWhileParked(f *fixture) {
 	}
 }
 
-func keyOfDeletedWhileOwed(f *fixture) {
+func keyOfDeletedWhilePending(f *fixture) {
 	data := Content(1, f.size)
 	first := f.createAs(keyed("videos/one.mp4", f.size))
 	f.putAll(first, data)
@@ -110,8 +110,8 @@ func keyOfDeletedWhileOwed(f *fixture) {
 	f.wantFile(next.ID, Content(2, f.size))
 }
 
-// Whoever delivers the event may have loaded the upload before it was deleted.
-func retiredByStranger(f *fixture) {
+// the process that delivers the event may have loaded the upload before it was deleted.
+func deliveredElsewhere(f *fixture) {
 	data := Content(1, f.size)
 	up := f.inState("finished", data)
 	f.delete(up.ID)

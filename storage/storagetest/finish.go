@@ -20,8 +20,8 @@ func finishCases() []storeCase {
 		{"a file can be read from any offset", readFromAnyOffset},
 		{"a file can be read by many at once", readAtOnce},
 		{"a finished concatenation keeps its record", finishedKeepsRecord},
-		{"a finished upload is owed and listed until it is retired", owedUntilRetired},
-		{"a parked upload stays owed and listed until it is retired", parkedUntilRetired},
+		{"a finished upload has a pending delivery and is listed until it is delivered", pendingUntilDelivered},
+		{"a dead-lettered delivery stays pending and listed until it is delivered", deadLetteredUntilDelivered},
 		{"an upload that lacks bytes is not finished", lackingIsNotFinished},
 		{"an upload that has lost its file is gone, not finished", lostFileIsGone},
 		{"files are joined, if the store can do so", filesAreJoined},
@@ -218,20 +218,20 @@ func (f *fixture) retire(id string) {
 	}
 	f.step()
 	if up := f.load(id); up.DeliveryPending || !up.Finished {
-		f.Errorf("retired: owed %v, finished %v", up.DeliveryPending, up.Finished)
+		f.Errorf("delivered: pending %v, finished %v", up.DeliveryPending, up.Finished)
 	}
 }
 
-func owedUntilRetired(f *fixture) {
+func pendingUntilDelivered(f *fixture) {
 	data := Content(1, f.size)
 	up := f.create(f.size)
 	f.putAll(up, data)
 	if now := f.load(up.ID); now.DeliveryPending && !now.Finished {
-		f.Error("what is not finished is owed")
+		f.Error("the delivery of an incomplete upload is pending")
 	}
 	finished := f.finish(up.ID, data)
 	if !finished.DeliveryPending || !f.ids()[up.ID] {
-		f.Errorf("finished: owed %v, listed %v", finished.DeliveryPending, f.ids()[up.ID])
+		f.Errorf("finished: pending %v, listed %v", finished.DeliveryPending, f.ids()[up.ID])
 	}
 	errs := together(3, func(int) error { return f.store.MarkDelivered(f.ctx, finished.Clone()) })
 	if err := errors.Join(errs...); err != nil {
@@ -244,7 +244,7 @@ func owedUntilRetired(f *fixture) {
 	f.wantGone(up)
 }
 
-func parkedUntilRetired(f *fixture) {
+func deadLetteredUntilDelivered(f *fixture) {
 	data := Content(1, f.size)
 	up := f.create(f.size)
 	f.putAll(up, data)
@@ -258,7 +258,7 @@ func parkedUntilRetired(f *fixture) {
 		}
 		f.step()
 		if now := f.load(up.ID); !now.DeadLettered || !now.DeliveryPending || !now.Finished || !f.ids()[up.ID] {
-			f.Errorf("parked: parked %v, owed %v, finished %v, listed %v", now.DeadLettered, now.DeliveryPending, now.Finished, f.ids()[up.ID])
+			f.Errorf("dead-lettered: dead-lettered %v, pending %v, finished %v, listed %v", now.DeadLettered, now.DeliveryPending, now.Finished, f.ids()[up.ID])
 		}
 	}
 	f.wantFile(up.ID, data)
@@ -271,7 +271,7 @@ func parkedUntilRetired(f *fixture) {
 	}
 	f.step()
 	if now := f.load(up.ID); now.DeliveryPending || !now.Finished {
-		f.Errorf("parked too late: owed %v, finished %v", now.DeliveryPending, now.Finished)
+		f.Errorf("dead-lettered too late: pending %v, finished %v", now.DeliveryPending, now.Finished)
 	}
 	f.delete(up.ID)
 	f.wantGone(up)
