@@ -26,13 +26,13 @@ var wordExceptions = map[string][]string{
 }
 
 var (
-	lowerToUpper = regexp.MustCompile(`([a-z0-9])([A-Z])`)
+	wordBoundary = regexp.MustCompile(`([a-z0-9])([A-Z])|([A-Z])([A-Z][a-z])`)
 	wordPattern  = regexp.MustCompile(`[A-Za-z]+`)
 )
 
 // wordsOf splits a text, and the names in it, into lower-case words.
 func wordsOf(text string) []string {
-	split := lowerToUpper.ReplaceAllString(text, "$1 $2")
+	split := wordBoundary.ReplaceAllString(text, "$1$3 $2$4")
 	return wordPattern.FindAllString(strings.ToLower(split), -1)
 }
 
