@@ -26,13 +26,14 @@ var wordExceptions = map[string][]string{
 }
 
 var (
-	wordBoundary = regexp.MustCompile(`([a-z0-9])([A-Z])|([A-Z])([A-Z][a-z])`)
+	lowerToUpper = regexp.MustCompile(`([a-z0-9])([A-Z])`)
+	upperToWord  = regexp.MustCompile(`([A-Z])([A-Z][a-z])`)
 	wordPattern  = regexp.MustCompile(`[A-Za-z]+`)
 )
 
 // wordsOf splits a text, and the names in it, into lower-case words.
 func wordsOf(text string) []string {
-	split := wordBoundary.ReplaceAllString(text, "$1$3 $2$4")
+	split := upperToWord.ReplaceAllString(lowerToUpper.ReplaceAllString(text, "$1 $2"), "$1 $2")
 	return wordPattern.FindAllString(strings.ToLower(split), -1)
 }
 
