@@ -22,9 +22,6 @@ func (c *Config) validate(name func(flag string) string) error {
 		}
 	}
 	reject("listen", checkAddress(c.Listen))
-	if c.AdminListen != "" {
-		reject("admin-listen", checkAddress(c.AdminListen))
-	}
 	reject("base-path", checkBasePath(c.BasePath))
 	switch {
 	case c.TLSCert == "" && c.TLSKey != "":
