@@ -55,18 +55,20 @@ go_test = PATH="$(dir $(versitygw)):$$PATH" go test -vet=off
 says    = 2>&1 | sed -u 's/^/$@: /'
 
 # What runs without the race detector, and only there: it sends the most through the same
-# few lines. Of the faults in storage/s3 those while chunks come at once have both.
+# few lines. Of the faults in storage/s3 those while chunks arrive at once have both; of the
+# store suite the smallest variant runs with the race detector, the others without.
 s3_faults := ^TestAnyRequestMayGoWrong$$
+s3_suite  := ^TestS3ImplementsStore$$
 s3_large  := ^TestRequestsOf|^TestF09FragmentsStayFew$$|^TestManySlowClients
 
 # The tests of the packages, the store suites and the seeds of the fuzz tests.
 unit: unit-race unit-s3
 
 unit-race: $(versitygw)
-	$(go_test) -race -timeout 20m -skip '$(s3_faults)/^(one|unaligned|a)_|$(s3_large)' $$(go list ./... | grep -v -e '/test$$' -e '/test/cluster$$') $(says)
+	$(go_test) -race -timeout 20m -skip '$(s3_faults)/^(one|unaligned|a)_|$(s3_suite)/^(three|deferred)_|$(s3_large)' $$(go list ./... | grep -v -e '/test$$' -e '/test/cluster$$') $(says)
 
 unit-s3: $(versitygw)
-	$(go_test) -timeout 20m -run '$(s3_faults)|$(s3_large)' -skip '$(s3_faults)/^shuffled_' ./storage/s3 $(says)
+	$(go_test) -timeout 20m -run '$(s3_faults)|$(s3_suite)|$(s3_large)' -skip '$(s3_faults)/^shuffled_|$(s3_suite)/^one_' ./storage/s3 $(says)
 
 # The real binary with real clients.
 e2e: $(versitygw)
