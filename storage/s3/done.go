@@ -26,11 +26,12 @@ type done struct {
 	storage.Record           // with the size of the file
 	Finished       time.Time `json:"finished,omitzero"`
 	Delivered      time.Time `json:"delivered,omitzero"` // zero if written by an old version
+	CRC32C         *checksum `json:"crc32c,omitempty"`   // of the whole file, nil if it is not known
 }
 
 // withoutFile returns the upload with its file missing.
 func (d done) withoutFile() storage.Upload {
-	up := storage.Upload{Record: d.Record, Delivered: d.Delivered, Finished: true, FileMissing: true, ModifiedAt: d.Finished}
+	up := storage.Upload{Record: d.Record, Delivered: d.Delivered, Finished: true, FileMissing: true, ModifiedAt: d.Finished, CRC32C: d.CRC32C}
 	up.Received = ranges.NewSet(ranges.Range{End: d.Size})
 	return up
 }
@@ -43,7 +44,7 @@ func (s *Store) noteDelivered(ctx context.Context, up storage.Upload) error {
 	if !up.Delivered.IsZero() {
 		return nil
 	}
-	text, err := json.Marshal(done{up.Record, up.ModifiedAt.UTC(), time.Now().UTC()})
+	text, err := json.Marshal(done{up.Record, up.ModifiedAt.UTC(), time.Now().UTC(), up.CRC32C})
 	if err != nil {
 		return err
 	}
