@@ -117,7 +117,7 @@ func (s *Server) protocols() (http.Handler, error) {
 
 // guard puts a protocol behind authentication, and behind the limits of its principal.
 func (s *Server) guard(p hooks.Protocol) hooks.Protocol {
-	p = s.limits.Door(p)
+	p = s.limits.Limit(p)
 	if s.auth != nil {
 		p = s.auth.Middleware(p)
 	}

@@ -27,7 +27,7 @@ type attempt struct {
 	makes              bool // an upload, which everybody with a token may
 }
 
-// attempts are all that the doors take. The uploads "live", "done" and "part" are Anna's.
+// attempts are all the requests that the protocols accept. The uploads "live", "done" and "part" are Anna's.
 var attempts = []attempt{
 	{"create", "POST", "", []string{tusVersion, "Upload-Length: 10", "Content-Length: 0"}, true},
 	{"create with upload", "POST", "", []string{tusVersion, "Upload-Length: 1000", offsetBytes, "Content-Length: 1000"}, true},

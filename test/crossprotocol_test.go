@@ -69,7 +69,7 @@ func TestAnUploadBegunByContentRangeIsWatchedAndFinishedByTus(t *testing.T) {
 	wantDone(t, put(t, c, smallChunk[3], http.StatusCreated), c)
 }
 
-func TestATusClientMaySendAgainWhatCameThroughTheOtherDoor(t *testing.T) {
+func TestATusClientMaySendAgainWhatCameByTheOtherProtocol(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	c := newClient(s, "both-ways", small)
@@ -78,7 +78,7 @@ func TestATusClientMaySendAgainWhatCameThroughTheOtherDoor(t *testing.T) {
 	wantFile(t, c.URL, small)
 }
 
-func TestALengthDeferredAtOneDoorIsDeclaredAtTheOther(t *testing.T) {
+func TestALengthDeferredByOneProtocolIsDeclaredByTheOther(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	t.Run("deferred by tus", func(t *testing.T) {
@@ -109,7 +109,7 @@ func TestALengthDeferredAtOneDoorIsDeclaredAtTheOther(t *testing.T) {
 	})
 }
 
-func TestEitherDoorDeletesWhatTheOtherMade(t *testing.T) {
+func TestEitherProtocolDeletesWhatTheOtherMade(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	url := createTus(t, s, small.Size)

@@ -97,11 +97,11 @@ func TestF24ASupersededRequestIsNoError(t *testing.T) {
 	}
 }
 
-// reaches waits until the server has read so many bytes of bodies at a door.
-func reaches(t *testing.T, s *Server, door string, bytes float64) {
+// reaches waits until the server has read so many bytes of bodies by a protocol.
+func reaches(t *testing.T, s *Server, protocol string, bytes float64) {
 	t.Helper()
 	admin := adminOf(t, s)
 	eventually(t, 30*time.Second, "the bytes reach the server", func() bool {
-		return scrape(t, admin).sum("holdfast_http_request_bytes_total", door) >= bytes
+		return scrape(t, admin).sum("holdfast_http_request_bytes_total", protocol) >= bytes
 	})
 }

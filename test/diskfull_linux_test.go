@@ -58,7 +58,7 @@ func checkFull(t *testing.T, c *Client, lift func()) {
 		t.Errorf("received %v", have)
 	}
 	if _, offset := head(t, c.URL, http.StatusOK); offset != have.Prefix() {
-		t.Errorf("tus is told of offset %d, the other door of %v", offset, have)
+		t.Errorf("tus is told of offset %d, the other protocol of %v", offset, have)
 	}
 	a, err := Do(http.DefaultClient, patchRequest(t.Context(), c.URL, c.Content, ranges.Range{Start: have.Prefix(), End: c.Content.Size}))
 	if err != nil {

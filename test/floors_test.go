@@ -33,7 +33,7 @@ const (
 	rootFloor   = 6
 )
 
-// tusd may be imported by its own door, by what speaks its hooks' language, and by what
+// tusd may be imported by the package of its protocol, by what speaks its hooks' language, and by what
 // is measured here beside it.
 const tusd = "github.com/tus/tusd"
 
@@ -153,21 +153,21 @@ func TestImportsThatBreakTheFloorsAreFound(t *testing.T) {
 		"from a leaf":                    {ImportPath: module + "/storage/ranges", Imports: []string{module + "/storage"}},
 		"from a leaf to another":         {ImportPath: module + "/storage/ranges", Imports: []string{module + "/config"}},
 		"from the core to a driver":      {ImportPath: module + "/storage", Imports: []string{module + "/storage/disk"}},
-		"from a door to a driver":        {ImportPath: module + "/hooks/tus", Imports: []string{module + "/storage/disk"}},
+		"from a protocol to a driver":    {ImportPath: module + "/hooks/tus", Imports: []string{module + "/storage/disk"}},
 		"from driver to driver":          {ImportPath: module + "/storage/s3", Imports: []string{module + "/storage/disk"}},
-		"of what measures by a door":     {ImportPath: module + "/hooks", Imports: []string{module + "/storage/instrument"}},
+		"of what measures by a protocol": {ImportPath: module + "/hooks", Imports: []string{module + "/storage/instrument"}},
 		"from what measures to a driver": {ImportPath: module + "/storage/instrument", Imports: []string{module + "/storage/s3"}},
-		"from door to door":              {ImportPath: module + "/hooks/contentrange", Imports: []string{module + "/hooks/tus"}},
-		"from door to webhook":           {ImportPath: module + "/hooks/tus", Imports: []string{module + "/hooks/webhook"}},
-		"from webhook to door":           {ImportPath: module + "/hooks/webhook", Imports: []string{module + "/hooks/contentrange"}},
+		"from protocol to protocol":      {ImportPath: module + "/hooks/contentrange", Imports: []string{module + "/hooks/tus"}},
+		"from protocol to webhook":       {ImportPath: module + "/hooks/tus", Imports: []string{module + "/hooks/webhook"}},
+		"from webhook to protocol":       {ImportPath: module + "/hooks/webhook", Imports: []string{module + "/hooks/contentrange"}},
 		"from webhook to a driver":       {ImportPath: module + "/hooks/webhook", Imports: []string{module + "/storage/redis"}},
-		"of tusd by another door":        {ImportPath: module + "/hooks/contentrange", Imports: []string{handler}},
+		"of tusd by another protocol":    {ImportPath: module + "/hooks/contentrange", Imports: []string{handler}},
 		"of tusd by a test":              {ImportPath: module + "/hooks", TestImports: []string{handler}},
 		"of tusd by cmd":                 {ImportPath: module + "/cmd/holdfast", Imports: []string{handler}},
 		"by a stranger":                  {ImportPath: module + "/util"},
 		"of a stranger":                  {ImportPath: module + "/hooks", Imports: []string{module + "/util"}},
-		"from the guard to a door":       {ImportPath: module + "/hooks/auth", Imports: []string{module + "/hooks/tus"}},
-		"from a door to the limits":      {ImportPath: module + "/hooks/contentrange", Imports: []string{module + "/hooks/limits"}},
+		"from the guard to a protocol":   {ImportPath: module + "/hooks/auth", Imports: []string{module + "/hooks/tus"}},
+		"from a protocol to the limits":  {ImportPath: module + "/hooks/contentrange", Imports: []string{module + "/hooks/limits"}},
 		"from the limits to Redis":       {ImportPath: module + "/hooks/limits", Imports: []string{module + "/storage/redis"}},
 	}
 	for name, p := range wrong {

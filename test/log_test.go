@@ -96,11 +96,11 @@ func TestEachRequestIsOneLineThatSaysWhatCameOfIt(t *testing.T) {
 
 func TestRequestThatBreaksOffIsSaidToHave(t *testing.T) {
 	t.Parallel()
-	for door, head := range map[string]string{
+	for protocol, head := range map[string]string{
 		"tus":           "PATCH %s HTTP/1.1\r\nHost: h\r\nTus-Resumable: 1.0.0\r\nUpload-Offset: 0\r\nContent-Type: application/offset+octet-stream\r\nContent-Length: 1000\r\n\r\n",
 		"content-range": "PUT %s HTTP/1.1\r\nHost: h\r\nContent-Range: bytes 0-999/2000\r\nContent-Length: 1000\r\n\r\n",
 	} {
-		t.Run(door, func(t *testing.T) {
+		t.Run(protocol, func(t *testing.T) {
 			s := start(t)
 			url := createTus(t, s, 2000)
 			conn, err := net.Dial("tcp", s.Addr)
@@ -113,7 +113,7 @@ func TestRequestThatBreaksOffIsSaidToHave(t *testing.T) {
 			}
 			conn.Close()
 			line := nextLine(t, s, 1)
-			if line.Outcome != "aborted" || line.BytesIn != 300 || line.Protocol != door || line.ID != path.Base(url) {
+			if line.Outcome != "aborted" || line.BytesIn != 300 || line.Protocol != protocol || line.ID != path.Base(url) {
 				t.Errorf("the line is %+v", line)
 			}
 		})

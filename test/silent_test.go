@@ -48,9 +48,9 @@ func TestARequestWithoutItsBodyIsAnsweredWithinTheIdleTimeout(t *testing.T) {
 		"range: a file":                   {"GET /files/done", nil, 200},
 		"range: a HEAD":                   {"HEAD /files/done", nil, 200},
 		"range: a DELETE":                 {"DELETE /files/none", nil, 404},
-		"no door: OPTIONS":                {"OPTIONS /files/", nil, 200},
-		"no door: nothing is there":       {"PUT /elsewhere", nil, 404},
-		"no door: /healthz":               {"GET /healthz", nil, 200},
+		"no protocol: OPTIONS":            {"OPTIONS /files/", nil, 200},
+		"no protocol: nothing is there":   {"PUT /elsewhere", nil, 404},
+		"no protocol: /healthz":           {"GET /healthz", nil, 200},
 	} {
 		for _, body := range []string{length, "Transfer-Encoding: chunked"} {
 			if strings.Contains(name, "length") && body != length {

@@ -50,7 +50,7 @@ func (c *otlp) top(t *testing.T, name string) *trace.Span {
 	return found[0]
 }
 
-func TestTraceOfARequestReachesFromTheDoorToTheStore(t *testing.T) {
+func TestTraceOfARequestReachesFromTheHandlerToTheStore(t *testing.T) {
 	t.Parallel()
 	c := startCollector(t)
 	app := startApp(t)
@@ -59,7 +59,7 @@ func TestTraceOfARequestReachesFromTheDoorToTheStore(t *testing.T) {
 	if len(c.wrong) > 0 || c.service != "uploads-test" {
 		t.Errorf("the service is %q; wrong requests: %v", c.service, c.wrong)
 	}
-	c.top(t, "_OTHER") // which is for no door
+	c.top(t, "_OTHER") // which is for no protocol
 	post, patch, put, get := c.top(t, "POST tus"), c.top(t, "PATCH tus"), c.top(t, "PUT content-range"), c.top(t, "GET content-range")
 	c.wantTree(t, post, id, "create/store create", "create/ask pre-create")
 	c.wantTree(t, patch, id, "lock", "write/store write")

@@ -72,9 +72,9 @@ func New(opts Options) *Limiter {
 	return l
 }
 
-// Door returns a protocol that enforces limits on the requests that next handles.
+// Limit returns a protocol that enforces limits on the requests that next handles.
 // Authentication, if any, must run before it.
-func (l *Limiter) Door(next hooks.Protocol) hooks.Protocol { return &limited{next, l} }
+func (l *Limiter) Limit(next hooks.Protocol) hooks.Protocol { return &limited{next, l} }
 
 type limited struct {
 	hooks.Protocol

@@ -24,7 +24,7 @@ func (d protocol) ServeHTTP(_ http.ResponseWriter, r *http.Request) { d.serve(r)
 // send sends a body of n bytes, from one address, through the limiter to serve.
 func send(l *Limiter, n int, serve func(r *http.Request)) {
 	r := httptest.NewRequest(http.MethodPut, "/files/it", bytes.NewReader(make([]byte, n)))
-	l.Door(protocol{serve: serve}).ServeHTTP(httptest.NewRecorder(), r)
+	l.Limit(protocol{serve: serve}).ServeHTTP(httptest.NewRecorder(), r)
 }
 
 func limiter(bytesPerDay int64) *Limiter {
