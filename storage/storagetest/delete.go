@@ -140,19 +140,24 @@ func deleteDuringWrite(f *fixture) {
 	}
 }
 
+// deleteWhileFinishing finishes and deletes a complete upload at once, and returns it.
+func (f *fixture) deleteWhileFinishing(seed uint64) storage.Upload {
+	up := f.inState("complete", Content(seed, f.size/8))
+	together(2, func(i int) error {
+		if i == 0 {
+			_, _ = f.store.Finish(f.ctx, up.Clone()) // it may come too late
+		} else if err := f.store.Delete(f.ctx, up.ID); err != nil {
+			f.Errorf("delete during finish: %v", err)
+		}
+		return nil
+	})
+	f.step()
+	return up
+}
+
 func deleteDuringFinish(f *fixture) {
 	for i := range 8 {
-		data := Content(uint64(i), f.size/8)
-		up := f.inState("complete", data)
-		together(2, func(i int) error {
-			if i == 0 {
-				_, _ = f.store.Finish(f.ctx, up.Clone()) // it may come too late
-			} else if err := f.store.Delete(f.ctx, up.ID); err != nil {
-				f.Errorf("delete during finish: %v", err)
-			}
-			return nil
-		})
-		f.step()
+		up := f.deleteWhileFinishing(uint64(i))
 		f.wantGoneAfterRace(up)
 	}
 }

@@ -148,16 +148,7 @@ func (f *fixture) lateWriteLeavesNothing(data []byte, r ranges.Range, state stri
 
 func lateFinishAfterDelete(f *fixture) {
 	for i := range 8 {
-		up := f.inState("complete", Content(uint64(i), f.size/8))
-		together(2, func(i int) error {
-			if i == 0 {
-				_, _ = f.store.Finish(f.ctx, up.Clone()) // it may come too late
-			} else if err := f.store.Delete(f.ctx, up.ID); err != nil {
-				f.Errorf("delete during finish: %v", err)
-			}
-			return nil
-		})
-		f.step()
+		up := f.deleteWhileFinishing(uint64(i))
 		f.wantGone(up)
 		f.wantNothingLeft(up.ID)
 	}
