@@ -8,11 +8,14 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
-	"github.com/holdfast-upload/holdfast/hooks"
 	"github.com/holdfast-upload/holdfast/hooks/contentrange"
+	"github.com/holdfast-upload/holdfast/hooks/problem"
+	"github.com/holdfast-upload/holdfast/hooks/protocol"
+	"github.com/holdfast-upload/holdfast/hooks/transport"
 	"github.com/holdfast-upload/holdfast/hooks/tus"
 )
 
@@ -63,7 +66,7 @@ func (s *Server) routes() (http.Handler, error) {
 	routes := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case isProbe(r.URL.Path) && !probes(r.Method):
-			hooks.RejectMethod(w, r, "OPTIONS, GET, HEAD")
+			protocol.RejectMethod(w, r, "OPTIONS, GET, HEAD")
 		case r.URL.Path == "/healthz":
 			fmt.Fprintln(w, "ok")
 		case r.URL.Path == "/readyz":
@@ -77,7 +80,7 @@ func (s *Server) routes() (http.Handler, error) {
 			http.Error(w, "Nothing is here. Uploads are below "+base+".", http.StatusNotFound)
 		}
 	})
-	return recoverPanics(s.opts.Log, hooks.LimitUnreadBody(s.opts.IdleTimeout, hooks.SecurityHeaders(s.opts.CORS, routes))), nil
+	return recoverPanics(s.opts.Log, transport.LimitUnreadBody(s.opts.IdleTimeout, transport.SecurityHeaders(slices.Contains(s.opts.CORS.Origins, "*"), routes))), nil
 }
 
 // isProbe reports whether path is that of a probe, where no upload can be.
@@ -91,7 +94,7 @@ func probes(method string) bool {
 
 // protocols returns the handler of everything below the base path.
 func (s *Server) protocols() (http.Handler, error) {
-	opts := hooks.Options{
+	opts := protocol.Options{
 		URLs:        s.opts.Limits.URLs,
 		IdleTimeout: s.opts.IdleTimeout,
 		LockTimeout: s.opts.LockTimeout,
@@ -108,7 +111,7 @@ func (s *Server) protocols() (http.Handler, error) {
 		return nil, fmt.Errorf("tus: %w", err)
 	}
 	// Content-Range is first: with it, a request follows its rules whatever else it says.
-	router := hooks.Router(s.opts.CORS, opts, s.guard(contentrange.New(s.uploads, opts)), s.guard(tusHandler))
+	router := protocol.Router(s.opts.CORS, opts, s.guard(contentrange.New(s.uploads, opts)), s.guard(tusHandler))
 	if s.auth == nil {
 		return router, nil
 	}
@@ -116,7 +119,7 @@ func (s *Server) protocols() (http.Handler, error) {
 }
 
 // guard puts a protocol behind authentication, and behind the limits of its principal.
-func (s *Server) guard(p hooks.Protocol) hooks.Protocol {
+func (s *Server) guard(p protocol.Protocol) protocol.Protocol {
 	p = s.limits.Limit(p)
 	if s.auth != nil {
 		p = s.auth.Middleware(p)
@@ -128,7 +131,7 @@ func (s *Server) guard(p hooks.Protocol) hooks.Protocol {
 // while the store does not answer.
 func (s *Server) Ready(ctx context.Context) error {
 	if s.draining.Load() {
-		return hooks.ErrShuttingDown
+		return problem.ErrShuttingDown
 	}
 	return s.uploads.Check(ctx)
 }
@@ -155,7 +158,7 @@ func (s *Server) serveReady(w http.ResponseWriter, r *http.Request) {
 	err := s.Ready(r.Context())
 	status, answer := http.StatusOK, map[string]any{"ready": err == nil}
 	switch {
-	case errors.Is(err, hooks.ErrShuttingDown):
+	case errors.Is(err, problem.ErrShuttingDown):
 		status, answer["reason"] = http.StatusServiceUnavailable, err.Error()
 	case err != nil:
 		s.opts.Log.WarnContext(r.Context(), "not ready", "error", err)

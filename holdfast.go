@@ -25,9 +25,9 @@ import (
 
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/holdfast-upload/holdfast/hooks"
 	"github.com/holdfast-upload/holdfast/hooks/auth"
 	"github.com/holdfast-upload/holdfast/hooks/limits"
+	"github.com/holdfast-upload/holdfast/hooks/protocol"
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
@@ -58,7 +58,7 @@ type Options struct {
 	// Forwarded and X-Forwarded headers, as a proxy in front sets them.
 	TrustForwarded bool
 	// CORS says which web pages may upload; the zero value allows none.
-	CORS hooks.CORS
+	CORS protocol.CORS
 
 	// MaxSize is the largest size of an upload in bytes; 0 is no limit.
 	MaxSize int64
@@ -103,7 +103,7 @@ type Options struct {
 	// Log is slog.Default() if nil.
 	Log *slog.Logger
 	// Metrics, if set, measures each request; protocol is "" for one that matches none.
-	Metrics func(protocol string) hooks.RequestMetrics
+	Metrics func(protocol string) protocol.RequestMetrics
 	// Tracer, if set, begins a trace for each request.
 	Tracer trace.Tracer
 }
@@ -131,7 +131,7 @@ func (o *Options) setDefaults() {
 			return onFinish(ctx, d.Upload)
 		})
 	}
-	urls := hooks.URLs{BasePath: o.BasePath, TrustForwarded: o.TrustForwarded}
+	urls := protocol.URLs{BasePath: o.BasePath, TrustForwarded: o.TrustForwarded}
 	o.Auth.URLs, o.Auth.Log = urls, o.Log
 	o.Limits.URLs, o.Limits.Log, o.Limits.ExpireAfter = urls, o.Log, o.ExpireAfter
 }

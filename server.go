@@ -9,9 +9,10 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/holdfast-upload/holdfast/hooks"
 	"github.com/holdfast-upload/holdfast/hooks/auth"
 	"github.com/holdfast-upload/holdfast/hooks/limits"
+	"github.com/holdfast-upload/holdfast/hooks/protocol"
+	"github.com/holdfast-upload/holdfast/hooks/transport"
 	"github.com/holdfast-upload/holdfast/storage"
 	"github.com/holdfast-upload/holdfast/storage/disk"
 )
@@ -23,7 +24,7 @@ type Server struct {
 	uploads  *storage.Uploads
 	auth     *auth.Auth // nil if no credentials are asked for
 	limits   *limits.Limiter
-	shutdown *hooks.Shutdown
+	shutdown *transport.Shutdown
 	handler  http.Handler
 
 	draining   atomic.Bool // Shutdown has begun
@@ -38,7 +39,7 @@ func New(opts Options) (*Server, error) {
 	if !strings.HasPrefix(opts.BasePath, "/") || !strings.HasSuffix(opts.BasePath, "/") {
 		return nil, fmt.Errorf("base path %q does not begin and end with \"/\"", opts.BasePath)
 	}
-	s := &Server{opts: opts, shutdown: hooks.NewShutdown(), limits: limits.New(opts.Limits), closeStore: func() error { return nil }}
+	s := &Server{opts: opts, shutdown: transport.NewShutdown(), limits: limits.New(opts.Limits), closeStore: func() error { return nil }}
 	if opts.Auth.Enabled() {
 		var err error
 		if s.auth, err = auth.New(opts.Auth); err != nil {
@@ -88,7 +89,7 @@ func (s *Server) policy() storage.Policy {
 	if s.auth != nil || s.limits.Enabled() {
 		counted.Authorize = s.limits.Authorize
 	}
-	verified := storage.Policy{BeforeCreate: hooks.AdmitVerified}
+	verified := storage.Policy{BeforeCreate: transport.AdmitVerified}
 	return storage.Policies(of, s.opts.Policy, key, verified, counted)
 }
 
@@ -102,7 +103,7 @@ func (s *Server) setKey(_ context.Context, rec *storage.Record) error {
 
 // logEvent logs an event, and makes it known to the log line of its request.
 func (s *Server) logEvent(ctx context.Context, e storage.Event) {
-	hooks.RequestLogFrom(ctx).Event(e)
+	protocol.RequestLogFrom(ctx).Event(e)
 	s.opts.Log.InfoContext(ctx, "upload "+string(e.Type), "id", e.Upload.ID, "event", e.ID, "size", e.Upload.Size)
 }
 

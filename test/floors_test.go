@@ -20,7 +20,9 @@ var floors = [][]string{
 	{"storage/ranges", "storage/crc32c", "storage/tracing", "config"},
 	{"storage", "storage/tracing/otlp"},
 	{"storage/"}, // the drivers, and what measures them: only cmd, tests and the root import them
-	{"hooks", "hooks/transport"},
+	{"hooks/problem"},
+	{"hooks/transport"}, // bodies end with errors of problem
+	{"hooks/protocol"},
 	{"hooks/"}, // the protocols, and what stands in front of them
 	{"hooks/limits/redislimits"},
 	{""}, // the root, which assembles the above
@@ -30,7 +32,7 @@ var floors = [][]string{
 
 const (
 	driverFloor = 2
-	rootFloor   = 6
+	rootFloor   = 8
 )
 
 // tusd may be imported by the package of its protocol, by what speaks its hooks' language, and by what
@@ -149,23 +151,23 @@ func TestImportsThatBreakTheFloorsAreFound(t *testing.T) {
 	t.Parallel()
 	const handler = tusd + "/v2/pkg/handler"
 	wrong := map[string]goPackage{
-		"up":                             {ImportPath: module + "/storage", Imports: []string{module + "/hooks"}},
+		"up":                             {ImportPath: module + "/storage", Imports: []string{module + "/hooks/problem"}},
 		"from a leaf":                    {ImportPath: module + "/storage/ranges", Imports: []string{module + "/storage"}},
 		"from a leaf to another":         {ImportPath: module + "/storage/ranges", Imports: []string{module + "/config"}},
 		"from the core to a driver":      {ImportPath: module + "/storage", Imports: []string{module + "/storage/disk"}},
 		"from a protocol to a driver":    {ImportPath: module + "/hooks/tus", Imports: []string{module + "/storage/disk"}},
 		"from driver to driver":          {ImportPath: module + "/storage/s3", Imports: []string{module + "/storage/disk"}},
-		"of what measures by a protocol": {ImportPath: module + "/hooks", Imports: []string{module + "/storage/instrument"}},
+		"of what measures by a protocol": {ImportPath: module + "/hooks/protocol", Imports: []string{module + "/storage/instrument"}},
 		"from what measures to a driver": {ImportPath: module + "/storage/instrument", Imports: []string{module + "/storage/s3"}},
 		"from protocol to protocol":      {ImportPath: module + "/hooks/contentrange", Imports: []string{module + "/hooks/tus"}},
 		"from protocol to webhook":       {ImportPath: module + "/hooks/tus", Imports: []string{module + "/hooks/webhook"}},
 		"from webhook to protocol":       {ImportPath: module + "/hooks/webhook", Imports: []string{module + "/hooks/contentrange"}},
 		"from webhook to a driver":       {ImportPath: module + "/hooks/webhook", Imports: []string{module + "/storage/redis"}},
 		"of tusd by another protocol":    {ImportPath: module + "/hooks/contentrange", Imports: []string{handler}},
-		"of tusd by a test":              {ImportPath: module + "/hooks", TestImports: []string{handler}},
+		"of tusd by a test":              {ImportPath: module + "/hooks/protocol", TestImports: []string{handler}},
 		"of tusd by cmd":                 {ImportPath: module + "/cmd/holdfast", Imports: []string{handler}},
 		"by a stranger":                  {ImportPath: module + "/util"},
-		"of a stranger":                  {ImportPath: module + "/hooks", Imports: []string{module + "/util"}},
+		"of a stranger":                  {ImportPath: module + "/hooks/transport", Imports: []string{module + "/util"}},
 		"from the guard to a protocol":   {ImportPath: module + "/hooks/auth", Imports: []string{module + "/hooks/tus"}},
 		"from a protocol to the limits":  {ImportPath: module + "/hooks/contentrange", Imports: []string{module + "/hooks/limits"}},
 		"from the limits to Redis":       {ImportPath: module + "/hooks/limits", Imports: []string{module + "/storage/redis"}},
@@ -176,8 +178,8 @@ func TestImportsThatBreakTheFloorsAreFound(t *testing.T) {
 		}
 	}
 	right := []goPackage{
-		{ImportPath: module + "/hooks/tus", Imports: []string{handler, module + "/hooks", module + "/storage", module + "/storage/ranges"}},
-		{ImportPath: module + "/hooks/webhook", Imports: []string{handler, module + "/hooks", module + "/storage"}, XTestImports: []string{module + "/storage/storagetest"}},
+		{ImportPath: module + "/hooks/tus", Imports: []string{handler, module + "/hooks/protocol", module + "/hooks/problem", module + "/storage", module + "/storage/ranges"}},
+		{ImportPath: module + "/hooks/webhook", Imports: []string{handler, module + "/hooks/protocol", module + "/storage"}, XTestImports: []string{module + "/storage/storagetest"}},
 		{ImportPath: module + "/cmd/holdfast", Imports: []string{module + "/storage/disk", module + "/storage/instrument", module + "/config", module + "/hooks/tus"}},
 		{ImportPath: module + "/storage", Imports: []string{module + "/storage/ranges", module + "/storage/tracing"}},
 		{ImportPath: module + "/storage/disk", Imports: []string{module + "/storage"}, TestImports: []string{module + "/storage/storagetest"}},

@@ -18,7 +18,7 @@ import (
 	"time"
 
 	"github.com/holdfast-upload/holdfast/config"
-	"github.com/holdfast-upload/holdfast/hooks"
+	"github.com/holdfast-upload/holdfast/hooks/problem"
 )
 
 // patience is how long a test waits for a condition.
@@ -342,7 +342,7 @@ func TestNotReadyDuringShutdown(t *testing.T) {
 	r := start(t, testConfig(t), nil)
 	r.Drain(t.Context())
 	a := do(t, h1(t), "GET", r.at("/readyz"), nil)
-	if a.StatusCode != http.StatusServiceUnavailable || !strings.Contains(string(a.body), hooks.ErrShuttingDown.Error()) {
+	if a.StatusCode != http.StatusServiceUnavailable || !strings.Contains(string(a.body), problem.ErrShuttingDown.Error()) {
 		t.Errorf("readyz: %s %q", a.Status, a.body)
 	}
 }

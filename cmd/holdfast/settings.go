@@ -13,9 +13,9 @@ import (
 
 	"github.com/holdfast-upload/holdfast"
 	"github.com/holdfast-upload/holdfast/config"
-	"github.com/holdfast-upload/holdfast/hooks"
 	"github.com/holdfast-upload/holdfast/hooks/auth"
 	"github.com/holdfast-upload/holdfast/hooks/limits"
+	"github.com/holdfast-upload/holdfast/hooks/protocol"
 	"github.com/holdfast-upload/holdfast/hooks/webhook"
 	"github.com/holdfast-upload/holdfast/storage"
 	"github.com/holdfast-upload/holdfast/storage/instrument"
@@ -40,14 +40,16 @@ func (s *settings) open(cfg config.Config, log *slog.Logger) (err error) {
 	s.log, s.metrics = log, instrument.New(version())
 	s.options = holdfast.Options{
 		BasePath: cfg.BasePath, TrustForwarded: cfg.TrustForwarded,
-		CORS:    hooks.CORS{Origins: cfg.CORSOrigins, Credentials: cfg.CORSCredentials},
+		CORS:    protocol.CORS{Origins: cfg.CORSOrigins, Credentials: cfg.CORSCredentials},
 		MaxSize: int64(cfg.MaxSize), ExpireAfter: cmp.Or(cfg.ExpireAfter, -1), RememberFinished: cmp.Or(cfg.RememberFinished, -1),
 		IdleTimeout: cfg.IdleTimeout, LockTimeout: cfg.LockTimeout, SweepInterval: cfg.SweepInterval,
 		Limits:  limits.Options{UploadsPerMinute: cfg.LimitUploadsPerMinute, IncompleteUploads: cfg.LimitIncompleteUploads, BytesPerDay: int64(cfg.LimitBytesPerDay)},
 		Log:     log,
-		Metrics: func(protocol string) hooks.RequestMetrics { return s.metrics.Request(protocol) },
+		Metrics: func(protocol string) protocol.RequestMetrics { return s.metrics.Request(protocol) },
 		Observer: storage.Observer{
-			Event: func(ctx context.Context, e storage.Event) { s.metrics.Upload(e, hooks.RequestLogFrom(ctx).Protocol()) },
+			Event: func(ctx context.Context, e storage.Event) {
+				s.metrics.Upload(e, protocol.RequestLogFrom(ctx).Protocol())
+			},
 			Sweep: s.metrics.Sweep,
 		},
 	}

@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/holdfast-upload/holdfast/config"
-	"github.com/holdfast-upload/holdfast/hooks"
 	"github.com/holdfast-upload/holdfast/hooks/limits/redislimits"
+	"github.com/holdfast-upload/holdfast/hooks/protocol"
 	"github.com/holdfast-upload/holdfast/storage"
 	"github.com/holdfast-upload/holdfast/storage/disk"
 	"github.com/holdfast-upload/holdfast/storage/redis"
@@ -30,7 +30,7 @@ func (s *settings) openStore(cfg config.Config) error {
 			return err
 		}
 	}
-	waited := func(ctx context.Context, d time.Duration) { hooks.RequestLogFrom(ctx).AddLockWait(d) }
+	waited := func(ctx context.Context, d time.Duration) { protocol.RequestLogFrom(ctx).AddLockWait(d) }
 	o := &s.options
 	o.Store, o.Locker, o.Cache = s.metrics.Store(o.Store), s.metrics.Locker(o.Locker, waited), s.metrics.Cache(o.Cache)
 	return nil

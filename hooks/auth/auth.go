@@ -18,13 +18,14 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/holdfast-upload/holdfast/hooks"
+	"github.com/holdfast-upload/holdfast/hooks/problem"
+	"github.com/holdfast-upload/holdfast/hooks/protocol"
 )
 
 // Options configures which credentials are accepted. At most one of JWTSecrets, JWKSURL
 // and HookURL may be set.
 type Options struct {
-	URLs hooks.URLs
+	URLs protocol.URLs
 	Log  *slog.Logger
 
 	// JWTSecrets verify tokens signed with HS256; a token may be signed with any of them.
@@ -52,11 +53,11 @@ func (o Options) Enabled() bool {
 	return len(o.JWTSecrets) > 0 || o.JWKSURL != "" || o.HookURL != "" || len(o.TicketSecrets) > 0
 }
 
-// Errors of credentials. Each is hooks.ErrUnauthenticated.
+// Errors of credentials. Each is problem.ErrUnauthenticated.
 var (
-	errNone    = fmt.Errorf("%w: the request has no credentials", hooks.ErrUnauthenticated)
-	errInvalid = fmt.Errorf("%w: the credentials are not valid", hooks.ErrUnauthenticated)
-	errExpired = fmt.Errorf("%w: the credentials have expired", hooks.ErrUnauthenticated)
+	errNone    = fmt.Errorf("%w: the request has no credentials", problem.ErrUnauthenticated)
+	errInvalid = fmt.Errorf("%w: the credentials are not valid", problem.ErrUnauthenticated)
+	errExpired = fmt.Errorf("%w: the credentials have expired", problem.ErrUnauthenticated)
 )
 
 // errAuthUnavailable means that the credentials cannot be verified now.
@@ -65,7 +66,7 @@ var errAuthUnavailable = errors.New("authentication temporarily unavailable")
 // verifier authenticates a request by its headers. Its errors are those above and
 // storage.ErrForbidden.
 type verifier interface {
-	verify(ctx context.Context, r *http.Request) (hooks.Principal, error)
+	verify(ctx context.Context, r *http.Request) (protocol.Principal, error)
 }
 
 // Auth authenticates requests before they reach the protocols. Create it with New.

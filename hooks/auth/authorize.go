@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/holdfast-upload/holdfast/hooks"
+	"github.com/holdfast-upload/holdfast/hooks/protocol"
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
@@ -15,7 +15,7 @@ import (
 //
 // Errors: storage.ErrForbidden, storage.ErrTooLarge.
 func BeforeCreate(ctx context.Context, rec *storage.Record) error {
-	c, ok := hooks.PrincipalFrom(ctx)
+	c, ok := protocol.PrincipalFrom(ctx)
 	if !ok {
 		return nil
 	}
@@ -39,7 +39,7 @@ func BeforeCreate(ctx context.Context, rec *storage.Record) error {
 }
 
 // assignID sets an id that the principal may use.
-func assignID(c hooks.Principal, rec *storage.Record) error {
+func assignID(c protocol.Principal, rec *storage.Record) error {
 	switch {
 	case c.Grant != nil && !c.Grant.Create:
 		return fmt.Errorf("%w: the ticket does not allow creating an upload", storage.ErrForbidden)
@@ -57,7 +57,7 @@ func assignID(c hooks.Principal, rec *storage.Record) error {
 
 // allowsType reports whether the principal may upload a file of this type. Partial uploads
 // need no type: that of the final upload is checked.
-func allowsType(c hooks.Principal, rec storage.Record) bool {
+func allowsType(c protocol.Principal, rec storage.Record) bool {
 	typ, _, _ := strings.Cut(rec.ContentType(), ";")
 	if len(c.ContentTypes) == 0 || rec.Partial && typ == "application/octet-stream" {
 		return true
@@ -76,7 +76,7 @@ var errOtherUpload = fmt.Errorf("%w: the ticket is for another upload", storage.
 // Errors: storage.ErrNotFound for an upload of another owner, storage.ErrForbidden for
 // what a ticket does not grant.
 func Authorize(ctx context.Context, up storage.Upload) error {
-	c, ok := hooks.PrincipalFrom(ctx)
+	c, ok := protocol.PrincipalFrom(ctx)
 	if !ok {
 		return nil
 	}
@@ -89,7 +89,7 @@ func Authorize(ctx context.Context, up storage.Upload) error {
 	return nil
 }
 
-func authorizeTicket(c hooks.Principal, g hooks.Grant, up storage.Upload) error {
+func authorizeTicket(c protocol.Principal, g protocol.Grant, up storage.Upload) error {
 	switch {
 	case up.ID != g.Upload:
 		return errOtherUpload

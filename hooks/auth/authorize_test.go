@@ -4,14 +4,14 @@ import (
 	"errors"
 	"testing"
 
-	"github.com/holdfast-upload/holdfast/hooks"
 	"github.com/holdfast-upload/holdfast/hooks/auth"
+	"github.com/holdfast-upload/holdfast/hooks/protocol"
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
 // Partial uploads are served too, with the content type they declare.
 func TestContentTypesAreCheckedOnPartialUploadsToo(t *testing.T) {
-	ctx := hooks.WithPrincipal(t.Context(), hooks.Principal{Subject: "anna", Limits: hooks.Limits{ContentTypes: []string{"image/*"}}})
+	ctx := protocol.WithPrincipal(t.Context(), protocol.Principal{Subject: "anna", Limits: protocol.Limits{ContentTypes: []string{"image/*"}}})
 	for _, c := range []struct {
 		partial bool
 		meta    map[string]string

@@ -9,38 +9,38 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
-	"github.com/holdfast-upload/holdfast/hooks"
 	"github.com/holdfast-upload/holdfast/hooks/auth"
+	"github.com/holdfast-upload/holdfast/hooks/protocol"
 )
 
 // openProtocol accepts every request, and records its principal.
-type openProtocol struct{ principal hooks.Principal }
+type openProtocol struct{ principal protocol.Principal }
 
 func (*openProtocol) Name() string                  { return "open" }
 func (*openProtocol) Matches(*http.Request) bool    { return true }
 func (*openProtocol) AddOptionsHeaders(http.Header) {}
 func (o *openProtocol) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	o.principal, _ = hooks.PrincipalFrom(r.Context())
+	o.principal, _ = protocol.PrincipalFrom(r.Context())
 	w.WriteHeader(http.StatusNoContent)
 }
 
 // protect returns a function that sends a request through authentication to a protocol. It
 // returns the status, and the principal that the protocol got.
-func protect(t *testing.T, opts auth.Options) func(r *http.Request) (int, hooks.Principal) {
+func protect(t *testing.T, opts auth.Options) func(r *http.Request) (int, protocol.Principal) {
 	t.Helper()
-	opts.URLs = hooks.URLs{BasePath: "/files/"}
+	opts.URLs = protocol.URLs{BasePath: "/files/"}
 	a, err := auth.New(opts)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(a.Close)
-	protocol := &openProtocol{}
-	handler := a.RedactTickets(a.Middleware(protocol))
-	return func(r *http.Request) (int, hooks.Principal) {
+	open := &openProtocol{}
+	handler := a.RedactTickets(a.Middleware(open))
+	return func(r *http.Request) (int, protocol.Principal) {
 		rec := httptest.NewRecorder()
-		protocol.principal = hooks.Principal{}
+		open.principal = protocol.Principal{}
 		handler.ServeHTTP(rec, r.WithContext(context.Background()))
-		return rec.Code, protocol.principal
+		return rec.Code, open.principal
 	}
 }
 

@@ -15,7 +15,7 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2"
 	"golang.org/x/sync/singleflight"
 
-	"github.com/holdfast-upload/holdfast/hooks"
+	"github.com/holdfast-upload/holdfast/hooks/protocol"
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
@@ -53,7 +53,7 @@ type hookResponse struct {
 
 // result is the outcome of asking the app.
 type result struct {
-	principal hooks.Principal
+	principal protocol.Principal
 	err       error
 	until     time.Time // when it expires from the cache
 }
@@ -81,18 +81,18 @@ func newHook(opts Options) (*hook, error) {
 
 // verify implements verifier. It rejects requests without credentials without asking the
 // app.
-func (h *hook) verify(ctx context.Context, r *http.Request) (hooks.Principal, error) {
+func (h *hook) verify(ctx context.Context, r *http.Request) (protocol.Principal, error) {
 	q := hookRequest{Method: r.Method, Path: r.URL.Path, UploadID: h.opts.URLs.ID(r), Header: map[string]string{}, RemoteAddr: h.opts.URLs.Client(r)}
 	for _, name := range h.headers {
 		switch values := r.Header.Values(name); {
 		case len(values) > 1:
-			return hooks.Principal{}, errInvalid
+			return protocol.Principal{}, errInvalid
 		case len(values) == 1:
 			q.Header[name] = values[0]
 		}
 	}
 	if len(q.Header) == 0 {
-		return hooks.Principal{}, errNone
+		return protocol.Principal{}, errNone
 	}
 	key := q.key()
 	if a, ok := h.cache.Get(key); ok && time.Now().Before(a.until) {
@@ -165,10 +165,10 @@ func (h *hook) read(ctx context.Context, text []byte) result {
 		return h.unavailable(ctx, errors.New("the response has no subject, or an invalid limit"))
 	}
 	ttl := time.Duration(min(v.CacheFor, int64(maxCacheFor/time.Second))) * time.Second
-	return result{principal: hooks.Principal{Subject: v.Subject, Limits: limits}, until: time.Now().Add(ttl)}
+	return result{principal: protocol.Principal{Subject: v.Subject, Limits: limits}, until: time.Now().Add(ttl)}
 }
 
 func (h *hook) unavailable(ctx context.Context, err error) result {
-	h.opts.Log.WarnContext(ctx, "auth hook failed", "error", hooks.WithoutURL(err))
+	h.opts.Log.WarnContext(ctx, "auth hook failed", "error", protocol.WithoutURL(err))
 	return result{err: errAuthUnavailable}
 }

@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sync/singleflight"
 	"golang.org/x/time/rate"
 
-	"github.com/holdfast-upload/holdfast/hooks"
+	"github.com/holdfast-upload/holdfast/hooks/protocol"
 )
 
 const (
@@ -66,7 +66,7 @@ func newPublicKeys(ctx context.Context, opts Options) (*tokens, error) {
 
 func (p *publicKeys) failed(ctx context.Context, log *slog.Logger, err error) {
 	p.failing.Store(true)
-	log.WarnContext(ctx, "fetching the JWK set failed; keeping the cached keys", "error", hooks.WithoutURL(err))
+	log.WarnContext(ctx, "fetching the JWK set failed; keeping the cached keys", "error", protocol.WithoutURL(err))
 }
 
 // find returns the key of a token. Concurrent requests for the same key share one fetch.

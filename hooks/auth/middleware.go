@@ -6,15 +6,15 @@ import (
 	"net/url"
 	"time"
 
-	"github.com/holdfast-upload/holdfast/hooks"
+	"github.com/holdfast-upload/holdfast/hooks/protocol"
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
 // Middleware returns a protocol that authenticates requests before next handles them.
-func (a *Auth) Middleware(next hooks.Protocol) hooks.Protocol { return &middleware{next, a} }
+func (a *Auth) Middleware(next protocol.Protocol) protocol.Protocol { return &middleware{next, a} }
 
 type middleware struct {
-	hooks.Protocol
+	protocol.Protocol
 	auth *Auth
 }
 
@@ -26,20 +26,20 @@ func (m *middleware) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	// Responses depend on the principal, so shared caches must not store them.
 	w.Header().Set("Cache-Control", "private, no-cache")
-	*r = *r.WithContext(hooks.WithPrincipal(r.Context(), principal)) // in place, so that the access log sees changes to r
+	*r = *r.WithContext(protocol.WithPrincipal(r.Context(), principal)) // in place, so that the access log sees changes to r
 	m.Protocol.ServeHTTP(w, r)
 }
 
 // principal authenticates the request. If the ticket does not grant what is requested and
 // there is a token too, the token decides.
-func (a *Auth) principal(r *http.Request) (hooks.Principal, error) {
+func (a *Auth) principal(r *http.Request) (protocol.Principal, error) {
 	byTicket, ticketErr := a.authenticateTicket(r)
 	if ticketErr == nil && !byTicket.Grant.DenyDownload {
 		return byTicket, nil
 	}
 	err := errNone
 	if a.token != nil {
-		var byToken hooks.Principal
+		var byToken protocol.Principal
 		if byToken, err = a.token.verify(r.Context(), r); err == nil {
 			return byToken, nil
 		}
@@ -47,17 +47,17 @@ func (a *Auth) principal(r *http.Request) (hooks.Principal, error) {
 	if ticketErr == nil || errors.Is(err, errNone) {
 		return byTicket, ticketErr
 	}
-	return hooks.Principal{}, err
+	return protocol.Principal{}, err
 }
 
-func (a *Auth) authenticateTicket(r *http.Request) (hooks.Principal, error) {
+func (a *Auth) authenticateTicket(r *http.Request) (protocol.Principal, error) {
 	text, err := ticketFrom(r.Context())
 	if err != nil {
-		return hooks.Principal{}, err
+		return protocol.Principal{}, err
 	}
 	t, err := a.tickets.verify(text)
 	if err != nil {
-		return hooks.Principal{}, err
+		return protocol.Principal{}, err
 	}
 	return t.grant(a.opts.URLs.ID(r), r.Method)
 }
@@ -65,31 +65,31 @@ func (a *Auth) authenticateTicket(r *http.Request) (hooks.Principal, error) {
 var errNoDelete = errors.Join(storage.ErrForbidden, errors.New("a ticket allows only querying and sending"))
 
 // grant returns the principal that the ticket grants a request with this id and method.
-func (t Ticket) grant(id, method string) (hooks.Principal, error) {
-	c := hooks.Principal{
+func (t Ticket) grant(id, method string) (protocol.Principal, error) {
+	c := protocol.Principal{
 		Subject: t.Subject,
-		Limits:  hooks.Limits{MaxSize: t.MaxSize},
-		Grant:   &hooks.Grant{Upload: t.Upload, Create: t.Create, DenyDownload: method == http.MethodGet && !t.Download},
+		Limits:  protocol.Limits{MaxSize: t.MaxSize},
+		Grant:   &protocol.Grant{Upload: t.Upload, Create: t.Create, DenyDownload: method == http.MethodGet && !t.Download},
 	}
 	switch method {
 	case http.MethodHead, http.MethodGet, http.MethodPut, http.MethodPatch, http.MethodPost:
 	default:
-		return hooks.Principal{}, errNoDelete
+		return protocol.Principal{}, errNoDelete
 	}
 	if creates := id == "" && method == http.MethodPost && t.Create; id != t.Upload && !creates {
-		return hooks.Principal{}, errOtherUpload
+		return protocol.Principal{}, errOtherUpload
 	}
 	return c, nil
 }
 
 // TicketIssuer issues tickets to principals with a token, for their uploads. It is nil if
 // the server issues no tickets.
-func (a *Auth) TicketIssuer() hooks.TicketIssuer {
+func (a *Auth) TicketIssuer() protocol.TicketIssuer {
 	if a.opts.TicketTTL <= 0 || len(a.opts.TicketSecrets) == 0 {
 		return nil
 	}
 	return func(r *http.Request, up storage.Upload) string {
-		c, ok := hooks.PrincipalFrom(r.Context())
+		c, ok := protocol.PrincipalFrom(r.Context())
 		if !ok || c.Grant != nil || up.ID == "" {
 			return ""
 		}

@@ -8,17 +8,19 @@ import (
 	"testing"
 	"time"
 
-	"github.com/holdfast-upload/holdfast/hooks"
 	"github.com/holdfast-upload/holdfast/hooks/auth"
+	"github.com/holdfast-upload/holdfast/hooks/protocol"
 	"github.com/holdfast-upload/holdfast/storage"
 	"github.com/holdfast-upload/holdfast/storage/ranges"
 )
 
-func withPrincipal(c hooks.Principal) context.Context {
-	return hooks.WithPrincipal(context.Background(), c)
+func withPrincipal(c protocol.Principal) context.Context {
+	return protocol.WithPrincipal(context.Background(), c)
 }
 
-func withSubject(name string) context.Context { return withPrincipal(hooks.Principal{Subject: name}) }
+func withSubject(name string) context.Context {
+	return withPrincipal(protocol.Principal{Subject: name})
+}
 
 // An upload can be found by its owner and with a ticket of its owner for it, and not
 // otherwise.
@@ -29,7 +31,7 @@ func TestAuthorizeHidesUploadsOfOtherOwners(t *testing.T) {
 	concatenated := storage.Upload{Record: storage.Record{ID: "it", Size: 10, Owner: "anna", Parts: []string{"a"}}}
 	unowned := storage.Upload{Record: storage.Record{ID: "it", Size: 10}}
 	ticket := func(subject, upload string, denyDownload bool) context.Context {
-		return withPrincipal(hooks.Principal{Subject: subject, Grant: &hooks.Grant{Upload: upload, DenyDownload: denyDownload}})
+		return withPrincipal(protocol.Principal{Subject: subject, Grant: &protocol.Grant{Upload: upload, DenyDownload: denyDownload}})
 	}
 	for name, c := range map[string]struct {
 		ctx  context.Context
@@ -59,10 +61,10 @@ func TestAuthorizeHidesUploadsOfOtherOwners(t *testing.T) {
 
 // A principal owns what it creates, within its limits, and under an id that it may use.
 func TestBeforeCreateEnforcesThePrincipalsLimits(t *testing.T) {
-	limits := hooks.Limits{MaxSize: 100, ExpireAfter: time.Hour, IDPrefix: "anna-"}
-	anna := withPrincipal(hooks.Principal{Subject: "anna", Limits: limits})
+	limits := protocol.Limits{MaxSize: 100, ExpireAfter: time.Hour, IDPrefix: "anna-"}
+	anna := withPrincipal(protocol.Principal{Subject: "anna", Limits: limits})
 	grant := func(create bool) context.Context {
-		return withPrincipal(hooks.Principal{Subject: "anna", Grant: &hooks.Grant{Upload: "it", Create: create}})
+		return withPrincipal(protocol.Principal{Subject: "anna", Grant: &protocol.Grant{Upload: "it", Create: create}})
 	}
 	for name, c := range map[string]struct {
 		ctx  context.Context
@@ -151,7 +153,7 @@ func TestTicketsAreIssuedOnlyToPrincipalsWithAToken(t *testing.T) {
 		want bool
 	}{
 		"a token":      {withSubject("anna"), up, true},
-		"a ticket":     {withPrincipal(hooks.Principal{Subject: "anna", Grant: &hooks.Grant{Upload: "it"}}), up, false},
+		"a ticket":     {withPrincipal(protocol.Principal{Subject: "anna", Grant: &protocol.Grant{Upload: "it"}}), up, false},
 		"no principal": {context.Background(), up, false},
 		"no upload":    {withSubject("anna"), storage.Upload{}, false},
 	} {
@@ -174,7 +176,7 @@ func TestTicketsAreIssuedOnlyToPrincipalsWithAToken(t *testing.T) {
 
 // Responses depend on the principal.
 func TestAuthenticatedResponsesAreNotCachedByProxies(t *testing.T) {
-	opts := auth.Options{JWTSecrets: []string{secret}, URLs: hooks.URLs{BasePath: "/files/"}}
+	opts := auth.Options{JWTSecrets: []string{secret}, URLs: protocol.URLs{BasePath: "/files/"}}
 	a, err := auth.New(opts)
 	if err != nil {
 		t.Fatal(err)

@@ -6,7 +6,9 @@ import (
 	"net/http"
 	"strconv"
 
-	"github.com/holdfast-upload/holdfast/hooks"
+	"github.com/holdfast-upload/holdfast/hooks/problem"
+	"github.com/holdfast-upload/holdfast/hooks/protocol"
+	"github.com/holdfast-upload/holdfast/hooks/transport"
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
@@ -23,7 +25,7 @@ func (a *Auth) reject(w http.ResponseWriter, r *http.Request, err error) {
 	if p.Retry() {
 		h.Set("Retry-After", p.RetryAfter)
 	}
-	hooks.RejectBody(w, r)
+	transport.RejectBody(w, r)
 	text, _ := json.Marshal(map[string]any{"error": map[string]string{"code": p.Code, "message": p.Message}}) // strings never fail
 	h.Set("Content-Type", "application/json")
 	h.Set("Content-Length", strconv.Itoa(len(text)+1))
@@ -32,11 +34,11 @@ func (a *Auth) reject(w http.ResponseWriter, r *http.Request, err error) {
 	_, _ = w.Write(append(text, '\n')) // a client that disconnected will retry
 }
 
-func (a *Auth) errorResponse(r *http.Request, err error) hooks.Problem {
+func (a *Auth) errorResponse(r *http.Request, err error) problem.Problem {
 	if !errors.Is(err, errAuthUnavailable) {
-		return hooks.FromError(r, a.opts.Log, err)
+		return protocol.FromError(r, a.opts.Log, err)
 	}
-	p := hooks.Problem{Status: http.StatusServiceUnavailable, Code: "serviceNotAvailable", Message: errAuthUnavailable.Error(), RetryAfter: hooks.RetryAfter}
+	p := problem.Problem{Status: http.StatusServiceUnavailable, Code: "serviceNotAvailable", Message: errAuthUnavailable.Error(), RetryAfter: problem.RetryAfter}
 	if r.Method == http.MethodHead && r.Header.Get("Tus-Resumable") != "" {
 		p.Status = http.StatusLocked // tus clients restart from byte 0 after a 5xx
 	}
@@ -51,7 +53,7 @@ func challenge(err error) string {
 		return realm
 	case errors.Is(err, errExpired):
 		return realm + `, error="invalid_token", error_description="the credentials have expired"`
-	case errors.Is(err, hooks.ErrUnauthenticated):
+	case errors.Is(err, problem.ErrUnauthenticated):
 		return realm + `, error="invalid_token", error_description="the credentials are not valid"`
 	case errors.Is(err, storage.ErrForbidden):
 		return realm + `, error="insufficient_scope", error_description="the credentials do not grant this"`

@@ -10,7 +10,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
-	"github.com/holdfast-upload/holdfast/hooks"
+	"github.com/holdfast-upload/holdfast/hooks/protocol"
 )
 
 const (
@@ -41,12 +41,12 @@ var errNegative = errors.New("limit is negative or too large")
 
 // limits converts the rules. Invalid rules are an error, so that none is taken for no
 // limit.
-func (r rules) limits() (hooks.Limits, error) {
+func (r rules) limits() (protocol.Limits, error) {
 	const maxSeconds = int64(1<<63-1) / int64(time.Second)
 	if r.MaxSize < 0 || r.MaxIncomplete < 0 || r.ExpireAfter < 0 || r.ExpireAfter > maxSeconds {
-		return hooks.Limits{}, errNegative
+		return protocol.Limits{}, errNegative
 	}
-	return hooks.Limits{
+	return protocol.Limits{
 		MaxSize: r.MaxSize, MaxIncomplete: r.MaxIncomplete, ContentTypes: r.ContentTypes,
 		ExpireAfter: time.Duration(r.ExpireAfter) * time.Second, IDPrefix: r.IDPrefix,
 	}, nil
@@ -91,26 +91,26 @@ func keySet(secrets []string) jwt.VerificationKeySet {
 }
 
 // verify implements verifier.
-func (t *tokens) verify(ctx context.Context, r *http.Request) (hooks.Principal, error) {
+func (t *tokens) verify(ctx context.Context, r *http.Request) (protocol.Principal, error) {
 	text, err := bearer(r)
 	if err != nil {
-		return hooks.Principal{}, err
+		return protocol.Principal{}, err
 	}
 	var c claims
 	token, err := t.parser.ParseWithClaims(text, &c, func(token *jwt.Token) (any, error) { return t.key(ctx, token) })
 	switch {
 	case errors.Is(err, errAuthUnavailable):
-		return hooks.Principal{}, errAuthUnavailable
+		return protocol.Principal{}, errAuthUnavailable
 	case errors.Is(err, jwt.ErrTokenExpired):
-		return hooks.Principal{}, errExpired
+		return protocol.Principal{}, errExpired
 	case err != nil || isTicket(token, c.RegisteredClaims) || c.Subject == "":
-		return hooks.Principal{}, errInvalid
+		return protocol.Principal{}, errInvalid
 	}
 	limits, err := c.Rules.limits()
 	if err != nil {
-		return hooks.Principal{}, errInvalid
+		return protocol.Principal{}, errInvalid
 	}
-	return hooks.Principal{Subject: c.Subject, Limits: limits}, nil
+	return protocol.Principal{Subject: c.Subject, Limits: limits}, nil
 }
 
 // bearer returns the bearer token of a request (RFC 6750, section 2.1).

@@ -9,7 +9,9 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/holdfast-upload/holdfast/hooks"
+	"github.com/holdfast-upload/holdfast/hooks/problem"
+	"github.com/holdfast-upload/holdfast/hooks/protocol"
+	"github.com/holdfast-upload/holdfast/hooks/transport"
 	"github.com/holdfast-upload/holdfast/storage"
 	"github.com/holdfast-upload/holdfast/storage/ranges"
 )
@@ -23,7 +25,7 @@ type incompleteBody struct {
 	// is left out while the size is unknown. It is empty once the file is complete.
 	Next  []string   `json:"nextExpectedRanges,omitempty"`
 	Files []fileInfo `json:"files"`
-	hooks.Checksums
+	transport.Checksums
 	// URL is the upload's URL with a ticket, for principals that are issued one.
 	URL string `json:"uploadUrl,omitempty"`
 }
@@ -66,13 +68,13 @@ func (d *Handler) progress(r *http.Request, up storage.Upload) incompleteBody {
 	if up.Finished {
 		file.Size = up.Size
 	}
-	return incompleteBody{d.expires(up), next(up), []fileInfo{file}, hooks.ChecksumsOf(up), d.uploadURL(r, up)}
+	return incompleteBody{d.expires(up), next(up), []fileInfo{file}, transport.ChecksumsOf(up), d.uploadURL(r, up)}
 }
 
 // reject writes the response for an error. Temporary errors are always 503 with
 // Retry-After. The app's own response to a rejected upload is sent unchanged.
 func (d *Handler) reject(w http.ResponseWriter, r *http.Request, err error) {
-	var rejection *hooks.Rejection
+	var rejection *problem.Rejection
 	if errors.As(err, &rejection) {
 		writeRejection(w, r, rejection)
 		return
@@ -85,15 +87,15 @@ func (d *Handler) reject(w http.ResponseWriter, r *http.Request, err error) {
 	writeJSON(w, p.Status, map[string]any{"error": map[string]string{"code": p.Code, "message": p.Message}})
 }
 
-func (d *Handler) fromError(r *http.Request, err error) hooks.Problem {
+func (d *Handler) fromError(r *http.Request, err error) problem.Problem {
 	if errors.Is(err, storage.ErrGone) && r.Method == http.MethodGet && hasTusHeaders(r) {
 		err = storage.ErrNotFound // as in the tus protocol
 	}
-	return hooks.FromError(r, d.opts.Log, err)
+	return protocol.FromError(r, d.opts.Log, err)
 }
 
-func writeRejection(w http.ResponseWriter, r *http.Request, rejection *hooks.Rejection) {
-	status, header, body := rejection.Response(r.Context())
+func writeRejection(w http.ResponseWriter, r *http.Request, rejection *problem.Rejection) {
+	status, header, body := protocol.AppRejection(r, rejection)
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/holdfast-upload/holdfast/hooks"
+	"github.com/holdfast-upload/holdfast/hooks/transport"
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
@@ -100,7 +100,7 @@ func (d *descriptions) end(s *declaration, err error) {
 }
 
 // putConsistent is put, and records the request in the descriptions of its upload.
-func (d *Handler) putConsistent(r *http.Request, p put, body *hooks.Body) (up storage.Upload, err error) {
+func (d *Handler) putConsistent(r *http.Request, p put, body *transport.Body) (up storage.Upload, err error) {
 	p.declared = new(declaration)
 	defer func() { d.descriptions.end(p.declared, err) }()
 	return d.put(r, p, body)

@@ -7,22 +7,22 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/holdfast-upload/holdfast/hooks"
+	"github.com/holdfast-upload/holdfast/hooks/problem"
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
 // checkCoding rejects a body that is not the plain bytes of the file.
 func checkCoding(h http.Header) error {
 	if e := h.Get("Content-Encoding"); e != "" && e != "identity" {
-		return fmt.Errorf("%w: send the bytes as they are, without Content-Encoding", hooks.ErrMediaType)
+		return fmt.Errorf("%w: send the bytes as they are, without Content-Encoding", problem.ErrMediaType)
 	}
 	typ, _, _ := strings.Cut(h.Get("Content-Type"), ";")
 	switch typ = strings.ToLower(strings.TrimSpace(typ)); typ {
 	case "multipart/form-data":
 		return fmt.Errorf("%w: %s wraps the file in a form: send its bytes alone as the body, "+
-			"as curl -T FILE, XMLHttpRequest.send(file) and fetch(url, {method: \"PUT\", body: file}) do", hooks.ErrMediaType, typ)
+			"as curl -T FILE, XMLHttpRequest.send(file) and fetch(url, {method: \"PUT\", body: file}) do", problem.ErrMediaType, typ)
 	case "multipart/byteranges":
-		return fmt.Errorf("%w: %s holds several ranges: send each in a request of its own, with Content-Range", hooks.ErrMediaType, typ)
+		return fmt.Errorf("%w: %s holds several ranges: send each in a request of its own, with Content-Range", problem.ErrMediaType, typ)
 	}
 	return nil
 }

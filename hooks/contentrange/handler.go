@@ -28,30 +28,31 @@ import (
 	"fmt"
 	"net/http"
 
-	"github.com/holdfast-upload/holdfast/hooks"
+	"github.com/holdfast-upload/holdfast/hooks/protocol"
+	"github.com/holdfast-upload/holdfast/hooks/transport"
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
 // Handler handles requests of the content-range protocol. Create it with New.
 type Handler struct {
 	uploads *storage.Uploads
-	opts    hooks.Options
+	opts    protocol.Options
 
 	descriptions descriptions
 	prefixes     prefixes
 }
 
-var _ hooks.Protocol = (*Handler)(nil)
+var _ protocol.Protocol = (*Handler)(nil)
 
 // New returns a Handler for uploads.
-func New(uploads *storage.Uploads, opts hooks.Options) *Handler {
+func New(uploads *storage.Uploads, opts protocol.Options) *Handler {
 	return &Handler{uploads: uploads, opts: opts}
 }
 
-// Name implements hooks.Protocol.
+// Name implements protocol.Protocol.
 func (d *Handler) Name() string { return "content-range" }
 
-// Matches implements hooks.Protocol. A Content-Range matches even beside header fields of
+// Matches implements protocol.Protocol. A Content-Range matches even beside header fields of
 // other protocols, some of which iOS adds by itself.
 func (d *Handler) Matches(r *http.Request) bool {
 	switch r.Method {
@@ -67,11 +68,11 @@ func (d *Handler) Matches(r *http.Request) bool {
 
 func hasTusHeaders(r *http.Request) bool { return r.Header.Get("Tus-Resumable") != "" }
 
-// AddOptionsHeaders implements hooks.Protocol.
+// AddOptionsHeaders implements protocol.Protocol.
 func (d *Handler) AddOptionsHeaders(h http.Header) { h.Set("Accept-Ranges", "bytes") }
 
 func (d *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	body := hooks.NewBody(w, r, d.opts.IdleTimeout, d.opts.Shutdown)
+	body := transport.NewBody(w, r, d.opts.IdleTimeout, d.opts.Shutdown)
 	defer body.Close()
 	if err := d.serve(w, r, body); err != nil {
 		body.DrainOrClose(w, r)
@@ -79,7 +80,7 @@ func (d *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (d *Handler) serve(w http.ResponseWriter, r *http.Request, body *hooks.Body) error {
+func (d *Handler) serve(w http.ResponseWriter, r *http.Request, body *transport.Body) error {
 	id := d.opts.URLs.ID(r)
 	if id == "" {
 		return fmt.Errorf("%w: this needs the URL of an upload, such as %sID", storage.ErrNotFound, d.opts.URLs.BasePath)

@@ -9,7 +9,7 @@ import (
 	"mime"
 	"net/http"
 
-	"github.com/holdfast-upload/holdfast/hooks"
+	"github.com/holdfast-upload/holdfast/hooks/transport"
 	"github.com/holdfast-upload/holdfast/storage"
 	"github.com/holdfast-upload/holdfast/storage/ranges"
 )
@@ -94,7 +94,7 @@ func mismatch(length, want int64) error {
 }
 
 // put executes a PUT, and returns the resulting state of the upload.
-func (d *Handler) put(r *http.Request, p put, body *hooks.Body) (storage.Upload, error) {
+func (d *Handler) put(r *http.Request, p put, body *transport.Body) (storage.Upload, error) {
 	ctx := r.Context()
 	switch {
 	case p.query && p.total != 0:
@@ -203,13 +203,13 @@ func (d *Handler) getOrCreate(ctx context.Context, p put, h http.Header) (storag
 // verifyFirst verifies the digests of a body that may create an upload before others wait
 // for the creation: the body may be slow.
 func (d *Handler) verifyFirst(ctx context.Context, rec storage.Record) error {
-	if !hooks.HasDigest(ctx) {
+	if !transport.HasDigest(ctx) {
 		return nil
 	}
 	if _, err := d.uploads.Get(ctx, rec.ID); !errors.Is(err, storage.ErrNotFound) {
 		return err
 	}
-	return hooks.AdmitVerified(ctx, &rec)
+	return transport.AdmitVerified(ctx, &rec)
 }
 
 // checkAgainst returns an error if the total or the range contradicts the upload's size.
@@ -255,7 +255,7 @@ func (d *Handler) write(ctx context.Context, p put, body source) (storage.Upload
 }
 
 func (d *Handler) writeSpooled(ctx context.Context, p put, body io.Reader) (storage.Upload, error) {
-	var spool hooks.Spool
+	var spool transport.Spool
 	defer spool.Close()
 	want := p.end - p.start
 	bodyErr := spool.Fill(io.LimitReader(body, want+1))

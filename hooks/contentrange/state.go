@@ -4,7 +4,7 @@ import (
 	"net/http"
 	"strconv"
 
-	"github.com/holdfast-upload/holdfast/hooks"
+	"github.com/holdfast-upload/holdfast/hooks/protocol"
 	"github.com/holdfast-upload/holdfast/storage"
 	"github.com/holdfast-upload/holdfast/storage/ranges"
 )
@@ -75,7 +75,7 @@ func (d *Handler) get(w http.ResponseWriter, r *http.Request, id string) error {
 		h.Set("Upload-Length", strconv.FormatInt(up.Size, 10))
 	}
 	if up.Finished && !wantsState(r, up) {
-		return hooks.ServeFile(w, r, d.uploads, up, d.opts.IdleTimeout)
+		return protocol.ServeFile(w, r, d.uploads, up, d.opts.IdleTimeout)
 	}
 	if at := d.expires(up); at != nil {
 		h.Set("Upload-Expires", at.Format(http.TimeFormat))
@@ -89,6 +89,6 @@ func (d *Handler) get(w http.ResponseWriter, r *http.Request, id string) error {
 // file: with "state" in the query, with an Accept that prefers JSON to the file, or with a
 // ticket that does not permit downloads.
 func wantsState(r *http.Request, up storage.Upload) bool {
-	c, _ := hooks.PrincipalFrom(r.Context())
+	c, _ := protocol.PrincipalFrom(r.Context())
 	return c.Grant != nil && c.Grant.DenyDownload || r.URL.Query().Has("state") || prefersJSON(r.Header.Values("Accept"), up.ContentType())
 }

@@ -7,7 +7,8 @@ import (
 	"net/http"
 	"sync"
 
-	"github.com/holdfast-upload/holdfast/hooks"
+	"github.com/holdfast-upload/holdfast/hooks/problem"
+	"github.com/holdfast-upload/holdfast/hooks/transport"
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
@@ -17,7 +18,7 @@ import (
 // the upload, or sets it if that is not known either.
 //
 // A different file is rejected: one of another length, or with bytes that are known to differ.
-func (d *Handler) putWhole(r *http.Request, p put, body *hooks.Body) (storage.Upload, error) {
+func (d *Handler) putWhole(r *http.Request, p put, body *transport.Body) (storage.Upload, error) {
 	ctx := r.Context()
 	contended, onContended := context.WithCancel(context.WithoutCancel(ctx))
 	defer onContended()
@@ -39,7 +40,7 @@ func (d *Handler) putWhole(r *http.Request, p put, body *hooks.Body) (storage.Up
 		unlock()
 		return up, otherFile(file.replay(r, up))
 	}
-	stop := context.AfterFunc(contended, func() { body.Abort(hooks.ErrSuperseded) })
+	stop := context.AfterFunc(contended, func() { body.Abort(problem.ErrSuperseded) })
 	defer stop()
 	now, err := d.write(ctx, p, file)
 	if err == nil || errors.Is(err, storage.ErrBodyAborted) { // all that was read is stored
@@ -81,7 +82,7 @@ func otherFile(err error) error {
 
 // wholeFile reads a whole file, and compares it with the known prefix of the upload.
 type wholeFile struct {
-	*hooks.Body
+	*transport.Body
 	known   prefix // of the stored file
 	prefix         // of the bytes read
 	differs error  // errDiffers once the two differ

@@ -18,18 +18,19 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/holdfast-upload/holdfast/hooks"
+	"github.com/holdfast-upload/holdfast/hooks/problem"
+	"github.com/holdfast-upload/holdfast/hooks/protocol"
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
 // Options are the limits of each principal. Zero is no limit; a principal may have
-// others of its own: see hooks.Limits.
+// others of its own: see protocol.Limits.
 type Options struct {
 	UploadsPerMinute  int
 	IncompleteUploads int
 	BytesPerDay       int64
 
-	URLs hooks.URLs // finds the address of a client
+	URLs protocol.URLs // finds the address of a client
 	// ExpireAfter is how long an unfinished upload is kept after its last byte; 0 keeps
 	// it for ever.
 	ExpireAfter time.Duration
@@ -74,10 +75,10 @@ func New(opts Options) *Limiter {
 
 // Limit returns a protocol that enforces limits on the requests that next handles.
 // Authentication, if any, must run before it.
-func (l *Limiter) Limit(next hooks.Protocol) hooks.Protocol { return &limited{next, l} }
+func (l *Limiter) Limit(next protocol.Protocol) protocol.Protocol { return &limited{next, l} }
 
 type limited struct {
-	hooks.Protocol
+	protocol.Protocol
 	limiter *Limiter
 }
 
@@ -93,7 +94,7 @@ func (d *limited) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // key identifies a principal in the counter, without its name in the clear.
 func (l *Limiter) key(r *http.Request) string {
-	c, _ := hooks.PrincipalFrom(r.Context())
+	c, _ := protocol.PrincipalFrom(r.Context())
 	if c.Subject != "" {
 		sum := sha256.Sum256([]byte(c.Subject))
 		return "s:" + hex.EncodeToString(sum[:16])
@@ -114,7 +115,7 @@ func network(address string) string {
 // BeforeCreate counts an upload that is about to be created. It must run after every
 // policy that may reject the upload or change its id.
 //
-// Errors: hooks.ErrRateLimited in a hooks.RetryAfterError; those of Authorize.
+// Errors: problem.ErrRateLimited in a problem.RetryAfterError; those of Authorize.
 func (l *Limiter) BeforeCreate(ctx context.Context, rec *storage.Record) error {
 	q, ok := requestOf(ctx)
 	if !ok {
@@ -173,7 +174,7 @@ func (l *Limiter) CreateFailed(ctx context.Context, rec storage.Record) {
 
 // maxIncomplete returns how many incomplete uploads the principal may have, 0 for no limit.
 func (l *Limiter) maxIncomplete(ctx context.Context) int {
-	c, _ := hooks.PrincipalFrom(ctx)
+	c, _ := protocol.PrincipalFrom(ctx)
 	if l.opts.IncompleteUploads == 0 || c.MaxIncomplete > 0 && c.MaxIncomplete < l.opts.IncompleteUploads {
 		return c.MaxIncomplete
 	}
@@ -183,7 +184,7 @@ func (l *Limiter) maxIncomplete(ctx context.Context) int {
 // Authorize rejects a request with a body, before that is read, if the principal may
 // not send so much now.
 //
-// Errors: hooks.ErrRateLimited in a hooks.RetryAfterError; storage.ErrTooLarge for a body
+// Errors: problem.ErrRateLimited in a problem.RetryAfterError; storage.ErrTooLarge for a body
 // that exceeds the limit of a whole day.
 func (l *Limiter) Authorize(ctx context.Context, up storage.Upload) error {
 	q, ok := requestOf(ctx)
@@ -229,5 +230,5 @@ func (l *Limiter) OnEvent(ctx context.Context, e storage.Event) {
 }
 
 func retryLater(wait time.Duration, format string, args ...any) error {
-	return &hooks.RetryAfterError{Err: fmt.Errorf("%w: "+format, append([]any{hooks.ErrRateLimited}, args...)...), After: wait}
+	return &problem.RetryAfterError{Err: fmt.Errorf("%w: "+format, append([]any{problem.ErrRateLimited}, args...)...), After: wait}
 }

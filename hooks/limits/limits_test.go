@@ -9,22 +9,23 @@ import (
 	"net/http/httptest"
 	"testing"
 
-	"github.com/holdfast-upload/holdfast/hooks"
+	"github.com/holdfast-upload/holdfast/hooks/problem"
+	"github.com/holdfast-upload/holdfast/hooks/protocol"
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
-// protocol handles requests with a function of the test.
-type protocol struct {
-	hooks.Protocol
+// testProtocol handles requests with a function of the test.
+type testProtocol struct {
+	protocol.Protocol
 	serve func(r *http.Request)
 }
 
-func (d protocol) ServeHTTP(_ http.ResponseWriter, r *http.Request) { d.serve(r) }
+func (d testProtocol) ServeHTTP(_ http.ResponseWriter, r *http.Request) { d.serve(r) }
 
 // send sends a body of n bytes, from one address, through the limiter to serve.
 func send(l *Limiter, n int, serve func(r *http.Request)) {
 	r := httptest.NewRequest(http.MethodPut, "/files/it", bytes.NewReader(make([]byte, n)))
-	l.Limit(protocol{serve: serve}).ServeHTTP(httptest.NewRecorder(), r)
+	l.Limit(testProtocol{serve: serve}).ServeHTTP(httptest.NewRecorder(), r)
 }
 
 func limiter(bytesPerDay int64) *Limiter {
@@ -46,8 +47,8 @@ func TestDrainingARejectedBodyIsNotCharged(t *testing.T) {
 	send(l, 600, accept)
 	for range 3 {
 		send(l, 500, func(r *http.Request) {
-			var later *hooks.RetryAfterError
-			if err := l.Authorize(r.Context(), storage.Upload{}); !errors.As(err, &later) || !errors.Is(err, hooks.ErrRateLimited) || later.After <= 0 {
+			var later *problem.RetryAfterError
+			if err := l.Authorize(r.Context(), storage.Upload{}); !errors.As(err, &later) || !errors.Is(err, problem.ErrRateLimited) || later.After <= 0 {
 				t.Errorf("allowed: %v", err)
 			}
 			if n, err := io.Copy(io.Discard, r.Body); err != nil || n != 500 {

@@ -9,7 +9,8 @@ import (
 	"net/http/httptest"
 	"testing"
 
-	"github.com/holdfast-upload/holdfast/hooks"
+	"github.com/holdfast-upload/holdfast/hooks/protocol"
+	"github.com/holdfast-upload/holdfast/hooks/transport"
 	"github.com/holdfast-upload/holdfast/storage"
 	"github.com/holdfast-upload/holdfast/storage/storagetest"
 )
@@ -41,7 +42,7 @@ func newConcatHandler(t *testing.T) *concatHandler {
 		return j.accept(up.ID)
 	}}})
 	var err error
-	j.handler, err = New(uploads, hooks.Options{URLs: hooks.URLs{BasePath: "/files/"}, Shutdown: hooks.NewShutdown(), Log: quiet})
+	j.handler, err = New(uploads, protocol.Options{URLs: protocol.URLs{BasePath: "/files/"}, Shutdown: transport.NewShutdown(), Log: quiet})
 	if err != nil {
 		t.Fatal(err)
 	}

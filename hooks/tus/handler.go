@@ -19,7 +19,8 @@ import (
 
 	"github.com/tus/tusd/v2/pkg/handler"
 
-	"github.com/holdfast-upload/holdfast/hooks"
+	"github.com/holdfast-upload/holdfast/hooks/protocol"
+	"github.com/holdfast-upload/holdfast/hooks/transport"
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
@@ -34,14 +35,14 @@ const (
 // Handler handles requests of the tus protocol. Create it with New.
 type Handler struct {
 	uploads *storage.Uploads
-	opts    hooks.Options
+	opts    protocol.Options
 	tusd    *handler.Handler
 }
 
-var _ hooks.Protocol = (*Handler)(nil)
+var _ protocol.Protocol = (*Handler)(nil)
 
 // New returns a Handler for uploads.
-func New(uploads *storage.Uploads, opts hooks.Options) (*Handler, error) {
+func New(uploads *storage.Uploads, opts protocol.Options) (*Handler, error) {
 	composer := handler.NewStoreComposer()
 	s := &store{uploads}
 	composer.UseCore(s)
@@ -59,7 +60,7 @@ func New(uploads *storage.Uploads, opts hooks.Options) (*Handler, error) {
 		// store can complete. The core completes without it.
 		GracefulRequestCompletionTimeout: 10 * time.Millisecond,
 		RespectForwardedHeaders:          true, // setOrigin sets them
-		DisableDownload:                  true, // hooks.ServeFile serves files for all protocols
+		DisableDownload:                  true, // protocol.ServeFile serves files for all protocols
 		Cors:                             &handler.CorsConfig{Disable: true},
 		Logger:                           discardLogger(),
 	})
@@ -69,13 +70,13 @@ func New(uploads *storage.Uploads, opts hooks.Options) (*Handler, error) {
 	return &Handler{uploads, opts, tusd}, nil
 }
 
-// Name implements hooks.Protocol.
+// Name implements protocol.Protocol.
 func (d *Handler) Name() string { return "tus" }
 
-// Matches implements hooks.Protocol: tus takes the requests that match no other protocol.
+// Matches implements protocol.Protocol: tus takes the requests that match no other protocol.
 func (d *Handler) Matches(*http.Request) bool { return true }
 
-// AddOptionsHeaders implements hooks.Protocol (tus 1.0, section OPTIONS).
+// AddOptionsHeaders implements protocol.Protocol (tus 1.0, section OPTIONS).
 func (d *Handler) AddOptionsHeaders(h http.Header) {
 	extensions := d.tusd.SupportedExtensions() + ",checksum,checksum-trailer"
 	if d.uploads.ExpireAfter() > 0 {
@@ -84,7 +85,7 @@ func (d *Handler) AddOptionsHeaders(h http.Header) {
 	h.Set("Tus-Resumable", version)
 	h.Set("Tus-Version", version)
 	h.Set("Tus-Extension", extensions)
-	h.Set("Tus-Checksum-Algorithm", hooks.ChecksumAlgorithms)
+	h.Set("Tus-Checksum-Algorithm", transport.ChecksumAlgorithms)
 	if limit := d.uploads.MaxSize(); limit > 0 {
 		h.Set("Tus-Max-Size", strconv.FormatInt(limit, 10))
 	}
@@ -92,7 +93,7 @@ func (d *Handler) AddOptionsHeaders(h http.Header) {
 
 func (d *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := &response{ResponseWriter: w, r: r, handler: d, found: map[string]handler.Upload{}}
-	x.body = hooks.NewBody(w, r, d.opts.IdleTimeout, d.opts.Shutdown)
+	x.body = transport.NewBody(w, r, d.opts.IdleTimeout, d.opts.Shutdown)
 	defer x.body.Close()
 	var err error
 	if err = x.body.CheckHeader(); err == nil {

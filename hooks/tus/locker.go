@@ -5,7 +5,7 @@ import (
 
 	"github.com/tus/tusd/v2/pkg/handler"
 
-	"github.com/holdfast-upload/holdfast/hooks"
+	"github.com/holdfast-upload/holdfast/hooks/problem"
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
@@ -35,7 +35,7 @@ func (l *lock) Lock(ctx context.Context, _ func()) error {
 	if x.reads() {
 		return nil
 	}
-	unlock, err := l.uploads.Lock(ctx, l.id, func() { x.body.Abort(hooks.ErrSuperseded) })
+	unlock, err := l.uploads.Lock(ctx, l.id, func() { x.body.Abort(problem.ErrSuperseded) })
 	if err != nil {
 		return x.fromError(err)
 	}

@@ -10,7 +10,9 @@ import (
 
 	"github.com/tus/tusd/v2/pkg/handler"
 
-	"github.com/holdfast-upload/holdfast/hooks"
+	"github.com/holdfast-upload/holdfast/hooks/problem"
+	"github.com/holdfast-upload/holdfast/hooks/protocol"
+	"github.com/holdfast-upload/holdfast/hooks/transport"
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
@@ -20,12 +22,12 @@ type response struct {
 	http.ResponseWriter
 	r       *http.Request
 	handler *Handler
-	body    *hooks.Body
+	body    *transport.Body
 
 	upload      storage.Upload            // the latest state loaded in this request
 	found       map[string]handler.Upload // by id: a concatenation may name a part more than once
 	wroteHeader bool
-	retryAfter  string // for a temporary error; "" means hooks.RetryAfter
+	retryAfter  string // for a temporary error; "" means problem.RetryAfter
 }
 
 type responseKey struct{}
@@ -51,7 +53,7 @@ func (x *response) abortCause() error {
 		return err
 	}
 	err := x.body.Err()
-	for _, cause := range []error{hooks.ErrIdleTimeout, hooks.ErrShuttingDown, hooks.ErrSuperseded, hooks.ErrRateLimited} {
+	for _, cause := range []error{problem.ErrIdleTimeout, problem.ErrShuttingDown, problem.ErrSuperseded, problem.ErrRateLimited} {
 		if errors.Is(err, cause) {
 			return err
 		}
@@ -73,7 +75,7 @@ func (x *response) WriteHeader(status int) {
 	h := x.Header()
 	switch status {
 	case http.StatusLocked, http.StatusServiceUnavailable, http.StatusInsufficientStorage, http.StatusTooManyRequests:
-		h.Set("Retry-After", cmp.Or(x.retryAfter, hooks.RetryAfter))
+		h.Set("Retry-After", cmp.Or(x.retryAfter, problem.RetryAfter))
 	case http.StatusPreconditionFailed: // tus 1.0, section Tus-Version
 		h.Set("Tus-Version", version)
 	}
@@ -84,7 +86,7 @@ func (x *response) WriteHeader(status int) {
 		h.Set("Upload-Expires", at.UTC().Format(http.TimeFormat))
 	}
 	if x.reads() && status < 300 {
-		hooks.SetReprDigest(h, x.r, x.upload)
+		transport.SetReprDigest(h, x.r, x.upload)
 	}
 	if status >= 400 {
 		x.body.DrainOrClose(x, x.r)
@@ -120,7 +122,7 @@ func (x *response) reject(err error) {
 // fromError converts an error of the core into a handler.Error, whose response tusd sends.
 func (x *response) fromError(err error) error {
 	var e handler.Error
-	var rejection *hooks.Rejection
+	var rejection *problem.Rejection
 	switch {
 	case err == nil:
 		return nil
@@ -128,21 +130,21 @@ func (x *response) fromError(err error) error {
 		return rejected(x.r, rejection)
 	case errors.As(err, &e):
 		return e
-	case errors.Is(err, hooks.ErrChecksum):
+	case errors.Is(err, problem.ErrChecksum):
 		return errChecksum
 	case errors.Is(err, storage.ErrNotFound), errors.Is(err, storage.ErrGone) && x.resumes():
 		return handler.ErrNotFound
 	case errors.Is(err, storage.ErrLocked):
 		return handler.ErrFileLocked
 	}
-	p := hooks.FromError(x.r, x.handler.opts.Log, err)
+	p := protocol.FromError(x.r, x.handler.opts.Log, err)
 	x.retryAfter = p.RetryAfter
 	return handler.NewError(p.Code, p.Message, p.Status)
 }
 
 // rejected converts a rejection by the app into a handler.Error.
-func rejected(request *http.Request, r *hooks.Rejection) handler.Error {
-	status, header, body := r.Response(request.Context())
+func rejected(request *http.Request, r *problem.Rejection) handler.Error {
+	status, header, body := protocol.AppRejection(request, r)
 	return handler.Error{ErrorCode: "ERR_UPLOAD_REJECTED", Message: r.Error(),
 		HTTPResponse: handler.HTTPResponse{StatusCode: status, Header: header, Body: body}}
 }

@@ -8,7 +8,8 @@ import (
 	"github.com/tus/tusd/v2/pkg/handler"
 	tusd "github.com/tus/tusd/v2/pkg/hooks"
 
-	"github.com/holdfast-upload/holdfast/hooks"
+	"github.com/holdfast-upload/holdfast/hooks/problem"
+	"github.com/holdfast-upload/holdfast/hooks/protocol"
 	"github.com/holdfast-upload/holdfast/storage"
 	"github.com/holdfast-upload/holdfast/storage/tracing"
 )
@@ -79,7 +80,7 @@ func (a *Webhooks) callBlocking(ctx context.Context, typ tusd.HookType, id strin
 	end(err)
 	if err != nil {
 		a.counts.blockingFailed.Add(1)
-		return r, storage.Unavailable("call the blocking hook for", id, fmt.Errorf("%w: %s: %w", hooks.ErrHookUnavailable, typ, err))
+		return r, storage.Unavailable("call the blocking hook for", id, fmt.Errorf("%w: %s: %w", problem.ErrHookUnavailable, typ, err))
 	}
 	return r, nil
 }
@@ -117,12 +118,12 @@ const maxExpiry = 100 * 365 * 24 * 3600
 
 // override makes the app's response a part of the response to the client.
 func override(ctx context.Context, r handler.HTTPResponse) {
-	hooks.OverrideResponse(ctx, hooks.ResponseOverride{Status: r.StatusCode, Header: r.Header, Body: r.Body})
+	protocol.OverrideResponse(ctx, protocol.ResponseOverride{Status: r.StatusCode, Header: r.Header, Body: r.Body})
 }
 
 // rejection returns the error for an upload that the app rejects. Its response is tusd's,
 // with the fields that the app has set.
 func rejection(r handler.HTTPResponse) error {
 	merged := handler.ErrUploadRejectedByServer.HTTPResponse.MergeWith(r)
-	return &hooks.Rejection{Status: merged.StatusCode, Header: merged.Header, Body: merged.Body}
+	return &problem.Rejection{Status: merged.StatusCode, Header: merged.Header, Body: merged.Body}
 }

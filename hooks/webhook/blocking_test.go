@@ -14,7 +14,8 @@ import (
 
 	tusd "github.com/tus/tusd/v2/pkg/hooks"
 
-	"github.com/holdfast-upload/holdfast/hooks"
+	"github.com/holdfast-upload/holdfast/hooks/problem"
+	"github.com/holdfast-upload/holdfast/hooks/protocol"
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
@@ -26,7 +27,7 @@ func blockingEvents(t *testing.T, body string, events ...tusd.HookType) (*node, 
 }
 
 func TestPreCreateMayRejectAnUpload(t *testing.T) {
-	for body, want := range map[string]hooks.Rejection{
+	for body, want := range map[string]problem.Rejection{
 		`{"RejectUpload":true}`: {Status: 400, Header: map[string]string{"Content-Type": "text/plain; charset=utf-8"},
 			Body: "ERR_UPLOAD_REJECTED: upload creation has been rejected by server\n"},
 		`{"RejectUpload":true,"HTTPResponse":{"StatusCode":402,"Body":"{\"pay\":1}","Header":{"Content-Type":"application/json","X-Q":"0"}}}`: {Status: 402,
@@ -34,7 +35,7 @@ func TestPreCreateMayRejectAnUpload(t *testing.T) {
 	} {
 		n, _ := blockingEvents(t, body, tusd.HookPreCreate)
 		_, err := n.uploads.Create(t.Context(), storage.Record{ID: "a", Size: 5})
-		var got *hooks.Rejection
+		var got *problem.Rejection
 		if !errors.As(err, &got) || got.Status != want.Status || got.Body != want.Body || !maps.Equal(got.Header, want.Header) {
 			t.Errorf("%s: %+v (%v), want %+v", body, got, err, want)
 		}
@@ -125,7 +126,7 @@ func TestWithoutAValidPreCreateResponseNothingIsCreated(t *testing.T) {
 				n := startNode(t, options(app, tusd.HookPreCreate), store, &storage.MemoryLocker{})
 				began := time.Now()
 				_, err := n.uploads.Create(t.Context(), storage.Record{ID: "a", Size: 5})
-				if !errors.Is(err, hooks.ErrHookUnavailable) || !storage.Transient(err) {
+				if !errors.Is(err, problem.ErrHookUnavailable) || !storage.Transient(err) {
 					t.Errorf("created: %v", err)
 				}
 				if took := time.Since(began); took > 10*time.Second {
@@ -163,7 +164,7 @@ func TestPreFinishMayRejectAnUploadAndIsCalledAgain(t *testing.T) {
 	for _, body := range []string{`{"RejectUpload":true,"HTTPResponse":{"StatusCode":422}}`, `{"HTTPResponse":{"StatusCode":422,"Body":"virus"}}`} {
 		n, app := blockingEvents(t, body, tusd.HookPreFinish, tusd.HookPostFinish)
 		_, err := n.tryUpload(t.Context(), storage.Record{ID: "a", Size: 5})
-		var rejected *hooks.Rejection
+		var rejected *problem.Rejection
 		if !errors.As(err, &rejected) || rejected.Status != 422 {
 			t.Fatalf("%s: %v", body, err)
 		}
@@ -217,7 +218,7 @@ func requestWith(ctx context.Context) context.Context {
 	r.RequestURI, r.RemoteAddr = r.URL.RequestURI(), "192.0.2.1:5000"
 	r.Header = http.Header{"Authorization": {"Bearer s3cret"}, "Cookie": {"sid=s3cret"}, "Proxy-Authorization": {"s3cret"},
 		"X-Api-Key": {"s3cret"}, "X-Tenant": {"7"}}
-	return hooks.WithRequest(ctx, r)
+	return protocol.WithRequest(ctx, r)
 }
 
 func TestClientCredentialsAreForwardedOnlyIfNamed(t *testing.T) {

@@ -13,7 +13,7 @@ import (
 	"github.com/tus/tusd/v2/pkg/handler"
 	tusd "github.com/tus/tusd/v2/pkg/hooks"
 
-	"github.com/holdfast-upload/holdfast/hooks"
+	"github.com/holdfast-upload/holdfast/hooks/protocol"
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
@@ -57,7 +57,7 @@ func (a *Webhooks) hook(typ tusd.HookType, up storage.Upload, r handler.HTTPRequ
 // request returns the client's request as hooks describe it: without credentials, unless
 // Options.Forward names them.
 func (a *Webhooks) request(ctx context.Context) handler.HTTPRequest {
-	r := hooks.RequestOf(ctx)
+	r := protocol.RequestOf(ctx)
 	out := handler.HTTPRequest{Method: r.Method, URI: r.URI, RemoteAddr: r.RemoteAddr, Header: r.Header.Clone()}
 	for _, name := range slices.Concat(secretHeaders, a.opts.Secret) {
 		if !a.forwards(name) {

@@ -16,7 +16,7 @@ import (
 
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
-	"github.com/holdfast-upload/holdfast/hooks"
+	"github.com/holdfast-upload/holdfast/hooks/protocol"
 )
 
 const (
@@ -85,7 +85,7 @@ func (c *client) post(ctx context.Context, m message) (response, error) {
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, m.url, bytes.NewReader(m.body))
 	if err != nil {
-		return response{}, hooks.WithoutURL(err)
+		return response{}, protocol.WithoutURL(err)
 	}
 	for name, values := range m.header {
 		r.Header[name] = values
@@ -95,12 +95,12 @@ func (c *client) post(ctx context.Context, m message) (response, error) {
 	}
 	resp, err := c.http.Do(r)
 	if err != nil {
-		return response{}, hooks.WithoutURL(err)
+		return response{}, protocol.WithoutURL(err)
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxResponse+1))
 	if err != nil && resp.StatusCode < 300 {
-		return response{}, fmt.Errorf("read the response: %w", hooks.WithoutURL(err))
+		return response{}, fmt.Errorf("read the response: %w", protocol.WithoutURL(err))
 	}
 	return response{resp.StatusCode, resp.Header, body[:min(len(body), maxResponse)], len(body) > maxResponse}, nil
 }

@@ -15,7 +15,7 @@ import (
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 	tusd "github.com/tus/tusd/v2/pkg/hooks"
 
-	"github.com/holdfast-upload/holdfast/hooks"
+	"github.com/holdfast-upload/holdfast/hooks/protocol"
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
@@ -82,7 +82,7 @@ func TestWithoutASecretNothingIsSigned(t *testing.T) {
 	n := startNode(t, opts, newMemory(), &storage.MemoryLocker{})
 	r, _ := http.NewRequest(http.MethodPost, "/files/", nil)
 	r.Header.Set("Webhook-Signature", "v1,forged")
-	if _, err := n.uploads.Create(hooks.WithRequest(t.Context(), r), storage.Record{ID: "a", Size: 5}); err != nil {
+	if _, err := n.uploads.Create(protocol.WithRequest(t.Context(), r), storage.Record{ID: "a", Size: 5}); err != nil {
 		t.Fatal(err)
 	}
 	if got := app.received()[0].http.Header.Get("Webhook-Signature"); got != "" {

@@ -10,7 +10,7 @@ import (
 
 	tusd "github.com/tus/tusd/v2/pkg/hooks"
 
-	"github.com/holdfast-upload/holdfast/hooks"
+	"github.com/holdfast-upload/holdfast/hooks/protocol"
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
@@ -70,7 +70,7 @@ func TestMemoryOfPendingRequestsIsBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.Header.Set("X-Long", strings.Repeat("x", 1<<20))
-		ctx := hooks.WithRequest(t.Context(), r)
+		ctx := protocol.WithRequest(t.Context(), r)
 		for i := range 30 {
 			if _, err := n.tryUpload(ctx, storage.Record{ID: fmt.Sprint("u", i), Size: 5}); err != nil {
 				t.Fatal(err)

@@ -1,0 +1,63 @@
+package protocol
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/holdfast-upload/holdfast/storage"
+)
+
+// Principal identifies who makes a request and what it may do. A zero limit is no limit.
+type Principal struct {
+	// Subject owns the uploads that it creates, and has no access to others. "" is an
+	// anonymous principal.
+	Subject string
+	Limits
+	// Grant, if set, restricts the principal to what its ticket grants.
+	Grant *Grant
+}
+
+// Limits are limits of one principal, in addition to those of the server.
+type Limits struct {
+	MaxSize       int64         // of an upload, in bytes
+	MaxIncomplete int           // concurrent unfinished uploads
+	ContentTypes  []string      // of files: "video/mp4", or "image/*"
+	ExpireAfter   time.Duration // how long an unfinished upload is kept after its last byte
+	IDPrefix      string        // required prefix of upload ids
+}
+
+// Grant is what a ticket grants: access to one upload.
+type Grant struct {
+	Upload string // its id
+	Create bool   // whether to create it if it does not exist
+	// DenyDownload denies access to the finished file.
+	DenyDownload bool
+}
+
+type principalKey struct{}
+
+// WithPrincipal returns a context that carries the principal of a request.
+func WithPrincipal(ctx context.Context, c Principal) context.Context {
+	return context.WithValue(ctx, principalKey{}, c)
+}
+
+// PrincipalFrom returns the principal in ctx. ok is false outside of requests, where the
+// server acts for itself, and if authentication is off.
+func PrincipalFrom(ctx context.Context) (c Principal, ok bool) {
+	c, ok = ctx.Value(principalKey{}).(Principal)
+	return c, ok
+}
+
+// TicketIssuer returns a URL query such as "?ticket=...", which grants access to an
+// upload, for the principal of the request, or "" if the principal gets no ticket.
+type TicketIssuer func(r *http.Request, up storage.Upload) string
+
+// TicketedURL returns the URL of an upload, with a ticket if the principal gets one.
+func (o Options) TicketedURL(r *http.Request, up storage.Upload) string {
+	url := o.URLs.Upload(r, up.ID)
+	if o.TicketIssuer == nil {
+		return url
+	}
+	return url + o.TicketIssuer(r, up)
+}
