@@ -12,6 +12,7 @@ import (
 
 	"github.com/holdfast-upload/holdfast/storage"
 	"github.com/holdfast-upload/holdfast/storage/ranges"
+	"github.com/holdfast-upload/holdfast/storage/s3/internal/api"
 	"github.com/holdfast-upload/holdfast/storage/storagetest"
 )
 
@@ -235,7 +236,7 @@ func TestCleanKeepsNewMultipartUploads(t *testing.T) {
 	n := startNode(t, bucket(t))
 	c := begunOn(t, n)
 	c.send(ranges.Of(0, 100))
-	if _, err := n.store.client.begin(t.Context(), object{key: n.store.fileKey(storage.Record{ID: c.id})}); err != nil {
+	if _, err := n.store.client.Begin(t.Context(), api.Object{Key: n.store.fileKey(storage.Record{ID: c.id})}); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []struct {

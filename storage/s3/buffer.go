@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 
 	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/crc32c"
 )
 
 // blockSize is the unit of allocation, in bytes.
@@ -97,7 +98,7 @@ type buffer struct {
 	file    *os.File
 	scratch []byte
 	size    int64
-	sum     checksum
+	sum     crc32c.Sum
 }
 
 // fill reads from src until the buffer has size bytes or src ends. It fails only with
@@ -142,7 +143,7 @@ func (b *buffer) room() ([]byte, error) {
 
 // accept appends bytes that were read into room.
 func (b *buffer) accept(p []byte) error {
-	b.sum = checksum(crc32.Update(uint32(b.sum), castagnoli, p))
+	b.sum = b.sum.Append(p)
 	if b.file != nil {
 		b.budget.spilled.Add(int64(len(p)))
 		if _, err := b.file.Write(p); err != nil {
@@ -267,11 +268,11 @@ func (b *buffer) ReadAt(p []byte, at int64) (int, error) {
 }
 
 // sumAll returns the checksum of a section, and rewinds it.
-func sumAll(r *io.SectionReader) (checksum, error) {
-	h := crc32.New(castagnoli)
+func sumAll(r *io.SectionReader) (crc32c.Sum, error) {
+	h := crc32.New(crc32c.Table)
 	if _, err := io.Copy(h, r); err != nil {
 		return 0, err
 	}
 	_, err := r.Seek(0, io.SeekStart)
-	return checksum(h.Sum32()), err
+	return crc32c.Sum(h.Sum32()), err
 }

@@ -5,6 +5,8 @@ import (
 	"io"
 	"math/rand/v2"
 	"testing"
+
+	"github.com/holdfast-upload/holdfast/storage/crc32c"
 )
 
 func randomBytes(seed uint64, n int) []byte {
@@ -24,7 +26,7 @@ func TestBufferKeepsItsContentInMemoryAndInAFile(t *testing.T) {
 			if ended, err := b.fill(bytes.NewReader(want), int64(size)+1); err != nil || !ended {
 				t.Fatalf("fill: %v %v", ended, err)
 			}
-			if b.size != int64(size) || b.sum != checksum(crcOf(want)) {
+			if b.size != int64(size) || b.sum != crc32c.Of(want) {
 				t.Fatalf("%d bytes in %d blocks: size %d, checksum %v", size, blocks, b.size, b.sum)
 			}
 			var copied bytes.Buffer
@@ -79,7 +81,7 @@ func TestBufferContinuesAfterASourceEndedAtTheEndOfABlock(t *testing.T) {
 		}
 	}
 	got, err := io.ReadAll(b.reader())
-	if err != nil || !bytes.Equal(got, data) || b.sum != checksum(crcOf(data)) {
+	if err != nil || !bytes.Equal(got, data) || b.sum != crc32c.Of(data) {
 		t.Errorf("%d bytes, equal %v, %v", len(got), bytes.Equal(got, data), err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/crc32c"
 	"github.com/holdfast-upload/holdfast/storage/ranges"
 	"github.com/holdfast-upload/holdfast/storage/storagetest"
 )
@@ -184,7 +185,7 @@ func wantWholeChecksum(t *testing.T, f *flipper, data []byte) {
 	}
 	for _, h := range f.completes {
 		sum, typ := h.Get("X-Amz-Checksum-Crc32c"), h.Get("X-Amz-Checksum-Type")
-		if want := checksum(crcOf(data)).String(); sum != want || typ != "FULL_OBJECT" {
+		if want := crc32c.Of(data).String(); sum != want || typ != "FULL_OBJECT" {
 			t.Errorf("completed with checksum %q of type %q, want %q of FULL_OBJECT", sum, typ, want)
 		}
 	}

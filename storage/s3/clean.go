@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/s3/internal/api"
 )
 
 // Clean implements storage.Cleaner. It removes multipart uploads that no layout refers
@@ -68,31 +69,31 @@ func (s *Store) cleanUpload(ctx context.Context, id string, before time.Time) er
 		if err != nil {
 			return err
 		}
-		return s.client.remove(ctx, s.liveKey(id, "gone"))
+		return s.client.Remove(ctx, s.liveKey(id, "gone"))
 	}
-	if _, err := s.client.head(ctx, s.liveKey(id, "record")); !errors.Is(err, errMissing) {
+	if _, err := s.client.Head(ctx, s.liveKey(id, "record")); !errors.Is(err, api.ErrMissing) {
 		return err
 	}
 	// An object under the file's key stays: it is a finished upload or does not belong to holdfast.
 	for _, m := range t.layouts {
 		d, err := s.loadLayoutAt(ctx, id, m.mark)
 		if err == nil {
-			err = s.client.abort(ctx, s.fileKey(d.Record), d.UploadID)
+			err = s.client.Abort(ctx, s.fileKey(d.Record), d.UploadID)
 		}
-		if err != nil && !errors.Is(err, errMissing) {
+		if err != nil && !errors.Is(err, api.ErrMissing) {
 			return err
 		}
 	}
-	return s.client.remove(ctx, t.keys...)
+	return s.client.Remove(ctx, t.keys...)
 }
 
 // orphans returns the multipart uploads begun before a time that no layout refers to.
-func (s *Store) orphans(ctx context.Context, before time.Time) (orphans []begun, errs []error) {
-	for m, err := range s.client.multiparts(ctx, s.opts.Prefix) {
+func (s *Store) orphans(ctx context.Context, before time.Time) (orphans []api.Begun, errs []error) {
+	for m, err := range s.client.Multiparts(ctx, s.opts.Prefix) {
 		if err != nil {
 			return nil, append(errs, err)
 		}
-		if !m.at.Before(before) {
+		if !m.At.Before(before) {
 			continue
 		}
 		orphaned, err := s.orphaned(ctx, m)
@@ -105,19 +106,19 @@ func (s *Store) orphans(ctx context.Context, before time.Time) (orphans []begun,
 }
 
 // abortOrphan aborts a multipart upload if there is still no layout that refers to it.
-func (s *Store) abortOrphan(ctx context.Context, m begun) error {
+func (s *Store) abortOrphan(ctx context.Context, m api.Begun) error {
 	orphaned, err := s.orphaned(ctx, m)
 	if err != nil || !orphaned {
 		return err
 	}
-	return s.client.abort(ctx, m.key, m.uploadID)
+	return s.client.Abort(ctx, m.Key, m.UploadID)
 }
 
 // orphaned reports whether a multipart upload is the store's own, but no layout refers to
 // it. Other programs may use the bucket too: those whose key no upload has or had are
 // not touched.
-func (s *Store) orphaned(ctx context.Context, m begun) (bool, error) {
-	ids, err := s.reservedBy(ctx, strings.TrimPrefix(m.key, s.opts.Prefix))
+func (s *Store) orphaned(ctx context.Context, m api.Begun) (bool, error) {
+	ids, err := s.reservedBy(ctx, strings.TrimPrefix(m.Key, s.opts.Prefix))
 	if err != nil {
 		return false, err
 	}
@@ -138,18 +139,18 @@ func (s *Store) orphaned(ctx context.Context, m begun) (bool, error) {
 
 // layoutRefersTo reports whether the layout of an upload refers to multipart upload m. It
 // reads the objects by key, and so does not depend on a listing.
-func (s *Store) layoutRefersTo(ctx context.Context, id string, m begun) (bool, error) {
+func (s *Store) layoutRefersTo(ctx context.Context, id string, m api.Begun) (bool, error) {
 	var rec storage.Record
 	err := s.loadJSON(ctx, s.liveKey(id, "record"), &rec)
-	if err != nil && !errors.Is(err, errMissing) {
+	if err != nil && !errors.Is(err, api.ErrMissing) {
 		return false, err
 	}
 	for _, mark := range slices.Compact([]string{"", creationMark(rec)}) {
 		d, err := s.loadLayoutAt(ctx, id, mark)
-		if err == nil && d.UploadID == m.uploadID {
+		if err == nil && d.UploadID == m.UploadID {
 			return true, nil
 		}
-		if err != nil && !errors.Is(err, errMissing) {
+		if err != nil && !errors.Is(err, api.ErrMissing) {
 			return false, err
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/holdfast-upload/holdfast/storage"
 	"github.com/holdfast-upload/holdfast/storage/ranges"
+	"github.com/holdfast-upload/holdfast/storage/s3/internal/api"
 )
 
 const (
@@ -42,17 +43,17 @@ func (s *Store) concat(ctx context.Context, up storage.Upload, files []storage.U
 	if err != nil {
 		return false, err
 	}
-	o.unsummed = len(copies) > len(files) // some servers (versitygw 1.8) give a part the checksum of the whole source file
+	o.Unsummed = len(copies) > len(files) // some servers (versitygw 1.8) give a part the checksum of the whole source file
 	if sum := storage.JoinCRC32C(files); sum != nil {
-		o.metadata[sumName] = sum.String() // not every S3 server has a full-object checksum of copied parts
+		o.Metadata[api.SumName] = sum.String() // not every S3 server has a full-object checksum of copied parts
 	}
-	uploadID, err := s.client.begin(ctx, o)
+	uploadID, err := s.client.Begin(ctx, o)
 	if err != nil {
 		return false, storage.Unavailable("begin", up.ID, err)
 	}
-	parts, copyErr := s.copyAll(ctx, o.key, uploadID, copies)
+	parts, copyErr := s.copyAll(ctx, o.Key, uploadID, copies)
 	if copyErr == nil {
-		err = s.client.complete(ctx, o.key, uploadID, parts)
+		err = s.client.Complete(ctx, o.Key, uploadID, parts)
 	}
 	// Whatever the response was, check for the file: another node may have created it, or
 	// the response may have been lost.
@@ -61,11 +62,11 @@ func (s *Store) concat(ctx context.Context, up storage.Upload, files []storage.U
 		s.dropParts(ctx, up, uploadID)
 		return true, nil
 	}
-	err = errors.Join(err, headErr, s.client.abort(ctx, o.key, uploadID))
+	err = errors.Join(err, headErr, s.client.Abort(ctx, o.Key, uploadID))
 	switch {
 	case copyErr != nil && err == nil:
 		return false, nil // only copying fails: this server may not support it
-	case errors.Is(err, errTaken) && headErr == nil:
+	case errors.Is(err, api.ErrTaken) && headErr == nil:
 		return false, fmt.Errorf("concatenate %s: %w", up.ID, storage.ErrKeyTaken)
 	}
 	return false, storage.Unavailable("concatenate", up.ID, errors.Join(copyErr, err))
@@ -75,9 +76,9 @@ func (s *Store) concat(ctx context.Context, up storage.Upload, files []storage.U
 // a concatenation which another one overtook, and that of parts stored before. Clean
 // removes what fails to be aborted here.
 func (s *Store) dropParts(ctx context.Context, up storage.Upload, uploadID string) {
-	_ = s.client.abort(ctx, s.fileKey(up.Record), uploadID)
+	_ = s.client.Abort(ctx, s.fileKey(up.Record), uploadID)
 	if l, ok := s.layoutOf(up); ok && l.UploadID != "" {
-		_ = s.client.abort(ctx, s.fileKey(up.Record), l.UploadID)
+		_ = s.client.Abort(ctx, s.fileKey(up.Record), l.UploadID)
 	}
 }
 
@@ -122,8 +123,8 @@ func splitPoint(size, n, i int64) int64 { return size/n*i + min(i, size%n) }
 
 // copyAll copies each range to a part. After a failure no more copies are started, but
 // running ones are waited for: they could recreate the multipart upload once it is aborted.
-func (s *Store) copyAll(ctx context.Context, key, uploadID string, copies []copyRange) ([]part, error) {
-	parts := make([]part, len(copies))
+func (s *Store) copyAll(ctx context.Context, key, uploadID string, copies []copyRange) ([]api.Part, error) {
+	parts := make([]api.Part, len(copies))
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.SetLimit(concurrentCopies)
 	for i, r := range copies {
@@ -131,7 +132,7 @@ func (s *Store) copyAll(ctx context.Context, key, uploadID string, copies []copy
 			if groupCtx.Err() != nil {
 				return groupCtx.Err()
 			}
-			parts[i], err = s.client.copyPart(ctx, key, uploadID, int32(i+1), s.fileKey(r.of), r.Start, r.Len())
+			parts[i], err = s.client.CopyPart(ctx, key, uploadID, int32(i+1), s.fileKey(r.of), r.Start, r.Len())
 			return err
 		})
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/holdfast-upload/holdfast/storage"
 	"github.com/holdfast-upload/holdfast/storage/ranges"
+	"github.com/holdfast-upload/holdfast/storage/s3/internal/api"
 	"github.com/holdfast-upload/holdfast/storage/storagetest"
 )
 
@@ -119,13 +120,13 @@ func TestAConcatenationDoesNotReplaceAForeignObject(t *testing.T) {
 		t.Fatal(err)
 	}
 	foreign := n.store.fileKey(up.Record)
-	if err := n.store.client.put(t.Context(), jsonObject(foreign, []byte("of the app"))); err != nil {
+	if err := n.store.client.Put(t.Context(), api.JSONObject(foreign, []byte("of the app"))); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := n.Concat(t.Context(), c.id); !errors.Is(err, storage.ErrKeyTaken) || storage.Transient(err) {
 		t.Errorf("concat: %v, want ErrKeyTaken", err)
 	}
-	if text, err := n.store.client.get(t.Context(), foreign); err != nil || string(text) != "of the app" {
+	if text, err := n.store.client.Get(t.Context(), foreign); err != nil || string(text) != "of the app" {
 		t.Errorf("the object of the app: %q, %v", text, err)
 	}
 	if _, multiparts := leftIn(t, n.store); len(multiparts) > 0 {

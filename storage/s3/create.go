@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/s3/internal/api"
 )
 
 // Create implements storage.Store. It lists the objects of an id only if a client has
@@ -35,7 +36,7 @@ func (s *Store) Create(ctx context.Context, rec storage.Record) error {
 	if err != nil {
 		return err
 	}
-	there, err := s.client.putIfAbsent(ctx, s.liveKey(rec.ID, "record"), text)
+	there, err := s.client.PutIfAbsent(ctx, s.liveKey(rec.ID, "record"), text)
 	if err != nil {
 		return storage.Unavailable("create", rec.ID, errors.Join(err, s.releaseKey(ctx, rec)))
 	}
@@ -44,7 +45,7 @@ func (s *Store) Create(ctx context.Context, rec storage.Record) error {
 	}
 	// Remove what an earlier upload of the id has left. The names differ from those of this
 	// upload, except that of the size.
-	_ = s.client.remove(ctx, left...) // on failure it is ignored, as older than the record
+	_ = s.client.Remove(ctx, left...) // on failure it is ignored, as older than the record
 	return nil
 }
 
@@ -65,7 +66,7 @@ func (s *Store) checkUnused(ctx context.Context, rec storage.Record) (listing, e
 			return t, err
 		}
 	}
-	if _, err := s.client.head(ctx, s.doneKey(rec.ID)); !errors.Is(err, errMissing) {
+	if _, err := s.client.Head(ctx, s.doneKey(rec.ID)); !errors.Is(err, api.ErrMissing) {
 		return t, orElse(err, storage.ErrExists)
 	}
 	return t, nil
@@ -84,7 +85,7 @@ func (s *Store) SetSize(ctx context.Context, id string, size int64) error {
 	if err := checkMaxSize(size, growingCapacity(s.opts.partSize)); err != nil {
 		return err
 	}
-	there, err := s.client.putIfAbsent(ctx, s.liveKey(id, "size"), strconv.AppendInt(nil, size, 10))
+	there, err := s.client.PutIfAbsent(ctx, s.liveKey(id, "size"), strconv.AppendInt(nil, size, 10))
 	if err != nil {
 		return storage.Unavailable("set the size of", id, err)
 	}

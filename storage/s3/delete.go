@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/s3/internal/api"
 )
 
 // Delete implements storage.Store. It writes the tombstone first, so that after an
@@ -26,14 +27,14 @@ func (s *Store) DeleteCreated(ctx context.Context, up storage.Upload) error {
 // if that is zero, but not another one that gets the same id meanwhile.
 func (s *Store) deleteCreated(ctx context.Context, id string, created time.Time) error {
 	for range maxLoadAttempts {
-		if err := s.deleteOnce(ctx, id, &created); !errors.Is(err, errMissing) {
+		if err := s.deleteOnce(ctx, id, &created); !errors.Is(err, api.ErrMissing) {
 			return err
 		}
 	}
-	return storage.Unavailable("delete", id, errMissing)
+	return storage.Unavailable("delete", id, api.ErrMissing)
 }
 
-// deleteOnce is deleteCreated without retries. It returns errMissing if the object that
+// deleteOnce is deleteCreated without retries. It returns api.ErrMissing if the object that
 // holds the file's key was removed meanwhile, or if the listing has become too old. It
 // sets created.
 func (s *Store) deleteOnce(ctx context.Context, id string, created *time.Time) error {
@@ -59,7 +60,7 @@ func (s *Store) deleteOnce(ctx context.Context, id string, created *time.Time) e
 }
 
 // recordFor returns the record of an upload that is to be deleted, as far as it can still
-// be found, and whether there is anything to delete. It returns errMissing if an object
+// be found, and whether there is anything to delete. It returns api.ErrMissing if an object
 // in the listing does not exist any more.
 func (s *Store) recordFor(ctx context.Context, id string, t listing) (rec storage.Record, there bool, err error) {
 	switch {
@@ -99,7 +100,7 @@ func (s *Store) removeAll(ctx context.Context, rec storage.Record, t listing, ev
 	if err := s.removeKeys(ctx, rec, t, eventPending); err != nil || rec.Key == "" {
 		return err
 	}
-	return s.client.remove(ctx, s.claimKey(rec.Key, rec.ID))
+	return s.client.Remove(ctx, s.claimKey(rec.Key, rec.ID))
 }
 
 // removeKeys removes the objects of a deleted upload. Those that readers read after their
@@ -120,10 +121,10 @@ func (s *Store) removeKeys(ctx context.Context, rec storage.Record, t listing, e
 	if err := s.checkAge(t); err != nil {
 		return err
 	}
-	if err := s.client.remove(ctx, first...); err != nil {
+	if err := s.client.Remove(ctx, first...); err != nil {
 		return err
 	}
-	return s.client.remove(ctx, slices.Compact(rest)...)
+	return s.client.Remove(ctx, slices.Compact(rest)...)
 }
 
 // abortMultiparts aborts all multipart uploads under the key of an upload with a custom
@@ -137,9 +138,9 @@ func (s *Store) abortMultiparts(ctx context.Context, rec storage.Record) error {
 		return err
 	}
 	key := s.fileKey(rec)
-	for m, err := range s.client.multiparts(ctx, key) {
-		if err == nil && m.key == key {
-			err = s.client.abort(ctx, key, m.uploadID)
+	for m, err := range s.client.Multiparts(ctx, key) {
+		if err == nil && m.Key == key {
+			err = s.client.Abort(ctx, key, m.UploadID)
 		}
 		if err != nil {
 			return err
@@ -152,11 +153,11 @@ func (s *Store) abortMultiparts(ctx context.Context, rec storage.Record) error {
 // another upload, or to another creation of the same id.
 func (s *Store) removeFile(ctx context.Context, rec storage.Record) error {
 	key := s.fileKey(rec)
-	h, err := s.client.head(ctx, key)
-	if errors.Is(err, errMissing) {
+	h, err := s.client.Head(ctx, key)
+	if errors.Is(err, api.ErrMissing) {
 		return nil
 	}
-	of, created := identity(h.metadata[recordName])
+	of, created := identity(h.Metadata[recordName])
 	if err != nil || of != rec.ID {
 		return err
 	}
@@ -166,24 +167,24 @@ func (s *Store) removeFile(ctx context.Context, rec storage.Record) error {
 			return err
 		}
 	}
-	return s.client.remove(ctx, key)
+	return s.client.Remove(ctx, key)
 }
 
 // hasRecord reports whether the stored record is of the same creation as rec.
 func (s *Store) hasRecord(ctx context.Context, rec storage.Record) (bool, error) {
 	var now storage.Record
 	err := s.loadJSON(ctx, s.liveKey(rec.ID, "record"), &now)
-	if errors.Is(err, errMissing) {
+	if errors.Is(err, api.ErrMissing) {
 		return false, nil
 	}
 	return err == nil && now.Created.Equal(rec.Created), err
 }
 
-// checkAge returns errMissing if a listing is too old for its objects to be removed. A
+// checkAge returns api.ErrMissing if a listing is too old for its objects to be removed. A
 // process that was suspended must list again: the id may belong to another upload by now.
 func (s *Store) checkAge(t listing) error {
 	if s.opts.now().Sub(t.began) > s.needless.after {
-		return errMissing
+		return api.ErrMissing
 	}
 	return nil
 }
@@ -193,9 +194,9 @@ func (s *Store) checkAge(t listing) error {
 func (s *Store) abort(ctx context.Context, rec storage.Record) error {
 	d, err := s.loadLayout(ctx, rec)
 	if err == nil {
-		err = s.client.abort(ctx, s.fileKey(rec), d.UploadID)
+		err = s.client.Abort(ctx, s.fileKey(rec), d.UploadID)
 	}
-	if errors.Is(err, errMissing) {
+	if errors.Is(err, api.ErrMissing) {
 		return nil
 	}
 	return err
@@ -228,12 +229,12 @@ type listingOrError struct {
 func (s *Store) live(ctx context.Context) iter.Seq2[string, listingOrError] {
 	return func(yield func(string, listingOrError) bool) {
 		base, id, t := s.liveKey("", "")[:len(s.liveKey("", ""))-1], "", listingOrError{}
-		for e, err := range s.client.list(ctx, base) {
+		for e, err := range s.client.List(ctx, base) {
 			if err != nil {
 				yield("", listingOrError{err: err})
 				return
 			}
-			next, name, _ := strings.Cut(strings.TrimPrefix(e.key, base), "/")
+			next, name, _ := strings.Cut(strings.TrimPrefix(e.Key, base), "/")
 			if next != id && id != "" {
 				if !yield(id, t) {
 					return

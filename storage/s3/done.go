@@ -6,14 +6,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"time"
 
-	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
-
 	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/crc32c"
 	"github.com/holdfast-upload/holdfast/storage/ranges"
+	"github.com/holdfast-upload/holdfast/storage/s3/internal/api"
 )
 
 // A retired upload is one whose finish event was delivered. It is Finished whether its
@@ -23,10 +22,10 @@ import (
 
 // done is the stored state of a retired upload.
 type done struct {
-	storage.Record           // with the size of the file
-	Finished       time.Time `json:"finished,omitzero"`
-	Delivered      time.Time `json:"delivered,omitzero"` // zero if written by an old version
-	CRC32C         *checksum `json:"crc32c,omitempty"`   // of the whole file, nil if it is not known
+	storage.Record             // with the size of the file
+	Finished       time.Time   `json:"finished,omitzero"`
+	Delivered      time.Time   `json:"delivered,omitzero"` // zero if written by an old version
+	CRC32C         *crc32c.Sum `json:"crc32c,omitempty"`   // of the whole file, nil if it is not known
 }
 
 // withoutFile returns the upload with its file missing.
@@ -52,8 +51,8 @@ func (s *Store) noteDelivered(ctx context.Context, up storage.Upload) error {
 	if err != nil {
 		return err
 	}
-	err = s.client.put(ctx, o)
-	if !errors.Is(err, errTaken) {
+	err = s.client.Put(ctx, o)
+	if !errors.Is(err, api.ErrTaken) {
 		return err
 	}
 	there, err := s.loadDone(ctx, up.ID)
@@ -63,51 +62,41 @@ func (s *Store) noteDelivered(ctx context.Context, up storage.Upload) error {
 	if o, err = s.doneObject(up.Record, text); err != nil {
 		return err
 	}
-	o.ifAbsent = false // replace that of an earlier upload with this id
-	return s.client.put(ctx, o)
+	o.IfAbsent = false // replace that of an earlier upload with this id
+	return s.client.Put(ctx, o)
 }
 
 // doneObject returns the done object, with text in the metadata, or in the body if it must
 // not be removed by age.
-func (s *Store) doneObject(rec storage.Record, text []byte) (object, error) {
+func (s *Store) doneObject(rec storage.Record, text []byte) (api.Object, error) {
 	kept, err := s.file(rec)
 	if err != nil {
-		return object{}, err
+		return api.Object{}, err
 	}
-	o := jsonObject(s.doneKey(rec.ID), text)
-	if rec.Key == "" && !strings.HasPrefix(kept.metadata[recordName], externalRecord) {
-		o = jsonObject(s.doneKey(rec.ID), nil)
-		o.metadata = map[string]string{recordName: base64.RawURLEncoding.EncodeToString(text)}
+	o := api.JSONObject(s.doneKey(rec.ID), text)
+	if rec.Key == "" && !strings.HasPrefix(kept.Metadata[recordName], externalRecord) {
+		o = api.JSONObject(s.doneKey(rec.ID), nil)
+		o.Metadata = map[string]string{recordName: base64.RawURLEncoding.EncodeToString(text)}
 	}
-	o.ifAbsent = true
+	o.IfAbsent = true
 	return o, nil
 }
 
-// loadDone reads the done object of an upload. It returns errMissing if the upload is not
+// loadDone reads the done object of an upload. It returns api.ErrMissing if the upload is not
 // retired, or was retired by an old version that stored none.
 func (s *Store) loadDone(ctx context.Context, id string) (d done, err error) {
 	key := s.doneKey(id)
-	text, metadata, err := s.client.getWithMetadata(ctx, key)
+	text, metadata, err := s.client.GetWithMetadata(ctx, key)
 	if err == nil && len(text) == 0 {
 		text, err = base64.RawURLEncoding.DecodeString(metadata[recordName])
 	}
 	if err == nil {
 		err = json.Unmarshal(text, &d)
 	}
-	if errors.Is(err, errMissing) {
+	if errors.Is(err, api.ErrMissing) {
 		return d, err
 	}
 	return d, storage.Unavailable("read", key, err)
-}
-
-func (c *client) getWithMetadata(ctx context.Context, key string) (text []byte, metadata map[string]string, err error) {
-	out, err := c.s3.GetObject(ctx, &awss3.GetObjectInput{Bucket: c.bucket, Key: &key})
-	if err != nil {
-		return nil, nil, mapError("get", key, err)
-	}
-	defer out.Body.Close()
-	text, err = io.ReadAll(out.Body)
-	return text, out.Metadata, mapError("get", key, err)
 }
 
 // withDone adds the delivery state to an upload that still has a record: it may be retired
@@ -115,7 +104,7 @@ func (c *client) getWithMetadata(ctx context.Context, key string) (text []byte, 
 func (s *Store) withDone(ctx context.Context, up storage.Upload) (storage.Upload, error) {
 	d, err := s.loadDone(ctx, up.ID)
 	switch {
-	case errors.Is(err, errMissing):
+	case errors.Is(err, api.ErrMissing):
 		return up, nil
 	case err != nil:
 		return storage.Upload{}, err
@@ -134,18 +123,18 @@ func (s *Store) withDone(ctx context.Context, up storage.Upload) (storage.Upload
 func (s *Store) fromDone(ctx context.Context, id string) (storage.Upload, error) {
 	d, err := s.loadDone(ctx, id)
 	switch {
-	case errors.Is(err, errMissing):
+	case errors.Is(err, api.ErrMissing):
 		return storage.Upload{}, storage.ErrNotFound
 	case err != nil:
 		return storage.Upload{}, err
 	case d.Key == "":
 		return d.orGone()
 	}
-	h, err := s.client.head(ctx, s.fileKey(d.Record))
-	if err != nil && !errors.Is(err, errMissing) {
+	h, err := s.client.Head(ctx, s.fileKey(d.Record))
+	if err != nil && !errors.Is(err, api.ErrMissing) {
 		return storage.Upload{}, err
 	}
-	if of, _ := identity(h.metadata[recordName]); of == id {
+	if of, _ := identity(h.Metadata[recordName]); of == id {
 		return finished(storage.Upload{Record: d.Record, Delivered: d.Delivered}, h), nil
 	}
 	return d.orGone()
@@ -164,19 +153,19 @@ func (d done) orGone() (storage.Upload, error) {
 // file may still be found by.
 func (s *Store) CleanFinished(ctx context.Context, before time.Time) error {
 	var old []string
-	for e, err := range s.client.list(ctx, s.doneKey("")) {
+	for e, err := range s.client.List(ctx, s.doneKey("")) {
 		if err != nil {
 			return err
 		}
-		if e.size == 0 && e.modified.Before(before) {
-			old = append(old, e.key)
+		if e.Size == 0 && e.Modified.Before(before) {
+			old = append(old, e.Key)
 		}
 		if len(old) == 1000 {
-			if err := s.client.remove(ctx, old...); err != nil {
+			if err := s.client.Remove(ctx, old...); err != nil {
 				return err
 			}
 			old = nil
 		}
 	}
-	return s.client.remove(ctx, old...)
+	return s.client.Remove(ctx, old...)
 }

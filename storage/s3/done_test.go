@@ -62,7 +62,7 @@ func TestF23UploadsRetiredByOldVersionsAreStillLoaded(t *testing.T) {
 		opts := bucket(t)
 		c, n := retiredOn(t, opts, storage.Record{ID: "it", Key: key, Size: 1000})
 		up := mustLoad(t, n, "it")
-		if err := n.store.client.remove(t.Context(), n.store.liveKey("it", "record"), n.store.doneKey("it")); err != nil {
+		if err := n.store.client.Remove(t.Context(), n.store.liveKey("it", "record"), n.store.doneKey("it")); err != nil {
 			t.Fatal(err)
 		}
 		missing := storage.ErrNotFound
@@ -72,7 +72,7 @@ func TestF23UploadsRetiredByOldVersionsAreStillLoaded(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := n.store.client.putIfAbsent(t.Context(), n.store.doneKey("it"), text); err != nil {
+			if _, err := n.store.client.PutIfAbsent(t.Context(), n.store.doneKey("it"), text); err != nil {
 				t.Fatal(err)
 			}
 			missing = storage.ErrGone

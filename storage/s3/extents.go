@@ -8,7 +8,9 @@ import (
 	"strings"
 
 	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/crc32c"
 	"github.com/holdfast-upload/holdfast/storage/ranges"
+	"github.com/holdfast-upload/holdfast/storage/s3/internal/api"
 )
 
 // The cache stores, for each extent of an upload, a name and a Meta string that only
@@ -45,9 +47,9 @@ func (s *Store) Kind(p storage.Extent) string {
 }
 
 // partExtent returns the extent of a stored part, and false unless the part fills its slot.
-func (l layout) partExtent(p part, size int64) (storage.Extent, bool) {
-	r, ok := l.at(p.number, size)
-	return storage.Extent{Range: r, Name: partName(p.number), Meta: p.tag()}, ok && r.Len() == p.size
+func (l layout) partExtent(p api.Part, size int64) (storage.Extent, bool) {
+	r, ok := l.at(p.Number, size)
+	return storage.Extent{Range: r, Name: partName(p.Number), Meta: p.Tag()}, ok && r.Len() == p.Size
 }
 
 // fragmentPiece returns the extent of a fragment whose key ends with the given creation
@@ -57,7 +59,7 @@ func fragmentPiece(r ranges.Range, mark string) storage.Extent {
 }
 
 // filePiece returns the extent of a complete file. sum is nil if its checksum is unknown.
-func filePiece(size int64, sum *checksum) storage.Extent {
+func filePiece(size int64, sum *crc32c.Sum) storage.Extent {
 	p := storage.Extent{Range: ranges.Range{End: size}, Name: fileName}
 	if sum != nil {
 		p = withSum(p, *sum)

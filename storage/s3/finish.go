@@ -8,6 +8,7 @@ import (
 
 	"github.com/holdfast-upload/holdfast/storage"
 	"github.com/holdfast-upload/holdfast/storage/ranges"
+	"github.com/holdfast-upload/holdfast/storage/s3/internal/api"
 )
 
 // finishPauses are the pauses before each retry of an upload that could not be finished:
@@ -97,13 +98,13 @@ func (s *Store) complete(ctx context.Context, up storage.Upload) (storage.Upload
 	}
 	parts, err := s.allParts(ctx, up, l)
 	if err == nil {
-		err = s.client.complete(ctx, s.fileKey(up.Record), l.UploadID, parts)
+		err = s.client.Complete(ctx, s.fileKey(up.Record), l.UploadID, parts)
 	}
-	if err != nil && !errors.Is(err, errTaken) {
+	if err != nil && !errors.Is(err, api.ErrTaken) {
 		return up, err
 	}
 	done, checkErr := s.checkFile(ctx, up)
-	if checkErr == nil && errors.Is(err, errTaken) {
+	if checkErr == nil && errors.Is(err, api.ErrTaken) {
 		s.abortLeftover(ctx, up, l)
 	}
 	return done, checkErr
@@ -114,7 +115,7 @@ func (s *Store) complete(ctx context.Context, up storage.Upload) (storage.Upload
 // during completion. If it became the file, the abort has no effect.
 func (s *Store) abortLeftover(ctx context.Context, up storage.Upload, l layout) {
 	if l.UploadID != "" {
-		_ = s.client.abort(ctx, s.fileKey(up.Record), l.UploadID) // on failure, Clean aborts it
+		_ = s.client.Abort(ctx, s.fileKey(up.Record), l.UploadID) // on failure, Clean aborts it
 	}
 }
 
@@ -126,7 +127,7 @@ func (s *Store) putSingle(ctx context.Context, up storage.Upload, l layout) (sto
 		return up, err
 	}
 	if l.UploadID != "" {
-		_ = s.client.abort(ctx, s.fileKey(up.Record), l.UploadID) // on failure, Clean aborts it
+		_ = s.client.Abort(ctx, s.fileKey(up.Record), l.UploadID) // on failure, Clean aborts it
 	}
 	return withFileSum(up, file), nil
 }
@@ -138,16 +139,16 @@ func (s *Store) checkFile(ctx context.Context, up storage.Upload) (storage.Uploa
 	if err != nil || now.Finished {
 		return now, err
 	}
-	h, err := s.client.head(ctx, s.fileKey(up.Record))
-	if of, _ := identity(h.metadata[recordName]); err == nil && of != up.ID {
+	h, err := s.client.Head(ctx, s.fileKey(up.Record))
+	if of, _ := identity(h.Metadata[recordName]); err == nil && of != up.ID {
 		return up, fmt.Errorf("finish %s: %w", up.ID, storage.ErrKeyTaken)
 	}
-	return up, storage.Unavailable("find the file of", up.ID, orElse(err, errMissing))
+	return up, storage.Unavailable("find the file of", up.ID, orElse(err, api.ErrMissing))
 }
 
 // allParts returns the parts of the file. Those that are still fragments it uploads.
-func (s *Store) allParts(ctx context.Context, up storage.Upload, l layout) ([]part, error) {
-	var parts []part
+func (s *Store) allParts(ctx context.Context, up storage.Upload, l layout) ([]api.Part, error) {
+	var parts []api.Part
 	for offset := int64(0); offset < up.Size; {
 		number, slot := l.slot(offset, up.Size)
 		extent, ok := up.Extents[partName(number)]
@@ -157,8 +158,8 @@ func (s *Store) allParts(ctx context.Context, up storage.Upload, l layout) ([]pa
 				return nil, err
 			}
 		}
-		p := part{number: number, size: slot.Len()}
-		p.parseTag(extent.Meta)
+		p := api.Part{Number: number, Size: slot.Len()}
+		p.ParseTag(extent.Meta)
 		parts = append(parts, p)
 		offset = slot.End
 	}
@@ -212,11 +213,11 @@ func (s *Store) hasID(ctx context.Context, up storage.Upload) (bool, error) {
 	if !up.ClientChosenID || s.sawFile(up.Record) {
 		return true, nil
 	}
-	h, err := s.client.head(ctx, s.fileKey(up.Record))
-	if err != nil && !errors.Is(err, errMissing) {
+	h, err := s.client.Head(ctx, s.fileKey(up.Record))
+	if err != nil && !errors.Is(err, api.ErrMissing) {
 		return false, err
 	}
-	if id, created := identity(h.metadata[recordName]); id == up.ID && created == createdAt(up.Record) {
+	if id, created := identity(h.Metadata[recordName]); id == up.ID && created == createdAt(up.Record) {
 		return true, nil
 	}
 	return s.hasRecord(ctx, up.Record)
@@ -249,5 +250,5 @@ func (s *Store) DeadLetter(ctx context.Context, up storage.Upload) error {
 	if err != nil || !t.record {
 		return err
 	}
-	return s.client.put(ctx, jsonObject(s.liveKey(up.ID, "parked"), []byte("{}")))
+	return s.client.Put(ctx, api.JSONObject(s.liveKey(up.ID, "parked"), []byte("{}")))
 }

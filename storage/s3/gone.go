@@ -6,6 +6,7 @@ import (
 	"errors"
 
 	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/s3/internal/api"
 )
 
 // gone is the tombstone of a deleted upload.
@@ -38,9 +39,9 @@ func (s *Store) markGone(ctx context.Context, rec storage.Record, t listing) (g 
 	if err != nil {
 		return g, err
 	}
-	err = s.client.put(ctx, jsonObject(key, text))
+	err = s.client.Put(ctx, api.JSONObject(key, text))
 	if err != nil {
-		if _, headErr := s.client.head(ctx, key); headErr == nil {
+		if _, headErr := s.client.Head(ctx, key); headErr == nil {
 			err = nil // only the response was lost: go on
 		}
 	}
@@ -77,7 +78,7 @@ func (s *Store) loadGone(ctx context.Context, id string, t listing) (storage.Upl
 	switch {
 	case err == nil && d.isOf(up):
 		return storage.Upload{}, storage.ErrGone
-	case err != nil && !errors.Is(err, errMissing):
+	case err != nil && !errors.Is(err, api.ErrMissing):
 		return storage.Upload{}, err
 	}
 	up.FileMissing, up.Deleted, up.DeliveryPending, up.DeadLettered = false, true, true, t.deadLettered

@@ -7,13 +7,12 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"hash/crc32"
-	"net/url"
 	"strings"
 	"time"
 
 	"github.com/holdfast-upload/holdfast/storage"
 	"github.com/holdfast-upload/holdfast/storage/ranges"
+	"github.com/holdfast-upload/holdfast/storage/s3/internal/api"
 )
 
 // The objects of an unfinished upload have one prefix, so that one listing finds them:
@@ -85,18 +84,9 @@ func parseFragment(name string) (r ranges.Range, ok bool) {
 	return r, n == 2 && err == nil && r.Valid()
 }
 
-func copySource(bucket, key string) string {
-	return bucket + "/" + strings.ReplaceAll(url.PathEscape(key), "%2F", "/")
-}
-
-func crcOf(b []byte) uint32 { return crc32.Checksum(b, castagnoli) }
-
 const (
 	// recordName is the name of the metadata entry that holds the record.
 	recordName = "holdfast"
-	// sumName is the name of the metadata entry that holds the CRC32C of the whole file,
-	// for files for which S3 may not return one.
-	sumName = "holdfast-crc32c"
 	// maxInMetadata is the maximum length of the record in metadata: S3 allows 2 KB in all.
 	maxInMetadata = 1800
 	// externalRecord begins the metadata entry of a record that is too long for it. The
@@ -105,18 +95,18 @@ const (
 )
 
 // file describes the finished file of an upload, without its content.
-func (s *Store) file(rec storage.Record) (o object, err error) {
+func (s *Store) file(rec storage.Record) (o api.Object, err error) {
 	text, err := json.Marshal(rec) // the size is the file's own
 	if err != nil {
-		return object{}, err
+		return api.Object{}, err
 	}
 	kept := base64.RawURLEncoding.EncodeToString(text)
 	if len(kept) > maxInMetadata {
 		kept = externalRecord + createdAt(rec) + " " + rec.ID
 	}
-	return object{
-		key: s.fileKey(rec), metadata: map[string]string{recordName: kept},
-		contentType: rec.ContentType(), disposition: rec.Disposition(),
+	return api.Object{
+		Key: s.fileKey(rec), Metadata: map[string]string{recordName: kept},
+		ContentType: rec.ContentType(), Disposition: rec.Disposition(),
 	}, nil
 }
 

@@ -11,7 +11,9 @@ import (
 	"time"
 
 	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/crc32c"
 	"github.com/holdfast-upload/holdfast/storage/ranges"
+	"github.com/holdfast-upload/holdfast/storage/s3/internal/api"
 	"github.com/holdfast-upload/holdfast/storage/storagetest"
 )
 
@@ -32,7 +34,7 @@ func TestTheEventOfAnUploadWhoseRecordWasWrittenTwiceIsDelivered(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if err := n.store.client.put(t.Context(), jsonObject(n.store.liveKey(c.id, "record"), text)); err != nil {
+				if err := n.store.client.Put(t.Context(), api.JSONObject(n.store.liveKey(c.id, "record"), text)); err != nil {
 					t.Fatal(err)
 				}
 				c.send(ranges.Range{Start: 100, End: size})
@@ -41,10 +43,10 @@ func TestTheEventOfAnUploadWhoseRecordWasWrittenTwiceIsDelivered(t *testing.T) {
 				}
 				// Simulate that the node which finished it died before it delivered the
 				// event: restore the record, and remove the done object.
-				if err := n.store.client.remove(t.Context(), n.store.doneKey(c.id)); err != nil {
+				if err := n.store.client.Remove(t.Context(), n.store.doneKey(c.id)); err != nil {
 					t.Fatal(err)
 				}
-				if err := n.store.client.put(t.Context(), jsonObject(n.store.liveKey(c.id, "record"), text)); err != nil {
+				if err := n.store.client.Put(t.Context(), api.JSONObject(n.store.liveKey(c.id, "record"), text)); err != nil {
 					t.Fatal(err)
 				}
 				if err := other.Sweep(t.Context()); err != nil {
@@ -104,8 +106,8 @@ func TestAMultipartUploadBesideItsFileIsAborted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o.body, o.size, o.sum = bytes.NewReader(c.data), int64(len(c.data)), checksum(crcOf(c.data))
-	if err := n.store.client.put(t.Context(), o); err != nil {
+	o.Body, o.Size, o.Sum = bytes.NewReader(c.data), int64(len(c.data)), crc32c.Of(c.data)
+	if err := n.store.client.Put(t.Context(), o); err != nil {
 		t.Fatal(err)
 	}
 	c.goOn(n)
@@ -153,7 +155,7 @@ func TestADeletionDuringARetirementLeavesNoFile(t *testing.T) {
 	if err := n.store.flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if rec, _, err := n.store.recordFor(t.Context(), up.ID, before); !errors.Is(err, errMissing) {
+	if rec, _, err := n.store.recordFor(t.Context(), up.ID, before); !errors.Is(err, api.ErrMissing) {
 		t.Errorf("by a listing from before the delivery: %v, key %q", err, rec.Key)
 	}
 	if err := n.Delete(t.Context(), up.ID); err != nil {

@@ -86,16 +86,16 @@ func (s *Store) writeLayout(ctx context.Context, up storage.Upload, proposed lay
 	if err != nil {
 		return layout{}, err
 	}
-	proposed.UploadID, err = s.client.begin(ctx, o)
+	proposed.UploadID, err = s.client.Begin(ctx, o)
 	if err != nil {
 		return layout{}, storage.Unavailable("begin", up.ID, err)
 	}
-	proposed.Summed = s.client.checksums
+	proposed.Summed = s.client.Checksums
 	text, err := json.Marshal(layoutRecord{proposed, up.Record})
 	if err != nil {
 		return layout{}, err
 	}
-	text, err = s.client.putIfAbsent(ctx, s.layoutKey(up.Record), text)
+	text, err = s.client.PutIfAbsent(ctx, s.layoutKey(up.Record), text)
 	if err != nil {
 		// The layout may have been written, so the multipart upload must stay. If no
 		// layout refers to it, Clean aborts it.
@@ -106,7 +106,7 @@ func (s *Store) writeLayout(ctx context.Context, up storage.Upload, proposed lay
 		return layout{}, storage.Unavailable("read the layout of", up.ID, err)
 	}
 	if stored.UploadID != proposed.UploadID {
-		_ = s.client.abort(ctx, o.key, proposed.UploadID) // on failure, Clean aborts it
+		_ = s.client.Abort(ctx, o.Key, proposed.UploadID) // on failure, Clean aborts it
 	}
 	return stored.layout, nil
 }

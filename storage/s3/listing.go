@@ -8,6 +8,7 @@ import (
 
 	"github.com/holdfast-upload/holdfast/storage"
 	"github.com/holdfast-upload/holdfast/storage/ranges"
+	"github.com/holdfast-upload/holdfast/storage/s3/internal/api"
 )
 
 // listing holds the objects of an unfinished upload, as S3 lists them.
@@ -69,23 +70,23 @@ func (s *Store) list(ctx context.Context, id string) (listing, error) {
 
 func (s *Store) listOnce(ctx context.Context, id string) (t listing, err error) {
 	base := s.liveKey(id, "")
-	for e, err := range s.client.list(ctx, base) {
+	for e, err := range s.client.List(ctx, base) {
 		if err != nil {
 			return t, err
 		}
-		t.add(strings.TrimPrefix(e.key, base), e)
+		t.add(strings.TrimPrefix(e.Key, base), e)
 	}
 	return t, nil
 }
 
-func (t *listing) add(name string, e entry) {
+func (t *listing) add(name string, e api.Entry) {
 	if id, ok := strings.CutPrefix(name, claimPrefix); ok {
-		t.claims = append(t.claims, reservation{id, e.key, e.stored})
+		t.claims = append(t.claims, reservation{id, e.Key, e.Stored})
 		return
 	}
-	t.keys = append(t.keys, e.key)
-	if e.stored.After(t.touched) {
-		t.touched = e.stored
+	t.keys = append(t.keys, e.Key)
+	if e.Stored.After(t.touched) {
+		t.touched = e.Stored
 	}
 	words := 1
 	if strings.HasPrefix(name, "f/") {
@@ -94,18 +95,18 @@ func (t *listing) add(name string, e entry) {
 	rest, mark := splitMark(name, words)
 	switch rest {
 	case "record":
-		t.record, t.recorded, t.recordTag = true, e.modified, e.etag
+		t.record, t.recorded, t.recordTag = true, e.Modified, e.ETag
 	case "size":
-		t.size, t.sized = true, e.modified
+		t.size, t.sized = true, e.Modified
 	case layoutName:
-		t.layouts = append(t.layouts, marked{mark: mark, at: e.modified})
+		t.layouts = append(t.layouts, marked{mark: mark, at: e.Modified})
 	case "gone":
 		t.gone = true
 	case "parked":
 		t.deadLettered = true
 	default:
-		if r, ok := parseFragment(rest); ok && e.size == r.Len() {
-			t.fragments = append(t.fragments, marked{r, mark, e.modified})
+		if r, ok := parseFragment(rest); ok && e.Size == r.Len() {
+			t.fragments = append(t.fragments, marked{r, mark, e.Modified})
 		}
 	}
 }

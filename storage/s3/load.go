@@ -15,6 +15,7 @@ import (
 
 	"github.com/holdfast-upload/holdfast/storage"
 	"github.com/holdfast-upload/holdfast/storage/ranges"
+	"github.com/holdfast-upload/holdfast/storage/s3/internal/api"
 )
 
 // maxLoadAttempts is the maximum number of attempts of Load, which fail if an object is
@@ -26,14 +27,14 @@ const maxLoadAttempts = 5
 func (s *Store) Load(ctx context.Context, id string) (storage.Upload, error) {
 	for range maxLoadAttempts {
 		up, err := s.loadOnce(ctx, id)
-		if !errors.Is(err, errMissing) {
+		if !errors.Is(err, api.ErrMissing) {
 			return up, err
 		}
 	}
-	return storage.Upload{}, storage.Unavailable("load", id, errMissing)
+	return storage.Upload{}, storage.Unavailable("load", id, api.ErrMissing)
 }
 
-// loadOnce is Load without retries. It returns errMissing if an object was removed meanwhile.
+// loadOnce is Load without retries. It returns api.ErrMissing if an object was removed meanwhile.
 func (s *Store) loadOnce(ctx context.Context, id string) (storage.Upload, error) {
 	t, err := s.list(ctx, id)
 	switch {
@@ -157,7 +158,7 @@ func (t *listing) recordMatches(d layoutRecord) bool {
 }
 
 func (s *Store) loadJSON(ctx context.Context, key string, to any) error {
-	text, err := s.client.get(ctx, key)
+	text, err := s.client.Get(ctx, key)
 	if err != nil {
 		return err
 	}
@@ -178,7 +179,7 @@ func (s *Store) loadSize(ctx context.Context, rec storage.Record, t listing) (in
 	if rec.Size != storage.Unknown || rec.ClientChosenID && t.isOlder(t.sized) {
 		return rec.Size, nil
 	}
-	text, err := s.client.get(ctx, s.liveKey(rec.ID, "size"))
+	text, err := s.client.Get(ctx, s.liveKey(rec.ID, "size"))
 	if err != nil {
 		return 0, err
 	}
@@ -189,16 +190,16 @@ func (s *Store) loadSize(ctx context.Context, rec storage.Record, t listing) (in
 // withFile returns the upload as finished if its file exists with the right size, and
 // otherwise unchanged.
 func (s *Store) withFile(ctx context.Context, up storage.Upload) (storage.Upload, error) {
-	h, err := s.client.head(ctx, s.fileKey(up.Record))
-	if err != nil && !errors.Is(err, errMissing) {
+	h, err := s.client.Head(ctx, s.fileKey(up.Record))
+	if err != nil && !errors.Is(err, api.ErrMissing) {
 		return storage.Upload{}, err
 	}
-	switch id, created := identity(h.metadata[recordName]); {
+	switch id, created := identity(h.Metadata[recordName]); {
 	case id != up.ID: // no file, or another upload's
 		return up, nil
 	case created != createdAt(up.Record):
 		up, err = s.duplicateRecord(ctx, up, h)
-	case up.Size != storage.Unknown && up.Size != h.size:
+	case up.Size != storage.Unknown && up.Size != h.Size:
 		return up, nil
 	default:
 		s.noteFile(up.Record)
@@ -213,9 +214,9 @@ func (s *Store) withFile(ctx context.Context, up storage.Upload) (storage.Upload
 // than the stored record: that record was written by a creation that was delayed until the
 // upload had ended, or by a concurrent one on a server that let both write. The file takes
 // precedence over the record. Its event may not have been delivered.
-func (s *Store) duplicateRecord(ctx context.Context, up storage.Upload, h header) (storage.Upload, error) {
+func (s *Store) duplicateRecord(ctx context.Context, up storage.Upload, h api.Header) (storage.Upload, error) {
 	of, err := s.fromFile(ctx, up.ID, h)
-	if errors.Is(err, errMissing) { // the file's own record was not stored
+	if errors.Is(err, api.ErrMissing) { // the file's own record was not stored
 		return finished(up, h), nil
 	}
 	return of, err
@@ -224,11 +225,11 @@ func (s *Store) duplicateRecord(ctx context.Context, up storage.Upload, h header
 // withParts adds the parts of the multipart upload.
 func (s *Store) withParts(ctx context.Context, up storage.Upload, l layout) (storage.Upload, error) {
 	up.Add(l.piece())
-	for p, err := range s.client.parts(ctx, s.fileKey(up.Record), l.UploadID) {
-		if errors.Is(err, errRecreated) && !l.Summed {
+	for p, err := range s.client.Parts(ctx, s.fileKey(up.Record), l.UploadID) {
+		if errors.Is(err, api.ErrRecreated) && !l.Summed {
 			continue
 		}
-		if errors.Is(err, errRecreated) || errors.Is(err, errNoUpload) || errors.Is(err, errMissing) {
+		if errors.Is(err, api.ErrRecreated) || errors.Is(err, api.ErrNoUpload) || errors.Is(err, api.ErrMissing) {
 			return s.withoutParts(ctx, up)
 		}
 		if err != nil {
@@ -237,8 +238,8 @@ func (s *Store) withParts(ctx context.Context, up storage.Upload, l layout) (sto
 		if extent, ok := l.partExtent(p, up.Size); ok {
 			up.Add(extent)
 		}
-		if p.stored.After(up.ModifiedAt) {
-			up.ModifiedAt = p.stored
+		if p.Stored.After(up.ModifiedAt) {
+			up.ModifiedAt = p.Stored
 		}
 	}
 	s.clearMissing(up.ID)
@@ -301,7 +302,7 @@ func (s *Store) loadWithoutRecord(ctx context.Context, id string, t listing) (st
 		for _, p := range t.fragmentsOf(up.Record) {
 			late = append(late, s.fragmentKey(id, p))
 		}
-		_ = s.client.remove(ctx, late...) // on failure, the next Load tries again
+		_ = s.client.Remove(ctx, late...) // on failure, the next Load tries again
 	}
 	if errors.Is(err, storage.ErrNotFound) && len(t.keys)+len(t.claims) == 0 {
 		s.absent.note(id)
@@ -311,19 +312,19 @@ func (s *Store) loadWithoutRecord(ctx context.Context, id string, t listing) (st
 
 // loadFile loads an upload of which at most the file and the done object are left.
 func (s *Store) loadFile(ctx context.Context, id string) (storage.Upload, error) {
-	h, err := s.client.head(ctx, s.fileKey(storage.Record{ID: id}))
-	if err != nil && !errors.Is(err, errMissing) {
+	h, err := s.client.Head(ctx, s.fileKey(storage.Record{ID: id}))
+	if err != nil && !errors.Is(err, api.ErrMissing) {
 		return storage.Upload{}, err
 	}
-	if of, _ := identity(h.metadata[recordName]); of == id {
+	if of, _ := identity(h.Metadata[recordName]); of == id {
 		return s.fromFile(ctx, id, h)
 	}
 	return s.fromDone(ctx, id)
 }
 
 // fromFile returns the upload that a file belongs to, by the metadata of the file.
-func (s *Store) fromFile(ctx context.Context, id string, h header) (up storage.Upload, err error) {
-	if kept := h.metadata[recordName]; strings.HasPrefix(kept, externalRecord) {
+func (s *Store) fromFile(ctx context.Context, id string, h api.Header) (up storage.Upload, err error) {
+	if kept := h.Metadata[recordName]; strings.HasPrefix(kept, externalRecord) {
 		err = s.loadJSON(ctx, s.doneKey(id), &up.Record)
 	} else {
 		up.Record, err = recordOf(kept)
@@ -333,12 +334,12 @@ func (s *Store) fromFile(ctx context.Context, id string, h header) (up storage.U
 }
 
 // finished returns up as a finished upload with the given file.
-func finished(up storage.Upload, h header) storage.Upload {
-	up.Finished, up.Size, up.ModifiedAt = true, h.size, h.modified
-	up.Received, up.Extents = ranges.NewSet(ranges.Range{End: h.size}), nil
-	up.CRC32C = h.sum
+func finished(up storage.Upload, h api.Header) storage.Upload {
+	up.Finished, up.Size, up.ModifiedAt = true, h.Size, h.Modified
+	up.Received, up.Extents = ranges.NewSet(ranges.Range{End: h.Size}), nil
+	up.CRC32C = h.Sum
 	if up.Partial { // expires by this process's clock
-		up.ModifiedAt = h.stored
+		up.ModifiedAt = h.Stored
 	}
 	return up
 }

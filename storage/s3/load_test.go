@@ -39,7 +39,7 @@ func TestFragmentsMergedBetweenTwoPagesOfAListingAreFound(t *testing.T) {
 	for nth := 1; nth <= 6; nth++ {
 		c := inFragments(t, startNode(t, opts), 8)
 		other := startNode(t, opts)
-		other.store.client.pageSize = aws.Int32(4)
+		other.store.client.PageSize = aws.Int32(4)
 		other.wire.before = func(op string, n int) {
 			if op == "list" && n == nth {
 				c.mergeFragments(ranges.Of(200, 600))
@@ -59,7 +59,7 @@ func TestASlowListingIsRepeated(t *testing.T) {
 	opts.now = clock.now
 	for slow, want := range map[int]bool{0: true, 4: true, 5: false} {
 		other := startNode(t, opts)
-		other.store.client.pageSize = aws.Int32(2)
+		other.store.client.PageSize = aws.Int32(2)
 		other.wire.before = func(op string, n int) {
 			if op == "list" && n%2 == 0 && n <= 2*slow { // the second page of three objects
 				clock.advance(removeAfter/2 + 1)

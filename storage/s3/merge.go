@@ -7,7 +7,9 @@ import (
 	"io"
 
 	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/crc32c"
 	"github.com/holdfast-upload/holdfast/storage/ranges"
+	"github.com/holdfast-upload/holdfast/storage/s3/internal/api"
 )
 
 // maxFragments is how many fragments a slot may have before they are merged into one. The
@@ -44,12 +46,12 @@ func (w *writer) fragment(r ranges.Range) storage.Extent {
 // existing fragment of the same range has the same bytes, unless writes on two nodes
 // conflict, and then either may win. A conditional put that fails is answered by some S3
 // servers before they have read the body, which looks like a broken connection.
-func (s *Store) putFragment(ctx context.Context, id string, p storage.Extent, body *io.SectionReader) (checksum, error) {
+func (s *Store) putFragment(ctx context.Context, id string, p storage.Extent, body *io.SectionReader) (crc32c.Sum, error) {
 	sum, err := sumAll(body)
 	if err != nil {
 		return sum, noRoom(err)
 	}
-	return sum, s.client.put(ctx, object{key: s.fragmentKey(id, p), body: body, size: p.Len(), sum: sum})
+	return sum, s.client.Put(ctx, api.Object{Key: s.fragmentKey(id, p), Body: body, Size: p.Len(), Sum: sum})
 }
 
 // merge uploads a slot of which some bytes are in h and the rest in fragments. If that
@@ -66,7 +68,7 @@ func (w *writer) mergeLocked(ctx context.Context, slot ranges.Range, h pending) 
 		return nil
 	}
 	err := w.tryMerge(ctx, slot, h)
-	if err == nil || errors.Is(err, errNoUpload) {
+	if err == nil || errors.Is(err, api.ErrNoUpload) {
 		return err
 	}
 	if _, keepErr := w.putFragments(ctx, h); keepErr != nil {
@@ -177,8 +179,8 @@ func (s *Store) assemble(ctx context.Context, up storage.Upload, r ranges.Range,
 func (s *Store) readFragment(ctx context.Context, up storage.Upload, r ranges.Range, b *buffer) error {
 	for _, f := range fragments(up, ranges.Of(r.Start, 1)) {
 		want := f.Intersect(r)
-		body, err := s.client.open(ctx, s.fragmentKey(up.ID, f), want.Start-f.Start, want.Len())
-		if errors.Is(err, errMissing) {
+		body, err := s.client.Open(ctx, s.fragmentKey(up.ID, f), want.Start-f.Start, want.Len())
+		if errors.Is(err, api.ErrMissing) {
 			continue // merged into a longer one, which a reload of the state will show
 		}
 		if err != nil {

@@ -69,12 +69,12 @@ func (h *bucketHistory) RoundTrip(r *http.Request) (*http.Response, error) {
 func (h *bucketHistory) add(ctx context.Context) error {
 	m := moment{at: h.clock.now(), objects: map[string]listed{}}
 	m.created, m.acked = h.state()
-	for page, err := range h.store.client.pages(ctx, "") {
+	for page, err := range h.store.client.Pages(ctx, "") {
 		if err != nil {
 			return err
 		}
 		for _, e := range page {
-			m.objects[e.key] = listed{e.key, m.at.UTC().Format("2006-01-02T15:04:05.000Z"), e.modified.String(), e.size}
+			m.objects[e.Key] = listed{e.Key, m.at.UTC().Format("2006-01-02T15:04:05.000Z"), e.Modified.String(), e.Size}
 		}
 	}
 	if n := len(h.moments); n > 0 {

@@ -11,9 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
-
 	"github.com/holdfast-upload/holdfast/storage"
 	"github.com/holdfast-upload/holdfast/storage/ranges"
 	"github.com/holdfast-upload/holdfast/storage/storagetest"
@@ -77,7 +74,7 @@ func (n *node) hear(_ context.Context, e storage.Event) {
 // flush removes all needless objects without the delay.
 func (s *Store) flush(ctx context.Context) error {
 	later := time.Now().Add(time.Hour)
-	return s.client.remove(ctx, append(s.needless.takeSince(later), s.retired.takeSince(later)...)...)
+	return s.client.Remove(ctx, append(s.needless.takeSince(later), s.retired.takeSince(later)...)...)
 }
 
 // sweepLater sweeps with the clock two days ahead.
@@ -231,20 +228,19 @@ func leftIn(t *testing.T, s *Store) (keys, multiparts []string) {
 	if err := s.flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	for e, err := range s.client.list(t.Context(), "") {
+	for e, err := range s.client.List(t.Context(), "") {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if e.size > 0 || !strings.HasPrefix(e.key, s.doneKey("")) {
-			keys = append(keys, e.key)
+		if e.Size > 0 || !strings.HasPrefix(e.Key, s.doneKey("")) {
+			keys = append(keys, e.Key)
 		}
 	}
-	page, err := s.client.s3.ListMultipartUploads(t.Context(), &awss3.ListMultipartUploadsInput{Bucket: s.client.bucket})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, u := range page.Uploads {
-		multiparts = append(multiparts, aws.ToString(u.Key))
+	for m, err := range s.client.Multiparts(t.Context(), "") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		multiparts = append(multiparts, m.Key)
 	}
 	return keys, multiparts
 }

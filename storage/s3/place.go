@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/crc32c"
 	"github.com/holdfast-upload/holdfast/storage/ranges"
 )
 
@@ -73,7 +74,7 @@ func (w *writer) slotStored(slot ranges.Range) bool {
 
 // checkSame returns ErrContentConflict if another write has stored r, since this one began,
 // with a checksum other than sum.
-func (w *writer) checkSame(r ranges.Range, sum checksum) error {
+func (w *writer) checkSame(r ranges.Range, sum crc32c.Sum) error {
 	for _, p := range w.known().Extents {
 		if p.Range != r || p.Empty() {
 			continue
@@ -86,13 +87,13 @@ func (w *writer) checkSame(r ranges.Range, sum checksum) error {
 }
 
 // withSum returns p with its checksum.
-func withSum(p storage.Extent, sum checksum) storage.Extent {
+func withSum(p storage.Extent, sum crc32c.Sum) storage.Extent {
 	p.Meta = ";" + sum.String()
 	return p
 }
 
 // pieceSum returns the checksum of an extent, if it is known.
-func pieceSum(p storage.Extent) (checksum, bool) {
+func pieceSum(p storage.Extent) (crc32c.Sum, bool) {
 	_, sum, _ := strings.Cut(p.Meta, ";")
-	return parseChecksum(sum)
+	return crc32c.Parse(sum)
 }

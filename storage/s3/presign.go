@@ -3,8 +3,6 @@ package s3
 import (
 	"context"
 
-	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
-
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
@@ -14,18 +12,6 @@ func (s *Store) Link(ctx context.Context, up storage.Upload) (string, error) {
 	if s.opts.PresignTTL <= 0 {
 		return "", nil
 	}
-	presign := awss3.NewPresignClient(s.client.s3, awss3.WithPresignExpires(s.opts.PresignTTL), awss3.WithPresignClientFromClientOptions(s.public))
-	key := s.fileKey(up.Record)
-	link, err := presign.PresignGetObject(ctx, &awss3.GetObjectInput{Bucket: s.client.bucket, Key: &key})
-	if err != nil {
-		return "", storage.Unavailable("presign the URL of", up.ID, err)
-	}
-	return link.URL, nil
-}
-
-// public sets the endpoint by which clients reach S3.
-func (s *Store) public(o *awss3.Options) {
-	if s.opts.PublicEndpoint != "" {
-		o.BaseEndpoint = &s.opts.PublicEndpoint
-	}
+	link, err := s.client.Presign(ctx, s.fileKey(up.Record), s.opts.PresignTTL, s.opts.PublicEndpoint)
+	return link, storage.Unavailable("presign the URL of", up.ID, err)
 }

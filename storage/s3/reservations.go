@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/s3/internal/api"
 )
 
 // An upload whose file has a key of its own reserves that key for as long as it is live. The
@@ -49,9 +50,9 @@ func (s *Store) reserveKey(ctx context.Context, rec storage.Record) error {
 	if err := s.claimLive(ctx, rec); err != nil {
 		return err
 	}
-	h, err := s.client.head(ctx, s.fileKey(rec))
-	switch of, _ := identity(h.metadata[recordName]); {
-	case errors.Is(err, errMissing):
+	h, err := s.client.Head(ctx, s.fileKey(rec))
+	switch of, _ := identity(h.Metadata[recordName]); {
+	case errors.Is(err, api.ErrMissing):
 		return nil
 	case err != nil:
 		return err
@@ -68,7 +69,7 @@ func (s *Store) claimLive(ctx context.Context, rec storage.Record) error {
 	if rec.Key == "" {
 		return nil
 	}
-	if err := s.client.put(ctx, jsonObject(s.claimKey(rec.Key, rec.ID), nil)); err != nil {
+	if err := s.client.Put(ctx, api.JSONObject(s.claimKey(rec.Key, rec.ID), nil)); err != nil {
 		return err
 	}
 	t, err := s.list(ctx, reservedName(rec.Key))
@@ -103,7 +104,7 @@ func (s *Store) checkReservations(ctx context.Context, t listing, id string) err
 		case s.opts.now().Sub(c.at) < s.opts.reservationTTL || s.opts.now().Sub(of.touched) < s.opts.reservationTTL:
 			return storage.Unavailable("reserve the key of", id, errReserved)
 		}
-		if err := s.client.remove(ctx, c.key); err != nil {
+		if err := s.client.Remove(ctx, c.key); err != nil {
 			return err
 		}
 	}
@@ -134,7 +135,7 @@ func (s *Store) releaseKey(ctx context.Context, rec storage.Record) error {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	return s.client.remove(ctx, s.claimKey(rec.Key, rec.ID))
+	return s.client.Remove(ctx, s.claimKey(rec.Key, rec.ID))
 }
 
 // unclaimOver removes the given reservations, keyed by upload id, of uploads that are not live.
@@ -142,7 +143,7 @@ func (s *Store) unclaimOver(ctx context.Context, claims map[string][]string) err
 	for id, keys := range claims {
 		t, err := s.list(ctx, id)
 		if err == nil && !t.gone && !t.record {
-			err = s.client.remove(ctx, keys...)
+			err = s.client.Remove(ctx, keys...)
 		}
 		if err != nil {
 			return err
@@ -163,11 +164,11 @@ func (s *Store) reservedBy(ctx context.Context, key string) (ids []string, err e
 	if storage.CheckID(key) == nil {
 		ids = append(ids, key)
 	}
-	h, err := s.client.head(ctx, s.opts.Prefix+key)
-	if errors.Is(err, errMissing) {
+	h, err := s.client.Head(ctx, s.opts.Prefix+key)
+	if errors.Is(err, api.ErrMissing) {
 		return ids, nil
 	}
-	if id, _ := identity(h.metadata[recordName]); id != "" && id != key {
+	if id, _ := identity(h.Metadata[recordName]); id != "" && id != key {
 		ids = append(ids, id)
 	}
 	return ids, err

@@ -12,6 +12,7 @@ import (
 
 	"github.com/holdfast-upload/holdfast/storage"
 	"github.com/holdfast-upload/holdfast/storage/ranges"
+	"github.com/holdfast-upload/holdfast/storage/s3/internal/api"
 	"github.com/holdfast-upload/holdfast/storage/storagetest"
 )
 
@@ -29,7 +30,7 @@ func TestWhatHasComeToLieWhereTheFileShouldIsLeftAlone(t *testing.T) {
 				if _, err := n.Write(t.Context(), up.ID, 0, zeroes(size/2)); err != nil {
 					t.Fatal(err)
 				}
-				if err := n.store.client.put(t.Context(), jsonObject(foreign, []byte("of the app"))); err != nil {
+				if err := n.store.client.Put(t.Context(), api.JSONObject(foreign, []byte("of the app"))); err != nil {
 					t.Fatal(err)
 				}
 				if _, err := n.Write(t.Context(), up.ID, size/2, zeroes(size-size/2)); !errors.Is(err, storage.ErrKeyTaken) || storage.Transient(err) {
@@ -53,7 +54,7 @@ func TestReservationsWithoutAnUploadAreRemoved(t *testing.T) {
 	mustCreate(t, n, storage.Record{ID: "0", Key: "listed-after-it", Size: 1000})
 	for _, key := range []string{"videos/one.mp4", "one"} {
 		for _, id := range []string{"00", "of-nobody", "zz"} {
-			if err := n.store.client.put(t.Context(), jsonObject(n.store.claimKey(key, id), nil)); err != nil {
+			if err := n.store.client.Put(t.Context(), api.JSONObject(n.store.claimKey(key, id), nil)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -86,7 +87,7 @@ func TestOrphanedMultipartUploadsAreAbortedForEveryKindOfKey(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := n.store.client.begin(t.Context(), o); err != nil {
+			if _, err := n.store.client.Begin(t.Context(), o); err != nil {
 				t.Fatal(err)
 			}
 			if err := n.store.Clean(t.Context(), time.Now().Add(time.Hour)); err != nil {
@@ -150,7 +151,7 @@ func TestAReservationWithoutAnUploadExpires(t *testing.T) {
 	for name, leave := range map[string]func(t *testing.T, n *node){
 		"partly created": func(*testing.T, *node) {},
 		"partly deleted": func(t *testing.T, n *node) {
-			if err := n.store.client.put(t.Context(), jsonObject(n.store.liveKey("other", "gone"), []byte("{}"))); err != nil {
+			if err := n.store.client.Put(t.Context(), api.JSONObject(n.store.liveKey("other", "gone"), []byte("{}"))); err != nil {
 				t.Fatal(err)
 			}
 		},
@@ -160,7 +161,7 @@ func TestAReservationWithoutAnUploadExpires(t *testing.T) {
 				opts := bucket(t)
 				n := startNode(t, opts)
 				reserved := n.store.claimKey(cmp.Or(rec.Key, rec.ID), "other")
-				if err := n.store.client.put(t.Context(), jsonObject(reserved, nil)); err != nil {
+				if err := n.store.client.Put(t.Context(), api.JSONObject(reserved, nil)); err != nil {
 					t.Fatal(err)
 				}
 				leave(t, n)
@@ -169,7 +170,7 @@ func TestAReservationWithoutAnUploadExpires(t *testing.T) {
 				}
 				opts.reservationTTL = -time.Minute // so the reservation has expired
 				mustCreate(t, startNode(t, opts), rec)
-				if _, err := n.store.client.head(t.Context(), reserved); !errors.Is(err, errMissing) {
+				if _, err := n.store.client.Head(t.Context(), reserved); !errors.Is(err, api.ErrMissing) {
 					t.Errorf("the expired reservation: %v, want errMissing", err)
 				}
 			})

@@ -29,7 +29,7 @@ func completedUpload(t *testing.T, opts Options, rec storage.Record) (*phone, st
 	if err := n.store.flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := n.store.client.remove(t.Context(), n.store.fileKey(rec), n.store.doneKey(rec.ID)); err != nil {
+	if err := n.store.client.Remove(t.Context(), n.store.fileKey(rec), n.store.doneKey(rec.ID)); err != nil {
 		t.Fatal(err)
 	}
 	return c, before

@@ -14,6 +14,7 @@ import (
 
 	"github.com/holdfast-upload/holdfast/storage"
 	"github.com/holdfast-upload/holdfast/storage/ranges"
+	"github.com/holdfast-upload/holdfast/storage/s3/internal/api"
 	"github.com/holdfast-upload/holdfast/storage/storagetest"
 	"github.com/holdfast-upload/holdfast/test/servers"
 )
@@ -108,7 +109,7 @@ func TestF04AnUploadWhoseMultipartUploadVanishedIsNotComplete(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := n.store.client.abort(t.Context(), n.store.fileKey(storage.Record{ID: c.id}), l.UploadID); err != nil {
+	if err := n.store.client.Abort(t.Context(), n.store.fileKey(storage.Record{ID: c.id}), l.UploadID); err != nil {
 		t.Fatal(err)
 	}
 	if err := c.sendOnce(ranges.Range{Start: 2 * minPart, End: threeCells}); err == nil {
@@ -446,7 +447,7 @@ func TestF18LeftoversOfACrashAreRemoved(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if l.UploadID, err = other.store.client.begin(t.Context(), o); err != nil { // no layout refers to it
+	if l.UploadID, err = other.store.client.Begin(t.Context(), o); err != nil { // no layout refers to it
 		t.Fatal(err)
 	}
 	c.send(whole)
@@ -459,17 +460,17 @@ func TestForeignObjectsAreLeftAlone(t *testing.T) {
 	opts := bucket(t)
 	n := startNode(t, opts)
 	s := n.store
-	foreign := jsonObject("report", []byte("of another application"))
-	if err := s.client.put(t.Context(), foreign); err != nil {
+	foreign := api.JSONObject("report", []byte("of another application"))
+	if err := s.client.Put(t.Context(), foreign); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.client.begin(t.Context(), object{key: "backup"}); err != nil {
+	if _, err := s.client.Begin(t.Context(), api.Object{Key: "backup"}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := n.Create(t.Context(), storage.Record{ID: "report", Size: 3}); !errors.Is(err, storage.ErrKeyTaken) {
 		t.Errorf("create over an object: %v, want ErrKeyTaken", err)
 	}
-	if err := s.client.put(t.Context(), jsonObject(s.liveKey("report", "size"), []byte("3"))); err != nil { // left over
+	if err := s.client.Put(t.Context(), api.JSONObject(s.liveKey("report", "size"), []byte("3"))); err != nil { // left over
 		t.Fatal(err)
 	}
 	if err := s.Delete(t.Context(), "report"); err != nil {

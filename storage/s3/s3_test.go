@@ -57,10 +57,10 @@ func wantMemoryBack(t *testing.T, s *Store) {
 func moveFile(t *testing.T, opts Options, up storage.Upload) {
 	t.Helper()
 	s := mustOpen(t, opts)
-	if _, err := s.client.head(t.Context(), s.fileKey(up.Record)); err != nil {
+	if _, err := s.client.Head(t.Context(), s.fileKey(up.Record)); err != nil {
 		t.Errorf("no file of %s to move: %v", up.ID, err)
 	}
-	if err := s.client.remove(t.Context(), s.fileKey(up.Record)); err != nil {
+	if err := s.client.Remove(t.Context(), s.fileKey(up.Record)); err != nil {
 		t.Errorf("move the file of %s: %v", up.ID, err)
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/holdfast-upload/holdfast/storage"
 	"github.com/holdfast-upload/holdfast/storage/ranges"
+	"github.com/holdfast-upload/holdfast/storage/s3/internal/api"
 	"github.com/holdfast-upload/holdfast/storage/storagetest"
 )
 
@@ -84,7 +85,7 @@ func TestAStalledFileReadFailsWithATransientError(t *testing.T) {
 	}
 	defer body.Close()
 	text, err := io.ReadAll(body)
-	if !isStalled(err) || !storage.Transient(err) || !bytes.Equal(text, c.data[:len(text)]) {
+	if !api.IsStalled(err) || !storage.Transient(err) || !bytes.Equal(text, c.data[:len(text)]) {
 		t.Errorf("the file, after %d bytes: %v", len(text), err)
 	}
 }

@@ -24,10 +24,10 @@ import (
 	"sync"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"golang.org/x/sync/singleflight"
 
 	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/s3/internal/api"
 )
 
 // Options configure a Store.
@@ -90,7 +90,7 @@ func (opts *Options) setDefaults() {
 		opts.removeAfter = removeAfter
 	}
 	if opts.patience == 0 {
-		opts.patience = responseTimeout
+		opts.patience = api.ResponseTimeout
 	}
 	if opts.retiredAfter == 0 {
 		opts.retiredAfter = removeRetiredAfter
@@ -103,10 +103,20 @@ func (opts *Options) setDefaults() {
 	}
 }
 
+// connection returns how to reach the bucket.
+func (opts Options) connection() api.Options {
+	return api.Options{
+		Bucket: opts.Bucket, Endpoint: opts.Endpoint, Region: opts.Region, PathStyle: opts.PathStyle,
+		CreateBucket: opts.CreateBucket, NoChecksums: opts.NoChecksums,
+		StorageClass: opts.StorageClass, Encryption: opts.Encryption, EncryptionKey: opts.EncryptionKey,
+		Middleware: opts.Middleware, LongestPause: opts.longestPause, Patience: opts.patience, Now: opts.now,
+	}
+}
+
 // Store is a storage.Store in a bucket. Create it with Open.
 type Store struct {
 	opts      Options
-	client    *client
+	client    *api.Client
 	budget    *memoryPool
 	tailCache *tailCache
 	needless  *remover
@@ -139,20 +149,19 @@ var (
 // Open returns the store in a bucket. It fails if the bucket does not exist or can't be used.
 func Open(ctx context.Context, opts Options) (*Store, error) {
 	opts.setDefaults()
-	sdk, err := connect(ctx, opts)
+	client, err := api.Connect(ctx, opts.connection())
 	if err != nil {
 		return nil, err
 	}
 	pool := newMemoryPool(opts.Memory)
 	s := &Store{
 		opts: opts, budget: pool, tailCache: newTailCache(), layouts: map[string]cachedLayout{}, files: map[string]fileSeen{}, writers: map[string][]*writer{}, missing: map[string]time.Time{},
-		client: &client{s3: sdk, bucket: &opts.Bucket, checksums: !opts.NoChecksums, now: opts.now,
-			class: types.StorageClass(opts.StorageClass), sse: types.ServerSideEncryption(opts.Encryption), sseKey: notEmpty(opts.EncryptionKey)},
+		client: client,
 	}
 	pool.reclaim = s.tailCache.dropOldest
-	s.needless = newRemover(s.client.remove, opts.now, opts.removeAfter)
-	s.retired = newRemover(s.client.remove, opts.now, opts.retiredAfter)
-	return s, s.client.bucketIsThere(ctx, opts)
+	s.needless = newRemover(s.client.Remove, opts.now, opts.removeAfter)
+	s.retired = newRemover(s.client.Remove, opts.now, opts.retiredAfter)
+	return s, nil
 }
 
 // Close removes the needless objects of retired uploads now, so that no other node has to
@@ -160,7 +169,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 func (s *Store) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
-	return s.client.remove(ctx, s.retired.takeAll()...)
+	return s.client.Remove(ctx, s.retired.takeAll()...)
 }
 
 // closeTimeout is how long Close may take.
@@ -168,7 +177,7 @@ const closeTimeout = 5 * time.Second
 
 // Check implements storage.Checker.
 func (s *Store) Check(ctx context.Context) error {
-	return storage.Unavailable("find the bucket", s.opts.Bucket, s.client.headBucket(ctx))
+	return storage.Unavailable("find the bucket", s.opts.Bucket, s.client.HeadBucket(ctx))
 }
 
 // Memory returns how many bytes of buffer memory are in use, how many may be, and how many
@@ -185,8 +194,8 @@ func (s *Store) Open(ctx context.Context, up storage.Upload, offset int64) (io.R
 	if up.Size != storage.Unknown && offset >= up.Size {
 		return http.NoBody, nil
 	}
-	body, err := s.client.open(ctx, s.fileKey(up.Record), offset, 0)
-	if errors.Is(err, errMissing) {
+	body, err := s.client.Open(ctx, s.fileKey(up.Record), offset, 0)
+	if errors.Is(err, api.ErrMissing) {
 		return nil, fmt.Errorf("open %s: %w: its file is missing", up.ID, storage.ErrGone)
 	}
 	return body, err

@@ -11,7 +11,7 @@ import (
 // multipart upload of layout l, which the deletion may not have found. It returns ErrGone.
 func (s *Store) undo(ctx context.Context, op string, up storage.Upload, l layout) error {
 	if l.UploadID != "" {
-		if err := s.client.abort(ctx, s.fileKey(up.Record), l.UploadID); err != nil {
+		if err := s.client.Abort(ctx, s.fileKey(up.Record), l.UploadID); err != nil {
 			return err
 		}
 	}

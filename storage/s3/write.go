@@ -9,6 +9,7 @@ import (
 
 	"github.com/holdfast-upload/holdfast/storage"
 	"github.com/holdfast-upload/holdfast/storage/ranges"
+	"github.com/holdfast-upload/holdfast/storage/s3/internal/api"
 )
 
 // inFlight is how many parts of one chunk are uploaded concurrently while the next is read.
@@ -241,8 +242,8 @@ func (s *Store) uploadPart(ctx context.Context, up storage.Upload, l layout, num
 	if s.single(l, up) {
 		return s.putFile(ctx, up, b)
 	}
-	p, err := s.client.putPart(ctx, s.fileKey(up.Record), l.UploadID, number, b.reader(), b.size, b.sum)
-	return storage.Extent{Range: slot, Name: partName(number), Meta: p.tag()}, err
+	p, err := s.client.PutPart(ctx, s.fileKey(up.Record), l.UploadID, number, b.reader(), b.size, b.sum)
+	return storage.Extent{Range: slot, Name: partName(number), Meta: p.Tag()}, err
 }
 
 func (s *Store) putFile(ctx context.Context, up storage.Upload, b *buffer) (storage.Extent, error) {
@@ -253,19 +254,19 @@ func (s *Store) putFile(ctx context.Context, up storage.Upload, b *buffer) (stor
 	if err != nil {
 		return storage.Extent{}, err
 	}
-	o.body, o.size, o.sum, o.ifAbsent = b.reader(), b.size, b.sum, true
-	if !s.client.checksums {
-		o.metadata[sumName] = b.sum.String()
+	o.Body, o.Size, o.Sum, o.IfAbsent = b.reader(), b.size, b.sum, true
+	if !s.client.Checksums {
+		o.Metadata[api.SumName] = b.sum.String()
 	}
-	err = s.client.put(ctx, o)
-	if errors.Is(err, errTaken) {
+	err = s.client.Put(ctx, o)
+	if errors.Is(err, api.ErrTaken) {
 		existing, err := s.checkFile(ctx, up)
 		return filePiece(up.Size, existing.CRC32C), err
 	}
 	if err == nil {
 		s.noteFile(up.Record)
 	}
-	return filePiece(up.Size, &o.sum), err
+	return filePiece(up.Size, &o.Sum), err
 }
 
 func (w *writer) known() storage.Upload {

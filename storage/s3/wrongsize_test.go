@@ -6,7 +6,9 @@ import (
 	"testing"
 
 	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/crc32c"
 	"github.com/holdfast-upload/holdfast/storage/ranges"
+	"github.com/holdfast-upload/holdfast/storage/s3/internal/api"
 	"github.com/holdfast-upload/holdfast/storage/storagetest"
 )
 
@@ -50,7 +52,7 @@ func (c *phone) wantNotFinishedUntilRemoved(up storage.Upload) {
 	if now, _ := c.node.Get(c.t.Context(), c.id); now.Finished {
 		c.t.Error("the other object was accepted as the file")
 	}
-	if err := c.node.store.client.remove(c.t.Context(), c.node.store.fileKey(up.Record)); err != nil {
+	if err := c.node.store.client.Remove(c.t.Context(), c.node.store.fileKey(up.Record)); err != nil {
 		c.t.Fatal(err)
 	}
 	c.send(all)
@@ -64,8 +66,8 @@ func putObjectFor(t *testing.T, s *Store, up storage.Upload, data []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o.body, o.size, o.sum = bytes.NewReader(data), int64(len(data)), checksum(crcOf(data))
-	if err := s.client.put(t.Context(), o); err != nil {
+	o.Body, o.Size, o.Sum = bytes.NewReader(data), int64(len(data)), crc32c.Of(data)
+	if err := s.client.Put(t.Context(), o); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -82,16 +84,16 @@ func TestF01PartsAndFragmentsOfTheWrongSizeAreNotReceived(t *testing.T) {
 	}
 	for number, size := range map[int32]int{2: minPart - 1, 3: 100_004, 4: 10} {
 		data := make([]byte, size)
-		if _, err := n.store.client.putPart(t.Context(), n.store.fileKey(d.Record), d.UploadID, number,
-			bytes.NewReader(data), int64(size), checksum(crcOf(data))); err != nil {
+		if _, err := n.store.client.PutPart(t.Context(), n.store.fileKey(d.Record), d.UploadID, number,
+			bytes.NewReader(data), int64(size), crc32c.Of(data)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for r, size := range map[ranges.Range]int{
 		ranges.Of(minPart, 100): 99, ranges.Of(minPart+100, 100): 101, ranges.Of(minPart+200, 100): 0,
 	} {
-		o := jsonObject(n.store.fragmentKey(c.id, fragmentPiece(r, "")), make([]byte, size))
-		if err := n.store.client.put(t.Context(), o); err != nil {
+		o := api.JSONObject(n.store.fragmentKey(c.id, fragmentPiece(r, "")), make([]byte, size))
+		if err := n.store.client.Put(t.Context(), o); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -130,7 +132,7 @@ func TestF16ADeletionAbortsTheMultipartUpload(t *testing.T) {
 			if len(multiparts) > 0 || len(keys) != 1 || keys[0] != n.store.liveKey(c.id, "gone") {
 				t.Errorf("%s %s: left: objects %v, multipart uploads %v", how, name, keys, multiparts)
 			}
-			if err := n.store.client.remove(t.Context(), keys...); err != nil {
+			if err := n.store.client.Remove(t.Context(), keys...); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -1,4 +1,4 @@
-package s3
+package api
 
 import (
 	"context"
@@ -73,7 +73,8 @@ func (e stallError) Unwrap() error { return storage.ErrUnavailable }
 func (e stallError) Timeout() bool   { return true }
 func (e stallError) Temporary() bool { return true }
 
-func isStalled(err error) bool {
+// IsStalled reports whether err is that of a response that stalled.
+func IsStalled(err error) bool {
 	var stalled stallError
 	return errors.As(err, &stalled)
 }

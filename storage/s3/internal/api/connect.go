@@ -1,4 +1,4 @@
-package s3
+package api
 
 import (
 	"context"
@@ -23,18 +23,48 @@ const (
 	// maxAttempts is how often a request is sent before its error is returned to the
 	// client, which then retries itself.
 	maxAttempts = 4
-	// responseTimeout is how long S3 may take to begin a response, or to accept the next
+	// ResponseTimeout is how long S3 may take to begin a response, or to accept the next
 	// bytes of a request.
-	responseTimeout = time.Minute
+	ResponseTimeout = time.Minute
 )
 
-// connect returns the SDK's client, with credentials found as the SDK finds them:
-// environment, shared files, container and instance roles.
-func connect(ctx context.Context, opts Options) (*awss3.Client, error) {
+// Options say how to reach a bucket, and with what properties objects are stored.
+type Options struct {
+	Bucket       string
+	Endpoint     string // "" means Amazon S3
+	Region       string
+	PathStyle    bool // put the bucket name into the path of URLs, not the host
+	CreateBucket bool // create the bucket if it does not exist
+	NoChecksums  bool // for S3 servers that do not support x-amz-checksum-crc32c
+
+	StorageClass, Encryption, EncryptionKey string // "" means the bucket's default
+
+	Middleware   func(http.RoundTripper) http.RoundTripper // wraps the transport if not nil
+	LongestPause time.Duration                             // the longest backoff between two attempts of a request
+	Patience     time.Duration                             // how long S3 may take to send the next bytes of a response
+	Now          func() time.Time                          // this process's clock
+}
+
+// Connect returns a client of the bucket, which must exist or be created. Credentials are
+// found as the SDK finds them: environment, shared files, container and instance roles.
+func Connect(ctx context.Context, opts Options) (*Client, error) {
+	sdk, err := newSDK(ctx, opts)
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{
+		sdk: sdk, bucket: &opts.Bucket, Checksums: !opts.NoChecksums, now: opts.Now,
+		class: types.StorageClass(opts.StorageClass), sse: types.ServerSideEncryption(opts.Encryption), sseKey: notEmpty(opts.EncryptionKey),
+	}
+	return c, c.bucketIsThere(ctx, opts)
+}
+
+// newSDK returns the SDK's client.
+func newSDK(ctx context.Context, opts Options) (*awss3.Client, error) {
 	client := awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
 		t.MaxIdleConnsPerHost = 256
 		t.MaxIdleConns = 512
-		t.ResponseHeaderTimeout = responseTimeout
+		t.ResponseHeaderTimeout = ResponseTimeout
 		t.DialContext = withDeadline(t.DialContext)
 	})
 	cfg, err := config.LoadDefaultConfig(ctx, config.WithHTTPClient(client), config.WithRetryer(opts.retryer))
@@ -45,7 +75,7 @@ func connect(ctx context.Context, opts Options) (*awss3.Client, error) {
 	if opts.Middleware != nil {
 		rt = opts.Middleware(rt)
 	}
-	cfg.HTTPClient = sender{stallGuard{rt, opts.patience}}
+	cfg.HTTPClient = sender{stallGuard{rt, opts.Patience}}
 	if opts.Region != "" {
 		cfg.Region = opts.Region
 	}
@@ -81,7 +111,7 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) { return t
 func (opts Options) retryer() aws.Retryer {
 	return retry.NewStandard(func(o *retry.StandardOptions) {
 		o.MaxAttempts = maxAttempts
-		o.MaxBackoff = opts.longestPause
+		o.MaxBackoff = opts.LongestPause
 		o.RateLimiter = ratelimit.None
 		// Concurrent conditional writes, of which neither may have succeeded.
 		o.Retryables = append(o.Retryables, retry.RetryableErrorCode{Codes: map[string]struct{}{
@@ -110,24 +140,25 @@ type deadlineConn struct{ net.Conn }
 
 // Write implements io.Writer.
 func (c deadlineConn) Write(p []byte) (int, error) {
-	if err := c.SetWriteDeadline(time.Now().Add(responseTimeout)); err != nil {
+	if err := c.SetWriteDeadline(time.Now().Add(ResponseTimeout)); err != nil {
 		return 0, err
 	}
 	return c.Conn.Write(p)
 }
 
-func (c *client) headBucket(ctx context.Context) error {
-	_, err := c.s3.HeadBucket(ctx, &awss3.HeadBucketInput{Bucket: c.bucket})
+// HeadBucket returns nil if the bucket exists and can be reached.
+func (c *Client) HeadBucket(ctx context.Context) error {
+	_, err := c.sdk.HeadBucket(ctx, &awss3.HeadBucketInput{Bucket: c.bucket})
 	return mapError("find the bucket", *c.bucket, err)
 }
 
 // bucketIsThere checks that the bucket exists, and creates it if opts allow that.
-func (c *client) bucketIsThere(ctx context.Context, opts Options) error {
-	err := c.headBucket(ctx)
+func (c *Client) bucketIsThere(ctx context.Context, opts Options) error {
+	err := c.HeadBucket(ctx)
 	if err == nil {
 		return nil
 	}
-	if !errors.Is(err, errMissing) {
+	if !errors.Is(err, ErrMissing) {
 		return fmt.Errorf("S3: %w", err)
 	}
 	if !opts.CreateBucket {
@@ -137,7 +168,7 @@ func (c *client) bucketIsThere(ctx context.Context, opts Options) error {
 	if opts.Region != "" && opts.Region != "us-east-1" {
 		in.CreateBucketConfiguration = &types.CreateBucketConfiguration{LocationConstraint: types.BucketLocationConstraint(opts.Region)}
 	}
-	_, err = c.s3.CreateBucket(ctx, in)
+	_, err = c.sdk.CreateBucket(ctx, in)
 	var owned *types.BucketAlreadyOwnedByYou // another node has just created it
 	if errors.As(err, &owned) {
 		return nil
