@@ -155,7 +155,7 @@ func (s *Server) Drain(ctx context.Context) {
 // serveReady answers 200, or 503 and the reason. A store that works without something
 // it should have, such as a cache that others share, is ready, and says so.
 func (s *Server) serveReady(w http.ResponseWriter, r *http.Request) {
-	err := s.Ready(r.Context())
+	err := s.readyNow(r.Context())
 	status, answer := http.StatusOK, map[string]any{"ready": err == nil}
 	switch {
 	case errors.Is(err, problem.ErrShuttingDown):

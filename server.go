@@ -27,6 +27,7 @@ type Server struct {
 	shutdown *transport.Shutdown
 	handler  http.Handler
 
+	ready      readiness
 	draining   atomic.Bool // Shutdown has begun
 	requests   sync.WaitGroup
 	closeStore func() error

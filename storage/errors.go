@@ -46,6 +46,9 @@ var (
 	ErrNoSpace = errors.New("no space left in the store")
 	// ErrUnavailable: the store failed temporarily; the call may be retried.
 	ErrUnavailable = errors.New("the store is not available")
+	// ErrCompleting: the store shows an upload neither as incomplete nor as finished, as it
+	// may for a moment while a process completes it. It is wrapped in an ErrUnavailable.
+	ErrCompleting = errors.New("another process may be completing the upload")
 )
 
 // Transient reports whether the same request may succeed later: neither it nor the

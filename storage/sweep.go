@@ -135,12 +135,13 @@ func (s *sweeper) sweep(ctx context.Context) error {
 }
 
 // record remembers when to check an upload again, and its error. After a transient error
-// the next sweep checks it; after any other error it waits as long as without one.
+// the next sweep checks it; after any other error it waits as long as without one. That
+// another node completes an upload is no error.
 func (s *sweeper) record(id string, next time.Time, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.advance()
-	if err != nil {
+	if err != nil && !errors.Is(err, ErrCompleting) {
 		s.errs = append(s.errs, err)
 	}
 	if err == nil || id != "" && !Transient(err) {
