@@ -3,7 +3,7 @@
 //
 // It serves tus and Content-Range uploads from one core: an upload begun with one
 // protocol can be continued, watched and finished with another. Every byte that it has
-// acknowledged stays acknowledged, and the program hears of every finished upload at
+// acknowledged stays acknowledged, and the program is notified of every finished upload at
 // least once, through crashes of either.
 //
 //	server, err := holdfast.New(holdfast.Options{Dir: "uploads", OnFinish: save})
@@ -90,7 +90,7 @@ type Options struct {
 	Delivery storage.DeliveryOptions
 	// Policy decides what may happen to uploads, after Auth and before Limits.
 	Policy storage.Policy
-	// Observer is told what happens to uploads.
+	// Observer receives what happens to uploads.
 	Observer storage.Observer
 
 	// Auth says which credentials count; the zero value asks for none. Its URLs and Log

@@ -156,7 +156,7 @@ type Config struct {
 	// LogLevel is "debug", "info", "warn" or "error".
 	LogLevel string `name:"log-level" group:"Logging and life cycle:" default:"info" placeholder:"LEVEL" help:"Lowest level of log lines: debug, info, warn or error."`
 	// ShutdownTimeout limits the duration of a shutdown.
-	ShutdownTimeout time.Duration `name:"shutdown-timeout" group:"Logging and life cycle:" default:"30s" placeholder:"TIME" help:"How long a shutdown after SIGTERM or SIGINT may take. Requests get half of it to end by themselves; then uploads are cut off, what has arrived is stored, and their clients are told to retry. A second signal ends the process at once."`
+	ShutdownTimeout time.Duration `name:"shutdown-timeout" group:"Logging and life cycle:" default:"30s" placeholder:"TIME" help:"How long a shutdown after SIGTERM or SIGINT may take. Requests get half of it to end by themselves; then uploads are cut off, what has arrived is stored, and their clients are asked to retry. A second signal ends the process at once."`
 }
 
 // Hooks reports whether any hook is sent.

@@ -98,5 +98,5 @@ func (u *Uploads) markDelivered(ctx context.Context, up Upload) error {
 // lockDelivery acquires the lock, shared by all nodes, for delivering the event of an
 // upload. If ctx is done first it returns ErrLocked.
 func (u *Uploads) lockDelivery(ctx context.Context, id string) (unlock func(), err error) {
-	return u.locker.Lock(ctx, ".tell."+id, func() {}) // not a valid upload id
+	return u.locker.Lock(ctx, ".deliver."+id, func() {}) // not a valid upload id
 }

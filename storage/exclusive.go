@@ -21,7 +21,7 @@ func (u *Uploads) exclusive(id string) Exclusive {
 	return func(ctx context.Context, extent string) (Upload, bool, func()) {
 		waiting, cancel := context.WithTimeout(ctx, exclusiveTimeout)
 		defer cancel()
-		release, err := u.locker.Lock(waiting, ".piece."+id+"."+extent, func() {}) // not a valid upload id
+		release, err := u.locker.Lock(waiting, ".extent."+id+"."+extent, func() {}) // not a valid upload id
 		if err != nil {
 			release = func() {}
 		}

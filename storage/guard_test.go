@@ -63,7 +63,7 @@ func TestDeleteAsAdminIgnoresTheOwner(t *testing.T) {
 	}
 }
 
-func TestNobodyElseGetsToAnUpload(t *testing.T) {
+func TestOthersCannotReachAnUpload(t *testing.T) {
 	w := newWorld(t, owned())
 	u, data := w.uploads, storagetest.Content(1, fileSize)
 	for _, id := range []string{"live", "part"} {

@@ -39,13 +39,13 @@ func TestCreateRejectsInvalidRecords(t *testing.T) {
 func TestCreateChoosesAnID(t *testing.T) {
 	w := newWorld(t, storage.Options{})
 	before := time.Now()
-	seen := map[string]bool{}
+	known := map[string]bool{}
 	for range 100 {
 		up, err := w.uploads.Create(w.ctx, storage.Record{Size: 3, Metadata: map[string]string{"a": "b"}})
-		if err != nil || storage.CheckID(up.ID) != nil || len(up.ID) < 26 || seen[up.ID] {
-			t.Fatalf("create: %v, id %q, seen before %v", err, up.ID, seen[up.ID])
+		if err != nil || storage.CheckID(up.ID) != nil || len(up.ID) < 26 || known[up.ID] {
+			t.Fatalf("create: %v, id %q, created before %v", err, up.ID, known[up.ID])
 		}
-		seen[up.ID] = true
+		known[up.ID] = true
 		if up.Created.Before(before) || up.Created.Location() != time.UTC || up.Offset() != 0 || up.Metadata["a"] != "b" {
 			t.Errorf("created %+v", up)
 		}

@@ -100,7 +100,7 @@ func (u *Uploads) storeAll(ctx context.Context, up Upload, offset int64, in *bod
 
 // refresh returns the current state of the upload: from the cache if it has r, which
 // another write may have reported, or else from the store. If the cache missed an
-// extent of this write, other writes are unknown and only the store can tell whether
+// extent of this write, other writes are unknown and only the store knows whether
 // the upload is complete.
 func (u *Uploads) refresh(ctx context.Context, id string, r ranges.Range, cacheMissed bool) (Upload, error) {
 	if !cacheMissed {

@@ -26,7 +26,7 @@ const (
 	TicketSecret = "a-secret-of-tickets-for-tests-alone"
 )
 
-// Claims are those of a token for somebody, good for an hour, and what is added.
+// Claims returns the claims of a token for a user, valid for an hour, and those added.
 func Claims(subject string, more ...map[string]any) jwt.MapClaims {
 	c := jwt.MapClaims{"sub": subject, "exp": time.Now().Add(time.Hour).Unix()}
 	for _, m := range more {
@@ -50,7 +50,7 @@ func Signed(method jwt.SigningMethod, key any, kid string, claims jwt.MapClaims)
 	return text
 }
 
-// Token is a token for somebody, signed with TokenSecret.
+// Token returns a token for a user, signed with TokenSecret.
 func Token(subject string, more ...map[string]any) string {
 	return Signed(jwt.SigningMethodHS256, []byte(TokenSecret), "", Claims(subject, more...))
 }
@@ -78,7 +78,7 @@ type Issuer struct {
 	mu      sync.Mutex
 	keys    map[string]crypto.Signer
 	fetched int
-	status  int // instead of 200, if set
+	status  int // in place of 200, if set
 }
 
 // NewIssuer starts an Issuer without keys. Close it after use.

@@ -19,7 +19,7 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/ranges"
 )
 
-// attempt is a request that somebody may not make. Those with a body say that they
+// attempt is a request that a client may not make. Those with a body say that they
 // have one, and send nothing of it: so an answer shows that the server did not wait.
 type attempt struct {
 	name, method, path string
@@ -117,7 +117,7 @@ func wrongTickets() map[string]wrong {
 	flipped := map[bool]string{true: "B", false: "A"}[live[i] == 'A']
 	expired := TicketFor(auth.Ticket{Upload: "live", Subject: "anna", Expires: time.Now().Add(-time.Second)})
 	other := TicketFor(auth.Ticket{Upload: "quite-another", Subject: "anna"})
-	foreign, err := auth.Sign("a secret that nobody here knows of", auth.Ticket{Upload: "live", Subject: "anna", Expires: time.Now().Add(time.Hour)})
+	foreign, err := auth.Sign("a secret that is not configured", auth.Ticket{Upload: "live", Subject: "anna", Expires: time.Now().Add(time.Hour)})
 	if err != nil {
 		panic(err)
 	}
@@ -170,9 +170,9 @@ func wrongTokens(good string) map[string]wrong {
 	}
 }
 
-func TestNobodyComesInWithTheWrongCredentials(t *testing.T) {
+func TestWrongCredentialsAreRefused(t *testing.T) {
 	t.Parallel()
-	// The same secret for both: it is not the key that tells tokens and tickets apart.
+	// The same secret for both: it is not the key that distinguishes tokens and tickets.
 	s := start(t, "--auth-jwt-secret", TokenSecret+","+TicketSecret, "--ticket-secret", TicketSecret)
 	annas(t, s, Token("anna"))
 	cases := wrongTokens(Token("anna"))
@@ -180,7 +180,7 @@ func TestNobodyComesInWithTheWrongCredentials(t *testing.T) {
 	refuseAll(t, s, cases)
 }
 
-func TestNobodyComesInWithTheWrongPublicKey(t *testing.T) {
+func TestTheWrongPublicKeyIsRefused(t *testing.T) {
 	t.Parallel()
 	issuer := NewIssuer()
 	t.Cleanup(issuer.Close)
@@ -223,7 +223,7 @@ func refuseAll(t *testing.T, s *Server, cases map[string]wrong) {
 	for name, c := range cases {
 		for _, a := range attempts {
 			if a.makes && c.want == http.StatusNotFound {
-				continue // whoever has a token may make uploads of his own
+				continue // a token allows uploads of its own
 			}
 			made++
 			t.Run(name+"/"+a.name, func(t *testing.T) { c.refused(t, s, a) })
@@ -247,13 +247,13 @@ func refuseAll(t *testing.T, s *Server, cases map[string]wrong) {
 func (c wrong) refused(t *testing.T, s *Server, a attempt) {
 	t.Helper()
 	answer := Answer{}
-	if c.want == http.StatusNotFound { // he is known, so his body is read before he is refused
+	if c.want == http.StatusNotFound { // the client is known, so its body is read before the refusal
 		answer = a.whole(t, s, c.fields...)
 	} else {
 		answer = a.make(t, s, c.query, c.fields...)
 	}
 	want := c.want
-	if a.method == "PROPFIND" { // which there is not, whoever asks
+	if a.method == "PROPFIND" { // which is no method for any client
 		want, c.code = http.StatusMethodNotAllowed, ""
 	}
 	if answer.Status != want {

@@ -141,7 +141,7 @@ func TestF21AWholeFileFillsWhatIsMissing(t *testing.T) {
 	})
 }
 
-// What is told is the file's, not the last one's who sent one.
+// The notification has the file's digest, not that of the last client that sent one.
 func TestF21AnotherFileIsRefusedAndTheFirstStays(t *testing.T) {
 	t.Parallel()
 	onEachStore(t, func(t *testing.T, s *Server) {
@@ -200,7 +200,7 @@ func TestF21AWholeFileSentAgainAtOnceIsOneFile(t *testing.T) {
 		url := s.URL("at-once")
 		w := dial(t, s.Addr)
 		w.send("PUT /files/at-once HTTP/1.1", "Host: "+s.Addr, lengthOf(wholeFile))
-		w.write(string(wholeFile.Bytes(ranges.Of(0, 2*mib)))) // and falls silent
+		w.write(string(wholeFile.Bytes(ranges.Of(0, 2*mib)))) // and sends no more
 		eventually(t, 30*time.Second, "the upload is there", func() bool {
 			a, err := Do(http.DefaultClient, request(t, http.MethodGet, url, nil))
 			return err == nil && a.Status == 200

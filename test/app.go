@@ -47,19 +47,19 @@ type Hook struct {
 	}
 }
 
-// App is the app behind the hooks. It remembers what it heard, and behaves as badly as
-// it is told to. Create it with NewApp.
+// App is the app behind the hooks. It records what it received, and behaves as badly as
+// the test asks. Create it with NewApp.
 type App struct {
 	addr   string // HOST:PORT
 	http   *http.Server
 	verify *standardwebhooks.Webhook
 
-	mu     sync.Mutex
-	mood   func(Hook) Mood
-	heard  map[string]int // by webhook-id: how often it was told
-	took   map[string]int // and how often it took that
-	wrong  []string       // hooks that are not to be believed
-	hanged chan struct{}  // closed when nothing hangs any more
+	mu       sync.Mutex
+	mood     func(Hook) Mood
+	received map[string]int // by webhook-id: how often it was delivered
+	took     map[string]int // and how often it took that
+	wrong    []string       // hooks that are not to be believed
+	hanged   chan struct{}  // closed when nothing hangs any more
 }
 
 // NewApp returns an app that takes everything, on a free port.
@@ -72,7 +72,7 @@ func NewApp() (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &App{addr: addr, verify: verify, heard: map[string]int{}, took: map[string]int{}, hanged: make(chan struct{})}
+	a := &App{addr: addr, verify: verify, received: map[string]int{}, took: map[string]int{}, hanged: make(chan struct{})}
 	a.mood = func(Hook) Mood { return Takes }
 	return a, a.Start()
 }
@@ -107,8 +107,8 @@ func (a *App) Be(mood func(Hook) Mood) {
 	a.mood = mood
 }
 
-// Heard is how often the app was told of each event, Took how often it took it.
-func (a *App) Heard() map[string]int { return a.copyOf(a.heard) }
+// Received returns how often each event was delivered to the app, Took how often it acknowledged it.
+func (a *App) Received() map[string]int { return a.copyOf(a.received) }
 
 // Took is how often the app has taken each event.
 func (a *App) Took() map[string]int { return a.copyOf(a.took) }
@@ -119,7 +119,7 @@ func (a *App) copyOf(counts map[string]int) map[string]int {
 	return maps.Clone(counts)
 }
 
-// Wrong tells of hooks that were not as they must be.
+// Wrong returns the hooks that were not as they must be.
 func (a *App) Wrong() []string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -133,7 +133,7 @@ func (a *App) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		a.wrong = append(a.wrong, err.Error())
 	}
 	mood := a.mood
-	a.heard[hook.ID]++
+	a.received[hook.ID]++
 	a.mu.Unlock()
 	switch mood(hook) {
 	case Takes:

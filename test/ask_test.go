@@ -38,7 +38,7 @@ func ask(t *testing.T, method, url string, body io.Reader, fields []string, want
 }
 
 // demand fails the test unless the answer has one of the given statuses, and a
-// message if it tells of a failure.
+// message if it is a failure.
 func demand(t *testing.T, a Answer, want ...int) {
 	t.Helper()
 	for _, status := range want {

@@ -150,8 +150,8 @@ func TestPieceMayComeAsAPostThatMeansAnotherMethod(t *testing.T) {
 	}
 }
 
-// Whatever is no clear answer lets nobody in, and sends nobody away for good.
-func TestNobodyComesInWhileTheAppIsUnclear(t *testing.T) {
+// An answer that is not clear admits no client, and refuses none for good.
+func TestNoRequestIsAdmittedWhileTheAppIsUnclear(t *testing.T) {
 	t.Parallel()
 	answers := map[string]func(http.ResponseWriter){
 		"500":               func(w http.ResponseWriter) { w.WriteHeader(500) },

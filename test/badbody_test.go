@@ -37,7 +37,7 @@ func TestF15AndEdge15ABodyUnlikeItsRangeIsRefusedAndNothingOutsideIsStored(t *te
 	tests := map[string]struct {
 		field string
 		send  func(v *victim, w *wire)
-		want  []int // none: the client is gone, or hears nothing
+		want  []int // none: the client is gone, or gets no answer
 	}{
 		"Content-Length below the range": {"Content-Length: 40", func(v *victim, w *wire) { w.write(v.body(40)) }, []int{400}},
 		"Content-Length above the range": {"Content-Length: 60", func(v *victim, w *wire) { w.write(v.body(60)) }, []int{400}},
@@ -157,7 +157,7 @@ func TestEdge19GzipIsRefusedAsABodyAndAsAHead(t *testing.T) {
 	})
 }
 
-// Edge case 20: a client that asks first must be told to go on, or be refused
+// Edge case 20: a client that asks first gets 100 Continue, or a refusal
 // without having sent its body.
 func TestEdge20ExpectContinueIsGrantedOrRefusedBeforeTheBody(t *testing.T) {
 	t.Parallel()
@@ -201,7 +201,7 @@ func TestAnAnswerReachesAClientThatIsStillSending(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	content := NewContent(8, 40*mib)
-	c := newClient(s, "seen", content)
+	c := newClient(s, "asked", content)
 	for _, r := range content.Chunks(10 * mib) {
 		put(t, c, r, http.StatusAccepted, http.StatusCreated)
 	}
@@ -209,7 +209,7 @@ func TestAnAnswerReachesAClientThatIsStillSending(t *testing.T) {
 	sendAll := func(t *testing.T, contentRange string) Answer {
 		t.Helper()
 		w := dial(t, s.Addr)
-		w.send("PUT /files/seen HTTP/1.1", "Host: "+s.Addr, "Content-Range: "+contentRange, fmt.Sprintf("Content-Length: %d", len(chunk)))
+		w.send("PUT /files/asked HTTP/1.1", "Host: "+s.Addr, "Content-Range: "+contentRange, fmt.Sprintf("Content-Length: %d", len(chunk)))
 		for piece := range slices.Chunk(chunk, mib) {
 			if _, err := w.conn.Write(piece); err != nil {
 				break // it was answered by then
@@ -225,15 +225,15 @@ func TestAnAnswerReachesAClientThatIsStillSending(t *testing.T) {
 		demand(t, sendAll(t, ContentRange(ranges.Of(0, 30*mib), content.Size+1)), http.StatusBadRequest)
 	})
 	t.Run("a chunk for nothing", func(t *testing.T) {
-		remove(t, s, "seen")
+		remove(t, s, "asked")
 		demand(t, sendAll(t, ContentRange(ranges.Of(0, 30*mib), content.Size)), http.StatusGone)
 	})
 }
 
-func TestASilentClientIsCutOffAndWhatItSentIsKept(t *testing.T) {
+func TestAStalledClientIsCutOffAndWhatItSentIsKept(t *testing.T) {
 	t.Parallel()
 	s := start(t, "--idle-timeout", "1s")
-	v := newVictim(t, s, "silent")
+	v := newVictim(t, s, "stalled")
 	w := dial(t, s.Addr)
 	w.send(putHead(v, "Content-Length: 50")...)
 	w.write(v.body(30))

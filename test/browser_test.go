@@ -50,7 +50,7 @@ func TestEveryAnswerKeepsBrowsersInBounds(t *testing.T) {
 	}
 }
 
-// Whoever uploads a page must not run its scripts where others upload.
+// A client that uploads a page must not run its scripts where others upload.
 func TestUploadedPageCannotRunInOurOrigin(t *testing.T) {
 	t.Parallel()
 	s := start(t)

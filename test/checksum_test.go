@@ -146,7 +146,7 @@ func TestF30ChecksumOfAConcatenationIsKnown(t *testing.T) {
 	})
 }
 
-// The SHA-256 is known of a file that came in one body with it, and the app hears it.
+// The SHA-256 of a file that came in one body with it is known, and the app receives it.
 func TestF30SHA256OfAFileIsKnownIfItsClientGaveItInOneRequest(t *testing.T) {
 	t.Parallel()
 	app := startApp(t)
@@ -170,7 +170,7 @@ func TestF30SHA256OfAFileIsKnownIfItsClientGaveItInOneRequest(t *testing.T) {
 				wantSums(t, a.Body, crcOf(t, content), content.Sum())
 			}
 			wantChecksum(t, c.URL, content, true)
-			eventually(t, 30*time.Second, "the app hears of it", func() bool {
+			eventually(t, 30*time.Second, "the app receives it", func() bool {
 				mu.Lock()
 				defer mu.Unlock()
 				return places[idOf(c.URL)] != nil
@@ -179,7 +179,7 @@ func TestF30SHA256OfAFileIsKnownIfItsClientGaveItInOneRequest(t *testing.T) {
 			place := places[idOf(c.URL)]
 			mu.Unlock()
 			if place["CRC32C"] != crcOf(t, content) || place["SHA256"] != content.Sum() {
-				t.Errorf("the app was told of %v", place)
+				t.Errorf("the app received %v", place)
 			}
 			restart(t, s)
 			wantChecksum(t, c.URL, content, true)

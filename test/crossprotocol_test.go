@@ -18,12 +18,12 @@ func TestAnUploadBegunByTusIsWatchedAndFinishedByContentRange(t *testing.T) {
 
 	state := status(t, url)
 	if state.ID != idOf(url) || state.Offset != 300 || !slices.Equal(state.Missing, []string{"300-999"}) {
-		t.Errorf("GET tells %+v", state)
+		t.Errorf("GET returns %+v", state)
 	}
 	for _, fields := range [][]string{nil, {tusVersion}} {
 		a := ask(t, http.MethodHead, url, nil, fields, http.StatusOK)
 		if a.Header.Get("Upload-Offset") != "300" || a.Header.Get("Upload-Length") != "1000" {
-			t.Errorf("HEAD with %v tells %v", fields, a.Header)
+			t.Errorf("HEAD with %v returns %v", fields, a.Header)
 		}
 	}
 
@@ -36,7 +36,7 @@ func TestAnUploadBegunByTusIsWatchedAndFinishedByContentRange(t *testing.T) {
 		t.Errorf("the name that tus gave is lost: %s", final.Body)
 	}
 	if _, offset := head(t, url, http.StatusOK); offset != small.Size {
-		t.Errorf("tus is told of offset %d after the end", offset)
+		t.Errorf("tus gets offset %d after the end", offset)
 	}
 	wantFile(t, url, small)
 	wantOneEvent(t, s, idOf(url), "created")
@@ -57,7 +57,7 @@ func TestAnUploadBegunByContentRangeIsWatchedAndFinishedByTus(t *testing.T) {
 	put(t, c, smallChunk[0], http.StatusAccepted)
 	put(t, c, smallChunk[5], http.StatusAccepted)
 	if _, offset := head(t, c.URL, http.StatusOK); offset != 100 {
-		t.Errorf("tus is told of offset %d, 100 bytes are there from the first on", offset)
+		t.Errorf("tus gets offset %d, 100 bytes are there from the first on", offset)
 	}
 	a := patch(t, c.URL, small, ranges.Of(100, 400), http.StatusNoContent)
 	if got := a.Header.Get("Upload-Offset"); got != "600" {
@@ -88,7 +88,7 @@ func TestALengthDeferredByOneProtocolIsDeclaredByTheOther(t *testing.T) {
 		put(t, c, ranges.Of(500, 500), http.StatusAccepted)
 		a, _ := head(t, url, http.StatusOK)
 		if a.Header.Get("Upload-Length") != "1000" || a.Header.Get("Upload-Defer-Length") != "" {
-			t.Errorf("HEAD tells %v", a.Header)
+			t.Errorf("HEAD returns %v", a.Header)
 		}
 		patch(t, url, small, ranges.Of(300, 200), http.StatusNoContent)
 		wantFile(t, url, small)
@@ -98,7 +98,7 @@ func TestALengthDeferredByOneProtocolIsDeclaredByTheOther(t *testing.T) {
 		putAs(t, url, string(small.Bytes(ranges.Of(0, 300))), "bytes 0-299/*", http.StatusAccepted)
 		a, offset := head(t, url, http.StatusOK)
 		if a.Header.Get("Upload-Defer-Length") != "1" || offset != 300 {
-			t.Errorf("HEAD tells %v", a.Header)
+			t.Errorf("HEAD returns %v", a.Header)
 		}
 		req := patchRequest(t.Context(), url, small, ranges.Range{Start: 300, End: 1000})
 		req.Header.Set("Upload-Length", "1000")
@@ -161,6 +161,6 @@ func TestAFinishedFileIsServedInPartsAndOnConditions(t *testing.T) {
 	}
 	a := ask(t, http.MethodHead, c.URL, nil, nil, http.StatusOK)
 	if a.Header.Get("Content-Length") != fmt.Sprint(small.Size) || a.Header.Get("ETag") != tag {
-		t.Errorf("HEAD of a finished upload tells %v", a.Header)
+		t.Errorf("HEAD of a finished upload returns %v", a.Header)
 	}
 }

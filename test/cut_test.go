@@ -21,7 +21,7 @@ func TestF28ACutPatchWithAChecksumIsAnsweredAsOneWithout(t *testing.T) {
 		"superseded": {nil, func(t *testing.T, s *Server, id string) {
 			ask(t, http.MethodPatch, s.URL(id), nil, []string{tusVersion, offsetBytes, "Upload-Offset: 0"}, http.StatusNoContent)
 		}, http.StatusServiceUnavailable},
-		"silent": {[]string{"--idle-timeout", "1s"}, func(*testing.T, *Server, string) {}, http.StatusServiceUnavailable},
+		"stalled": {[]string{"--idle-timeout", "1s"}, func(*testing.T, *Server, string) {}, http.StatusServiceUnavailable},
 		"shutdown": {[]string{"--shutdown-timeout", "6s"}, func(t *testing.T, s *Server, _ string) {
 			if err := s.Terminate(30 * time.Second); err != nil {
 				t.Error(err)
@@ -58,7 +58,7 @@ func TestF28ACutPatchWithAChecksumIsAnsweredAsOneWithout(t *testing.T) {
 	}
 }
 
-// A request that its client has replaced by a newer one is nobody's failure.
+// A request that its client has replaced by a newer one is no failure.
 func TestF24ASupersededRequestIsNoError(t *testing.T) {
 	t.Parallel()
 	s := start(t, "--admin-listen", "127.0.0.1:0")

@@ -202,7 +202,7 @@ func TestEdge26APutWithoutContentRangeIsAWholeFileOrNothing(t *testing.T) {
 		v := newVictim(t, s, "begun")
 		for _, length := range []int{0, 1, 10, 99, 101} {
 			ask(t, http.MethodPut, v.url(), strings.NewReader(strings.Repeat("x", length)), nil, http.StatusConflict)
-			stream := io.MultiReader(strings.NewReader(strings.Repeat("x", length))) // its length is not seen
+			stream := io.MultiReader(strings.NewReader(strings.Repeat("x", length))) // its length is not known
 			ask(t, http.MethodPut, v.url(), stream, nil, http.StatusConflict)
 		}
 		v.survives(nothing)

@@ -75,7 +75,7 @@ func TestF29APartOfAFileInAnotherDialectIsNeverTheFile(t *testing.T) {
 		t.Run(field, func(t *testing.T) {
 			for j, body := range []func() io.Reader{
 				func() io.Reader { return strings.NewReader("0123456789") },
-				func() io.Reader { return io.MultiReader(strings.NewReader("0123456789")) }, // its length is not seen
+				func() io.Reader { return io.MultiReader(strings.NewReader("0123456789")) }, // its length is not known
 			} {
 				if j == 1 && name == "Upload-Length" {
 					continue // it agrees with any

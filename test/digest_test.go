@@ -117,7 +117,7 @@ func TestF30DigestsAreVerifiedBeforeAnythingOfAChunkCounts(t *testing.T) {
 		for fieldName, field := range digestFields {
 			for _, chunked := range []bool{false, true} {
 				if chunked && (b.whole && b.method == "PUT" || strings.Contains(name, "unknown end")) {
-					continue // what its length is to be nobody has said
+					continue // its length was not declared
 				}
 				n++
 				id := fmt.Sprintf("digest-%d", n)
@@ -214,7 +214,7 @@ func TestF30ABodyWithADigestThatBreaksOffLeavesNothing(t *testing.T) {
 			w := dial(t, s.Addr)
 			w.send(append(fields, "Host: x", "Content-Digest: sha-256=:"+sum+":", fmt.Sprintf("Content-Length: %d", content.Size))...)
 			w.write(string(content.Bytes(ranges.Of(0, 2*mib))))
-			demand(t, w.answer(), http.StatusServiceUnavailable) // it has been silent for too long
+			demand(t, w.answer(), http.StatusServiceUnavailable) // it has been idle for too long
 			if name == "tus" {
 				if have := received(t, c.URL); !have.Empty() {
 					t.Errorf("received %v", have)

@@ -58,7 +58,7 @@ func checkFull(t *testing.T, c *Client, lift func()) {
 		t.Errorf("received %v", have)
 	}
 	if _, offset := head(t, c.URL, http.StatusOK); offset != have.Prefix() {
-		t.Errorf("tus is told of offset %d, the other protocol of %v", offset, have)
+		t.Errorf("tus gets offset %d, the other protocol of %v", offset, have)
 	}
 	a, err := Do(http.DefaultClient, patchRequest(t.Context(), c.URL, c.Content, ranges.Range{Start: have.Prefix(), End: c.Content.Size}))
 	if err != nil {
@@ -80,7 +80,7 @@ func TestAFullFileSystemLosesNothing(t *testing.T) {
 		`mount -t tmpfs -o size=12m tmpfs "$0" && exec "$@"`}
 	dir := t.TempDir()
 	if out, err := exec.Command(mount[0], append(mount[1:], dir, "true")...).CombinedOutput(); err != nil {
-		t.Logf("this machine gives nobody a file system of their own: %v %s", err, out)
+		t.Logf("this machine allows no file system of its own: %v %s", err, out)
 		limitedDisk(t)
 		return
 	}
@@ -94,7 +94,7 @@ func TestAFullFileSystemLosesNothing(t *testing.T) {
 	checkFull(t, c, func() { ask(t, http.MethodDelete, ballast.URL, nil, nil, http.StatusNoContent) })
 }
 
-func TestF10WithoutFileDescriptorsNobodyIsToldThatTheUploadIsLost(t *testing.T) {
+func TestF10WithoutFileDescriptorsNoAnswerSaysThatTheUploadIsLost(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	c := newClient(s, "emfile", small)

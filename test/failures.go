@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// failures are the ways in which upload servers lose data, and what must happen instead.
+// failures are the ways in which upload servers lose data, and what must happen in place of it.
 // The tests of a row have its number in their names.
 var failures = []struct{ condition, must string }{
 	{"one UploadPart to S3 fails for good while later parts succeed", "503 once; the client resumes and finishes"},
@@ -37,9 +37,9 @@ var failures = []struct{ condition, must string }{
 	{"the same PUT of a whole file again", "it continues, or gets the same answer"},
 	{"the state of an upload that has finished meanwhile", "in JSON on request, also for a ticket without download"},
 	{"the app moves the file after it has acknowledged post-finish", "the upload stays complete for days"},
-	{"a new lock holder although nobody waits", "it is not asked to release the lock; being superseded is not an error"},
+	{"a new lock holder although none waits", "it is not asked to release the lock; being superseded is not an error"},
 	{"a deletion beside a write or a finish", "nothing comes back"},
-	{"a contradicting PUT of a range that began earlier", "acknowledged bytes stay; two different files for one URL are refused where that is seen"},
+	{"a contradicting PUT of a range that began earlier", "acknowledged bytes stay; two different files for one URL are refused where that is noticed"},
 	{"metadata that is not UTF-8", "the bytes as they were sent"},
 	{"a PATCH with a checksum that the server cuts off", "answered like one without"},
 	{"forms, and requests of another protocol, by PUT", "415 or 400, never stored as the file"},
@@ -92,7 +92,7 @@ const failuresIntro = `# Failures
 
 This page is generated from the code. It lists conditions under which upload servers lose
 data or punish their clients, most of them reproduced in well-known ones, what holdfast must
-do instead, and the tests that show it.
+do in their place, and the tests that show it.
 
 | | condition | holdfast | shown by |
 |---|---|---|---|

@@ -40,7 +40,7 @@ func TestF05AFailedFinishIsCompletedByTheNextRequest(t *testing.T) {
 		"a status query":  func(t *testing.T, c *Client) { wantDone(t, putAs(t, c.URL, "", "bytes */1000", 201), c) },
 		"a HEAD of tus": func(t *testing.T, c *Client) {
 			if _, offset := head(t, c.URL, http.StatusOK); offset != small.Size {
-				t.Errorf("HEAD tells of %d bytes", offset)
+				t.Errorf("HEAD reports %d bytes", offset)
 			}
 		},
 		"a plain HEAD": func(t *testing.T, c *Client) { ask(t, http.MethodHead, c.URL, nil, nil, http.StatusOK) },
@@ -68,7 +68,7 @@ func TestF05AFailedFinishIsCompletedByTheNextRequest(t *testing.T) {
 	}
 }
 
-func TestF05TheSweeperFinishesWhatNobodyComesBackFor(t *testing.T) {
+func TestF05TheSweeperFinishesWhatNoClientComesBackFor(t *testing.T) {
 	t.Parallel()
 	s := start(t, "--sweep-interval", "200ms")
 	c := newClient(s, "forgotten", small)
@@ -139,7 +139,7 @@ func TestF07AShortLastPieceOfAnUnknownLengthIsKept(t *testing.T) {
 	})
 	t.Run("by a stream", func(t *testing.T) {
 		url := s.URL("stream")
-		stream := io.MultiReader(content.Part(content.All())) // its length is not seen
+		stream := io.MultiReader(content.Part(content.All())) // its length is not known
 		ask(t, http.MethodPut, url, stream, nil, http.StatusCreated)
 		wantFile(t, url, content)
 	})
@@ -168,7 +168,7 @@ func TestF12TwoFilesRacingForOneIDDoNotMix(t *testing.T) {
 		var both sync.WaitGroup
 		for n, content := range files {
 			both.Go(func() {
-				body := io.MultiReader(content.Part(content.All())) // its length is not seen
+				body := io.MultiReader(content.Part(content.All())) // its length is not known
 				answers[n], errs[n] = Do(http.DefaultClient, request(t, http.MethodPut, url, body))
 			})
 		}
@@ -185,7 +185,7 @@ func TestF12TwoFilesRacingForOneIDDoNotMix(t *testing.T) {
 			}
 		}
 		if created > 1 {
-			t.Error("both were told that theirs is the file")
+			t.Error("both were answered that theirs is the file")
 		}
 	}
 }

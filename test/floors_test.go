@@ -40,7 +40,7 @@ const (
 // is measured here beside it.
 const tusd = "github.com/tus/tusd"
 
-// goPackage is what go list tells of a package.
+// goPackage is what go list prints of a package.
 type goPackage struct {
 	ImportPath   string
 	Imports      []string
@@ -55,8 +55,8 @@ func TestImportsGoStrictlyDown(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	seen := 0
-	for dec := json.NewDecoder(strings.NewReader(string(out))); ; seen++ {
+	found := 0
+	for dec := json.NewDecoder(strings.NewReader(string(out))); ; found++ {
 		var p goPackage
 		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
 			break
@@ -67,12 +67,12 @@ func TestImportsGoStrictlyDown(t *testing.T) {
 			t.Error(wrong)
 		}
 	}
-	if seen < 8 {
-		t.Errorf("only %d packages were looked at", seen)
+	if found < 8 {
+		t.Errorf("only %d packages were looked at", found)
 	}
 }
 
-// violations tells of each import that is not allowed.
+// violations describes each import that is not allowed.
 func (p goPackage) violations() []string {
 	var wrong []string
 	from, _ := relative(p.ImportPath)
@@ -93,7 +93,7 @@ func (p goPackage) violations() []string {
 	return wrong
 }
 
-// forbidden tells why a package may not import path, "" if it may.
+// forbidden returns why a package may not import path, "" if it may.
 func forbidden(from string, floor int, path string) string {
 	if strings.HasPrefix(path, tusd) && !mayUseTusd(from) {
 		return "tusd belongs behind hooks/tus and hooks/webhook"

@@ -18,7 +18,7 @@ import (
 	"github.com/holdfast-upload/holdfast/test/servers"
 )
 
-// hookFlags are those of a server that tells the app, its patience sped up: tries after
+// hookFlags are those of a server that notifies the app, sped up: tries after
 // 20, 80, 240 and 720 ms, 1.9, 3.6 and 7.2 s, and then every 7.2 s.
 func hookFlags(app *App, more ...string) []string {
 	return append([]string{"--hook-url", app.URL(), "--hook-secret", HookSecret, "--hook-timeout", "300ms",
@@ -47,8 +47,8 @@ func onS3(t *testing.T, args []string) *Server {
 
 // F6: 1,000 files are uploaded while the app fails, hangs, resets connections and is
 // down for a while, and the server is killed again and again. The app takes each of
-// them under the one id that it has, none is left owed, and nothing else is told.
-func TestF06EveryFinishedUploadIsHeardHoweverOftenAppAndServerDie(t *testing.T) {
+// them under the one id that it has, none is left pending, and nothing else is delivered.
+func TestF06EveryFinishedUploadIsDeliveredHoweverOftenAppAndServerDie(t *testing.T) {
 	t.Parallel()
 	for name, open := range map[string]func(*testing.T, []string) *Server{
 		"disk": func(t *testing.T, args []string) *Server {
@@ -108,7 +108,7 @@ func (st *storm) blow(files int) {
 	st.count(files, uploaded)
 }
 
-// ragesOn tells whether not enough has gone wrong yet.
+// ragesOn reports whether not enough has gone wrong yet.
 func (st *storm) ragesOn(began time.Time) bool {
 	return time.Since(began) < 12*time.Second || st.kills.Load() < 3
 }
@@ -151,34 +151,34 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// count holds what the app heard against what was uploaded.
+// count compares what the app received with what was uploaded.
 func (st *storm) count(files int, took time.Duration) {
 	t := st.t
-	heard, taken := st.app.Heard(), st.app.Took()
-	told, again := 0, 0
+	received, taken := st.app.Received(), st.app.Took()
+	deliveries, again := 0, 0
 	for n := 1; n <= files; n++ {
 		id := fmt.Sprintf("file-%d.finished", n)
 		if taken[id] == 0 {
-			t.Errorf("%s was never taken, and told %d times", id, heard[id])
+			t.Errorf("%s was never acknowledged, and delivered %d times", id, received[id])
 		}
 		again += taken[id] - 1
-		told += heard[id]
-		delete(heard, id)
+		deliveries += received[id]
+		delete(received, id)
 	}
-	if len(heard) > 0 {
-		t.Errorf("the app was told of what there is not: %v", heard)
+	if len(received) > 0 {
+		t.Errorf("the app received what there is not: %v", received)
 	}
 	for _, wrong := range st.app.Wrong() {
 		t.Errorf("not to be believed: %s", wrong)
 	}
-	t.Logf("%d files in %v, %d kills, moods %v: told %d times, %d of them taken, %d again",
-		files, took.Round(100*time.Millisecond), st.kills.Load(), st.moods, told, len(taken), again)
-	if st.kills.Load() < 3 || told <= files {
-		t.Errorf("too calm to prove anything: %d kills, told %d times", st.kills.Load(), told)
+	t.Logf("%d files in %v, %d kills, moods %v: delivered %d times, %d of them acknowledged, %d again",
+		files, took.Round(100*time.Millisecond), st.kills.Load(), st.moods, deliveries, len(taken), again)
+	if st.kills.Load() < 3 || deliveries <= files {
+		t.Errorf("too calm to prove anything: %d kills, delivered %d times", st.kills.Load(), deliveries)
 	}
 }
 
-// refuseForGood has the app answer 410 to some uploads: it hears of each of them once,
+// refuseForGood has the app answer 410 to some uploads: each of them is delivered once,
 // whatever happens after, and they stay where people find them.
 func refuseForGood(t *testing.T, app *App, s *Server) {
 	const files = 20
@@ -189,7 +189,7 @@ func refuseForGood(t *testing.T, app *App, s *Server) {
 		content := NewContent(uint64(n), 100)
 		put(t, newClient(s, fmt.Sprintf("unwanted-%d", n), content), content.Chunks(100)[0], http.StatusCreated)
 	}
-	parked := func() bool {
+	deadLettered := func() bool {
 		lines := deliveries(t, s)
 		for _, line := range lines {
 			if !line.DeadLettered {
@@ -198,28 +198,28 @@ func refuseForGood(t *testing.T, app *App, s *Server) {
 		}
 		return len(lines) == files
 	}
-	within(t, 20*time.Second, "all are parked", parked)
+	within(t, 20*time.Second, "all are dead-lettered", deadLettered)
 	restart(t, s)
 	for n := range files {
 		ask(t, http.MethodHead, s.URL(fmt.Sprintf("unwanted-%d", n)), nil, nil, http.StatusOK)
 	}
 	time.Sleep(3 * time.Second) // time for sweeps, and for many tries
 	for n := range files {
-		if id := fmt.Sprintf("unwanted-%d.finished", n); app.Heard()[id] != 1 {
-			t.Errorf("%s was told %d times", id, app.Heard()[id])
+		if id := fmt.Sprintf("unwanted-%d.finished", n); app.Received()[id] != 1 {
+			t.Errorf("%s was delivered %d times", id, app.Received()[id])
 		}
 	}
-	if !parked() {
-		t.Error("they are not parked any more")
+	if !deadLettered() {
+		t.Error("they are not dead-lettered any more")
 	}
 	app.Be(func(Hook) Mood { return Takes })
 	if out, err := holdfastDeliveries(s, "retry"); err != nil {
 		t.Errorf("holdfast deliveries retry: %v\n%s", err, out)
 	}
 	if left := deliveries(t, s); len(left) != 0 {
-		t.Errorf("owed after a retry: %v", left)
+		t.Errorf("pending after a retry: %v", left)
 	}
-	t.Logf("%d refused by 410: told once each, parked, told again by holdfast deliveries retry", files)
+	t.Logf("%d refused by 410: delivered once each, dead-lettered, delivered again by holdfast deliveries retry", files)
 }
 
 // deliveryLine is what holdfast deliveries prints of an upload.
@@ -263,14 +263,14 @@ func within(t *testing.T, limit time.Duration, what string, is func() bool) {
 }
 
 // F5, F6: the server is killed at each step from the last byte to the note that the app
-// has heard. Once it is back, the app hears of the file, under the same id.
+// has received. Once it is back, the app receives the file, under the same id.
 func TestF06AKillAtAnyStepLosesNoEvent(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]killing{
-		"before the file is made":          {"pre-finish,post-finish", "pre-finish", false, 1},
-		"while the app hears of it":        {"post-finish", "post-finish", false, 2},
-		"as soon as the app has heard it":  {"post-finish", "post-finish", true, 2},
-		"long after, when it is all noted": {"post-finish", "", true, 1},
+		"before the file is made":                {"pre-finish,post-finish", "pre-finish", false, 1},
+		"while the app receives it":              {"post-finish", "post-finish", false, 2},
+		"as soon as the app has received it":     {"post-finish", "post-finish", true, 2},
+		"long after, when all of it is recorded": {"post-finish", "", true, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -280,7 +280,7 @@ func TestF06AKillAtAnyStepLosesNoEvent(t *testing.T) {
 }
 
 // The figures of hooks move, and are not there where no hooks are set.
-func TestMetricsTellOfHooks(t *testing.T) {
+func TestMetricsCountHooks(t *testing.T) {
 	t.Parallel()
 	app := startApp(t)
 	s, admin := startAdmin(t, "--hook-url", app.URL(), "--hook-secret", HookSecret, "--hook-timeout", "5s",
@@ -289,7 +289,7 @@ func TestMetricsTellOfHooks(t *testing.T) {
 		app.Be(func(Hook) Mood { return mood })
 		content := NewContent(uint64(n), 10)
 		put(t, newClient(s, fmt.Sprint("file-", n), content), content.Chunks(10)[0], http.StatusCreated)
-		within(t, 20*time.Second, "the app is told", func() bool { return app.Heard()[fmt.Sprintf("file-%d.finished", n)] == 1 })
+		within(t, 20*time.Second, "the app is notified", func() bool { return app.Received()[fmt.Sprintf("file-%d.finished", n)] == 1 })
 	}
 	wantMoved(t, admin, []moved{
 		{"holdfast_deliveries_delivered_total", nil, 1}, {"holdfast_delivery_failures_total", nil, 2}, {"holdfast_deliveries_dead_lettered_total", nil, 1},
@@ -307,7 +307,7 @@ func TestMetricsTellOfHooks(t *testing.T) {
 type killing struct {
 	events, at string // in the course of the hook at, if any
 	answered   bool   // after the answer to it
-	most       int    // how often post-finish may be heard
+	most       int    // how often post-finish may be delivered
 }
 
 func (c killing) run(t *testing.T) {
@@ -341,8 +341,8 @@ func (c killing) run(t *testing.T) {
 	within(t, 20*time.Second, "nothing is pending, and the file is there", func() bool {
 		return len(deliveries(t, s)) == 0 && app.Took()["file.finished"] > 0
 	})
-	if told := app.Heard()["file.finished"]; told > c.most {
-		t.Errorf("told %d times, want %d at most", told, c.most)
+	if deliveries := app.Received()["file.finished"]; deliveries > c.most {
+		t.Errorf("delivered %d times, want %d at most", deliveries, c.most)
 	}
 	wantFile(t, s.URL("file"), content)
 }

@@ -146,7 +146,7 @@ func (j *job) sendOne(ctx context.Context, r ranges.Range) {
 }
 
 // killAndRestart kills the server each time that enough chunks were acknowledged,
-// and tells how often it did.
+// and returns how often it did.
 func (j *job) killAndRestart(ctx context.Context) int {
 	for kills, after := range killAfter {
 		for j.acknowledged() < after {

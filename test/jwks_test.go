@@ -33,7 +33,7 @@ func TestPublicKeysAreRotated(t *testing.T) {
 	get(Signed(methodOf("RS256"), old, "old", Claims("anna", map[string]any{"iss": "https://app.example"})), 401)
 	get(Signed(methodOf("RS256"), old, "old", Claims("anna", map[string]any{"iss": "https://evil.example", "aud": "uploads"})), 401)
 
-	// New keys of other kinds, which nobody was told of. All requests wait for one fetch.
+	// New keys of other kinds, which were not announced. All requests wait for one fetch.
 	elliptic, edwards := issuer.Add("new", "ES256"), issuer.Add("newer", "EdDSA")
 	issuer.Remove("old")
 	var wait sync.WaitGroup

@@ -21,7 +21,7 @@ func TestBodiesWithoutALengthAreStoredRight(t *testing.T) {
 			answer := ask(t, "POST", s.URL(""), nil, []string{"Tus-Resumable: 1.0.0", fmt.Sprintf("Upload-Length: %d", size)}, 201)
 			url := answer.Header.Get("Location")
 			for at := int64(0); at < size; at += chunk {
-				body := struct{ io.Reader }{content.Part(ranges.Of(at, chunk))} // of no type that tells a length
+				body := struct{ io.Reader }{content.Part(ranges.Of(at, chunk))} // of a type without a length
 				ask(t, "PATCH", url, body, []string{"Tus-Resumable: 1.0.0",
 					"Content-Type: application/offset+octet-stream", fmt.Sprintf("Upload-Offset: %d", at)}, 204)
 			}

@@ -104,7 +104,7 @@ func TestF17BytesInFlightAtAShutdownAreStored(t *testing.T) {
 	}
 	for name, w := range map[string]*wire{"PATCH": patching, "PUT": putting} {
 		if a := w.answer(); a.Status != http.StatusServiceUnavailable || a.Header.Get("Retry-After") == "" {
-			t.Errorf("the %s that was cut off is told %d, Retry-After %q", name, a.Status, a.Header.Get("Retry-After"))
+			t.Errorf("the %s that was cut off gets %d, Retry-After %q", name, a.Status, a.Header.Get("Retry-After"))
 		}
 	}
 	if err := s.Start(); err != nil {

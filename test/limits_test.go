@@ -38,7 +38,7 @@ func TestUploadsPerMinuteAreLimited(t *testing.T) {
 	create := []string{tusVersion, "Upload-Length: 10"}
 	ask(t, "POST", s.URL(""), nil, append(create, anna), 201)
 	ask(t, "PUT", s.URL("three"), strings.NewReader("0123456789"), append(tenBytes, anna), 202)
-	// A tus client is told 429; one that sends ranges would give up on it, and gets 503.
+	// A tus client gets 429; one that sends ranges would give up on it, and gets 503.
 	wantLater(t, ask(t, "POST", s.URL(""), nil, append(create, anna), 429))
 	wantLater(t, ask(t, "PUT", s.URL("four"), strings.NewReader("0123456789"), append(tenBytes, anna), 503))
 	wantNothingOf(t, s, "four")
@@ -74,7 +74,7 @@ func TestLiveUploadsAreLimited(t *testing.T) {
 	ask(t, "PUT", s.URL("h"), strings.NewReader("0123456789"), append(tenBytes, bert), 503)
 }
 
-// Somebody who wants an id that is another's is refused, and changes nothing of how
+// A client that wants an id that is another's is refused, and changes nothing of how
 // much that one may do.
 func TestStrangersRefusalDoesNotCountForTheOwner(t *testing.T) {
 	t.Parallel()
@@ -120,7 +120,7 @@ func TestBytesPerDayAreLimited(t *testing.T) {
 	c := newClient(s, "it", content)
 	c.Header = anna
 	put(t, c, ranges.Of(0, 600*kib), 202)
-	// The body is read and dropped, so that a client which sends it hears the answer.
+	// The body is read and dropped, so that a client which sends it gets the answer.
 	began := time.Now()
 	wantLater(t, put(t, c, ranges.Of(600*kib, 600*kib), 503))
 	if took := time.Since(began); took > 5*time.Second {
@@ -166,7 +166,7 @@ func TestBytesPerDayAreLimited(t *testing.T) {
 	put(t, c, ranges.Of(1000*kib, 100*kib), 503)
 }
 
-// headAs asks for the offset of somebody's upload.
+// headAs asks for the offset of the upload of another owner.
 func headAs(t *testing.T, url string, header http.Header) (Answer, int64) {
 	t.Helper()
 	req := request(t, "HEAD", url, nil, tusVersion)
@@ -193,7 +193,7 @@ func TestWhoIsNotAskedIsLimitedByAddress(t *testing.T) {
 	}
 }
 
-// Two nodes count together; each for itself while Redis is away; and nobody is kept out
+// Two nodes count together; each for itself while Redis is away; and no client is kept out
 // because of that.
 func TestNodesCountTogether(t *testing.T) {
 	s3, redis := servers.S3(t), servers.Redis(t)
@@ -222,9 +222,9 @@ func TestNodesCountTogether(t *testing.T) {
 	begin(1, "f", 202)
 }
 
-// Many come at once, with tokens, tickets and limits, and nobody is kept out.
+// Many come at once, with tokens, tickets and limits, and no client is kept out.
 // Through tokens, tickets, limits and hooks: the app is asked twice about each upload,
-// and hears of it.
+// and learns of it.
 func TestFiveHundredUploadsAtOnceComeThrough(t *testing.T) {
 	t.Parallel()
 	app := startApp(t)
@@ -255,16 +255,16 @@ func TestFiveHundredUploadsAtOnceComeThrough(t *testing.T) {
 	if all > time.Minute {
 		t.Errorf("it took %v", all)
 	}
-	heard := 0
-	eventually(t, 20*time.Second, "the app hears of all", func() bool {
+	received := 0
+	eventually(t, 20*time.Second, "the app is notified of all", func() bool {
 		took := app.Took()
-		heard = 0
+		received = 0
 		for i := range uploads {
-			heard += min(1, took[fmt.Sprintf("load-%d.finished", i)])
+			received += min(1, took[fmt.Sprintf("load-%d.finished", i)])
 		}
-		return heard == uploads
+		return received == uploads
 	})
-	t.Logf("the app heard of %d after another %v", heard, (time.Since(began) - all).Round(time.Millisecond))
+	t.Logf("the app was notified of %d after another %v", received, (time.Since(began) - all).Round(time.Millisecond))
 	if wrong := app.Wrong(); len(wrong) > 0 {
 		t.Errorf("hooks that are not to be believed: %v", wrong)
 	}

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// requestLine is the line of the log that tells of a request.
+// requestLine is the line of the log of a request.
 type requestLine struct {
 	Msg, ID, Protocol, Method, Path, Range, Offset, Outcome string
 	ErrorCode                                               string `json:"error_code"`
@@ -49,11 +49,11 @@ func nextLine(t *testing.T, s *Server, n int) requestLine {
 func TestEachRequestIsOneLineThatSaysWhatCameOfIt(t *testing.T) {
 	t.Parallel()
 	s := start(t)
-	seen := 0
+	found := 0
 	wantLine := func(want requestLine) {
 		t.Helper()
-		got := nextLine(t, s, seen)
-		seen++
+		got := nextLine(t, s, found)
+		found++
 		if got.Duration <= 0 || got.Duration > int64(time.Minute) || got.LockWait < 0 || got.LockWait > got.Duration {
 			t.Errorf("took %d ns, waited %d", got.Duration, got.LockWait)
 		}
@@ -89,7 +89,7 @@ func TestEachRequestIsOneLineThatSaysWhatCameOfIt(t *testing.T) {
 	ask(t, http.MethodGet, s.URL("not/an/id"), nil, nil, http.StatusBadRequest)
 	wantLine(requestLine{Protocol: "content-range", Method: "GET", Path: "/files/not/an/id", Status: 400, Outcome: "refused", ErrorCode: "invalidId"})
 	ask(t, http.MethodPost, s.URL(""), nil, []string{"Tus-Resumable: 1.0.0", "Upload-Length: 9", "X-HTTP-Method-Override: PATCH"}, 404, 405, 415)
-	if line := nextLine(t, s, seen); line.Method != "PATCH" || line.Outcome != "refused" {
+	if line := nextLine(t, s, found); line.Method != "PATCH" || line.Outcome != "refused" {
 		t.Errorf("the line of an overridden method is %+v", line)
 	}
 }
@@ -120,7 +120,7 @@ func TestRequestThatBreaksOffIsSaidToHave(t *testing.T) {
 	}
 }
 
-// secrets are what a client may send that nobody but the server should see.
+// secrets are what a client may send that only the server should see.
 var secrets = []string{"Authorization: Bearer s3cret-bearer", "Cookie: session=s3cret-cookie", "X-Upload-Ticket: s3cret-header"}
 
 func TestSecretsOfARequestAreNowhereInTheLog(t *testing.T) {

@@ -148,7 +148,7 @@ func TestMetricsAndProfilesAreAtTheAdminAddressOnly(t *testing.T) {
 func TestThereIsNoAdminAddressUnlessAskedFor(t *testing.T) {
 	t.Parallel()
 	if log := start(t).Log(); strings.Contains(log, "admin listening") {
-		t.Errorf("the log tells of an admin address:\n%s", log)
+		t.Errorf("the log has an admin address:\n%s", log)
 	}
 }
 

@@ -14,7 +14,7 @@ type Cut struct {
 	Answer  bool   // count the bytes of the server's answers, not those of the client
 	Reset   bool   // break with a reset instead of an end of the stream
 	Swallow bool   // do not break: swallow slowly what comes then, until the sender gives up
-	OneSide bool   // break the sender's side only, as when its network changes: the other hears nothing
+	OneSide bool   // break the sender's side only, as when its network changes: the other notices nothing
 	First   func() // if set, is called before it breaks
 }
 

@@ -2,5 +2,5 @@
 
 package test
 
-// raceEnabled tells to build the binary with the race detector too.
+// raceEnabled reports whether to build the binary with the race detector too.
 const raceEnabled = false

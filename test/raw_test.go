@@ -18,7 +18,7 @@ type wire struct {
 }
 
 // dial connects to a server. The connection ends with the test, and fails it if
-// the server is silent for long.
+// the server sends nothing for long.
 func dial(t *testing.T, addr string) *wire {
 	t.Helper()
 	conn, err := net.Dial("tcp", addr)
@@ -44,7 +44,7 @@ func (w *wire) write(text string) {
 	}
 }
 
-// end says that nothing more will come, but stays to hear the answer.
+// end says that nothing more will come, but stays for the answer.
 func (w *wire) end() { _ = w.conn.CloseWrite() }
 
 // reset breaks the connection as a lost network does.

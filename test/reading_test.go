@@ -71,7 +71,7 @@ func interrupt(t *testing.T, s *Server, url string, content Content, offset, n i
 	_, _ = io.Copy(io.Discard, w.in) // until the server is done with it
 }
 
-func TestF10WhileTheStoreFailsNobodyIsToldThatTheUploadIsLost(t *testing.T) {
+func TestF10WhileTheStoreFailsNoAnswerSaysThatTheUploadIsLost(t *testing.T) {
 	t.Parallel()
 	s := start(t, "--sweep-interval", "1h")
 	c := newClient(s, "f10", small)
@@ -89,7 +89,7 @@ func TestF10WhileTheStoreFailsNobodyIsToldThatTheUploadIsLost(t *testing.T) {
 }
 
 // wantTransient demands that every request for an upload whose store fails is
-// told to come back, in the way that its protocol has for it.
+// asked to come back, in the way that its protocol has for it.
 func wantTransient(t *testing.T, c *Client) {
 	t.Helper()
 	a, _ := head(t, c.URL, http.StatusLocked)
@@ -109,7 +109,7 @@ func TestF11PollersDoNotInterruptTheUploadTheyPoll(t *testing.T) {
 	s := start(t)
 	content := NewContent(11, 4*mib)
 	url := createTus(t, s, content.Size)
-	p := &poller{t: t, url: url, stop: make(chan struct{}), seen: map[int64]bool{}}
+	p := &poller{t: t, url: url, stop: make(chan struct{}), found: map[int64]bool{}}
 	p.poll()
 	req := patchRequest(t.Context(), url, content, content.All())
 	half := ranges.Of(0, content.Size/2)
@@ -124,7 +124,7 @@ func TestF11PollersDoNotInterruptTheUploadTheyPoll(t *testing.T) {
 	}
 	wantFile(t, url, content)
 	if p.offsets() < 3 {
-		t.Errorf("the pollers saw no progress, only the offsets %v", p.seen)
+		t.Errorf("the pollers saw no progress, only the offsets %v", p.found)
 	}
 }
 
@@ -135,8 +135,8 @@ type poller struct {
 	stop chan struct{}
 	wg   sync.WaitGroup
 
-	mu   sync.Mutex
-	seen map[int64]bool // offsets that GET has told of
+	mu    sync.Mutex
+	found map[int64]bool // offsets that GET has returned
 }
 
 func (p *poller) poll() {
@@ -169,20 +169,20 @@ func (p *poller) once(method string, fields []string) {
 	}
 	if method == http.MethodGet && a.Status == http.StatusOK {
 		p.mu.Lock()
-		p.seen[a.State.Offset] = true
+		p.found[a.State.Offset] = true
 		p.mu.Unlock()
 	}
 }
 
-// offsets is how many different ones were seen.
+// offsets returns how many different ones there were.
 func (p *poller) offsets() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return len(p.seen)
+	return len(p.found)
 }
 
 // await is an empty part of a body: what follows it comes once so many offsets were
-// seen, or after a time in which they should have been.
+// there, or after a time in which they should have been.
 func (p *poller) await(offsets int) io.Reader {
 	return readerFunc(func([]byte) (int, error) {
 		for end := time.Now().Add(10 * time.Second); p.offsets() < offsets && time.Now().Before(end); {

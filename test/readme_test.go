@@ -15,7 +15,7 @@ import (
 	"testing"
 )
 
-// What the README tells a newcomer to type has to work as it stands there, but for
+// What the README has a newcomer type has to work as it stands there, but for
 // the address of the server.
 func TestReadmeUploadsInPiecesWithCurlAlone(t *testing.T) {
 	t.Parallel()
@@ -42,7 +42,7 @@ func TestReadmeUploadsInPiecesWithCurlAlone(t *testing.T) {
 		t.Errorf("the sums of what was sent and what came back: %v\n%s", sums, out)
 	}
 	if !strings.Contains(string(out), `"missing":["40000000-79999999"]`) {
-		t.Errorf("the state in between does not tell what is missing:\n%s", out)
+		t.Errorf("the state in between does not say what is missing:\n%s", out)
 	}
 }
 

@@ -44,7 +44,7 @@ func TestF20ALargeBodyIsRefusedAfterLittleOfIt(t *testing.T) {
 				written <- n
 			}()
 			demand(t, w.answer(), c.want)
-			w.conn.Close() // as a client does that is told so
+			w.conn.Close() // as a client does that gets such an answer
 			if n := <-written; n > size/2 {
 				t.Errorf("%d of %d bytes were sent before the answer", n, size)
 			}

@@ -66,8 +66,8 @@ func acknowledged(t *testing.T, s *Server, app *App, id string) {
 	})
 }
 
-// F23: the app moves the file as soon as it has acknowledged it. Whoever comes late hears
-// what he would have heard before, and nothing is created.
+// F23: the app moves the file as soon as it has acknowledged it. A late client gets
+// the answer that it would have got before, and nothing is created.
 func TestF23AMovedFileLeavesItsUploadComplete(t *testing.T) {
 	t.Parallel()
 	for _, template := range []string{"", "videos/{id}.mp4"} {
@@ -111,7 +111,7 @@ func TestF23AMovedFileLeavesItsUploadComplete(t *testing.T) {
 				restart(t, s)
 				check()
 				if n := app.Took()[id+".finished"]; n != 1 {
-					t.Errorf("the app heard %d times of it", n)
+					t.Errorf("it was delivered %d times", n)
 				}
 				ask(t, "DELETE", url, nil, nil, 204)
 				last(410)
@@ -151,9 +151,9 @@ func TestAMovedFileIsNotRememberedIfThatIsNotWanted(t *testing.T) {
 	})
 }
 
-// A file is deleted while the app is down, and the server is killed. The app hears that it
+// A file is deleted while the app is down, and the server is killed. The app is notified that it
 // was finished, and then that it was deleted.
-func TestF25OfAFileThatIsDeletedTooEarlyTheAppHearsInOrder(t *testing.T) {
+func TestF25OfAFileThatIsDeletedTooEarlyTheEventsComeInOrder(t *testing.T) {
 	t.Parallel()
 	onBothStores(t, []string{"--hook-events", "post-finish,post-terminate"}, func(t *testing.T, s *Server, app *App) {
 		const id = "early"
@@ -164,16 +164,16 @@ func TestF25OfAFileThatIsDeletedTooEarlyTheAppHearsInOrder(t *testing.T) {
 		wantNoFile(t, s, id)
 		restart(t, s)
 		ask(t, "GET", s.URL(id), nil, nil, 410)
-		within(t, 30*time.Second, "the app is told of the finish again", func() bool { return app.Heard()[id+".finished"] > 2 })
-		if n := app.Heard()[id+".deleted"]; n > 0 {
-			t.Errorf("the app was told %d times that it was deleted before it knew of the file", n)
+		within(t, 30*time.Second, "the finish is delivered again", func() bool { return app.Received()[id+".finished"] > 2 })
+		if n := app.Received()[id+".deleted"]; n > 0 {
+			t.Errorf("the app received %d times that it was deleted before it knew of the file", n)
 		}
 		app.Be(func(Hook) Mood { return Takes })
-		within(t, 60*time.Second, "the app hears of the deletion", func() bool { return app.Took()[id+".deleted"] > 0 })
+		within(t, 60*time.Second, "the deletion is delivered", func() bool { return app.Took()[id+".deleted"] > 0 })
 		if n := app.Took()[id+".finished"]; n == 0 {
-			t.Error("the app heard only of the deletion")
+			t.Error("only the deletion was delivered")
 		}
-		within(t, 30*time.Second, "nothing is owed", func() bool { return len(deliveries(t, s)) == 0 })
+		within(t, 30*time.Second, "nothing is pending", func() bool { return len(deliveries(t, s)) == 0 })
 		ask(t, "GET", s.URL(id), nil, nil, 410)
 	})
 }

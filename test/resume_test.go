@@ -37,9 +37,9 @@ func sharedArgs(s3, redis *servers.Server) []string {
 
 // breaks are the ways in which a connection is lost.
 var breaks = map[string]func(w *wire){
-	"closed": func(w *wire) { w.conn.Close() },
-	"reset":  (*wire).reset,
-	"silent": func(*wire) {},
+	"closed":  func(w *wire) { w.conn.Close() },
+	"reset":   (*wire).reset,
+	"stalled": func(*wire) {},
 }
 
 // beginPatch sends the head of a PATCH with all of the content, and its first bytes.

@@ -6,7 +6,7 @@ import (
 )
 
 // Two ids can lead to one name, as "t" with the extension of its file and "t.mp4" do:
-// whoever comes second can neither read, replace nor delete what is not his.
+// the second client can neither read, replace nor delete what is not its own.
 func TestTwoUploadsNeverHaveOneFile(t *testing.T) {
 	t.Parallel()
 	template := []string{"--key-template", "videos/{id}{ext}"}

@@ -33,7 +33,7 @@ type Server struct {
 	Data string   // its --data
 	Args []string // further arguments of serve
 	Wrap []string // a command that runs the binary, such as one that sets limits
-	Argv []string // the whole command line instead, of a peer that logs its address likewise
+	Argv []string // the whole command line, of a peer that logs its address likewise
 
 	Addr string // host:port; set by the first Start and kept by the next ones
 
@@ -89,7 +89,7 @@ func (s *Server) Kill() {
 	http.DefaultClient.CloseIdleConnections() // they lead nowhere
 }
 
-// Terminate sends SIGTERM and waits for the process to leave. An error tells that
+// Terminate sends SIGTERM and waits for the process to leave. An error means that
 // it did not within the given time, or not with status 0.
 func (s *Server) Terminate(within time.Duration) error {
 	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
@@ -119,7 +119,7 @@ func (s *Server) Admin() string { return s.log.adminAddr() }
 // Log is all that the processes of this Server have written.
 func (s *Server) Log() string { return s.log.String() }
 
-// Crash is what the log tells of panics and data races, empty if there were none.
+// Crash returns what the log has of panics and data races, empty if there were none.
 func (s *Server) Crash() string {
 	log := s.Log()
 	for _, sign := range []string{"panic", "DATA RACE", "fatal error:", "goroutine 1 ["} {

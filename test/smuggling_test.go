@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// answers reads all answers that come until the connection ends, or is silent.
+// answers reads all answers that come until the connection ends, or stalls.
 func (w *wire) answers() (statuses []int, closed bool) {
 	w.t.Helper()
 	for {
@@ -178,7 +178,7 @@ func TestHeadersAndMetadataAreBounded(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	w := dial(t, s.Addr)
-	// The server may hang up before it has heard all of it.
+	// The server may hang up before it has read all of it.
 	_, _ = io.WriteString(w.conn, "PUT /files/many HTTP/1.1\r\nHost: x\r\n"+strings.Repeat("X: "+strings.Repeat("y", 1000)+"\r\n", 1500))
 	if status := w.answer().Status; status != http.StatusRequestHeaderFieldsTooLarge {
 		t.Errorf("1.5 MB of headers: %d", status)

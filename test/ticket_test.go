@@ -207,7 +207,7 @@ func TestSecretsAreRotated(t *testing.T) {
 	}
 }
 
-// Who waits for leave to send gets the refusal instead, and leave is not given.
+// A client that waits for 100 Continue gets the refusal in its place.
 func TestExpectingClientIsRefusedAtOnce(t *testing.T) {
 	t.Parallel()
 	s := guarded(t)
@@ -244,7 +244,7 @@ func TestRefusalOverHTTP2EndsOnlyItsStream(t *testing.T) {
 
 // A stranger who knows the id of an upload does not get its lock, and so does not cut
 // its owner off.
-func TestStrangerInterruptsNobody(t *testing.T) {
+func TestAStrangerInterruptsNoUpload(t *testing.T) {
 	t.Parallel()
 	s := guarded(t)
 	anna, bert := Bearer(Token("anna")), Bearer(Token("bert"))

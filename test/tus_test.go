@@ -205,7 +205,7 @@ func TestTusPatchWithABrokenBodyKeepsWhatCame(t *testing.T) {
 	}
 }
 
-func TestUnknownDeletedAndExpiredUploadsAreTold(t *testing.T) {
+func TestUnknownDeletedAndExpiredUploadsAreDistinguished(t *testing.T) {
 	t.Parallel()
 	s := start(t, "--sweep-interval", "100ms")
 	content := NewContent(9, 100)
@@ -216,7 +216,7 @@ func TestUnknownDeletedAndExpiredUploadsAreTold(t *testing.T) {
 	restart(t, s)
 	time.Sleep(time.Second)
 	for id, want := range map[string]int{"unknown": 404, "deleted": 410, "expired": 410} {
-		// tus-java-client begins anew only on 404.
+		// tus-java-client starts over only on 404.
 		tusWant := map[string]int{"tus GET": 404, "tus HEAD": 404, "PATCH": 404}
 		requests := map[string]func() *http.Request{
 			"GET":      func() *http.Request { return request(t, "GET", s.URL(id), nil) },

@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-// tusJob is what test/tusjs/upload.js is told to do.
+// tusJob is the input of test/tusjs/upload.js.
 type tusJob struct {
 	Endpoint   string `json:"endpoint"`
 	File       string `json:"file"`
@@ -25,7 +25,7 @@ type tusJob struct {
 	DieAfter   int64  `json:"dieAfter,omitempty"`
 }
 
-// tusResult is what it tells.
+// tusResult is its output.
 type tusResult struct {
 	URL         string
 	FirstOffset int64
@@ -55,7 +55,7 @@ var installTusJS = sync.OnceValue(func() error {
 	return os.WriteFile(stamp, lock, 0o644)
 })
 
-// tusJS runs the client. Its process may only fail if it was told to die.
+// tusJS runs the client. Its process may only fail if it was asked to die.
 func tusJS(t *testing.T, job tusJob) tusResult {
 	t.Helper()
 	if err := installTusJS(); err != nil {

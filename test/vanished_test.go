@@ -8,7 +8,7 @@ import (
 
 // A file system that was unmounted, for instance. The server knows of the upload only what
 // is in the directory.
-func TestF36WhileTheDataDirectoryIsAwayNobodyIsToldThatTheUploadIsLost(t *testing.T) {
+func TestF36WhileTheDataDirectoryIsAwayNoAnswerSaysThatTheUploadIsLost(t *testing.T) {
 	t.Parallel()
 	s := start(t, "--sweep-interval", "1h")
 	c := newClient(s, "f36", small)

@@ -86,12 +86,12 @@ func eventually(t *testing.T, within time.Duration, what string, holds func() bo
 	}
 }
 
-// wantOneEvent demands that the server's log tells of an event of an upload once.
+// wantOneEvent demands that the server's log has an event of an upload once.
 func wantOneEvent(t *testing.T, s *Server, id, event string) {
 	t.Helper()
 	eventually(t, 30*time.Second, id+" was "+event, func() bool { return events(s, id, event) > 0 })
 	if n := events(s, id, event); n != 1 {
-		t.Errorf("the log tells %d times that %s was %s", n, id, event)
+		t.Errorf("the log says %d times that %s was %s", n, id, event)
 	}
 }
 

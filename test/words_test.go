@@ -18,11 +18,16 @@ import (
 var retiredWords = []string{
 	"door", "doors", "owed", "obey", "obeys", "parcel", "lest", "whoever", "unhurried", "amend", "amends", "amended",
 	"settle", "settles", "settled", "hurry", "bell", "tails", "urgent", "insist", "insists", "anew",
+	"told", "tell", "tells", "telling", "heard", "hear", "hears", "seen", "meant", "park", "parked", "pulse", "claimed", "noted",
+	"hide", "silent", "patient", "wish", "wishes", "somebody", "nobody", "he", "his", "him",
 }
 
 // wordExceptions are the files in which a word has its ordinary meaning.
 var wordExceptions = map[string][]string{
-	"test/words_test.go": retiredWords,
+	"test/words_test.go":         retiredWords,
+	"config/keytemplate.go":      {"nobody"}, // a name in keys
+	"config/keytemplate_test.go": {"nobody"},
+	"test/resume_test.go":        {"he"}, // bytes of an upload
 }
 
 var (
@@ -79,7 +84,7 @@ func TestRetiredWordsAreNotUsed(t *testing.T) {
 		}
 		var text string
 		switch {
-		case strings.HasSuffix(name, ".go") && !strings.HasSuffix(name, "_test.go"):
+		case strings.HasSuffix(name, ".go"):
 			text = goText(t, path)
 		case strings.HasSuffix(name, ".md"):
 			content, err := os.ReadFile(path)

@@ -81,7 +81,7 @@ func (s *Server) adminRoutes() http.Handler {
 	return mux
 }
 
-// URL is where uploads are created, as seen from this machine.
+// URL is where uploads are created, from this machine.
 func (s *Server) URL() string {
 	scheme := "http"
 	if s.cfg.TLSCert != "" {

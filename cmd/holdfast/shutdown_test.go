@@ -58,7 +58,7 @@ func (s *slow) answer(t *testing.T) answer {
 	panic("unreachable")
 }
 
-// F17: on shutdown the bytes received are stored and the client is told to retry, with every
+// F17: on shutdown the bytes received are stored and the client is asked to retry, with every
 // protocol and HTTP version; the next process resumes the upload.
 func TestShutdownStoresReceivedBytes(t *testing.T) {
 	const total, first, part = 1_000_000, 400_000, 600_001

@@ -75,7 +75,7 @@ const (
 	ticketAud = "urn:holdfast:ticket"
 )
 
-// An app that signs tickets itself may forget a claim. A missing claim never means "no
+// An app that signs tickets itself may forget a field. A missing field never means "no
 // limit", even if the signature is valid.
 func TestATicketWithInvalidOrMissingClaimsIsRejected(t *testing.T) {
 	serve := protect(t, auth.Options{TicketSecrets: []string{secret}})

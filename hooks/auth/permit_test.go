@@ -80,12 +80,12 @@ func TestBeforeCreateEnforcesThePrincipalsLimits(t *testing.T) {
 		"a larger limit":           {anna, storage.Record{ID: "x", Size: 5, MaxSize: 500}, storage.Record{ID: "anna-x", Owner: "anna", MaxSize: 100, ExpireAfter: time.Hour}, nil},
 		"a lifetime set by the app": {withSubject("bert"), storage.Record{ID: "x", Size: 5, ExpireAfter: time.Minute},
 			storage.Record{ID: "x", Owner: "bert", ExpireAfter: time.Minute}, nil},
-		"a claimed owner is ignored": {withSubject("bert"), storage.Record{ID: "x", Size: 5, Owner: "anna"}, storage.Record{ID: "x", Owner: "bert"}, nil},
-		"by a ticket":                {grant(true), storage.Record{ID: "it", Size: 5, ClientChosenID: true}, storage.Record{ID: "it", Owner: "anna"}, nil},
-		"by a ticket, no id":         {grant(true), storage.Record{ID: "x", Size: 5}, storage.Record{ID: "it", Owner: "anna"}, nil},
-		"by a ticket, another id":    {grant(true), storage.Record{ID: "x", Size: 5, ClientChosenID: true}, storage.Record{}, storage.ErrForbidden},
-		"by a ticket without create": {grant(false), storage.Record{ID: "it", Size: 5, ClientChosenID: true}, storage.Record{}, storage.ErrForbidden},
-		"by the server itself":       {context.Background(), storage.Record{ID: "x", Size: 500}, storage.Record{ID: "x"}, nil},
+		"the owner in the request is ignored": {withSubject("bert"), storage.Record{ID: "x", Size: 5, Owner: "anna"}, storage.Record{ID: "x", Owner: "bert"}, nil},
+		"by a ticket":                         {grant(true), storage.Record{ID: "it", Size: 5, ClientChosenID: true}, storage.Record{ID: "it", Owner: "anna"}, nil},
+		"by a ticket, no id":                  {grant(true), storage.Record{ID: "x", Size: 5}, storage.Record{ID: "it", Owner: "anna"}, nil},
+		"by a ticket, another id":             {grant(true), storage.Record{ID: "x", Size: 5, ClientChosenID: true}, storage.Record{}, storage.ErrForbidden},
+		"by a ticket without create":          {grant(false), storage.Record{ID: "it", Size: 5, ClientChosenID: true}, storage.Record{}, storage.ErrForbidden},
+		"by the server itself":                {context.Background(), storage.Record{ID: "x", Size: 500}, storage.Record{ID: "x"}, nil},
 	} {
 		rec := c.rec
 		err := auth.BeforeCreate(c.ctx, &rec)
@@ -98,7 +98,7 @@ func TestBeforeCreateEnforcesThePrincipalsLimits(t *testing.T) {
 	}
 }
 
-// A ticket allows querying and sending; DenyDownload tells the protocol what it does not.
+// A ticket allows querying and sending; DenyDownload is how the protocol knows what it does not.
 func TestATicketAllowsOnlyItsMethods(t *testing.T) {
 	serve := protect(t, auth.Options{TicketSecrets: []string{secret}, TicketTTL: time.Hour})
 	ticket := func(change func(*auth.Ticket)) string {

@@ -51,7 +51,7 @@ func TestIDIsWhatFollowsTheBasePath(t *testing.T) {
 	}
 }
 
-func TestClientIsTheAddressSeenByTheNearestProxy(t *testing.T) {
+func TestClientIsTheAddressThatTheNearestProxyReports(t *testing.T) {
 	for _, c := range []struct {
 		forwarded []string
 		trust     bool

@@ -9,7 +9,7 @@ import (
 )
 
 // ServeFile serves the file of a finished upload for GET and HEAD, with ranges and
-// conditional requests (RFC 9110, sections 13 and 14). Browsers are told to save it and
+// conditional requests (RFC 9110, sections 13 and 14). Browsers are asked to save it and
 // not to display it, so that an uploaded file cannot run scripts in the server's origin.
 // If the store provides a link to the file, a GET is redirected there. It does not
 // authorize: protocols call protocol.ServeFile, which does.

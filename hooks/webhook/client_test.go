@@ -52,12 +52,12 @@ func TestEveryHookIsSignedByEachSecret(t *testing.T) {
 	if err := n.uploads.Delete(t.Context(), "a"); err != nil {
 		t.Fatal(err)
 	}
-	seen := map[tusd.HookType]bool{}
+	received := map[tusd.HookType]bool{}
 	eventually(t, func() bool {
 		for _, h := range app.received() {
-			seen[h.hook.Type] = true
+			received[h.hook.Type] = true
 		}
-		return len(seen) == len(Events)
+		return len(received) == len(Events)
 	})
 	for _, h := range app.received() {
 		for _, secret := range []string{newSecret, oldSecret} {

@@ -110,7 +110,7 @@ func TestNothingIsDeliveredAfterA410(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				app, store, failures := &fakeApp{answer: always(http.StatusGone)}, newMemory(), 2
 				store.Inject(func(op storagetest.Op) storagetest.Outcome {
-					if op == storagetest.Park && failures > 0 {
+					if op == storagetest.DeadLetter && failures > 0 {
 						failures--
 						return fault
 					}

@@ -9,7 +9,7 @@
 //
 // post-create, post-receive and post-terminate are best-effort: they are retried a few
 // times, and never delay a request. pre-create and pre-finish are blocking: if the app does
-// not respond, the upload is not created or finished, and the client is told to retry.
+// not respond, the upload is not created or finished, and the client is asked to retry.
 //
 // Every request is signed according to Standard Webhooks (www.standardwebhooks.com).
 package webhook

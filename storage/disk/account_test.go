@@ -23,7 +23,7 @@ type account struct {
 	unsure                                   bool // a Create has failed, so it may exist or not
 	lost                                     bool // its file was removed
 
-	noted int // number of checks at its last change
+	checked int // number of checks at its last change
 }
 
 func (a *account) clone() *account {

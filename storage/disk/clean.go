@@ -111,7 +111,7 @@ func (s *Store) removeOrphan(name string, before time.Time) error {
 // ownerOf splits the name of a file that may be an orphan into the upload id, which may
 // itself end in such a suffix, and the suffix. For any other file the suffix is "".
 func ownerOf(name string) (id, suffix string) {
-	for _, suffix := range []string{".data", ".parked", ".log.new"} {
+	for _, suffix := range []string{".data", ".deadletter", ".log.new"} {
 		if id, ok := strings.CutSuffix(name, suffix); ok {
 			return id, suffix
 		}

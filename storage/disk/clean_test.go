@@ -11,7 +11,7 @@ import (
 // Ids may end like the names of the store's own files.
 func TestCleanDoesNotMistakeAnUploadForAnOrphan(t *testing.T) {
 	p := newPlace(t)
-	suffixes := []string{"", ".log", ".data", ".parked", ".new", ".log.new"}
+	suffixes := []string{"", ".log", ".data", ".deadletter", ".new", ".log.new"}
 	ids := []string{"beside"} // while there is no upload "alone"
 	for _, one := range suffixes {
 		for _, two := range suffixes {

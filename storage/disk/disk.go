@@ -14,7 +14,7 @@
 //	DIR/ID                    the finished file, or DIR/KEY if the upload has a key
 //	DIR/.holdfast/live/ID.log    the journal: record, size, ranges
 //	DIR/.holdfast/live/ID.data   the bytes of an unfinished upload
-//	DIR/.holdfast/live/ID.parked marks a finished upload whose delivery is dead-lettered
+//	DIR/.holdfast/live/ID.deadletter marks a finished upload whose delivery is dead-lettered
 //	DIR/.holdfast/done/ID.log    the journal of a delivered upload, whose file may be missing
 //	DIR/.holdfast/gone/ID        the tombstone of a deleted upload
 //	DIR/.holdfast/lock           locked by the one process that uses DIR
@@ -111,7 +111,7 @@ func (s *Store) livePath(id string) string { return s.own("live", id+".log") }
 func (s *Store) donePath(id string) string { return s.own("done", id+".log") }
 func (s *Store) gonePath(id string) string { return s.own("gone", id) }
 
-func (s *Store) deadLetterPath(id string) string { return s.own("live", id+".parked") }
+func (s *Store) deadLetterPath(id string) string { return s.own("live", id+".deadletter") }
 
 func (s *Store) lockID(id string) *sync.RWMutex {
 	return &s.idLocks[maphash.String(s.seed, id)%uint64(len(s.idLocks))]

@@ -87,14 +87,14 @@ func (l *ledger) update(id string, change func(a *account)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	change(l.of(id))
-	l.of(id).noted = l.count
+	l.of(id).checked = l.count
 }
 
 // accounts returns recently changed accounts, and some of the others. The caller holds mu.
 func (l *ledger) accounts() map[string]*account {
 	acked, others := map[string]*account{}, 0
 	for id, a := range l.acked {
-		if l.count-a.noted > 5 {
+		if l.count-a.checked > 5 {
 			if others++; others > 2 {
 				continue
 			}

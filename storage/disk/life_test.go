@@ -39,7 +39,7 @@ func wholeLife() []step {
 		write(data, ranges.Of(2000, 4000)),
 		{"finish", finishIt},
 		wantFile(data[:6000]),
-		{"park", onUpload(storage.Store.DeadLetter)},
+		{"dead-letter", onUpload(storage.Store.DeadLetter)},
 		{"mark delivered", onUpload(storage.Store.MarkDelivered)},
 		wantFile(data[:6000]),
 		{"delete", func(s storage.Store) error { return s.Delete(context.Background(), lifeID) }},

@@ -64,6 +64,6 @@ func (p *place) attempts(done storage.Upload) map[string]error {
 	results["create"] = p.store.Create(p.ctx, storage.Record{ID: "new", Size: 5})
 	_, results["open"] = p.store.Open(p.ctx, done, 0)
 	results["mark delivered"] = p.store.MarkDelivered(p.ctx, done)
-	results["park"] = p.store.DeadLetter(p.ctx, done)
+	results["dead-letter"] = p.store.DeadLetter(p.ctx, done)
 	return results
 }

@@ -88,7 +88,7 @@ func (s *store) MarkDelivered(ctx context.Context, up storage.Upload) error {
 
 // DeadLetter implements storage.Store.
 func (s *store) DeadLetter(ctx context.Context, up storage.Upload) error {
-	ctx, end := s.m.store.begin(ctx, "park", up.ID)
+	ctx, end := s.m.store.begin(ctx, "dead-letter", up.ID)
 	err := s.Store.DeadLetter(ctx, up)
 	end(err)
 	return err

@@ -21,10 +21,10 @@ type link struct {
 	listener net.Listener
 	to       string
 
-	mu     sync.Mutex
-	down   bool
-	silent bool // while it is down: connections stay open, but no data passes
-	conns  []net.Conn
+	mu      sync.Mutex
+	down    bool
+	hanging bool // while it is down: connections stay open, but no data passes
+	conns   []net.Conn
 }
 
 func newLink(t *testing.T, to string) *link {
@@ -62,7 +62,7 @@ func (l *link) join(conn net.Conn) {
 	}
 	l.mu.Lock()
 	l.conns = append(l.conns, conn, far)
-	refused := l.down && !l.silent
+	refused := l.down && !l.hanging
 	l.mu.Unlock()
 	if refused {
 		_ = conn.Close()
@@ -94,12 +94,12 @@ func (l *link) pipe(to, from net.Conn) {
 }
 
 // cut closes all connections, or has them hang.
-func (l *link) cut(silent bool) {
+func (l *link) cut(hanging bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.down, l.silent = true, silent
+	l.down, l.hanging = true, hanging
 	for _, c := range l.conns {
-		if !silent {
+		if !hanging {
 			_ = c.Close()
 		}
 	}
@@ -192,7 +192,7 @@ func (c *core) wantWarm(t *testing.T, id string) {
 // Promise 2: what one node has acknowledged, deletions included, no other contradicts,
 // whichever of them reaches Redis.
 func TestAPartitionedNodeIsNotContradictedByTheOthers(t *testing.T) {
-	for name, silent := range map[string]bool{"connections break": false, "connections hang": true} {
+	for name, hanging := range map[string]bool{"connections break": false, "connections hang": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			cut, other, l, _ := twoCores(t)
@@ -202,7 +202,7 @@ func TestAPartitionedNodeIsNotContradictedByTheOthers(t *testing.T) {
 			other.wantWarm(t, "it")
 			other.wantWarm(t, "deleted")
 			cut.wantWarm(t, "it")
-			l.cut(silent)
+			l.cut(hanging)
 			for offset := int64(100); offset < 500; offset += 200 {
 				cut.mustWrite(t, "it", offset, 100)
 				other.wantAtLeast(t, "it", offset+100)

@@ -21,8 +21,8 @@ type absent struct {
 	since map[string]time.Time // time of the Load, by id
 }
 
-// note records that there are no objects for id.
-func (a *absent) note(id string) {
+// add records that there are no objects for id.
+func (a *absent) add(id string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.since == nil || len(a.since) >= maxAbsent {
@@ -31,11 +31,11 @@ func (a *absent) note(id string) {
 	a.since[id] = time.Now()
 }
 
-// take reports whether id was noted within absentTTL, and forgets it.
+// take reports whether id was added within absentTTL, and forgets it.
 func (a *absent) take(id string) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	since, noted := a.since[id]
+	since, known := a.since[id]
 	delete(a.since, id)
-	return noted && time.Since(since) < absentTTL
+	return known && time.Since(since) < absentTTL
 }

@@ -91,8 +91,8 @@ func wantFinished(t *testing.T, n *node, id string, size int64) {
 	if err != nil || !up.Finished || up.Size != size {
 		t.Errorf("get: finished %v, %d bytes, %v", up.Finished, up.Size, err)
 	}
-	if n.told[id] != 1 {
-		t.Errorf("its finish event was delivered %d times", n.told[id])
+	if n.delivered[id] != 1 {
+		t.Errorf("its finish event was delivered %d times", n.delivered[id])
 	}
 }
 

@@ -54,7 +54,7 @@ func (s *Store) deleteOnce(ctx context.Context, id string, created *time.Time) e
 	s.dropCached(id)
 	s.active.deleted(id)
 	if err = s.removeAll(ctx, rec, t, tombstone.Pending != nil); err == nil {
-		s.deletions.note(id)
+		s.deletions.add(id)
 	}
 	return err
 }

@@ -23,7 +23,7 @@ type deletions struct {
 	complete map[string]time.Time // time of completion, by upload id
 }
 
-func (d *deletions) note(id string) {
+func (d *deletions) add(id string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.complete == nil || len(d.complete) >= maxDeletions {
@@ -42,7 +42,7 @@ func (d *deletions) knows(id string) bool {
 func (d *deletions) forgetBefore(at time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	maps.DeleteFunc(d.complete, func(_ string, seen time.Time) bool { return seen.Before(at) })
+	maps.DeleteFunc(d.complete, func(_ string, completed time.Time) bool { return completed.Before(at) })
 }
 
 // completeDeletion removes what an interrupted deletion may have left: objects listed

@@ -46,7 +46,7 @@ func TestF23AnInterruptedRetirementIsCompletedWithoutASecondDelivery(t *testing.
 				t.Error(err)
 			}
 			wantOnly(t, other.store, want...)
-			if other.told[c.id] != 0 {
+			if other.delivered[c.id] != 0 {
 				t.Errorf("%d bytes, moved %v: the event was delivered again", size, moved)
 			}
 			if up, err := startNode(t, opts).store.Load(t.Context(), c.id); err != nil || up.FileMissing != moved || !up.Finished {

@@ -96,7 +96,7 @@ func (c *phone) declare() {
 	}
 }
 
-// Each request of an upload in turn fails permanently, fails although S3 executed it, loses
+// Each request of an upload fails: each permanently, fails although S3 executed it, loses
 // its response, or is slow: the upload still finishes, no acknowledged data is lost, the
 // event is delivered, and no objects are left over.
 func TestAnyRequestMayGoWrong(t *testing.T) {
@@ -137,7 +137,7 @@ func (p plan) runWith(t *testing.T, opts Options, data []byte, f fault) {
 	}
 	other := startNode(t, opts)
 	c.wantFile(other)
-	if n.told[c.id] == 0 {
+	if n.delivered[c.id] == 0 {
 		t.Error("the finish event was not delivered")
 	}
 	if err := n.store.flush(t.Context()); err != nil {

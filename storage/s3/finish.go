@@ -199,7 +199,7 @@ func (s *Store) MarkDelivered(ctx context.Context, up storage.Upload) error {
 		s.needless.add(up.ID, keys...)
 		return nil
 	}
-	keys = append(keys, s.liveKey(up.ID, "size"), s.liveKey(up.ID, "record"), s.liveKey(up.ID, "parked"))
+	keys = append(keys, s.liveKey(up.ID, "size"), s.liveKey(up.ID, "record"), s.liveKey(up.ID, "deadletter"))
 	if up.Key != "" {
 		keys = append(keys, s.claimKey(up.Key, up.ID))
 	}
@@ -208,9 +208,9 @@ func (s *Store) MarkDelivered(ctx context.Context, up storage.Upload) error {
 }
 
 // hasID reports whether the id still belongs to the finished upload, and not to one that
-// was created since. It takes a request unless the file was seen recently.
+// was created since. It takes a request unless the file was found recently.
 func (s *Store) hasID(ctx context.Context, up storage.Upload) (bool, error) {
-	if !up.ClientChosenID || s.sawFile(up.Record) {
+	if !up.ClientChosenID || s.foundFile(up.Record) {
 		return true, nil
 	}
 	h, err := s.client.Head(ctx, s.fileKey(up.Record))
@@ -223,8 +223,8 @@ func (s *Store) hasID(ctx context.Context, up storage.Upload) (bool, error) {
 	return s.hasRecord(ctx, up.Record)
 }
 
-// sawFile reports whether this process has recently seen the file of an upload.
-func (s *Store) sawFile(rec storage.Record) bool {
+// foundFile reports whether this process has recently found the file of an upload.
+func (s *Store) foundFile(rec storage.Record) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	f, ok := s.files[rec.ID]
@@ -238,11 +238,11 @@ func (s *Store) noteFile(rec storage.Record) {
 	if len(s.files) >= maxCachedLayouts {
 		clear(s.files)
 	}
-	s.files[rec.ID] = fileSeen{rec.Created, s.opts.now()}
+	s.files[rec.ID] = fileFound{rec.Created, s.opts.now()}
 }
 
-// fileSeen is when the file of an upload, created at the given time, was last seen.
-type fileSeen struct{ created, at time.Time }
+// fileFound is when the file of an upload, created at the given time, was last found.
+type fileFound struct{ created, at time.Time }
 
 // DeadLetter implements storage.Store.
 func (s *Store) DeadLetter(ctx context.Context, up storage.Upload) error {
@@ -250,5 +250,5 @@ func (s *Store) DeadLetter(ctx context.Context, up storage.Upload) error {
 	if err != nil || !t.record {
 		return err
 	}
-	return s.client.Put(ctx, api.JSONObject(s.liveKey(up.ID, "parked"), []byte("{}")))
+	return s.client.Put(ctx, api.JSONObject(s.liveKey(up.ID, "deadletter"), []byte("{}")))
 }

@@ -21,7 +21,7 @@ import (
 //	PREFIX.holdfast/live/ID/layout   the multipart upload, its part size, and the record again
 //	PREFIX.holdfast/live/ID/size     the size, if it was set after creation
 //	PREFIX.holdfast/live/ID/f/A-B    a fragment: bytes A to B, half-open, in hexadecimal
-//	PREFIX.holdfast/live/ID/parked   marks a finished upload whose event is dead-lettered
+//	PREFIX.holdfast/live/ID/deadletter   marks a finished upload whose event is dead-lettered
 //	PREFIX.holdfast/live/ID/gone     the tombstone of a deleted upload, with its file's key
 //
 // An id that a client has chosen may be reused after its upload has ended. So that an object

@@ -24,7 +24,7 @@ func nodesWithOneCache(t *testing.T, opts Options, n int) []*node {
 	for range n {
 		node := startNode(t, opts)
 		node.Uploads = storage.New(node.store, locker, cache, storage.Options{
-			Log: slog.New(slog.DiscardHandler), Now: node.now, Observer: storage.Observer{Event: node.hear},
+			Log: slog.New(slog.DiscardHandler), Now: node.now, Observer: storage.Observer{Event: node.onEvent},
 		})
 		nodes = append(nodes, node)
 	}

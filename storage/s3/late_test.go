@@ -38,8 +38,8 @@ func TestTheEventOfAnUploadWhoseRecordWasWrittenTwiceIsDelivered(t *testing.T) {
 					t.Fatal(err)
 				}
 				c.send(ranges.Range{Start: 100, End: size})
-				if n.told[c.id] != 1 {
-					t.Errorf("the event was delivered %d times", n.told[c.id])
+				if n.delivered[c.id] != 1 {
+					t.Errorf("the event was delivered %d times", n.delivered[c.id])
 				}
 				// Simulate that the node which finished it died before it delivered the
 				// event: restore the record, and remove the done object.
@@ -52,8 +52,8 @@ func TestTheEventOfAnUploadWhoseRecordWasWrittenTwiceIsDelivered(t *testing.T) {
 				if err := other.Sweep(t.Context()); err != nil {
 					t.Errorf("sweep: %v", err)
 				}
-				if other.told[c.id] != 1 {
-					t.Errorf("the event was delivered %d times by another node", other.told[c.id])
+				if other.delivered[c.id] != 1 {
+					t.Errorf("the event was delivered %d times by another node", other.delivered[c.id])
 				}
 				c.wantFile(other)
 			})

@@ -102,7 +102,7 @@ func (t *listing) add(name string, e api.Entry) {
 		t.layouts = append(t.layouts, marked{mark: mark, at: e.Modified})
 	case "gone":
 		t.gone = true
-	case "parked":
+	case "deadletter":
 		t.deadLettered = true
 	default:
 		if r, ok := parseFragment(rest); ok && e.Size == r.Len() {

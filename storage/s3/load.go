@@ -305,7 +305,7 @@ func (s *Store) loadWithoutRecord(ctx context.Context, id string, t listing) (st
 		_ = s.client.Remove(ctx, late...) // on failure, the next Load tries again
 	}
 	if errors.Is(err, storage.ErrNotFound) && len(t.keys)+len(t.claims) == 0 {
-		s.absent.note(id)
+		s.absent.add(id)
 	}
 	return up, err
 }

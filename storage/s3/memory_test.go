@@ -100,7 +100,7 @@ func TestACachedTailOfAnEarlierUploadWithTheSameIDIsNotUsed(t *testing.T) {
 	c = &phone{t: t, node: third, data: storagetest.Content(2, threeCells)}
 	c.create(storage.Record{ID: "again", Size: threeCells})
 	c.send(ranges.Of(0, 3000))
-	c.node = &node{store: one.store, wire: one.wire, told: map[string]int{}}
+	c.node = &node{store: one.store, wire: one.wire, delivered: map[string]int{}}
 	c.node.Uploads = storage.New(one.store, new(storage.MemoryLocker), new(storage.MemoryCache), storage.Options{})
 	c.send(ranges.Range{Start: 3000, End: 2 * minPart})
 	c.send(ranges.Range{Start: 2 * minPart, End: threeCells})

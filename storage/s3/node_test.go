@@ -22,10 +22,10 @@ type node struct {
 	store *Store
 	wire  *wire
 
-	mu    sync.Mutex
-	told  map[string]int   // how many Finished events were delivered, by upload id
-	late  time.Duration    // how far its clock is ahead
-	clock func() time.Time // its clock, if not the system's
+	mu        sync.Mutex
+	delivered map[string]int   // how many Finished events were delivered, by upload id
+	late      time.Duration    // how far its clock is ahead
+	clock     func() time.Time // its clock, if not the system's
 
 	received func(storage.Upload) // if set, called with the acknowledged state
 }
@@ -34,7 +34,7 @@ type node struct {
 // all buffer memory.
 func startNode(t *testing.T, opts Options) *node {
 	t.Helper()
-	n := &node{wire: newWire(), told: map[string]int{}}
+	n := &node{wire: newWire(), delivered: map[string]int{}}
 	opts.Middleware = n.wire.wrap
 	n.store = mustOpen(t, opts)
 	n.wire.reset()
@@ -44,7 +44,7 @@ func startNode(t *testing.T, opts Options) *node {
 
 func (n *node) core(cache storage.Cache) *storage.Uploads {
 	return storage.New(n.store, new(storage.MemoryLocker), cache, storage.Options{
-		ExpireAfter: time.Hour, Log: slog.New(slog.DiscardHandler), Now: n.now, Observer: storage.Observer{Event: n.hear, Progress: n.progress},
+		ExpireAfter: time.Hour, Log: slog.New(slog.DiscardHandler), Now: n.now, Observer: storage.Observer{Event: n.onEvent, Progress: n.progress},
 	})
 }
 
@@ -63,11 +63,11 @@ func (n *node) progress(_ context.Context, up storage.Upload) {
 	}
 }
 
-func (n *node) hear(_ context.Context, e storage.Event) {
+func (n *node) onEvent(_ context.Context, e storage.Event) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if e.Type == storage.Finished {
-		n.told[e.Upload.ID]++
+		n.delivered[e.Upload.ID]++
 	}
 }
 

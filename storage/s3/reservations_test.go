@@ -53,7 +53,7 @@ func TestReservationsWithoutAnUploadAreRemoved(t *testing.T) {
 	live := mustCreate(t, n, storage.Record{Key: "videos/live.mp4", Size: 1000})
 	mustCreate(t, n, storage.Record{ID: "0", Key: "listed-after-it", Size: 1000})
 	for _, key := range []string{"videos/one.mp4", "one"} {
-		for _, id := range []string{"00", "of-nobody", "zz"} {
+		for _, id := range []string{"00", "of-none", "zz"} {
 			if err := n.store.client.Put(t.Context(), api.JSONObject(n.store.claimKey(key, id), nil)); err != nil {
 				t.Fatal(err)
 			}

@@ -220,7 +220,7 @@ func TestF05AFailedFinishIsCompletedByAnotherNode(t *testing.T) {
 			t.Errorf("sweep: %v", err)
 		}
 		c.wantFile(other)
-		if n.told[c.id]+other.told[c.id] == 0 {
+		if n.delivered[c.id]+other.delivered[c.id] == 0 {
 			t.Errorf("%s: no event was delivered", what)
 		}
 	}
@@ -292,8 +292,8 @@ func TestF13AnEmptyFileYieldsAnObjectAndOneEvent(t *testing.T) {
 	c := &phone{t: t, node: n}
 	c.create(storage.Record{Size: 0})
 	c.finish()
-	if n.told[c.id] != 1 {
-		t.Errorf("%d events, want 1", n.told[c.id])
+	if n.delivered[c.id] != 1 {
+		t.Errorf("%d events, want 1", n.delivered[c.id])
 	}
 	wantOnly(t, n.store, c.id)
 }

@@ -42,7 +42,7 @@ func mustOpen(t *testing.T, opts Options) *Store {
 	return s
 }
 
-// wantMemoryBack checks that all memory blocks are free once the cached tails are dropped.
+// wantMemoryBack checks that all memory blocks are free once the tail cache is dropped.
 func wantMemoryBack(t *testing.T, s *Store) {
 	t.Helper()
 	s.tailCache.dropBefore(time.Now().Add(time.Hour))

@@ -129,7 +129,7 @@ type Store struct {
 	creatingLayout singleflight.Group // by upload id
 	mu             sync.Mutex
 	layouts        map[string]cachedLayout
-	files          map[string]fileSeen
+	files          map[string]fileFound
 	writers        map[string][]*writer // running writes, by upload id
 	missing        map[string]time.Time // since when S3 lists only the record of an upload, or not all parts of a multipart upload; by their ids
 }
@@ -155,7 +155,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	}
 	pool := newMemoryPool(opts.Memory)
 	s := &Store{
-		opts: opts, budget: pool, tailCache: newTailCache(), layouts: map[string]cachedLayout{}, files: map[string]fileSeen{}, writers: map[string][]*writer{}, missing: map[string]time.Time{},
+		opts: opts, budget: pool, tailCache: newTailCache(), layouts: map[string]cachedLayout{}, files: map[string]fileFound{}, writers: map[string][]*writer{}, missing: map[string]time.Time{},
 		client: client,
 	}
 	pool.reclaim = s.tailCache.dropOldest

@@ -33,7 +33,7 @@ func TestIndex(t *testing.T, node func() storage.Cache) {
 		{"of all adders only the last completes the upload", oneAdderCompletes},
 		{"adds and puts at once lose nothing", nothingIsLost},
 		{"a dropped upload is forgotten and takes no put", droppedStaysDropped},
-		{"uploads are told apart", indexTellsApart},
+		{"uploads are distinguished", cacheDistinguishesUploads},
 		{"a snapshot shares nothing with the index", indexSnapshotIsItsOwn},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.run(newIndexFixture(t, node)) })
@@ -313,7 +313,7 @@ func droppedStaysDropped(f *indexFixture) {
 	}
 }
 
-func indexTellsApart(f *indexFixture) {
+func cacheDistinguishesUploads(f *indexFixture) {
 	a, b := upload(100, ranges.Of(0, 5)), upload(200, ranges.Of(7, 5))
 	b.ID = a.ID + "~1"
 	f.put(a)

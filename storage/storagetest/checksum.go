@@ -34,7 +34,7 @@ func checksumOfAnyOrder(f *fixture) {
 		}
 		f.put(up, Content(4, f.size), ranges.Of(f.size/3, f.size/3)) // too late
 		f.wantChecksum(f.load(up.ID), data)
-		again, err := f.store.Finish(f.ctx, up) // by somebody who has not heard of it
+		again, err := f.store.Finish(f.ctx, up) // by a caller that does not know of it
 		if err == nil {
 			f.wantChecksum(again, data)
 		}

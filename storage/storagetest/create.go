@@ -114,7 +114,7 @@ func oneCreationSucceeds(f *fixture) {
 }
 
 // wantOneCreation checks that of several creations, the i-th with a size of
-// 100+i, one has succeeded and the others have told that it exists.
+// 100+i, one has succeeded and the others have reported that it exists.
 func (f *fixture) wantOneCreation(id string, errs []error) {
 	f.Helper()
 	var made []int64
@@ -134,7 +134,7 @@ func (f *fixture) wantOneCreation(id string, errs []error) {
 func alikeIDsStayApart(f *fixture) {
 	ids := []string{"a", "A", "aa", "a-", "a.", "a~", "a_", "a.a", "a-1", "a.0", "a.0-99", "0", "1",
 		"a.info", "a.json", "a.part", "a.lock", "a.tmp", "a.log", "a.journal", "a.ranges", "a.data", "a.bin",
-		"a.parked", "a.log.new", "a.file", "a.size", "a.record", "a.gone", "a.deleted", "a.finished", "a.layout", "a.meta", "record", "file"}
+		"a.deadletter", "a.log.new", "a.file", "a.size", "a.record", "a.gone", "a.deleted", "a.finished", "a.layout", "a.meta", "record", "file"}
 	content := func(i int) []byte { return Content(uint64(i), 1000) }
 	for i, id := range ids {
 		up := f.createAs(storage.Record{ID: id, Size: 1000, ClientChosenID: true})

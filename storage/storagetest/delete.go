@@ -17,7 +17,7 @@ func deleteCases() []storeCase {
 		{"a write that outlives its upload is lost", deleteDuringWrite},
 		{"deleting and finishing at once leaves nothing", deleteDuringFinish},
 		{"a reader of a file that is deleted reads no wrong byte", deleteDuringRead},
-		{"the list holds what may have to be finished, told of or to expire", listHoldsTheUnretired},
+		{"the list holds what may have to be finished, delivered or expired", listHoldsUndelivered},
 		{"the list can be worked off while it is read", listCanBeWorkedOff},
 		{"cleaning forgets the deleted and harms no upload", cleanHarmsNothing},
 	}
@@ -181,7 +181,7 @@ func deleteDuringRead(f *fixture) {
 	f.wantGone(up)
 }
 
-func listHoldsTheUnretired(f *fixture) {
+func listHoldsUndelivered(f *fixture) {
 	data := Content(1, 1000)
 	if ids := f.ids(); len(ids) != 0 {
 		f.Errorf("an empty store lists %v", ids)
@@ -201,7 +201,7 @@ func listHoldsTheUnretired(f *fixture) {
 	}
 	delete(ids, deleted.ID)
 	if len(ids) != 0 {
-		f.Errorf("the list holds %v, which nobody created", ids)
+		f.Errorf("the list holds %v, which were not created", ids)
 	}
 	for range f.store.List(f.ctx) {
 		break
@@ -213,12 +213,12 @@ func listCanBeWorkedOff(f *fixture) {
 	for i := range 30 {
 		f.inState([]string{"begun", "complete", "partial finished"}[i%3], data)
 	}
-	seen := 0
+	listed := 0
 	for id, err := range f.store.List(f.ctx) {
 		if err != nil {
 			f.Fatalf("list: %v", err)
 		}
-		seen++
+		listed++
 		up, err := f.store.Load(f.ctx, id)
 		if err == nil && up.Complete() && !up.Finished {
 			_, err = f.store.Finish(f.ctx, up)
@@ -227,8 +227,8 @@ func listCanBeWorkedOff(f *fixture) {
 			f.Errorf("in the middle of the list: %v", err)
 		}
 	}
-	if seen != 30 {
-		f.Errorf("%d uploads were listed, want 30", seen)
+	if listed != 30 {
+		f.Errorf("%d uploads were listed, want 30", listed)
 	}
 	f.step()
 	for id := range f.ids() {

@@ -81,11 +81,11 @@ func deletedWhileDeadLettered(f *fixture) {
 	}
 	f.step()
 	if up, err := f.store.Load(f.ctx, later.ID); !errors.Is(err, storage.ErrGone) || !up.DeadLettered || !up.DeliveryPending {
-		f.Errorf("parked after it was deleted: %+v, %v", up, err)
+		f.Errorf("dead-lettered after it was deleted: %+v, %v", up, err)
 	}
 	f.clean(f.cleaner(), time.Now().Add(time.Hour))
 	if up, err := f.store.Load(f.ctx, later.ID); !errors.Is(err, storage.ErrNotFound) {
-		f.Errorf("parked, and deleted long ago: %+v, %v, want ErrNotFound", up, err)
+		f.Errorf("dead-lettered, and deleted long ago: %+v, %v, want ErrNotFound", up, err)
 	}
 }
 

@@ -7,13 +7,13 @@ type Op string
 
 // The operations of Memory. Each piece that a Write stores is a Write of its own.
 const (
-	Create  Op = "create"
-	Declare Op = "declare"
-	Write   Op = "write"
-	Finish  Op = "finish"
-	Retire  Op = "retire"
-	Park    Op = "park"
-	Delete  Op = "delete"
+	Create     Op = "create"
+	Declare    Op = "declare"
+	Write      Op = "write"
+	Finish     Op = "finish"
+	Retire     Op = "retire"
+	DeadLetter Op = "dead-letter"
+	Delete     Op = "delete"
 
 	Load  Op = "load"
 	Open  Op = "open"
@@ -21,10 +21,10 @@ const (
 	Clean Op = "clean"
 )
 
-// Writes tells whether the operation changes what is stored.
+// Writes reports whether the operation changes what is stored.
 func (op Op) Writes() bool {
 	switch op {
-	case Create, Declare, Write, Finish, Retire, Park, Delete:
+	case Create, Declare, Write, Finish, Retire, DeadLetter, Delete:
 		return true
 	}
 	return false

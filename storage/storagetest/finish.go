@@ -210,7 +210,7 @@ func finishedKeepsRecord(f *fixture) {
 	}
 }
 
-// retire notes that the event of a finished upload was told.
+// retire marks the event of a finished upload as delivered.
 func (f *fixture) retire(id string) {
 	f.Helper()
 	if err := f.store.MarkDelivered(f.ctx, f.load(id)); err != nil {
@@ -250,11 +250,11 @@ func deadLetteredUntilDelivered(f *fixture) {
 	f.putAll(up, data)
 	finished := f.finish(up.ID, data)
 	if finished.DeadLettered {
-		f.Error("parked at once")
+		f.Error("dead-lettered at once")
 	}
 	for range 2 {
 		if err := f.store.DeadLetter(f.ctx, finished); err != nil {
-			f.Fatalf("park: %v", err)
+			f.Fatalf("dead-letter: %v", err)
 		}
 		f.step()
 		if now := f.load(up.ID); !now.DeadLettered || !now.DeliveryPending || !now.Finished || !f.ids()[up.ID] {
@@ -264,10 +264,10 @@ func deadLetteredUntilDelivered(f *fixture) {
 	f.wantFile(up.ID, data)
 	f.retire(up.ID)
 	if f.load(up.ID).DeadLettered {
-		f.Error("retired, and still parked")
+		f.Error("delivered, and still dead-lettered")
 	}
 	if err := f.store.DeadLetter(f.ctx, finished); err != nil {
-		f.Errorf("park what is retired: %v", err)
+		f.Errorf("dead-letter what is delivered: %v", err)
 	}
 	f.step()
 	if now := f.load(up.ID); now.DeliveryPending || !now.Finished {
@@ -282,9 +282,9 @@ func lackingIsNotFinished(f *fixture) {
 	for _, have := range []ranges.Range{{}, ranges.Of(0, f.size-1), ranges.Of(1, f.size-1), ranges.Of(f.size/3, 1)} {
 		up := f.create(f.size)
 		f.put(up, data, have)
-		claimed := f.load(up.ID)
-		claimed.Received.Add(ranges.Of(0, f.size))
-		if _, err := f.store.Finish(f.ctx, claimed); !errors.Is(err, storage.ErrIncomplete) {
+		complete := f.load(up.ID)
+		complete.Received.Add(ranges.Of(0, f.size))
+		if _, err := f.store.Finish(f.ctx, complete); !errors.Is(err, storage.ErrIncomplete) {
 			f.Errorf("finish what has only %v: %v, want ErrIncomplete", have, err)
 		}
 		f.step()

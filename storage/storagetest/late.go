@@ -34,7 +34,7 @@ func (f *fixture) startLate(up storage.Upload, data []byte, r ranges.Range, firs
 	stored := rep.stored(up)
 	go func() {
 		err := store.Write(f.ctx, up, storage.Chunk{Offset: r.Start, Length: r.Len(), Body: l.Gate}, func(p storage.Extent) storage.Upload {
-			defer f.tell(up.ID, ranges.NewSet(p.Range))
+			defer f.report(up.ID, ranges.NewSet(p.Range))
 			return stored(p)
 		})
 		rep.end()

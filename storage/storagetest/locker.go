@@ -25,10 +25,10 @@ func TestLocker(t *testing.T, node func() storage.Locker) {
 	}{
 		{"a lock is held by one at a time", lockIsExclusive},
 		{"locks of different uploads are independent", locksAreIndependent},
-		{"a holder is asked to let go while another waits", holderIsAsked},
-		{"a holder is not asked while nobody waits", holderIsLeftAlone},
-		{"F24: who takes the lock over is not asked for the one before", successorIsLeftAlone},
-		{"a hundred waiters all get the lock in turn", allWaitersGetIt},
+		{"a holder is asked to release the lock while another waits", holderIsAsked},
+		{"a holder is not asked while none waits", holderIsNotAsked},
+		{"F24: who takes the lock over is not asked for the one before", successorIsNotAsked},
+		{"a hundred waiters all get the lock", allWaitersGetIt},
 		{"a waiter that has become the holder is asked for those who still wait", nextHolderIsAsked},
 		{"a waiter whose context ends gets ErrLocked", waiterGivesUp},
 		{"waiters that gave up leave nothing behind", waitersLeaveNothing},
@@ -51,7 +51,7 @@ type lockerFixture struct {
 }
 
 // lock takes the lock, and returns a channel that is closed when the holder is
-// asked to let go.
+// asked to release it.
 func (f *lockerFixture) lock(l storage.Locker) (unlock func(), asked chan struct{}) {
 	asked = make(chan struct{})
 	var once sync.Once
@@ -73,7 +73,7 @@ func (f *lockerFixture) wait(what string, happened <-chan struct{}) {
 	}
 }
 
-// wantHeld checks that nobody can have the lock of id now.
+// wantHeld checks that it is not possible to have the lock of id now.
 func (f *lockerFixture) wantHeld() {
 	f.Helper()
 	ctx, cancel := context.WithTimeout(f.ctx, 30*time.Millisecond)
@@ -117,7 +117,7 @@ func locksAreIndependent(f *lockerFixture) {
 	other.id = f.id + ".2"
 	unlockOther, _ := other.lock(f.node())
 	unlockOther()
-	f.wantLeftAlone(asked)
+	f.wantNotAsked(asked)
 }
 
 func holderIsAsked(f *lockerFixture) {
@@ -131,22 +131,22 @@ func holderIsAsked(f *lockerFixture) {
 	f.wait("the holder was asked", asked)
 	select {
 	case <-second:
-		f.Error("the second got the lock before the first let go")
+		f.Error("the second got the lock before the first released it")
 	default:
 	}
 	unlock()
 	f.wait("the second had the lock", second)
 }
 
-func holderIsLeftAlone(f *lockerFixture) {
+func holderIsNotAsked(f *lockerFixture) {
 	unlock, asked := f.lock(f.locker)
-	f.wantLeftAlone(asked)
+	f.wantNotAsked(asked)
 	unlock()
 }
 
-// successorIsLeftAlone has the lock change hands some hundred times: nobody waits for the
+// successorIsNotAsked has the lock change hands some hundred times: none waits for the
 // one who gets it.
-func successorIsLeftAlone(f *lockerFixture) {
+func successorIsNotAsked(f *lockerFixture) {
 	const rounds = 100
 	nodes := []storage.Locker{f.locker, f.locker, f.node()}
 	var needless atomic.Int32
@@ -165,24 +165,24 @@ func successorIsLeftAlone(f *lockerFixture) {
 		unlock()
 		(<-next)()
 	}
-	f.wantLeftAlone(nil)
+	f.wantNotAsked(nil)
 	if n := needless.Load(); n > 0 {
-		f.Errorf("in %d of %d takeovers the new holder was asked to let go, though nobody waited", n, rounds)
+		f.Errorf("in %d of %d takeovers the new holder was asked to release it, though none waited", n, rounds)
 	}
 }
 
-// wantLeftAlone checks that a holder is not asked to let go, at least for a while.
-func (f *lockerFixture) wantLeftAlone(asked <-chan struct{}) {
+// wantNotAsked checks that a holder is not asked to release it, at least for a while.
+func (f *lockerFixture) wantNotAsked(asked <-chan struct{}) {
 	f.Helper()
 	select {
 	case <-asked:
-		f.Error("a holder was asked to let go, though nobody waited")
+		f.Error("a holder was asked to release it, though none waited")
 	case <-time.After(50 * time.Millisecond):
 	}
 }
 
 // Every holder keeps the lock until it is asked, as a request does that has no
-// end of its own. Only the last one has nobody left to be asked for.
+// end of its own. Only the last one has no other waiting.
 func allWaitersGetIt(f *lockerFixture) {
 	const n = 100
 	nodes := []storage.Locker{f.node(), f.node()}
@@ -214,7 +214,7 @@ func allWaitersGetIt(f *lockerFixture) {
 }
 
 // queueUp gives those who have called Lock the time to wait in it, of which they
-// can tell nobody.
+// cannot notify any node.
 func queueUp() { time.Sleep(50 * time.Millisecond) }
 
 // waitAsked is wait for a goroutine that is not the test's own.
@@ -265,7 +265,7 @@ func waiterGivesUp(f *lockerFixture) {
 	f.wantHeld()
 	unlock()
 	unlock, asked = f.lock(f.node())
-	f.wantLeftAlone(asked)
+	f.wantNotAsked(asked)
 	unlock()
 }
 
@@ -291,7 +291,7 @@ func waitersLeaveNothing(f *lockerFixture) {
 		if f.ctx.Err() != nil {
 			f.Fatalf("%d goroutines before, %d after 50 waiters gave up", before, runtime.NumGoroutine())
 		}
-		time.Sleep(time.Millisecond) // they end on their own, and tell nobody
+		time.Sleep(time.Millisecond) // they end on their own, and notify no node
 	}
 }
 

@@ -45,11 +45,11 @@ type memory struct {
 
 type memoryUpload struct {
 	storage.Upload
-	pieces []memoryPiece // they do not overlap
-	told   ranges.Set    // what some Write has reported
-	file   []byte
-	gone   time.Time // when it was deleted, zero if it was not
-	moved  bool      // its file was taken away
+	pieces   []memoryPiece // they do not overlap
+	reported ranges.Set    // what some Write has reported
+	file     []byte
+	gone     time.Time // when it was deleted, zero if it was not
+	moved    bool      // its file was taken away
 }
 
 type memoryPiece struct {
@@ -157,17 +157,17 @@ func (m *Memory) Write(_ context.Context, up storage.Upload, c storage.Chunk, st
 // returned, so that of two writes both report what neither of them had yet.
 func (m *Memory) report(id string, r ranges.Range, durable func(ranges.Range)) {
 	m.mu.Lock()
-	var untold ranges.Set
+	var unreported ranges.Set
 	if up, err := m.find(id); err == nil {
-		untold = up.told.Missing(r)
+		unreported = up.reported.Missing(r)
 	}
 	m.mu.Unlock()
-	for _, r := range untold.Ranges() {
+	for _, r := range unreported.Ranges() {
 		durable(r)
 	}
 	m.mu.Lock()
 	if up, err := m.find(id); err == nil {
-		up.told.AddSet(untold)
+		up.reported.AddSet(unreported)
 	}
 	m.mu.Unlock()
 }
@@ -235,9 +235,9 @@ func (m *Memory) MarkDelivered(_ context.Context, up storage.Upload) error {
 	})
 }
 
-// Park implements storage.Store.
+// DeadLetter implements storage.Store.
 func (m *Memory) DeadLetter(_ context.Context, up storage.Upload) error {
-	return m.do(Park, up.ID, func() error {
+	return m.do(DeadLetter, up.ID, func() error {
 		if up, _ := m.find(up.ID); up != nil && up.DeliveryPending {
 			up.DeadLettered = true
 		}

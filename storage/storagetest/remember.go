@@ -90,7 +90,7 @@ func movedStaysFinished(f *fixture) {
 	f.step()
 	f.wantRemembered(up)
 	if err := errors.Join(f.store.MarkDelivered(f.ctx, f.load(up.ID)), f.store.DeadLetter(f.ctx, f.load(up.ID))); err != nil {
-		f.Errorf("retire and park: %v", err)
+		f.Errorf("mark delivered and dead-letter: %v", err)
 	}
 	f.step()
 	f.clean(f.cleaner(), time.Now().Add(time.Hour)) // of other things

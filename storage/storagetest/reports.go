@@ -25,7 +25,7 @@ func newReports(t testing.TB) *reports {
 	return &reports{t: t}
 }
 
-// durable is told what was stored.
+// durable receives what was stored.
 func (r *reports) durable(got ranges.Range) {
 	if r.inside.Add(1) != 1 {
 		r.t.Error("two ranges were reported at the same time")

@@ -56,7 +56,7 @@ func (f *fixture) put(up storage.Upload, data []byte, r ranges.Range) {
 // reports and what it says of itself afterwards must agree with that.
 func (f *fixture) putFrom(s storage.Store, up storage.Upload, r ranges.Range, src io.Reader) {
 	f.Helper()
-	f.tellLoaded(s, up.ID)
+	f.reportLoaded(s, up.ID)
 	rep := newReports(f)
 	stored := rep.stored(up)
 	c := storage.Chunk{Offset: r.Start, Length: r.Len(), Body: src}
@@ -64,7 +64,7 @@ func (f *fixture) putFrom(s storage.Store, up storage.Upload, r ranges.Range, sr
 		c.Length = storage.Unknown
 	}
 	err := s.Write(f.ctx, up, c, func(p storage.Extent) storage.Upload {
-		defer f.tell(up.ID, ranges.NewSet(p.Range))
+		defer f.report(up.ID, ranges.NewSet(p.Range))
 		return stored(p)
 	})
 	rep.end()
@@ -72,8 +72,8 @@ func (f *fixture) putFrom(s storage.Store, up storage.Upload, r ranges.Range, sr
 		f.Errorf("write %v: %v", r, err)
 		return
 	}
-	if told := f.tell(up.ID, ranges.Set{}); !told.Contains(r) {
-		f.Errorf("write %v: no write has reported %v", r, told.Missing(r))
+	if reported := f.report(up.ID, ranges.Set{}); !reported.Contains(r) {
+		f.Errorf("write %v: no write has reported %v", r, reported.Missing(r))
 	}
 	if n, err := src.Read(make([]byte, 1)); n != 0 || err == nil {
 		f.Errorf("write %v: the source was not read to its end", r)
@@ -95,28 +95,28 @@ func chunk(offset int64, src io.Reader) storage.Chunk {
 	return storage.Chunk{Offset: offset, Length: storage.Unknown, Body: src}
 }
 
-// tell notes that ranges were reported, and returns all that were.
-func (f *fixture) tell(id string, got ranges.Set) ranges.Set {
+// report records that ranges were reported, and returns all that were.
+func (f *fixture) report(id string, got ranges.Set) ranges.Set {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.told[id] == nil {
-		f.told[id] = new(ranges.Set)
+	if f.reported[id] == nil {
+		f.reported[id] = new(ranges.Set)
 	}
-	f.told[id].AddSet(got)
-	return f.told[id].Clone()
+	f.reported[id].AddSet(got)
+	return f.reported[id].Clone()
 }
 
-// tellLoaded notes what can be loaded: a write that was killed may have stored
+// reportLoaded records what can be loaded: a write that was killed may have stored
 // more than it came to report.
-func (f *fixture) tellLoaded(s storage.Store, id string) {
+func (f *fixture) reportLoaded(s storage.Store, id string) {
 	up, err := s.Load(f.ctx, id)
 	switch {
 	case err != nil:
 		f.Errorf("load before a write: %v", err)
 	case up.Finished:
-		f.tell(id, ranges.NewSet(ranges.Of(0, up.Size)))
+		f.report(id, ranges.NewSet(ranges.Of(0, up.Size)))
 	default:
-		f.tell(id, up.Received)
+		f.report(id, up.Received)
 	}
 }
 
@@ -283,7 +283,7 @@ func together(n int, call func(i int) error) []error {
 	return errs
 }
 
-// mixed tells whether each byte of got is one that a or b has in its place.
+// mixed reports whether each byte of got is one that a or b has in its place.
 func mixed(got, a, b []byte) bool {
 	if bytes.Equal(got, a) || bytes.Equal(got, b) {
 		return true

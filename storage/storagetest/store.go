@@ -91,8 +91,8 @@ type fixture struct {
 	size    int64
 	killing bool // after each step
 
-	mu   sync.Mutex
-	told map[string]*ranges.Set // what writes have reported, by upload id
+	mu       sync.Mutex
+	reported map[string]*ranges.Set // what writes have reported, by upload id
 }
 
 func newFixture(t *testing.T, h Harness, killing bool) *fixture {
@@ -101,7 +101,7 @@ func newFixture(t *testing.T, h Harness, killing bool) *fixture {
 		size = 200_003
 	}
 	return &fixture{T: t, h: h, store: h.Open(), ctx: t.Context(), size: size, killing: killing,
-		told: map[string]*ranges.Set{}}
+		reported: map[string]*ranges.Set{}}
 }
 
 // step ends one step of a test.

@@ -179,13 +179,13 @@ func failingSourceIsKept(f *fixture) {
 	data := Content(1, f.size)
 	up := f.create(f.size)
 	for _, r := range []ranges.Range{ranges.Of(0, f.size/7), ranges.Of(f.size/2, f.size/3), ranges.Of(f.size/7, 1)} {
-		meant := f.size - r.Start
+		declared := f.size - r.Start
 		if r.Start == 0 {
-			meant = storage.Unknown
+			declared = storage.Unknown
 		}
 		rep := newReports(f)
 		broken := io.MultiReader(cut(data, r), iotest.ErrReader(errors.New("the connection broke")))
-		err := f.store.Write(f.ctx, up, storage.Chunk{Offset: r.Start, Length: meant, Body: broken}, rep.stored(up))
+		err := f.store.Write(f.ctx, up, storage.Chunk{Offset: r.Start, Length: declared, Body: broken}, rep.stored(up))
 		rep.end()
 		if err != nil {
 			f.Errorf("a source that fails is no failure of the store: %v", err)
@@ -236,7 +236,7 @@ func reportedOutlivesKill(f *fixture) {
 		if got := f.load(up.ID).Received; !reported.Minus(got).Empty() {
 			f.Errorf("%v was reported, after the kill %v is there", reported, got)
 		} else if !got.Minus(ranges.NewSet(r)).Empty() {
-			f.Errorf("after the kill %v is there, which nobody sent", got)
+			f.Errorf("after the kill %v is there, which was not sent", got)
 		}
 	}
 	f.put(up, data, ranges.Of(0, f.size))

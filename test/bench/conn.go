@@ -111,7 +111,7 @@ func (c *conn) sum(path string) (string, int64, error) {
 }
 
 // answer reads an answer, of which the body does not matter. It must have the wanted
-// status, or tell of any success if that is 0.
+// status, or be any success if that is 0.
 func (c *conn) answer(method string, want int) (*http.Response, error) {
 	resp, err := http.ReadResponse(c.in, &http.Request{Method: method})
 	if err != nil {

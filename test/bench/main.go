@@ -143,7 +143,7 @@ func (b *bench) server(c contender, data string) *test.Server {
 	return &test.Server{Bin: filepath.Join(b.dir, "holdfast"), Data: data, Args: c.args}
 }
 
-// measure lets a fresh server do some work, and tells what that took. The first
+// measure lets a fresh server do some work, and returns what that took. The first
 // time it also verifies that the server has stored what it was sent.
 func (b *bench) measure(w work, c contender, verify bool) (usage, error) {
 	syscall.Sync() // what others wrote before must not count here

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// column is what the table tells of each cell.
+// column is what the table shows of each cell.
 type column struct {
 	title string
 	value func(key) float64

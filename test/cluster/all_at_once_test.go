@@ -39,5 +39,5 @@ func TestRequestsOfAnUploadOfWhichAllChunksComeAtOnceToThreeNodes(t *testing.T) 
 func (f *faults) requestsOf(id string) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return len(f.told[id]) + 1 // what is needed no more is removed at once, by a request that names no upload
+	return len(f.requests[id]) + 1 // what is needed no more is removed at once, by a request that names no upload
 }

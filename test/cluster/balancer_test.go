@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// balancer is a proxy that sends each request to the next node in turn, whatever
+// balancer is a proxy that sends each request to the next node, round robin, whatever
 // client or upload it is of. Bodies stream through it. A node that refuses
 // connections is skipped; if a node breaks off, so does the client's connection.
 type balancer struct {

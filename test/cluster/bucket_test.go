@@ -47,7 +47,7 @@ func (c *cluster) inBucket() []string {
 const onlyFilesWithin = lockTTL + time.Minute
 
 // wantOnlyFiles demands that soon the bucket holds the files of these uploads and
-// nothing else but marks of deleted ones, and of those that the app has heard of.
+// nothing else but marks of deleted ones, and of those that were delivered to the app.
 func (c *cluster) wantOnlyFiles(uploads ...*upload) {
 	c.t.Helper()
 	for deadline := time.Now().Add(onlyFilesWithin); ; time.Sleep(200 * time.Millisecond) {

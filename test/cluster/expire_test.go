@@ -44,7 +44,7 @@ func TestF16AbandonedUploadsLeaveNothingBehind(t *testing.T) {
 	}
 }
 
-// stage is how far a client comes before it is never seen again.
+// stage is how far a client comes before it disappears.
 type stage int
 
 const (
@@ -121,7 +121,7 @@ func (u *upload) waitGone(ctx context.Context) error {
 		case err == nil && answer.Status != http.StatusOK && answer.Status != http.StatusLocked:
 			return u.wrong(http.MethodHead, answer)
 		case err == nil && answer.Status == http.StatusOK && answer.Header.Get("Upload-Expires") == "":
-			return fmt.Errorf("nobody is told when %s expires", u.id())
+			return fmt.Errorf("no answer says when %s expires", u.id())
 		}
 		if err := pause(ctx); err != nil {
 			return err

@@ -40,15 +40,15 @@ type s3Request struct {
 type faults struct {
 	*httptest.Server
 
-	mu   sync.Mutex
-	rule func(s3Request) outcome  // may wait
-	hits int                      // requests that did not pass
-	told map[string][]string      // what was asked of S3, by upload id
-	made map[string]*sync.RWMutex // by multipart upload: held by what makes it the file, or aborts it
+	mu       sync.Mutex
+	rule     func(s3Request) outcome  // may wait
+	hits     int                      // requests that did not pass
+	requests map[string][]string      // what was asked of S3, by upload id
+	made     map[string]*sync.RWMutex // by multipart upload: held by what makes it the file, or aborts it
 }
 
 func newFaults(t *testing.T, target string) *faults {
-	f := &faults{told: map[string][]string{}, made: map[string]*sync.RWMutex{}}
+	f := &faults{requests: map[string][]string{}, made: map[string]*sync.RWMutex{}}
 	lost := errors.New("lost")
 	proxy := &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) { r.Out.URL.Scheme, r.Out.URL.Host = "http", target },
@@ -104,7 +104,7 @@ func (f *faults) serve(w http.ResponseWriter, r *http.Request, proxy http.Handle
 
 // inOneStep forwards a request about a multipart upload. S3 makes the file in one step;
 // versitygw, while it does, lists some of the parts or none, and begins the multipart
-// upload anew if a part comes. So nothing else gets to it meanwhile.
+// upload again if a part comes. So nothing else gets to it meanwhile.
 func (f *faults) inOneStep(w http.ResponseWriter, r *http.Request, asked s3Request, proxy http.Handler) {
 	body, err := io.ReadAll(r.Body) // or else a slow node would keep others waiting
 	if err != nil {
@@ -149,7 +149,7 @@ func (f *faults) decide(r s3Request) outcome {
 func (f *faults) note(r s3Request, o outcome, began time.Time, w *statusRecorder) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.told[r.id] = append(f.told[r.id], fmt.Sprintf("%s +%v %s %s part %d of %.8s: %d, fault %d",
+	f.requests[r.id] = append(f.requests[r.id], fmt.Sprintf("%s +%v %s %s part %d of %.8s: %d, fault %d",
 		began.Format("05.000"), time.Since(began).Round(time.Millisecond), r.op, r.key, r.part, r.of, w.status, o))
 }
 
@@ -157,7 +157,7 @@ func (f *faults) note(r s3Request, o outcome, began time.Time, w *statusRecorder
 func (f *faults) history(id string) string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return id + "\n  " + strings.Join(f.told[id], "\n  ")
+	return id + "\n  " + strings.Join(f.requests[id], "\n  ")
 }
 
 // statusRecorder remembers the status of an answer, 0 if there was none.

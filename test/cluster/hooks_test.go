@@ -12,7 +12,7 @@ import (
 	"github.com/holdfast-upload/holdfast/test"
 )
 
-// startHooked is start with an app that hears of finished files; the tries that fail
+// startHooked is start with an app that is notified of finished files; the tries that fail
 // are repeated 50 times as soon as by default.
 func startHooked(t *testing.T) (*cluster, *test.App) {
 	t.Helper()
@@ -27,7 +27,7 @@ func startHooked(t *testing.T) (*cluster, *test.App) {
 }
 
 // putSmall uploads small files, each by another node, and returns the ids of the events
-// of which the app has to hear.
+// which have to be delivered.
 func (c *cluster) putSmall(files int) []string {
 	events := make([]string, files)
 	var senders sync.WaitGroup
@@ -66,9 +66,9 @@ func missing(app *test.App, events []string) []string {
 
 func wantTaken(t *testing.T, app *test.App, events []string) {
 	t.Helper()
-	for deadline := time.Now().Add(heardWithin); len(missing(app, events)) > 0; time.Sleep(100 * time.Millisecond) {
+	for deadline := time.Now().Add(deliveredWithin); len(missing(app, events)) > 0; time.Sleep(100 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("the app did not hear of %v", missing(app, events))
+			t.Fatalf("not delivered: %v", missing(app, events))
 		}
 	}
 	for _, wrong := range app.Wrong() {
@@ -77,8 +77,8 @@ func wantTaken(t *testing.T, app *test.App, events []string) {
 }
 
 // F6: the app is down while files are finished on all nodes. Two of these die; the one
-// that is left tells of all.
-func TestF06OneNodeThatLivesTellsOfWhatAllHaveFinished(t *testing.T) {
+// that is left delivers all.
+func TestF06OneNodeThatLivesDeliversWhatAllHaveFinished(t *testing.T) {
 	const files = 90
 	c, app := startHooked(t)
 	app.Be(func(test.Hook) test.Mood { return test.Fails })
@@ -87,22 +87,22 @@ func TestF06OneNodeThatLivesTellsOfWhatAllHaveFinished(t *testing.T) {
 	c.nodes[1].Kill()
 	app.Be(func(test.Hook) test.Mood { return test.Takes })
 	wantTaken(t, app, events)
-	t.Logf("%d files on three nodes, of which one was left: all heard", files)
+	t.Logf("%d files on three nodes, of which one was left: all delivered", files)
 }
 
-// Whoever asks any node for a file while one tells of it causes no second telling, and
+// A client that asks any node for a file during its delivery causes no second delivery, and
 // while the app is down, three nodes that all know of a file try no more often than one.
-func TestNodesDoNotTellWhatAnotherOneTells(t *testing.T) {
+func TestNodesDoNotDeliverWhatAnotherOneDelivers(t *testing.T) {
 	const files = 30
 	c, app := startHooked(t)
 	wantTaken(t, app, c.putSmall(files))
 	time.Sleep(2 * time.Second) // for sweeps
-	told := 0
-	for _, times := range app.Heard() {
-		told += times
+	delivered := 0
+	for _, times := range app.Received() {
+		delivered += times
 	}
-	if told != files {
-		t.Errorf("%d files were told %d times", files, told)
+	if delivered != files {
+		t.Errorf("%d files were delivered %d times", files, delivered)
 	}
 
 	app.Be(func(test.Hook) test.Mood { return test.Fails })
@@ -116,8 +116,8 @@ func TestNodesDoNotTellWhatAnotherOneTells(t *testing.T) {
 		}
 	}
 	// At once, and after 0.1, 0.4, 1.2 and 3.6 s or somewhat later.
-	tries := app.Heard()["wanted.finished"]
-	if t.Logf("%d files were told %d times; one was tried %d times in 5 s by three nodes", files, told, tries); tries < 3 || tries > 10 {
+	tries := app.Received()["wanted.finished"]
+	if t.Logf("%d files were delivered %d times; one was tried %d times in 5 s by three nodes", files, delivered, tries); tries < 3 || tries > 10 {
 		t.Errorf("tried %d times", tries)
 	}
 	app.Be(func(test.Hook) test.Mood { return test.Takes })

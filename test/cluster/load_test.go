@@ -133,7 +133,7 @@ func (l *load) reached(part float64) {
 	l.c.t.Errorf("after %v not even %.0f%% are confirmed", deadline, 100*part)
 }
 
-// wantAll demands that every file is what was sent, and that the app heard of it.
+// wantAll demands that every file is what was sent, and was delivered to the app.
 func (l *load) wantAll() {
 	l.c.t.Helper()
 	sent := time.Since(l.began)
@@ -142,8 +142,8 @@ func (l *load) wantAll() {
 			l.c.t.Error(err)
 		}
 	})
-	l.c.wantHeard(l.uploads...)
-	l.c.t.Logf("%d uploads, %d MiB: sent in %.1f s, verified in %.1f s, %d states seen on the way, %d S3 requests failed",
+	l.c.wantDelivered(l.uploads...)
+	l.c.t.Logf("%d uploads, %d MiB: sent in %.1f s, verified in %.1f s, %d states read on the way, %d S3 requests failed",
 		len(l.uploads), l.total/mib, sent.Seconds(), (time.Since(l.began) - sent).Seconds(), l.heads.Load(), l.c.faults.count())
 }
 

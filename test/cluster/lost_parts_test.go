@@ -61,7 +61,7 @@ func (f *fewFaults) rule(r s3Request) outcome {
 // does not get through while the third is stored.
 type partlyStored struct {
 	*upload
-	third  func()        // tells that the third part has come
+	third  func()        // called when the third part has come
 	stored chan struct{} // closed by third
 }
 
@@ -79,7 +79,7 @@ func newPartlyStored(t *testing.T, c *cluster, seed uint64) map[string]*partlySt
 	return all
 }
 
-// holdBack is a rule that treats the second parts as told, and notes when the
+// holdBack is a rule that treats the second parts as configured, and records when the
 // third ones come.
 func holdBack(all map[string]*partlyStored, second func() outcome) func(s3Request) outcome {
 	return func(r s3Request) outcome {
@@ -169,11 +169,11 @@ func (u *upload) finish(ctx context.Context) {
 	if err := u.verify(); err != nil {
 		u.c.t.Error(err)
 	}
-	u.c.wantHeard(u)
+	u.c.wantDelivered(u)
 }
 
 // Completing fails, or is done and its answer lost, in both cases for so long that
-// the node gives up: then whoever asks next finishes the upload.
+// the node gives up: then the next request finishes the upload.
 func TestF05AFailedFinishIsRetriedByTheNextRequest(t *testing.T) {
 	for name, fault := range map[string]outcome{"failed": refuse, "done, answer lost": lose} {
 		t.Run(name, func(t *testing.T) {

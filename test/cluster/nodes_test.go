@@ -83,7 +83,7 @@ func (c *cluster) end() {
 	}
 }
 
-// troubles are the last lines of a log that tell of more than a request.
+// troubles are the last lines of a log that are not of a request.
 func troubles(log string, most int) string {
 	var found bytes.Buffer
 	for line := range strings.Lines(log) {
@@ -115,19 +115,19 @@ func (c *cluster) restart(n int) {
 	}
 }
 
-// heardWithin is how long it may take until the app hears of an upload whose node
+// deliveredWithin is how long it may take until the app is notified of an upload whose node
 // was killed when it had finished it: until a sweep looks at it again.
-const heardWithin = 45 * time.Second
+const deliveredWithin = 45 * time.Second
 
-// wantHeard demands that the app heard of each upload that it is finished.
-func (c *cluster) wantHeard(uploads ...*upload) {
+// wantDelivered demands that the finish of each upload was delivered.
+func (c *cluster) wantDelivered(uploads ...*upload) {
 	c.t.Helper()
 	var missing []string
-	for deadline := time.Now().Add(heardWithin); ; time.Sleep(100 * time.Millisecond) {
-		heard := c.heard()
+	for deadline := time.Now().Add(deliveredWithin); ; time.Sleep(100 * time.Millisecond) {
+		delivered := c.delivered()
 		missing = missing[:0]
 		for _, u := range uploads {
-			if !heard[u.id()+".finished"] {
+			if !delivered[u.id()+".finished"] {
 				missing = append(missing, u.id())
 			}
 		}
@@ -135,13 +135,13 @@ func (c *cluster) wantHeard(uploads ...*upload) {
 			return
 		}
 		if time.Now().After(deadline) {
-			c.t.Fatalf("nobody heard that these are finished: %v", missing)
+			c.t.Fatalf("the finish of these was not delivered: %v", missing)
 		}
 	}
 }
 
-// heard are the ids of all events that any node has told.
-func (c *cluster) heard() map[string]bool {
+// delivered returns the ids of all events that any node has delivered.
+func (c *cluster) delivered() map[string]bool {
 	ids := map[string]bool{}
 	for _, node := range c.nodes {
 		for line := range strings.Lines(node.Log()) {

@@ -34,7 +34,7 @@ func TestKilledRedisMeansSlowerNotDown(t *testing.T) {
 }
 
 // Worse than one that is gone is one that takes connections and does not answer.
-func TestSilentRedisMeansSlowerNotDown(t *testing.T) {
+func TestAHangingRedisMeansSlowerNotDown(t *testing.T) {
 	c := start(t)
 	l := c.newLoad(perScenario, 8)
 	l.run(func() {

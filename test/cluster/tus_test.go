@@ -67,7 +67,7 @@ func (u *upload) patch(ctx context.Context, r ranges.Range) (int64, error) {
 		if err == nil && offset < r.End {
 			err = fmt.Errorf("PATCH %v of %s was taken, but the offset is %d", r, u.id(), offset)
 		}
-		u.heard(offset, floor, "the answer to a PATCH")
+		u.sawOffset(offset, floor, "the answer to a PATCH")
 		return offset, err
 	// A conflict: a request that was given up has gone further than was known.
 	case err == nil && !comeBack(answer.Status) && answer.Status != http.StatusConflict:
@@ -79,7 +79,7 @@ func (u *upload) patch(ctx context.Context, r ranges.Range) (int64, error) {
 	return u.offset(ctx)
 }
 
-// offset asks where to go on until a server can tell.
+// offset asks where to go on until a server answers.
 func (u *upload) offset(ctx context.Context) (int64, error) {
 	for {
 		offset, err := u.head(ctx, u.address())
@@ -92,7 +92,7 @@ func (u *upload) offset(ctx context.Context) (int64, error) {
 	}
 }
 
-// errLater: the state cannot be told now.
+// errLater: the state is not available now.
 var errLater = errors.New("asked to come back")
 
 // head asks once for the offset. Any answer but the offset, or 423, would make
@@ -108,7 +108,7 @@ func (u *upload) head(ctx context.Context, url string) (int64, error) {
 	}
 	offset, err := offsetIn(answer)
 	if err == nil {
-		u.heard(offset, floor, "the answer to a HEAD")
+		u.sawOffset(offset, floor, "the answer to a HEAD")
 	}
 	return offset, err
 }

@@ -72,7 +72,7 @@ func (u *upload) send(ctx context.Context) error {
 	return u.patchTo(ctx, u.content.Size)
 }
 
-// confirm notes that a server has said to have r.
+// confirm records that a server has reported r.
 func (u *upload) confirm(r ranges.Range) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -93,9 +93,9 @@ func (u *upload) floor() int64 {
 	return u.acked.Prefix()
 }
 
-// heard notes the offset that a server has named in answer to a request that
+// sawOffset records the offset that a server has named in answer to a request that
 // began when the floor was the given one.
-func (u *upload) heard(offset, floor int64, where string) {
+func (u *upload) sawOffset(offset, floor int64, where string) {
 	if offset < floor {
 		u.c.t.Errorf("the offset went back from %d to %d in %s: %s", floor, offset, where, u.c.faults.history(u.id()))
 	}
@@ -107,7 +107,7 @@ func (u *upload) wrong(method string, a test.Answer) error {
 	return fmt.Errorf("%s %s: status %d: %s", method, u.id(), a.Status, a.Body)
 }
 
-// comeBack tells whether an answer asks to try again later.
+// comeBack reports whether an answer asks to try again later.
 func comeBack(status int) bool {
 	return status == http.StatusServiceUnavailable || status == http.StatusLocked
 }
@@ -160,7 +160,7 @@ func (u *upload) put(ctx context.Context, url string, r ranges.Range) error {
 		switch {
 		case err == nil && (answer.Status == http.StatusCreated || answer.Status == http.StatusAccepted):
 			u.confirm(r)
-			return u.heardNext(answer, floor)
+			return u.sawNext(answer, floor)
 		case err == nil && !comeBack(answer.Status):
 			return u.wrong("PUT "+r.String(), answer)
 		}
@@ -170,8 +170,8 @@ func (u *upload) put(ctx context.Context, url string, r ranges.Range) error {
 	}
 }
 
-// heardNext notes the offset in the answer to a PUT.
-func (u *upload) heardNext(answer test.Answer, floor int64) error {
+// sawNext records the offset in the answer to a PUT.
+func (u *upload) sawNext(answer test.Answer, floor int64) error {
 	offset := u.content.Size
 	if answer.Status == http.StatusAccepted {
 		var last int64
@@ -182,6 +182,6 @@ func (u *upload) heardNext(answer test.Answer, floor int64) error {
 			return u.wrong("PUT", answer)
 		}
 	}
-	u.heard(offset, floor, "the answer to a PUT")
+	u.sawOffset(offset, floor, "the answer to a PUT")
 	return nil
 }

@@ -10,14 +10,14 @@ import (
 	"sync"
 )
 
-// kept holds the signs of what is reserved, for a socket that nobody holds is closed.
+// kept holds the signs of what is reserved, for a socket without a reference is closed.
 var kept sync.Map // net.PacketConn by address
 
 // Ports below those that systems give to outgoing connections, and to a listener that asks for
-// any, so that nobody gets one by chance while its server is down.
+// any, so that none is taken by chance while its server is down.
 const first, last = 10_000, 31_999
 
-// Reserve returns an address, HOST:PORT, to which nobody listens, and which no other
+// Reserve returns an address, HOST:PORT, without a listener, and which no other
 // call returns in any process as long as this one lives.
 func Reserve() (addr string, err error) {
 	for range 100 {

@@ -7,7 +7,7 @@ import (
 )
 
 func TestNoPortIsReservedTwice(t *testing.T) {
-	var seen sync.Map
+	var found sync.Map
 	var all sync.WaitGroup
 	for range 50 {
 		all.Go(func() {
@@ -16,7 +16,7 @@ func TestNoPortIsReservedTwice(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			if _, twice := seen.LoadOrStore(addr, true); twice {
+			if _, twice := found.LoadOrStore(addr, true); twice {
 				t.Errorf("%s was reserved twice", addr)
 			}
 			if err := reserve(addr); err == nil {

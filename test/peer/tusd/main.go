@@ -24,7 +24,7 @@ import (
 func main() {
 	data := flag.String("data", "./data", "directory for uploads")
 	locker := flag.String("locker", "file", "file, which is what tusd's command uses, or memory")
-	bucket := flag.String("s3-bucket", "", "bucket for uploads, instead of the directory")
+	bucket := flag.String("s3-bucket", "", "bucket for uploads, in place of the directory")
 	endpoint := flag.String("s3-endpoint", "", "URL of the S3 server")
 	flag.Parse()
 	composer := handler.NewStoreComposer()
