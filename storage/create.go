@@ -13,7 +13,7 @@ import (
 // An upload of size 0 is finished at once.
 //
 // Errors: ErrBadID, ErrBadRequest (a negative size, an upload as its own part, more than
-// MaxParts), ErrTooLarge, ErrExists, ErrGone (an upload of that id was deleted
+// MaxParts), ErrMetadataTooLarge, ErrTooLarge, ErrExists, ErrGone (an upload of that id was deleted
 // recently), ErrKeyTaken, transient ones, and any error of Policy.BeforeCreate.
 func (u *Uploads) Create(ctx context.Context, rec Record) (_ Upload, err error) {
 	ctx, end := tracing.Start(ctx, "create", rec.ID)
@@ -86,6 +86,9 @@ func (u *Uploads) checkRecord(rec Record) error {
 	}
 	if rec.Size < 0 && rec.Size != Unknown {
 		return fmt.Errorf("%w: negative size %d", ErrBadRequest, rec.Size)
+	}
+	if err := checkMetadata(rec.Metadata); err != nil {
+		return err
 	}
 	if len(rec.Parts) > MaxParts {
 		return fmt.Errorf("%w: %d parts, at most %d are allowed", ErrBadRequest, len(rec.Parts), MaxParts)

@@ -24,6 +24,9 @@ func (u *Uploads) GetOrCreate(ctx context.Context, rec Record) (Upload, error) {
 	if err := CheckID(rec.ID); err != nil {
 		return Upload{}, err
 	}
+	if err := checkMetadata(rec.Metadata); err != nil {
+		return Upload{}, err
+	}
 	if up, err := u.cache.Get(ctx, rec.ID); err != nil || u.expired(up) {
 		leave, err := u.creating.enter(ctx, rec.ID)
 		if err != nil {

@@ -70,3 +70,13 @@ func TestALongMediaTypeIsIgnored(t *testing.T) {
 		}
 	}
 }
+
+func TestMetadataHeaderLeavesOutWhatItCannotExpress(t *testing.T) {
+	m := storage.Metadata{"b": "x", "a": "", "with space": "x", "with,comma": "x", "": "x", "ünï": "x", "line\nbreak": "x", "rel/name+1": "\xff"}
+	if got, want := m.Header(), "a ,b eA==,rel/name+1 /w=="; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if got := storage.Metadata(nil).Header(); got != "" {
+		t.Errorf("without metadata: %q", got)
+	}
+}

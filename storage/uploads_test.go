@@ -24,6 +24,8 @@ func TestCreateRejectsInvalidRecords(t *testing.T) {
 		{"a negative size", storage.Record{Size: -2}, storage.ErrBadRequest},
 		{"more than is allowed", storage.Record{Size: fileSize + 1}, storage.ErrTooLarge},
 		{"a part of itself", storage.Record{ID: "it", Size: 1, Parts: []string{"a", "it"}}, storage.ErrBadRequest},
+		{"too many metadata", storage.Record{Size: 1, Metadata: storage.Metadata{"a": strings.Repeat("x", storage.MaxMetadata*3/4-1)}}, storage.ErrMetadataTooLarge},
+		{"as many metadata as are allowed", storage.Record{Size: 1, Metadata: storage.Metadata{"a": strings.Repeat("x", storage.MaxMetadata*3/4-3)}}, nil},
 		{"what is allowed", storage.Record{Size: fileSize}, nil},
 		{"an unknown size", storage.Record{Size: storage.Unknown}, nil},
 	} {
@@ -31,8 +33,8 @@ func TestCreateRejectsInvalidRecords(t *testing.T) {
 			t.Errorf("%s: %v, want %v", c.name, err, c.want)
 		}
 	}
-	if n := len(w.events.all()); n != 2 {
-		t.Errorf("%d events of 2 creations", n)
+	if n := len(w.events.all()); n != 3 {
+		t.Errorf("%d events of 3 creations", n)
 	}
 }
 

@@ -72,7 +72,7 @@ func (d *Handler) progress(r *http.Request, up storage.Upload) incompleteBody {
 }
 
 // reject writes the response for an error. Temporary errors are always 503 with
-// Retry-After. The app's own response to a rejected upload is sent unchanged.
+// Retry-After, or 423 for what may be the HEAD of a tus client. The app's own response to a rejected upload is sent unchanged.
 func (d *Handler) reject(w http.ResponseWriter, r *http.Request, err error) {
 	var rejection *problem.Rejection
 	if errors.As(err, &rejection) {
@@ -82,6 +82,9 @@ func (d *Handler) reject(w http.ResponseWriter, r *http.Request, err error) {
 	p := d.fromError(r, err)
 	if p.Retry() {
 		p.Status = http.StatusServiceUnavailable
+		if r.Method == http.MethodGet && hasTusHeaders(r) {
+			p.Status = http.StatusLocked // a HEAD: after another status, tus clients restart at byte 0
+		}
 		w.Header().Set("Retry-After", p.RetryAfter)
 	}
 	writeJSON(w, p.Status, map[string]any{"error": map[string]string{"code": p.Code, "message": p.Message}})

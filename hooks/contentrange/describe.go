@@ -1,6 +1,8 @@
 package contentrange
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"net/http"
 	"strings"
@@ -17,16 +19,21 @@ const (
 	descriptionTTL = time.Minute
 	// maxDescriptions is the maximum number of uploads with a description.
 	maxDescriptions = 10_000
-	// maxAttributes is the maximum number of attributes of an upload, most of them digests.
-	maxAttributes = 1_000
+	// maxAttributes is the maximum number of attributes of an upload, most of them digests,
+	// and maxAllAttributes that of all uploads, at up to 500 bytes each.
+	maxAttributes    = 1_000
+	maxAllAttributes = 100_000
+	// maxValue is the maximum length of an attribute's value; see abbreviate.
+	maxValue = 200
 )
 
 // descriptions holds what current and recent requests declare about the files they send, to
 // detect clients that send different files to one URL. It is not compared with the stored
 // metadata, which the app may have changed. The zero value is ready to use.
 type descriptions struct {
-	mu sync.Mutex
-	of map[string]*description // by upload id
+	mu    sync.Mutex
+	of    map[string]*description // by upload id
+	count int                     // of their attributes
 }
 
 // description is what the requests of one upload declare about its file.
@@ -35,6 +42,7 @@ type description struct {
 	attributes map[string]*attribute // by name: the type, the file name, the digest of a range
 	requests   int                   // in progress
 	last       time.Time             // when the last request ended
+	removed    bool                  // from descriptions
 }
 
 // attribute is a value that requests agree on.
@@ -68,6 +76,7 @@ func (d *descriptions) check(p put, h http.Header, up storage.Upload) error {
 	for name, value := range declared {
 		if known.attributes[name] == nil && len(known.attributes) < maxAttributes {
 			known.attributes[name] = &attribute{value: value}
+			d.count++
 		}
 		if a := known.attributes[name]; a != nil {
 			a.refs++
@@ -95,6 +104,9 @@ func (d *descriptions) end(s *declaration, err error) {
 		}
 		if a.refs--; a.refs <= 0 {
 			delete(s.of.attributes, name)
+			if !s.of.removed {
+				d.count--
+			}
 		}
 	}
 }
@@ -116,7 +128,8 @@ func (d *descriptions) get(up storage.Upload) *description {
 	if d.of == nil {
 		d.of = map[string]*description{}
 	}
-	if len(d.of) >= maxDescriptions {
+	d.remove(up.ID)
+	if d.full() {
 		d.clear()
 	}
 	known = &description{created: up.Created, attributes: map[string]*attribute{}}
@@ -128,36 +141,63 @@ func (d *description) expired() bool {
 	return d.requests == 0 && time.Since(d.last) > descriptionTTL
 }
 
-// clear removes expired descriptions, or all of them if none has expired.
+// full reports whether there is no room for another description.
+func (d *descriptions) full() bool {
+	return len(d.of) >= maxDescriptions || d.count+maxAttributes > maxAllAttributes
+}
+
+// clear removes expired descriptions, or all of them if that makes no room.
 func (d *descriptions) clear() {
 	for id, known := range d.of {
 		if known.expired() {
-			delete(d.of, id)
+			d.remove(id)
 		}
 	}
-	if len(d.of) >= maxDescriptions {
-		clear(d.of)
+	if !d.full() {
+		return
+	}
+	for id := range d.of {
+		d.remove(id)
+	}
+}
+
+func (d *descriptions) remove(id string) {
+	if known := d.of[id]; known != nil {
+		known.removed = true
+		d.count -= len(known.attributes)
+		delete(d.of, id)
 	}
 }
 
 // describe returns what a request declares about its file, by attribute. The generic type
 // application/octet-stream is left out: clients often send chunks of other types with it.
+// Values are abbreviated.
 func describe(p put, h http.Header) map[string]string {
 	declared := map[string]string{}
 	meta := metadata(h)
 	if typ := meta["filetype"]; typ != "" && typ != "application/octet-stream" {
-		declared["Content-Type"] = typ
+		declared["Content-Type"] = abbreviate(typ)
 	}
 	if name := meta["filename"]; name != "" {
-		declared["the file name"] = name
+		declared["the file name"] = abbreviate(name)
 	}
 	for _, line := range h.Values("Content-Digest") {
 		for member := range strings.SplitSeq(line, ",") {
 			algorithm, value, ok := strings.Cut(strings.TrimSpace(member), "=")
 			if ok && p.end != unknown {
-				declared[fmt.Sprintf("the %s of %d-%d", algorithm, p.start, p.end-1)] = value
+				declared[fmt.Sprintf("the %s of %d-%d", abbreviate(algorithm), p.start, p.end-1)] = abbreviate(value)
 			}
 		}
 	}
 	return declared
+}
+
+// abbreviate returns text, or its beginning and its hash if it is longer than maxValue
+// bytes.
+func abbreviate(text string) string {
+	if len(text) <= maxValue {
+		return text
+	}
+	sum := sha256.Sum256([]byte(text))
+	return text[:maxValue-2*len(sum)] + hex.EncodeToString(sum[:])
 }

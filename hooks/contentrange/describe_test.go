@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -78,5 +79,47 @@ func TestDescriptionsExpireAndAreBounded(t *testing.T) {
 	}
 	if len(d.of) > maxDescriptions {
 		t.Errorf("%d uploads are remembered", len(d.of))
+	}
+}
+
+// F32: what requests declare is bounded in its number and in its bytes.
+func TestF32DeclarationsAreBounded(t *testing.T) {
+	var d descriptions
+	long := strings.Repeat("x", 100_000)
+	up := storage.Upload{Record: storage.Record{ID: "long", Created: time.Now()}}
+	name := func(end string) http.Header {
+		return http.Header{"Content-Disposition": {`attachment; filename="` + long + end + `"`}}
+	}
+	p := put{contentRange: contentRange{end: 9, total: 9}, declared: new(declaration)}
+	if err := d.check(p, name("a"), up); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.check(p, name("b"), up); !errors.Is(err, storage.ErrContentConflict) || len(err.Error()) > 1000 {
+		t.Errorf("another long name: %.1000v", err)
+	}
+	if n := len(d.of["long"].attributes["the file name"].value); n > maxValue {
+		t.Errorf("%d bytes of a name are kept", n)
+	}
+	var digests []string
+	for i := range 2 * maxAttributes {
+		digests = append(digests, fmt.Sprintf("sha-%d=:YQ==:", i))
+	}
+	h := http.Header{"Content-Digest": {strings.Join(digests, ",")}}
+	for i := range 2 * maxAllAttributes / maxAttributes {
+		up.ID = fmt.Sprint(i)
+		p.declared = new(declaration)
+		if err := d.check(p, h, up); err != nil {
+			t.Fatal(err)
+		}
+		if i%2 == 1 {
+			d.end(p.declared, storage.ErrUnavailable)
+		}
+	}
+	all := 0
+	for _, known := range d.of {
+		all += len(known.attributes)
+	}
+	if all != d.count || all > maxAllAttributes {
+		t.Errorf("%d attributes are kept and %d counted, at most %d may be", all, d.count, maxAllAttributes)
 	}
 }

@@ -64,21 +64,22 @@ func (d *Handler) status(r *http.Request, up storage.Upload) stateBody {
 // the state; for an incomplete upload it returns the state. The headers describe the state
 // in both cases: HEAD may reach the server as GET, through a cache.
 func (d *Handler) get(w http.ResponseWriter, r *http.Request, id string) error {
-	up, err := d.uploads.Get(r.Context(), id)
+	load := d.uploads.Get
+	if hasTusHeaders(r) {
+		load = d.uploads.GetFlushed // it may be a HEAD, after which the client resumes at this offset
+	}
+	up, err := load(r.Context(), id)
 	if err != nil {
 		return err
 	}
 	h := w.Header()
 	h.Add("Vary", "Accept")
-	h.Set("Upload-Offset", strconv.FormatInt(up.Offset(), 10))
-	if up.Size != storage.Unknown {
-		h.Set("Upload-Length", strconv.FormatInt(up.Size, 10))
+	setTusHeaders(h, r, d.opts.URLs, up)
+	if at := d.expires(up); at != nil {
+		h.Set("Upload-Expires", at.Format(http.TimeFormat))
 	}
 	if up.Finished && !wantsState(r, up) {
 		return protocol.ServeFile(w, r, d.uploads, up, d.opts.IdleTimeout)
-	}
-	if at := d.expires(up); at != nil {
-		h.Set("Upload-Expires", at.Format(http.TimeFormat))
 	}
 	setRange(h, up)
 	writeJSON(w, http.StatusOK, d.status(r, up))

@@ -50,6 +50,7 @@ var problems = []struct {
 	{ErrDigest, http.StatusBadRequest, "digestMismatch"},
 	{storage.ErrBadID, http.StatusBadRequest, "invalidId"},
 	{storage.ErrBadRequest, http.StatusBadRequest, "invalidRequest"},
+	{storage.ErrMetadataTooLarge, http.StatusRequestHeaderFieldsTooLarge, "metadataTooLarge"},
 	{ErrMediaType, http.StatusUnsupportedMediaType, "unsupportedMediaType"},
 	{storage.ErrSizeMismatch, http.StatusBadRequest, "sizeConflict"},
 	{storage.ErrOutOfRange, http.StatusBadRequest, "beyondEnd"},

@@ -14,7 +14,7 @@ import (
 // If the store provides a link to the file, a GET is redirected there. It does not
 // authorize: protocols call protocol.ServeFile, which does.
 func ServeFile(w http.ResponseWriter, r *http.Request, uploads *storage.Uploads, up storage.Upload, idle time.Duration) error {
-	if r.Method == http.MethodGet {
+	if r.Method == http.MethodGet && r.Header.Get("Tus-Resumable") == "" { // or else it was a HEAD
 		link, err := uploads.Link(r.Context(), up)
 		if err != nil {
 			return err
@@ -36,7 +36,7 @@ func ServeFile(w http.ResponseWriter, r *http.Request, uploads *storage.Uploads,
 	h.Set("Content-Security-Policy", NoScripts)
 	SetReprDigest(h, r, up)
 	h.Set("ETag", fmt.Sprintf(`"%s-%x"`, up.ID, up.Created.UnixNano()))
-	http.ServeContent(&deadlineWriter{w, http.NewResponseController(w), idle}, r, "", up.ModifiedAt, file)
+	http.ServeContent(&deadlineWriter{w, http.NewResponseController(w), idle}, withoutManyRanges(r, up.Size), "", up.ModifiedAt, file)
 	return nil
 }
 

@@ -27,9 +27,6 @@ import (
 const (
 	version     = "1.0.0"
 	contentType = "application/offset+octet-stream"
-
-	// maxMetadata is the maximum length of an Upload-Metadata header, in bytes.
-	maxMetadata = 64 << 10
 )
 
 // Handler handles requests of the tus protocol. Create it with New.

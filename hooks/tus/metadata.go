@@ -3,10 +3,7 @@ package tus
 import (
 	"encoding/base64"
 	"fmt"
-	"net/http"
 	"strings"
-
-	"github.com/tus/tusd/v2/pkg/handler"
 
 	"github.com/holdfast-upload/holdfast/storage"
 )
@@ -23,9 +20,6 @@ func checkMetadata(values []string) error {
 	}
 	if len(values) > 1 {
 		return bad("more than one header")
-	}
-	if len(values[0]) > maxMetadata {
-		return handler.NewError("ERR_METADATA_TOO_LARGE", fmt.Sprintf("Upload-Metadata exceeds %d bytes", maxMetadata), http.StatusRequestHeaderFieldsTooLarge)
 	}
 	keys := map[string]bool{}
 	for pair := range strings.SplitSeq(values[0], ",") {

@@ -9,8 +9,8 @@ package tus
 //  3. store.GetUpload: sizeOfUploads loads every part that Upload-Concat names, duplicates
 //     too: response.found remembers them.
 //  4. checkConcat: tusd does not limit the number of parts, and loads them one by one.
-//  5. checkMetadata: ParseMetadataHeader drops invalid pairs without an error, and the
-//     header's length, duplicate keys and a second header are not checked.
+//  5. checkMetadata: ParseMetadataHeader drops invalid pairs without an error, and
+//     duplicate keys and a second header are not checked.
 //  6. Handler.check: tusd accepts any id in the path.
 //  7. Handler.check: tusd ignores Content-Encoding, and would store the encoded bytes.
 //  8. Handler.check: tusd rejects a PATCH of another Content-Type with 400, not 415.

@@ -188,14 +188,14 @@ func TestQueuedBytesAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		app := &fakeApp{answer: hang}
 		n := startNode(t, options(app, tusd.HookPostCreate), newMemory(), &storage.MemoryLocker{})
-		long := map[string]string{"x": strings.Repeat("x", maxNotificationBytes/100)}
-		for i := range 200 {
+		long := map[string]string{"x": strings.Repeat("x", maxNotificationBytes/400)}
+		for i := range 800 {
 			if _, err := n.uploads.Create(t.Context(), storage.Record{ID: fmt.Sprint("u", i), Size: 5, Metadata: long}); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if s := n.app.Stats(); s.Dropped < 100 || s.Dropped > 110 {
-			t.Errorf("%d of 200 were dropped, want about 100", s.Dropped)
+		if s := n.app.Stats(); s.Dropped < 400 || s.Dropped > 440 {
+			t.Errorf("%d of 800 were dropped, want about 400", s.Dropped)
 		}
 		if log := n.log.String(); strings.Count(log, "dropping best-effort hooks") != 1 {
 			t.Errorf("not one line about it: %.2000s", log)
