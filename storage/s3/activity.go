@@ -6,6 +6,7 @@ import (
 
 	"github.com/holdfast-upload/holdfast/storage"
 	"github.com/holdfast-upload/holdfast/storage/ranges"
+	"github.com/holdfast-upload/holdfast/storage/s3/internal/layout"
 )
 
 // activities tracks the uploads that this process is storing data of. The zero value is
@@ -109,7 +110,7 @@ func (a *activity) addTo(up storage.Upload) storage.Upload {
 	defer a.mu.Unlock()
 	cloned := false
 	for name, p := range a.stored.Extents {
-		if known, ok := up.Extents[name]; ok && known == p || !p.Empty() && !isPart(name) && up.Received.Contains(p.Range) {
+		if known, ok := up.Extents[name]; ok && known == p || !p.Empty() && !layout.IsPart(name) && up.Received.Contains(p.Range) {
 			continue
 		}
 		if !cloned {

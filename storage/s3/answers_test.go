@@ -13,6 +13,7 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 	"github.com/holdfast-upload/holdfast/storage/ranges"
 	"github.com/holdfast-upload/holdfast/storage/s3/internal/api"
+	"github.com/holdfast-upload/holdfast/storage/s3/internal/layout"
 	"github.com/holdfast-upload/holdfast/storage/storagetest"
 )
 
@@ -264,10 +265,10 @@ func TestAConcatenationLeavesNoMultipartUpload(t *testing.T) {
 		"the part has moved": answers("copy", 404, "<Error><Code>NoSuchKey</Code></Error>"),
 	} {
 		n, a := alteringNode(t, bucket(t))
-		parts := &phone{t: t, node: n, data: storagetest.Content(3, minPart)}
-		parts.create(storage.Record{Size: minPart, Partial: true})
-		parts.send(ranges.Of(0, minPart))
-		up, err := n.Create(t.Context(), storage.Record{Size: 2 * minPart, Parts: []string{parts.id, parts.id}})
+		parts := &phone{t: t, node: n, data: storagetest.Content(3, layout.MinPart)}
+		parts.create(storage.Record{Size: layout.MinPart, Partial: true})
+		parts.send(ranges.Of(0, layout.MinPart))
+		up, err := n.Create(t.Context(), storage.Record{Size: 2 * layout.MinPart, Parts: []string{parts.id, parts.id}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 	"github.com/holdfast-upload/holdfast/storage/crc32c"
 	"github.com/holdfast-upload/holdfast/storage/ranges"
+	"github.com/holdfast-upload/holdfast/storage/s3/internal/layout"
 	"github.com/holdfast-upload/holdfast/storage/storagetest"
 )
 
@@ -76,8 +77,8 @@ func TestCorruptedDataIsNeitherAcknowledgedNorStored(t *testing.T) {
 		first ranges.Range // stored before bits are flipped
 		sent  ranges.Range // sent with a flipped bit
 	}{
-		"part":         {storage.Record{Size: threeCells}, ranges.Of(minPart, minPart), ranges.Of(0, minPart)},
-		"put fragment": {storage.Record{Size: threeCells}, ranges.Of(0, minPart), ranges.Of(minPart, 1000)},
+		"part":         {storage.Record{Size: threeCells}, ranges.Of(layout.MinPart, layout.MinPart), ranges.Of(0, layout.MinPart)},
+		"put fragment": {storage.Record{Size: threeCells}, ranges.Of(0, layout.MinPart), ranges.Of(layout.MinPart, 1000)},
 		"put file":     {storage.Record{Size: 70_001}, ranges.Range{}, ranges.Of(0, 70_001)},
 	} {
 		t.Run(op, func(t *testing.T) {
@@ -126,7 +127,7 @@ func TestCorruptedRecordsAndLayoutsAreNotStored(t *testing.T) {
 		op  string
 		run func() error
 	}{
-		{"put layout", func() error { return c.sendOnce(ranges.Of(0, minPart)) }},
+		{"put layout", func() error { return c.sendOnce(ranges.Of(0, layout.MinPart)) }},
 		{"put size", func() error { _, err := n.SetSize(t.Context(), c.id, threeCells); return err }},
 	} {
 		f.set(step.op)
@@ -151,11 +152,11 @@ func TestS3VerifiesTheChecksumOfTheWholeFile(t *testing.T) {
 	for name, finish := range map[string]func(t *testing.T, c *phone){
 		"by the node that sent the parts": func(t *testing.T, c *phone) { c.send(whole) },
 		"by a node that has sent none": func(t *testing.T, c *phone) {
-			c.send(ranges.Range{Start: minPart, End: threeCells})
+			c.send(ranges.Range{Start: layout.MinPart, End: threeCells})
 			n, f := flippingNode(t, opts)
-			c.send(ranges.Of(0, minPart-10))
+			c.send(ranges.Of(0, layout.MinPart-10))
 			c.node = n
-			c.send(ranges.Of(minPart-10, 10))
+			c.send(ranges.Of(layout.MinPart-10, 10))
 			wantWholeChecksum(t, f, c.data)
 		},
 		"by a node that has to put fragments": func(t *testing.T, c *phone) {

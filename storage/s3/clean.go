@@ -9,6 +9,7 @@ import (
 
 	"github.com/holdfast-upload/holdfast/storage"
 	"github.com/holdfast-upload/holdfast/storage/s3/internal/api"
+	"github.com/holdfast-upload/holdfast/storage/s3/internal/layout"
 )
 
 // Clean implements storage.Cleaner. It removes multipart uploads that no layout refers
@@ -145,7 +146,7 @@ func (s *Store) layoutRefersTo(ctx context.Context, id string, m api.Begun) (boo
 	if err != nil && !errors.Is(err, api.ErrMissing) {
 		return false, err
 	}
-	for _, mark := range slices.Compact([]string{"", creationMark(rec)}) {
+	for _, mark := range slices.Compact([]string{"", layout.CreationMark(rec)}) {
 		d, err := s.loadLayoutAt(ctx, id, mark)
 		if err == nil && d.UploadID == m.UploadID {
 			return true, nil

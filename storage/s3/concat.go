@@ -10,12 +10,13 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 	"github.com/holdfast-upload/holdfast/storage/ranges"
 	"github.com/holdfast-upload/holdfast/storage/s3/internal/api"
+	"github.com/holdfast-upload/holdfast/storage/s3/internal/layout"
 )
 
 const (
 	// goodCopy is the default number of bytes that one request copies. S3 may not respond
 	// until it has copied all of them, and has responseTimeout for it.
-	goodCopy = 512 * mib
+	goodCopy = 512 * layout.MiB
 	// concurrentCopies is the number of concurrent copy requests for one upload.
 	concurrentCopies = 4
 )
@@ -92,16 +93,16 @@ type copyRange struct {
 // more than maxParts. It returns false if S3 cannot combine them into one file.
 func planCopies(files []storage.Upload, size int64) ([]copyRange, bool) {
 	for i, f := range files {
-		if f.Size < minPart && i < len(files)-1 || f.Size == 0 {
+		if f.Size < layout.MinPart && i < len(files)-1 || f.Size == 0 {
 			return nil, false
 		}
 	}
 	copies := splitFiles(files, size)
-	for len(copies) > maxParts && size < maxPart {
-		size = min(2*size, maxPart)
+	for len(copies) > layout.MaxParts && size < layout.MaxPart {
+		size = min(2*size, layout.MaxPart)
 		copies = splitFiles(files, size)
 	}
-	return copies, 0 < len(copies) && len(copies) <= maxParts
+	return copies, 0 < len(copies) && len(copies) <= layout.MaxParts
 }
 
 // splitFiles splits each file into the fewest ranges of at most size bytes, of nearly equal

@@ -8,6 +8,7 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 	"github.com/holdfast-upload/holdfast/storage/ranges"
 	"github.com/holdfast-upload/holdfast/storage/s3/internal/api"
+	"github.com/holdfast-upload/holdfast/storage/s3/internal/layout"
 	"github.com/holdfast-upload/holdfast/storage/storagetest"
 )
 
@@ -23,12 +24,12 @@ func TestCopiesAreLimitedInSizeAndNumber(t *testing.T) {
 		{"5 GiB", []int64{5 * gib}, 10, goodCopy},
 		{"more runs of that size than parts", []int64{5 * tib, 4 * tib}, 9216, gib},
 		{"and of twice that size", []int64{5 * tib, 5 * tib}, 5120, 2 * gib},
-		{"all that parts can hold", []int64{maxSize}, maxParts, maxPart},
-		{"a file and what is left over", []int64{minPart, 1}, 2, minPart},
-		{"a short file before another", []int64{minPart - 1, minPart}, 0, 0},
-		{"an empty file", []int64{minPart, 0}, 0, 0},
+		{"all that parts can hold", []int64{layout.MaxSize}, layout.MaxParts, layout.MaxPart},
+		{"a file and what is left over", []int64{layout.MinPart, 1}, 2, layout.MinPart},
+		{"a short file before another", []int64{layout.MinPart - 1, layout.MinPart}, 0, 0},
+		{"an empty file", []int64{layout.MinPart, 0}, 0, 0},
 		{"nothing", nil, 0, 0},
-		{"more files than parts", slices.Repeat([]int64{minPart}, maxParts+1), 0, 0},
+		{"more files than parts", slices.Repeat([]int64{layout.MinPart}, layout.MaxParts+1), 0, 0},
 	} {
 		var files []storage.Upload
 		for _, size := range c.sizes {
@@ -53,7 +54,7 @@ func wantAllOf(t *testing.T, name string, files []storage.Upload, runs []copyRan
 		if r.Start == 0 && i > 0 {
 			files = files[1:]
 		}
-		if next := i + 1; next < len(runs) && (r.Len() < minPart || runs[next].Start != r.End%files[0].Size) || next == len(runs) && r.End != files[0].Size {
+		if next := i + 1; next < len(runs) && (r.Len() < layout.MinPart || runs[next].Start != r.End%files[0].Size) || next == len(runs) && r.End != files[0].Size {
 			t.Errorf("%s: run %d is %v", name, i, r.Range)
 		}
 		longest = max(longest, r.Len())
@@ -67,7 +68,7 @@ func joined(t *testing.T, n *node) *phone {
 	t.Helper()
 	whole := &phone{t: t, node: n}
 	var ids []string
-	for i, size := range []int64{2*minPart + 1_000_003, 2*minPart + 77} {
+	for i, size := range []int64{2*layout.MinPart + 1_000_003, 2*layout.MinPart + 77} {
 		part := &phone{t: t, node: n, data: storagetest.Content(uint64(i), size)}
 		part.create(storage.Record{Size: size, Partial: true})
 		part.send(ranges.Of(0, size))
@@ -80,7 +81,7 @@ func joined(t *testing.T, n *node) *phone {
 
 func TestAFileIsConcatenatedFromRangesOfOthers(t *testing.T) {
 	opts := bucket(t)
-	opts.copy = 2 * minPart
+	opts.copy = 2 * layout.MinPart
 	n := startNode(t, opts)
 	c := joined(t, n)
 	if up, err := n.Concat(t.Context(), c.id); err != nil || !up.Finished {
@@ -96,7 +97,7 @@ func TestAFileIsConcatenatedFromRangesOfOthers(t *testing.T) {
 // copied through this process.
 func TestFilesAreConcatenatedIfS3FailsToCopy(t *testing.T) {
 	opts := bucket(t)
-	opts.copy = 2 * minPart
+	opts.copy = 2 * layout.MinPart
 	for _, f := range []fault{{"copy", 1, fails}, {"copy", 4, fails}, {"copy", 2, doneButFail}} {
 		n := startNode(t, opts)
 		c := joined(t, n)

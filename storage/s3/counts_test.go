@@ -11,6 +11,7 @@ import (
 
 	"github.com/holdfast-upload/holdfast/storage"
 	"github.com/holdfast-upload/holdfast/storage/ranges"
+	"github.com/holdfast-upload/holdfast/storage/s3/internal/layout"
 	"github.com/holdfast-upload/holdfast/storage/storagetest"
 	"github.com/holdfast-upload/holdfast/test/servers"
 )
@@ -19,9 +20,9 @@ import (
 // divided by 3.2: then parts have the minimum size that S3 allows, and the number of
 // requests is that at full size.
 const (
-	goodCount  = targetPartSize * 10 / 32 // 5 MiB for 16
+	goodCount  = layout.TargetPartSize * 10 / 32 // 5 MiB for 16
 	gibCount   = 1 << 30 * 10 / 32
-	chunkCount = 50 * mib * 10 / 32
+	chunkCount = 50 * layout.MiB * 10 / 32
 )
 
 // zeroes yields n zero bytes.
@@ -234,7 +235,7 @@ func TestRequestsOfGet(t *testing.T) {
 func TestRequestsOfUnalignedChunks(t *testing.T) {
 	n, _ := countingNode(t)
 	// 1 MiB chunks of an upload with 16 MiB parts, after division.
-	const chunk, size = mib * 10 / 32, 64 * mib * 10 / 32
+	const chunk, size = layout.MiB * 10 / 32, 64 * layout.MiB * 10 / 32
 	id := mustCreate(t, n, storage.Record{Size: size})
 	chunks := storagetest.Chunks(size, chunk)
 	for _, r := range chunks {

@@ -10,12 +10,13 @@ import (
 
 	"github.com/holdfast-upload/holdfast/storage"
 	"github.com/holdfast-upload/holdfast/storage/s3/internal/api"
+	"github.com/holdfast-upload/holdfast/storage/s3/internal/layout"
 )
 
 // Create implements storage.Store. It lists the objects of an id only if a client has
 // chosen that, and unless Load has just found none.
 func (s *Store) Create(ctx context.Context, rec storage.Record) error {
-	if err := checkMaxSize(rec.Size, maxSize); err != nil {
+	if err := layout.CheckMaxSize(rec.Size, layout.MaxSize); err != nil {
 		return err
 	}
 	var left []string
@@ -82,7 +83,7 @@ func orElse(err, then error) error {
 
 // SetSize implements storage.Store.
 func (s *Store) SetSize(ctx context.Context, id string, size int64) error {
-	if err := checkMaxSize(size, growingCapacity(s.opts.partSize)); err != nil {
+	if err := layout.CheckMaxSize(size, layout.GrowingCapacity(s.opts.partSize)); err != nil {
 		return err
 	}
 	there, err := s.client.PutIfAbsent(ctx, s.liveKey(id, "size"), strconv.AppendInt(nil, size, 10))

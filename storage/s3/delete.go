@@ -10,6 +10,7 @@ import (
 
 	"github.com/holdfast-upload/holdfast/storage"
 	"github.com/holdfast-upload/holdfast/storage/s3/internal/api"
+	"github.com/holdfast-upload/holdfast/storage/s3/internal/layout"
 )
 
 // Delete implements storage.Store. It writes the tombstone first, so that after an
@@ -161,7 +162,7 @@ func (s *Store) removeFile(ctx context.Context, rec storage.Record) error {
 	if err != nil || of != rec.ID {
 		return err
 	}
-	if !rec.Created.IsZero() && created != createdAt(rec) {
+	if !rec.Created.IsZero() && created != layout.CreatedAt(rec) {
 		// It is this upload's file only if this record still exists: see duplicateRecord.
 		if there, err := s.hasRecord(ctx, rec); err != nil || !there {
 			return err

@@ -13,6 +13,7 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/crc32c"
 	"github.com/holdfast-upload/holdfast/storage/ranges"
 	"github.com/holdfast-upload/holdfast/storage/s3/internal/api"
+	"github.com/holdfast-upload/holdfast/storage/s3/internal/layout"
 )
 
 // A retired upload is one whose finish event was delivered. It is Finished whether its
@@ -36,7 +37,9 @@ func (d done) withoutFile() storage.Upload {
 }
 
 // isOf reports whether d belongs to the same creation of the upload as up.
-func (d done) isOf(up storage.Upload) bool { return createdAt(d.Record) == createdAt(up.Record) }
+func (d done) isOf(up storage.Upload) bool {
+	return layout.CreatedAt(d.Record) == layout.CreatedAt(up.Record)
+}
 
 // noteDelivered stores that the event of a finished upload was delivered.
 func (s *Store) noteDelivered(ctx context.Context, up storage.Upload) error {

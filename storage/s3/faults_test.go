@@ -9,14 +9,15 @@ import (
 
 	"github.com/holdfast-upload/holdfast/storage"
 	"github.com/holdfast-upload/holdfast/storage/ranges"
+	"github.com/holdfast-upload/holdfast/storage/s3/internal/layout"
 	"github.com/holdfast-upload/holdfast/storage/storagetest"
 	"github.com/holdfast-upload/holdfast/test/servers"
 )
 
 // Sizes of one or two whole parts and a shorter one.
 const (
-	twoCells   = minPart + 1_000_003
-	threeCells = 2*minPart + 100_003
+	twoCells   = layout.MinPart + 1_000_003
+	threeCells = 2*layout.MinPart + 100_003
 )
 
 // plan describes how a client sends an upload.
@@ -172,7 +173,7 @@ func deleteWith(t *testing.T, opts Options, data []byte, f fault) {
 	n := startNode(t, opts)
 	c := &phone{t: t, node: n, data: data}
 	c.create(storage.Record{Key: "videos/it.mp4", Size: twoCells})
-	c.send(ranges.Of(0, minPart+7))
+	c.send(ranges.Of(0, layout.MinPart+7))
 	n.wire.inject(f)
 	err := n.Delete(t.Context(), c.id)
 	for range clientAttempts {

@@ -7,6 +7,7 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 	"github.com/holdfast-upload/holdfast/storage/crc32c"
 	"github.com/holdfast-upload/holdfast/storage/ranges"
+	"github.com/holdfast-upload/holdfast/storage/s3/internal/layout"
 	"github.com/holdfast-upload/holdfast/storage/storagetest"
 )
 
@@ -27,7 +28,7 @@ func (c *phone) wantFileSum(opts Options, known bool) {
 // If the response is lost, the checksum is read from the file.
 func TestF30ChecksumOfAFileIsKnownAfterFaults(t *testing.T) {
 	opts := bucket(t)
-	for _, size := range []int64{1000, 2*minPart + 1000} {
+	for _, size := range []int64{1000, 2*layout.MinPart + 1000} {
 		for _, f := range []fault{{}, {"put file", 1, answerLost}, {"put file", 1, doneButFail}, {"complete", 1, answerLost}, {"complete", 1, doneButFail}} {
 			t.Run(fmt.Sprintf("%d bytes, %s %d %s", size, f.op, f.nth, f.what), func(t *testing.T) {
 				n := startNode(t, opts)
@@ -45,7 +46,7 @@ func TestF30ChecksumOfAFileIsKnownAfterFaults(t *testing.T) {
 func TestF30ChecksumOfASinglePutIsKnownWithoutChecksumsOfS3(t *testing.T) {
 	opts := bucket(t)
 	opts.NoChecksums = true
-	for size, known := range map[int64]bool{0: true, 1000: true, 2*minPart + 1000: false} {
+	for size, known := range map[int64]bool{0: true, 1000: true, 2*layout.MinPart + 1000: false} {
 		n := startNode(t, opts)
 		c := &phone{t: t, node: n, data: storagetest.Content(7, size)}
 		c.create(storage.Record{Size: size})
@@ -63,7 +64,7 @@ func TestF30ChecksumOfASinglePutIsKnownWithoutChecksumsOfS3(t *testing.T) {
 // S3 servers return no checksums for copied parts, or ones that are not of the copied bytes.
 func TestF30ChecksumOfAConcatenatedFileIsKnown(t *testing.T) {
 	opts := bucket(t)
-	opts.copy = 2 * minPart
+	opts.copy = 2 * layout.MinPart
 	n := startNode(t, opts)
 	c := joined(t, n)
 	up, err := n.Concat(t.Context(), c.id)

@@ -9,6 +9,7 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 	"github.com/holdfast-upload/holdfast/storage/ranges"
 	"github.com/holdfast-upload/holdfast/storage/s3/internal/api"
+	"github.com/holdfast-upload/holdfast/storage/s3/internal/layout"
 )
 
 // finishPauses are the pauses before each retry of an upload that could not be finished:
@@ -66,11 +67,11 @@ func (s *Store) finish(ctx context.Context, up storage.Upload) (done storage.Upl
 // complete it; if that were believed, the client would have to send everything again.
 func (s *Store) partsVanished(before, now storage.Upload) bool {
 	l, decided := s.layoutOf(before)
-	if !decided || l.UploadID == "" || before.Extents[layoutName] != now.Extents[layoutName] {
+	if !decided || l.UploadID == "" || before.Extents[layout.Name] != now.Extents[layout.Name] {
 		return false
 	}
 	for name := range before.Extents {
-		if _, there := now.Extents[name]; !there && isPart(name) {
+		if _, there := now.Extents[name]; !there && layout.IsPart(name) {
 			return time.Since(s.missingSince(l.UploadID)) < s.opts.lostGrace
 		}
 	}
@@ -83,13 +84,13 @@ func (s *Store) complete(ctx context.Context, up storage.Upload) (storage.Upload
 	if !up.Complete() {
 		return up, fmt.Errorf("finish %s: %w", up.ID, storage.ErrIncomplete)
 	}
-	if file, put := up.Extents[fileName]; put {
-		return withFileSum(up, file), nil
+	if file, put := up.Extents[layout.FileName]; put {
+		return layout.WithFileSum(up, file), nil
 	}
 	l, decided := s.layoutOf(up)
 	if !decided {
 		var err error
-		if l, err = s.createLayout(ctx, up, choose(s.opts.partSize, up.Size, storage.Unknown)); err != nil {
+		if l, err = s.createLayout(ctx, up, layout.Choose(s.opts.partSize, up.Size, storage.Unknown)); err != nil {
 			return up, err
 		}
 	}
@@ -113,7 +114,7 @@ func (s *Store) complete(ctx context.Context, up storage.Upload) (storage.Upload
 // abortLeftover aborts a multipart upload that may exist beside the finished file: one that
 // a process created late, unaware of the file, or that S3 recreated when a part arrived
 // during completion. If it became the file, the abort has no effect.
-func (s *Store) abortLeftover(ctx context.Context, up storage.Upload, l layout) {
+func (s *Store) abortLeftover(ctx context.Context, up storage.Upload, l layout.Layout) {
 	if l.UploadID != "" {
 		_ = s.client.Abort(ctx, s.fileKey(up.Record), l.UploadID) // on failure, Clean aborts it
 	}
@@ -121,7 +122,7 @@ func (s *Store) abortLeftover(ctx context.Context, up storage.Upload, l layout) 
 
 // putSingle creates the file with one put. There can be a multipart upload if one was
 // begun before the size was known to be 0.
-func (s *Store) putSingle(ctx context.Context, up storage.Upload, l layout) (storage.Upload, error) {
+func (s *Store) putSingle(ctx context.Context, up storage.Upload, l layout.Layout) (storage.Upload, error) {
 	file, err := s.fillSlot(ctx, up, l, 1, ranges.Range{End: up.Size})
 	if err != nil {
 		return up, err
@@ -129,7 +130,7 @@ func (s *Store) putSingle(ctx context.Context, up storage.Upload, l layout) (sto
 	if l.UploadID != "" {
 		_ = s.client.Abort(ctx, s.fileKey(up.Record), l.UploadID) // on failure, Clean aborts it
 	}
-	return withFileSum(up, file), nil
+	return layout.WithFileSum(up, file), nil
 }
 
 // checkFile returns the upload as finished if its file exists with the right size, and an
@@ -147,11 +148,11 @@ func (s *Store) checkFile(ctx context.Context, up storage.Upload) (storage.Uploa
 }
 
 // allParts returns the parts of the file. Those that are still fragments it uploads.
-func (s *Store) allParts(ctx context.Context, up storage.Upload, l layout) ([]api.Part, error) {
+func (s *Store) allParts(ctx context.Context, up storage.Upload, l layout.Layout) ([]api.Part, error) {
 	var parts []api.Part
 	for offset := int64(0); offset < up.Size; {
-		number, slot := l.slot(offset, up.Size)
-		extent, ok := up.Extents[partName(number)]
+		number, slot := l.Slot(offset, up.Size)
+		extent, ok := up.Extents[layout.PartName(number)]
 		if !ok || extent.Range != slot {
 			var err error
 			if extent, err = s.fillSlot(ctx, up, l, number, slot); err != nil {
@@ -167,7 +168,7 @@ func (s *Store) allParts(ctx context.Context, up storage.Upload, l layout) ([]ap
 }
 
 // fillSlot uploads a part that is assembled from fragments.
-func (s *Store) fillSlot(ctx context.Context, up storage.Upload, l layout, number int32, slot ranges.Range) (storage.Extent, error) {
+func (s *Store) fillSlot(ctx context.Context, up storage.Upload, l layout.Layout, number int32, slot ranges.Range) (storage.Extent, error) {
 	b, err := s.assemble(ctx, up, slot, ranges.Set{}, nil)
 	if err != nil {
 		return storage.Extent{}, err
@@ -192,7 +193,7 @@ func (s *Store) MarkDelivered(ctx context.Context, up storage.Upload) error {
 		return storage.Unavailable("mark delivered", up.ID, err)
 	}
 	keys := []string{s.layoutKey(up.Record)}
-	for _, f := range fragments(up, ranges.Range{End: up.Size}) {
+	for _, f := range layout.Fragments(up, ranges.Range{End: up.Size}) {
 		keys = append(keys, s.fragmentKey(up.ID, f))
 	}
 	if !ours {
@@ -217,7 +218,7 @@ func (s *Store) hasID(ctx context.Context, up storage.Upload) (bool, error) {
 	if err != nil && !errors.Is(err, api.ErrMissing) {
 		return false, err
 	}
-	if id, created := identity(h.Metadata[recordName]); id == up.ID && created == createdAt(up.Record) {
+	if id, created := identity(h.Metadata[recordName]); id == up.ID && created == layout.CreatedAt(up.Record) {
 		return true, nil
 	}
 	return s.hasRecord(ctx, up.Record)

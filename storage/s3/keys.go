@@ -2,17 +2,13 @@ package s3
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
-	"fmt"
 	"strings"
-	"time"
 
 	"github.com/holdfast-upload/holdfast/storage"
-	"github.com/holdfast-upload/holdfast/storage/ranges"
 	"github.com/holdfast-upload/holdfast/storage/s3/internal/api"
+	"github.com/holdfast-upload/holdfast/storage/s3/internal/layout"
 )
 
 // The objects of an unfinished upload have one prefix, so that one listing finds them:
@@ -50,38 +46,13 @@ func (s *Store) fileKey(rec storage.Record) string {
 }
 
 func (s *Store) layoutKey(rec storage.Record) string {
-	return s.liveKey(rec.ID, layoutName+creationMark(rec))
-}
-
-// creationMark returns the suffix that distinguishes the creations of an id, "" if there
-// can only be one.
-func creationMark(rec storage.Record) string {
-	if !rec.ClientChosenID {
-		return ""
-	}
-	sum := sha256.Sum256([]byte(createdAt(rec)))
-	return "-" + hex.EncodeToString(sum[:6])
+	return s.liveKey(rec.ID, layout.Name+layout.CreationMark(rec))
 }
 
 // fragmentKey returns the key of a fragment's object.
 func (s *Store) fragmentKey(id string, p storage.Extent) string {
-	_, mark := splitMark(p.Name, 2)
-	return s.liveKey(id, fmt.Sprintf("f/%016x-%016x%s", p.Start, p.End, mark))
-}
-
-// splitMark cuts the creation mark, if any, off a name that has the given number of words
-// separated by hyphens without it.
-func splitMark(name string, words int) (rest, mark string) {
-	if all := strings.Split(name, "-"); len(all) == words+1 {
-		mark = "-" + all[words]
-	}
-	return strings.TrimSuffix(name, mark), mark
-}
-
-// parseFragment parses the end of a fragment's key, "f/A-B".
-func parseFragment(name string) (r ranges.Range, ok bool) {
-	n, err := fmt.Sscanf(name, "f/%x-%x", &r.Start, &r.End)
-	return r, n == 2 && err == nil && r.Valid()
+	_, mark := layout.SplitMark(p.Name, 2)
+	return s.liveKey(id, layout.FragmentObject(p.Range, mark))
 }
 
 const (
@@ -102,7 +73,7 @@ func (s *Store) file(rec storage.Record) (o api.Object, err error) {
 	}
 	kept := base64.RawURLEncoding.EncodeToString(text)
 	if len(kept) > maxInMetadata {
-		kept = externalRecord + createdAt(rec) + " " + rec.ID
+		kept = externalRecord + layout.CreatedAt(rec) + " " + rec.ID
 	}
 	return api.Object{
 		Key: s.fileKey(rec), Metadata: map[string]string{recordName: kept},
@@ -130,7 +101,5 @@ func identity(kept string) (id, created string) {
 	if err != nil {
 		return "", ""
 	}
-	return rec.ID, createdAt(rec)
+	return rec.ID, layout.CreatedAt(rec)
 }
-
-func createdAt(rec storage.Record) string { return rec.Created.UTC().Format(time.RFC3339Nano) }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/holdfast-upload/holdfast/storage"
 	"github.com/holdfast-upload/holdfast/storage/ranges"
+	"github.com/holdfast-upload/holdfast/storage/s3/internal/layout"
 	"github.com/holdfast-upload/holdfast/storage/storagetest"
 )
 
@@ -171,11 +172,11 @@ func createConcatenation(t *testing.T, n *node) string {
 	t.Helper()
 	var parts []string
 	for range 2 {
-		id := mustCreate(t, n, storage.Record{Size: minPart + 1, Partial: true})
-		mustWrite(t, n, id, ranges.Of(0, minPart+1))
+		id := mustCreate(t, n, storage.Record{Size: layout.MinPart + 1, Partial: true})
+		mustWrite(t, n, id, ranges.Of(0, layout.MinPart+1))
 		parts = append(parts, id)
 	}
-	return mustCreate(t, n, storage.Record{Size: 2 * (minPart + 1), Parts: parts})
+	return mustCreate(t, n, storage.Record{Size: 2 * (layout.MinPart + 1), Parts: parts})
 }
 
 // A deletion that fails after its tombstone is written is completed by a retry, or by a
@@ -236,8 +237,8 @@ func TestF25ADeletionContinuesIfTheResponseToItsTombstoneIsLost(t *testing.T) {
 // A write does not replace bytes that another node has stored and acknowledged since it
 // began, if both nodes share a cache.
 func TestF26BytesAcknowledgedByAnotherNodeAreNotReplaced(t *testing.T) {
-	for _, first := range []int64{0, 1000, minPart + 1000} {
-		for _, r := range []ranges.Range{whole, ranges.Of(minPart, minPart), ranges.Of(minPart+5, 70_000)} {
+	for _, first := range []int64{0, 1000, layout.MinPart + 1000} {
+		for _, r := range []ranges.Range{whole, ranges.Of(layout.MinPart, layout.MinPart), ranges.Of(layout.MinPart+5, 70_000)} {
 			t.Run(fmt.Sprintf("%v after %d bytes", r, first), func(t *testing.T) {
 				if first >= r.Len() {
 					return
@@ -247,7 +248,7 @@ func TestF26BytesAcknowledgedByAnotherNodeAreNotReplaced(t *testing.T) {
 				c := &phone{t: t, node: nodes[1], data: data}
 				c.create(storage.Record{Size: threeCells})
 				late := startLateWrite(t, nodes[0], c.id, other, r, first)
-				kept := storedOf(t, nodes[1], c.id, ranges.Of(r.Start, first/minPart*minPart))
+				kept := storedOf(t, nodes[1], c.id, ranges.Of(r.Start, first/layout.MinPart*layout.MinPart))
 				c.send(r)
 				if err := late.end(); err != nil && !errors.Is(err, storage.ErrContentConflict) {
 					t.Errorf("the write that began earlier: %v", err)
@@ -279,14 +280,14 @@ func storedOf(t *testing.T, n *node, id string, r ranges.Range) ranges.Range {
 // If two clients send different files of one size to one URL concurrently, at most one
 // succeeds.
 func TestF26OfTwoFilesSentToOneURLConcurrentlyOneIsRefused(t *testing.T) {
-	for _, size := range []int64{70_000, minPart, threeCells} {
+	for _, size := range []int64{70_000, layout.MinPart, threeCells} {
 		t.Run(fmt.Sprint(size, " bytes"), func(t *testing.T) {
 			n := startNode(t, bucket(t))
 			id := mustCreate(t, n, storage.Record{Size: size})
 			files := [][]byte{storagetest.Content(1, size), storagetest.Content(2, size)}
 			var late []*lateWrite
 			for _, data := range files {
-				late = append(late, startLateWrite(t, n, id, data, ranges.Of(0, size), min(size, minPart)-1))
+				late = append(late, startLateWrite(t, n, id, data, ranges.Of(0, size), min(size, layout.MinPart)-1))
 			}
 			var ending sync.WaitGroup
 			errs := make([]error, len(late))

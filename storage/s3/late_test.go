@@ -14,6 +14,7 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/crc32c"
 	"github.com/holdfast-upload/holdfast/storage/ranges"
 	"github.com/holdfast-upload/holdfast/storage/s3/internal/api"
+	"github.com/holdfast-upload/holdfast/storage/s3/internal/layout"
 	"github.com/holdfast-upload/holdfast/storage/storagetest"
 )
 
@@ -168,7 +169,7 @@ func TestADeletionDuringARetirementLeavesNoFile(t *testing.T) {
 func TestDeferFileCreatesNoFileBeforeFinish(t *testing.T) {
 	opts := bucket(t)
 	opts.DeferFile = true
-	for _, size := range []int64{1, 200_000, minPart, threeCells} {
+	for _, size := range []int64{1, 200_000, layout.MinPart, threeCells} {
 		store := mustOpen(t, opts)
 		data := storagetest.Content(1, size)
 		rec := storage.Record{ID: storage.NewID(), Size: size, Created: time.Now().UTC()}
@@ -218,10 +219,10 @@ func (s lateEnd) Length() int64 { return s.n }
 func TestChunksThatEndAtTheEndOfABlockAreStoredCorrectly(t *testing.T) {
 	opts := bucket(t)
 	n := startNode(t, opts)
-	c := &phone{t: t, node: n, data: storagetest.Content(3, 8*mib)}
-	c.create(storage.Record{Size: 8 * mib})
-	for at := int64(0); at < 8*mib; at += mib {
-		if _, err := n.Write(t.Context(), c.id, at, lateEnd{bytes.NewReader(c.data[at : at+mib]), mib}); err != nil {
+	c := &phone{t: t, node: n, data: storagetest.Content(3, 8*layout.MiB)}
+	c.create(storage.Record{Size: 8 * layout.MiB})
+	for at := int64(0); at < 8*layout.MiB; at += layout.MiB {
+		if _, err := n.Write(t.Context(), c.id, at, lateEnd{bytes.NewReader(c.data[at : at+layout.MiB]), layout.MiB}); err != nil {
 			t.Fatalf("at %d: %v", at, err)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 	"github.com/holdfast-upload/holdfast/storage/ranges"
 	"github.com/holdfast-upload/holdfast/storage/s3/internal/api"
+	"github.com/holdfast-upload/holdfast/storage/s3/internal/layout"
 )
 
 // listing holds the objects of an unfinished upload, as S3 lists them.
@@ -35,7 +36,7 @@ type marked struct {
 // isOf reports whether the object belongs to the same creation as rec, and not to an
 // earlier one. Objects of ids that are used once, and of old versions, have no mark.
 func (t *listing) isOf(rec storage.Record, m marked) bool {
-	return m.mark == creationMark(rec) || m.mark == "" && !t.isOlder(m.at)
+	return m.mark == layout.CreationMark(rec) || m.mark == "" && !t.isOlder(m.at)
 }
 
 // isOlder reports whether an object stored at the given time is older than the record.
@@ -45,7 +46,7 @@ func (t *listing) isOlder(at time.Time) bool { return at.Before(t.recorded) }
 func (t *listing) fragmentsOf(rec storage.Record) (all []storage.Extent) {
 	for _, m := range t.fragments {
 		if t.isOf(rec, m) || !rec.ClientChosenID {
-			all = append(all, fragmentPiece(m.Range, m.mark))
+			all = append(all, layout.Fragment(m.Range, m.mark))
 		}
 	}
 	return all
@@ -92,20 +93,20 @@ func (t *listing) add(name string, e api.Entry) {
 	if strings.HasPrefix(name, "f/") {
 		words = 2
 	}
-	rest, mark := splitMark(name, words)
+	rest, mark := layout.SplitMark(name, words)
 	switch rest {
 	case "record":
 		t.record, t.recorded, t.recordTag = true, e.Modified, e.ETag
 	case "size":
 		t.size, t.sized = true, e.Modified
-	case layoutName:
+	case layout.Name:
 		t.layouts = append(t.layouts, marked{mark: mark, at: e.Modified})
 	case "gone":
 		t.gone = true
 	case "deadletter":
 		t.deadLettered = true
 	default:
-		if r, ok := parseFragment(rest); ok && e.Size == r.Len() {
+		if r, ok := layout.ParseFragment(rest); ok && e.Size == r.Len() {
 			t.fragments = append(t.fragments, marked{r, mark, e.Modified})
 		}
 	}

@@ -1,14 +1,12 @@
 package s3
 
 import (
-	"cmp"
 	"context"
 	"crypto/md5"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -16,6 +14,7 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 	"github.com/holdfast-upload/holdfast/storage/ranges"
 	"github.com/holdfast-upload/holdfast/storage/s3/internal/api"
+	"github.com/holdfast-upload/holdfast/storage/s3/internal/layout"
 )
 
 // maxLoadAttempts is the maximum number of attempts of Load, which fail if an object is
@@ -66,9 +65,9 @@ func (s *Store) loadOnce(ctx context.Context, id string) (storage.Upload, error)
 }
 
 // withExtents adds the stored extents to an unfinished upload.
-func (s *Store) withExtents(ctx context.Context, up storage.Upload, t listing, l layout) (storage.Upload, error) {
+func (s *Store) withExtents(ctx context.Context, up storage.Upload, t listing, l layout.Layout) (storage.Upload, error) {
 	stored := t.fragmentsOf(up.Record)
-	for _, p := range uncovered(stored) {
+	for _, p := range layout.Uncovered(stored) {
 		up.Add(p)
 	}
 	var err error
@@ -79,20 +78,6 @@ func (s *Store) withExtents(ctx context.Context, up storage.Upload, t listing, l
 		s.removeCovered(up, stored)
 	}
 	return up, err
-}
-
-// uncovered returns the fragments that are not contained in another one.
-func uncovered(fragments []storage.Extent) []storage.Extent {
-	slices.SortFunc(fragments, func(a, b storage.Extent) int {
-		return cmp.Or(cmp.Compare(a.Start, b.Start), cmp.Compare(b.End, a.End))
-	})
-	var out []storage.Extent
-	for _, p := range fragments {
-		if len(out) == 0 || p.End > out[len(out)-1].End {
-			out = append(out, p)
-		}
-	}
-	return out
 }
 
 // removeCovered schedules the removal of fragments that longer ones or parts contain, which
@@ -108,10 +93,10 @@ func (s *Store) removeCovered(up storage.Upload, stored []storage.Extent) {
 }
 
 // loadRecord reads the record, and the layout if there is one.
-func (s *Store) loadRecord(ctx context.Context, id string, t listing) (up storage.Upload, l layout, err error) {
+func (s *Store) loadRecord(ctx context.Context, id string, t listing) (up storage.Upload, l layout.Layout, err error) {
 	up.ModifiedAt, up.Extents = t.touched, map[string]storage.Extent{}
 	d, err := s.loadLayoutRecord(ctx, id, t)
-	up.Record, l = d.Record, d.layout
+	up.Record, l = d.Record, d.Layout
 	if err == nil && t.size {
 		up.Size, err = s.loadSize(ctx, up.Record, t)
 	}
@@ -167,11 +152,11 @@ func (s *Store) loadJSON(ctx context.Context, key string, to any) error {
 
 // loadLayout reads the layout of the same creation as rec.
 func (s *Store) loadLayout(ctx context.Context, rec storage.Record) (layoutRecord, error) {
-	return s.loadLayoutAt(ctx, rec.ID, creationMark(rec))
+	return s.loadLayoutAt(ctx, rec.ID, layout.CreationMark(rec))
 }
 
 func (s *Store) loadLayoutAt(ctx context.Context, id, mark string) (d layoutRecord, err error) {
-	return d, s.loadJSON(ctx, s.liveKey(id, layoutName+mark), &d)
+	return d, s.loadJSON(ctx, s.liveKey(id, layout.Name+mark), &d)
 }
 
 // loadSize reads the size that was set after creation, unless it is of an earlier creation.
@@ -197,7 +182,7 @@ func (s *Store) withFile(ctx context.Context, up storage.Upload) (storage.Upload
 	switch id, created := identity(h.Metadata[recordName]); {
 	case id != up.ID: // no file, or another upload's
 		return up, nil
-	case created != createdAt(up.Record):
+	case created != layout.CreatedAt(up.Record):
 		up, err = s.duplicateRecord(ctx, up, h)
 	case up.Size != storage.Unknown && up.Size != h.Size:
 		return up, nil
@@ -223,8 +208,8 @@ func (s *Store) duplicateRecord(ctx context.Context, up storage.Upload, h api.He
 }
 
 // withParts adds the parts of the multipart upload.
-func (s *Store) withParts(ctx context.Context, up storage.Upload, l layout) (storage.Upload, error) {
-	up.Add(l.piece())
+func (s *Store) withParts(ctx context.Context, up storage.Upload, l layout.Layout) (storage.Upload, error) {
+	up.Add(l.Extent())
 	for p, err := range s.client.Parts(ctx, s.fileKey(up.Record), l.UploadID) {
 		if errors.Is(err, api.ErrRecreated) && !l.Summed {
 			continue
@@ -235,7 +220,7 @@ func (s *Store) withParts(ctx context.Context, up storage.Upload, l layout) (sto
 		if err != nil {
 			return storage.Upload{}, err
 		}
-		if extent, ok := l.partExtent(p, up.Size); ok {
+		if extent, ok := l.PartExtent(p.Number, p.Size, p.Tag(), up.Size); ok {
 			up.Add(extent)
 		}
 		if p.Stored.After(up.ModifiedAt) {

@@ -7,14 +7,15 @@ import (
 
 	"github.com/holdfast-upload/holdfast/storage"
 	"github.com/holdfast-upload/holdfast/storage/ranges"
+	"github.com/holdfast-upload/holdfast/storage/s3/internal/layout"
 	"github.com/holdfast-upload/holdfast/storage/storagetest"
 )
 
 // inFragments returns an upload of which only fragments of a hundred bytes are stored.
 func inFragments(t *testing.T, n *node, count int64) *phone {
 	t.Helper()
-	c := &phone{t: t, node: n, data: storagetest.Content(4, minPart)}
-	c.create(storage.Record{Size: minPart})
+	c := &phone{t: t, node: n, data: storagetest.Content(4, layout.MinPart)}
+	c.create(storage.Record{Size: layout.MinPart})
 	for i := range count {
 		c.send(ranges.Of(i*100, 100))
 	}

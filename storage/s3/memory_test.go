@@ -10,6 +10,7 @@ import (
 
 	"github.com/holdfast-upload/holdfast/storage"
 	"github.com/holdfast-upload/holdfast/storage/ranges"
+	"github.com/holdfast-upload/holdfast/storage/s3/internal/layout"
 	"github.com/holdfast-upload/holdfast/storage/storagetest"
 )
 
@@ -70,7 +71,7 @@ func TestATailIsNotCachedWhereAnotherNodeHasWritten(t *testing.T) {
 	if _, err := two.Write(t.Context(), c.id, 0, body(second, ranges.Of(0, 3000))); err != nil {
 		t.Fatal(err)
 	}
-	for _, r := range []ranges.Range{{Start: 3000, End: 2 * minPart}, {Start: 2 * minPart, End: threeCells}} {
+	for _, r := range []ranges.Range{{Start: 3000, End: 2 * layout.MinPart}, {Start: 2 * layout.MinPart, End: threeCells}} {
 		if _, err := two.Write(t.Context(), c.id, r.Start, body(second, r)); err != nil {
 			t.Fatal(err)
 		}
@@ -88,8 +89,8 @@ func TestACachedTailOfAnEarlierUploadWithTheSameIDIsNotUsed(t *testing.T) {
 	one, two := startNode(t, opts), startNode(t, opts)
 	c := &phone{t: t, node: one, data: storagetest.Content(1, threeCells)}
 	c.create(storage.Record{ID: "again", Size: threeCells})
-	c.send(ranges.Of(minPart, minPart)) // one caches the layout
-	c.send(ranges.Of(0, 3000))          // and this tail
+	c.send(ranges.Of(layout.MinPart, layout.MinPart)) // one caches the layout
+	c.send(ranges.Of(0, 3000))                        // and this tail
 	if err := two.Delete(t.Context(), "again"); err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +103,7 @@ func TestACachedTailOfAnEarlierUploadWithTheSameIDIsNotUsed(t *testing.T) {
 	c.send(ranges.Of(0, 3000))
 	c.node = &node{store: one.store, wire: one.wire, delivered: map[string]int{}}
 	c.node.Uploads = storage.New(one.store, new(storage.MemoryLocker), new(storage.MemoryCache), storage.Options{})
-	c.send(ranges.Range{Start: 3000, End: 2 * minPart})
-	c.send(ranges.Range{Start: 2 * minPart, End: threeCells})
+	c.send(ranges.Range{Start: 3000, End: 2 * layout.MinPart})
+	c.send(ranges.Range{Start: 2 * layout.MinPart, End: threeCells})
 	c.finish()
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/crc32c"
 	"github.com/holdfast-upload/holdfast/storage/ranges"
 	"github.com/holdfast-upload/holdfast/storage/s3/internal/api"
+	"github.com/holdfast-upload/holdfast/storage/s3/internal/layout"
 )
 
 // maxFragments is how many fragments a slot may have before they are merged into one. The
@@ -26,7 +27,7 @@ func (w *writer) putFragments(ctx context.Context, h pending) (storedAll bool, e
 		if err != nil {
 			return false, err
 		}
-		w.stored(withSum(w.fragment(r), sum))
+		w.stored(layout.WithSum(w.fragment(r), sum))
 	}
 	return missing.Contains(h.new), nil
 }
@@ -39,7 +40,7 @@ func (b *buffer) section(start int64, r ranges.Range) *io.SectionReader {
 
 // fragment returns the extent of a fragment that covers r.
 func (w *writer) fragment(r ranges.Range) storage.Extent {
-	return fragmentPiece(r, creationMark(w.known().Record))
+	return layout.Fragment(r, layout.CreationMark(w.known().Record))
 }
 
 // putFragment stores a fragment and returns its checksum. The put is unconditional: an
@@ -58,7 +59,7 @@ func (s *Store) putFragment(ctx context.Context, id string, p storage.Extent, bo
 // fails, it stores the new bytes as a fragment, and a later write uploads the slot.
 func (w *writer) merge(ctx context.Context, slot ranges.Range, h pending) error {
 	number, _ := w.slot(slot.Start)
-	defer w.lock(ctx, slot, partName(number))()
+	defer w.lock(ctx, slot, layout.PartName(number))()
 	return w.mergeLocked(ctx, slot, h)
 }
 
@@ -118,7 +119,7 @@ func (w *writer) compactPart(ctx context.Context, slot ranges.Range, h pending, 
 		}
 		return w.merge(ctx, slot, h)
 	}
-	if len(fragments(up, slot)) > maxFragments {
+	if len(layout.Fragments(up, slot)) > maxFragments {
 		for _, run := range up.Received.Within(slot).Ranges() {
 			w.coalesce(ctx, run, local, h)
 		}
@@ -131,7 +132,7 @@ func (w *writer) compactPart(ctx context.Context, slot ranges.Range, h pending, 
 func (w *writer) coalesce(ctx context.Context, run ranges.Range, local ranges.Set, h pending) {
 	defer w.lock(ctx, run, w.fragment(run).Name)()
 	up := w.known()
-	if len(fragments(up, run)) < 2 {
+	if len(layout.Fragments(up, run)) < 2 {
 		return
 	}
 	b, err := w.store.assemble(ctx, up, run, local.Within(run), &h)
@@ -141,7 +142,7 @@ func (w *writer) coalesce(ctx context.Context, run ranges.Range, local ranges.Se
 	defer b.release()
 	merged := w.fragment(run)
 	if sum, err := w.store.putFragment(ctx, up.ID, merged, b.section(run.Start, run)); err == nil {
-		w.stored(withSum(merged, sum))
+		w.stored(layout.WithSum(merged, sum))
 		w.store.removeFragments(up, run, merged)
 	}
 }
@@ -177,7 +178,7 @@ func (s *Store) assemble(ctx context.Context, up storage.Upload, r ranges.Range,
 
 // readFragment appends to b the bytes of r, from its start on, that one fragment has.
 func (s *Store) readFragment(ctx context.Context, up storage.Upload, r ranges.Range, b *buffer) error {
-	for _, f := range fragments(up, ranges.Of(r.Start, 1)) {
+	for _, f := range layout.Fragments(up, ranges.Of(r.Start, 1)) {
 		want := f.Intersect(r)
 		body, err := s.client.Open(ctx, s.fragmentKey(up.ID, f), want.Start-f.Start, want.Len())
 		if errors.Is(err, api.ErrMissing) {
@@ -201,7 +202,7 @@ func (s *Store) readFragment(ctx context.Context, up storage.Upload, r ranges.Ra
 // must be stored otherwise.
 func (s *Store) removeFragments(up storage.Upload, r ranges.Range, kept storage.Extent) {
 	var keys []string
-	for _, f := range fragments(up, r) {
+	for _, f := range layout.Fragments(up, r) {
 		if f.Name != kept.Name && r.Start <= f.Start && f.End <= r.End {
 			keys = append(keys, s.fragmentKey(up.ID, f))
 		}

@@ -3,11 +3,11 @@ package s3
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/holdfast-upload/holdfast/storage"
 	"github.com/holdfast-upload/holdfast/storage/crc32c"
 	"github.com/holdfast-upload/holdfast/storage/ranges"
+	"github.com/holdfast-upload/holdfast/storage/s3/internal/layout"
 )
 
 // lock waits until no other writer of this process stores bytes of r, and none of any
@@ -36,7 +36,7 @@ func (w *writer) lock(ctx context.Context, r ranges.Range, extent string) (unloc
 
 // placeWhole stores the bytes of a whole slot.
 func (w *writer) placeWhole(ctx context.Context, number int32, slot ranges.Range, h pending) error {
-	unlock := w.lock(ctx, slot, partName(number))
+	unlock := w.lock(ctx, slot, layout.PartName(number))
 	others := w.known().Received.Within(slot).Minus(ranges.NewSet(h.cachedTail()))
 	if others.Empty() {
 		return w.startPart(ctx, number, slot, h.buffer, unlock)
@@ -65,7 +65,7 @@ func (w *writer) placeFragments(ctx context.Context, h pending) (storedAll bool,
 // slotStored reports whether a slot is stored as a part, or as the file.
 func (w *writer) slotStored(slot ranges.Range) bool {
 	for name, p := range w.known().Extents {
-		if (isPart(name) || name == fileName) && p.Range == slot {
+		if (layout.IsPart(name) || name == layout.FileName) && p.Range == slot {
 			return true
 		}
 	}
@@ -79,21 +79,9 @@ func (w *writer) checkSame(r ranges.Range, sum crc32c.Sum) error {
 		if p.Range != r || p.Empty() {
 			continue
 		}
-		if stored, known := pieceSum(p); known && stored != sum {
+		if stored, known := layout.SumOf(p); known && stored != sum {
 			return fmt.Errorf("write %v of %s: %w", r, w.id, storage.ErrContentConflict)
 		}
 	}
 	return nil
-}
-
-// withSum returns p with its checksum.
-func withSum(p storage.Extent, sum crc32c.Sum) storage.Extent {
-	p.Meta = ";" + sum.String()
-	return p
-}
-
-// pieceSum returns the checksum of an extent, if it is known.
-func pieceSum(p storage.Extent) (crc32c.Sum, bool) {
-	_, sum, _ := strings.Cut(p.Meta, ";")
-	return crc32c.Parse(sum)
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/holdfast-upload/holdfast/storage"
 	"github.com/holdfast-upload/holdfast/storage/ranges"
+	"github.com/holdfast-upload/holdfast/storage/s3/internal/layout"
 	"github.com/holdfast-upload/holdfast/storage/storagetest"
 )
 
@@ -102,8 +103,8 @@ func TestNeedlessObjectsOfAStoppedProcessAreRemovedByOthers(t *testing.T) {
 	n := startNode(t, opts)
 	c := &phone{t: t, node: n, data: storagetest.Content(4, threeCells)}
 	c.create(storage.Record{Size: threeCells})
-	for at := int64(0); at < minPart; at += mib {
-		c.send(ranges.Of(at, mib))
+	for at := int64(0); at < layout.MinPart; at += layout.MiB {
+		c.send(ranges.Of(at, layout.MiB))
 	}
 	killed, other := len(n.store.needless.keys), startNode(t, opts)
 	if _, err := other.Get(t.Context(), c.id); err != nil || killed == 0 {
@@ -113,7 +114,7 @@ func TestNeedlessObjectsOfAStoppedProcessAreRemovedByOthers(t *testing.T) {
 		t.Errorf("another process found %d needless fragments, want %d", found, killed)
 	}
 	c.node = n
-	c.send(ranges.Of(minPart, threeCells-minPart-100))
+	c.send(ranges.Of(layout.MinPart, threeCells-layout.MinPart-100))
 	n.store.needless.take(c.id) // the process stops
 	last := startNode(t, opts)
 	up := mustLoad(t, last, c.id)

@@ -13,6 +13,7 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 	"github.com/holdfast-upload/holdfast/storage/ranges"
 	"github.com/holdfast-upload/holdfast/storage/s3/internal/api"
+	"github.com/holdfast-upload/holdfast/storage/s3/internal/layout"
 	"github.com/holdfast-upload/holdfast/storage/storagetest"
 )
 
@@ -72,7 +73,7 @@ func TestReservationsWithoutAnUploadAreRemoved(t *testing.T) {
 // An orphaned multipart upload is recognized as holdfast's by its key.
 func TestOrphanedMultipartUploadsAreAbortedForEveryKindOfKey(t *testing.T) {
 	for _, key := range []string{"", "it.mp4", "videos/2026/it.mp4"} {
-		for _, end := range []int64{0, minPart, threeCells} {
+		for _, end := range []int64{0, layout.MinPart, threeCells} {
 			n := startNode(t, bucket(t))
 			c := &phone{t: t, node: n, data: storagetest.Content(1, threeCells)}
 			c.create(storage.Record{ID: "it", Key: key, Size: threeCells})

@@ -9,6 +9,7 @@ import (
 
 	"github.com/holdfast-upload/holdfast/storage"
 	"github.com/holdfast-upload/holdfast/storage/ranges"
+	"github.com/holdfast-upload/holdfast/storage/s3/internal/layout"
 	"github.com/holdfast-upload/holdfast/storage/storagetest"
 )
 
@@ -48,7 +49,7 @@ func TestALateWriteDoesNotAffectTheNextUploadWithTheSameID(t *testing.T) {
 			if when == "after the next is created" {
 				c.create(next)
 			}
-			writeLate(t, old, before, ranges.Of(0, minPart+1000))
+			writeLate(t, old, before, ranges.Of(0, layout.MinPart+1000))
 			if when != "after the next is created" {
 				c.create(next)
 			}
@@ -56,7 +57,7 @@ func TestALateWriteDoesNotAffectTheNextUploadWithTheSameID(t *testing.T) {
 			if err != nil || up.Owner != "two" || !up.Received.Empty() {
 				t.Errorf("the next one is %q's and has %v, %v", up.Owner, up.Received, err)
 			}
-			c.send(ranges.Of(50, minPart))
+			c.send(ranges.Of(50, layout.MinPart))
 			c.check(startNode(t, opts))
 			writeLate(t, old, before, ranges.Of(0, 3000))
 			c.check(startNode(t, opts))

@@ -15,6 +15,7 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 	"github.com/holdfast-upload/holdfast/storage/ranges"
 	"github.com/holdfast-upload/holdfast/storage/s3/internal/api"
+	"github.com/holdfast-upload/holdfast/storage/s3/internal/layout"
 	"github.com/holdfast-upload/holdfast/storage/storagetest"
 	"github.com/holdfast-upload/holdfast/test/servers"
 )
@@ -80,10 +81,10 @@ func TestF02AnUploadKilledWithALaterPartStoredContinues(t *testing.T) {
 	opts := bucket(t)
 	n := startNode(t, opts)
 	c := begunOn(t, n)
-	c.send(ranges.Range{Start: 2 * minPart, End: threeCells})
-	c.send(ranges.Of(minPart, minPart))
+	c.send(ranges.Range{Start: 2 * layout.MinPart, End: threeCells})
+	c.send(ranges.Of(layout.MinPart, layout.MinPart))
 	n.wire.inject(fault{"part", 1, fails})
-	_ = c.sendOnce(ranges.Of(0, minPart))
+	_ = c.sendOnce(ranges.Of(0, layout.MinPart))
 	c.goOn(startNode(t, opts))
 }
 
@@ -93,9 +94,9 @@ func TestF03ACrashWhileFragmentsAreMergedLosesNoBytes(t *testing.T) {
 		opts.Prefix = strings.ReplaceAll(f.op+string(f.what), " ", "-") + "/"
 		n := startNode(t, opts)
 		c := begunOn(t, n)
-		c.send(ranges.Of(0, minPart-1000))
+		c.send(ranges.Of(0, layout.MinPart-1000))
 		n.wire.inject(f)
-		_ = c.sendOnce(ranges.Of(minPart-1000, 5000))
+		_ = c.sendOnce(ranges.Of(layout.MinPart-1000, 5000))
 		c.goOn(startNode(t, opts))
 	}
 }
@@ -104,7 +105,7 @@ func TestF04AnUploadWhoseMultipartUploadVanishedIsNotComplete(t *testing.T) {
 	opts := bucket(t)
 	n := startNode(t, opts)
 	c := begunOn(t, n)
-	c.send(ranges.Of(0, 2*minPart))
+	c.send(ranges.Of(0, 2*layout.MinPart))
 	l, err := n.store.loadLayout(t.Context(), storage.Record{ID: c.id})
 	if err != nil {
 		t.Fatal(err)
@@ -112,7 +113,7 @@ func TestF04AnUploadWhoseMultipartUploadVanishedIsNotComplete(t *testing.T) {
 	if err := n.store.client.Abort(t.Context(), n.store.fileKey(storage.Record{ID: c.id}), l.UploadID); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.sendOnce(ranges.Range{Start: 2 * minPart, End: threeCells}); err == nil {
+	if err := c.sendOnce(ranges.Range{Start: 2 * layout.MinPart, End: threeCells}); err == nil {
 		t.Error("an upload whose parts are gone was accepted as complete")
 	}
 	// S3 may be assembling the file right now: the upload is not gone yet, and must not be removed.
@@ -177,9 +178,9 @@ func TestF04PartsThatVanishTemporarilyAreNotRequestedAgain(t *testing.T) {
 			n, s3 := startNode(t, opts), &partlessS3{parts: tt.parts}
 			n.wire.next = s3
 			c := begunOn(t, n)
-			c.send(ranges.Of(0, 2*minPart))
+			c.send(ranges.Of(0, 2*layout.MinPart))
 			s3.on.Store(true)
-			if err := c.sendOnce(ranges.Range{Start: 2 * minPart, End: threeCells}); err == nil {
+			if err := c.sendOnce(ranges.Range{Start: 2 * layout.MinPart, End: threeCells}); err == nil {
 				t.Error("an upload whose parts are missing was accepted as complete")
 			}
 			asked := n
@@ -228,7 +229,7 @@ func TestF05AFailedFinishIsCompletedByAnotherNode(t *testing.T) {
 
 func TestF07AShortLastChunkOfUnknownLengthIsKept(t *testing.T) {
 	opts := bucket(t)
-	for _, size := range []int64{1, minPart - 1, minPart, minPart + 1, 2*minPart + 77} {
+	for _, size := range []int64{1, layout.MinPart - 1, layout.MinPart, layout.MinPart + 1, 2*layout.MinPart + 77} {
 		n := startNode(t, opts)
 		c := &phone{t: t, node: n, data: storagetest.Content(uint64(size), size)}
 		c.create(storage.Record{Size: storage.Unknown})
@@ -246,10 +247,10 @@ func TestF07AShortLastChunkOfUnknownLengthIsKept(t *testing.T) {
 // and those that were merged recently.
 func TestF09FragmentsStayFew(t *testing.T) {
 	opts := bucket(t)
-	for name, memory := range map[string]int64{"with memory": 64 * mib, "without": 0} {
+	for name, memory := range map[string]int64{"with memory": 64 * layout.MiB, "without": 0} {
 		opts.Memory, opts.Prefix = memory, name[:4]+"/"
 		n := startNode(t, opts)
-		c := &phone{t: t, node: n, data: storagetest.Content(3, minPart+60_000)}
+		c := &phone{t: t, node: n, data: storagetest.Content(3, layout.MinPart+60_000)}
 		c.create(storage.Record{Size: int64(len(c.data))})
 		chunks := storagetest.Chunks(int64(len(c.data)), 2_503)
 		for i, r := range chunks {
@@ -324,7 +325,7 @@ func TestF13AnEmptyFileWithAMultipartUploadIsFinished(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := n.store.createLayout(t.Context(), up, choose(minPart, storage.Unknown, storage.Unknown)); err != nil {
+		if _, err := n.store.createLayout(t.Context(), up, layout.Choose(layout.MinPart, storage.Unknown, storage.Unknown)); err != nil {
 			t.Fatal(err)
 		}
 		c.declare()
@@ -360,7 +361,7 @@ func TestAFileMayHaveALongNameAndType(t *testing.T) {
 func TestF16ASweepRemovesAbandonedUploadsEntirely(t *testing.T) {
 	opts := bucket(t)
 	n := startNode(t, opts)
-	for _, r := range []ranges.Range{{}, ranges.Of(0, 1000), ranges.Of(3, minPart+1000), ranges.Of(minPart, minPart)} {
+	for _, r := range []ranges.Range{{}, ranges.Of(0, 1000), ranges.Of(3, layout.MinPart+1000), ranges.Of(layout.MinPart, layout.MinPart)} {
 		for _, size := range []int64{threeCells, storage.Unknown} {
 			c := &phone{t: t, node: n, data: storagetest.Content(9, threeCells)}
 			c.create(storage.Record{Size: size})
@@ -389,7 +390,7 @@ func TestF16BytesOfASlowClientAreStoredBeforeTheUploadCanExpire(t *testing.T) {
 		_, _ = w.Write(c.data[sent:until])
 		sent = until
 	}
-	for _, until := range []int64{1000, minPart - 1000, minPart + 1000} {
+	for _, until := range []int64{1000, layout.MinPart - 1000, layout.MinPart + 1000} {
 		send(until)
 		n.mu.Lock()
 		n.late += 31 * time.Minute // of the hour after which the upload expires
@@ -442,7 +443,7 @@ func TestF18LeftoversOfACrashAreRemoved(t *testing.T) {
 	}
 	other := startNode(t, opts)
 	c := begunOn(t, other)
-	l := layout{PartSize: minPart}
+	l := layout.Layout{PartSize: layout.MinPart}
 	o, err := other.store.file(storage.Record{ID: c.id})
 	if err != nil {
 		t.Fatal(err)

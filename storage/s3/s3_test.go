@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/s3/internal/layout"
 	"github.com/holdfast-upload/holdfast/storage/storagetest"
 	"github.com/holdfast-upload/holdfast/test/servers"
 )
@@ -27,7 +28,7 @@ func useKeys(t *testing.T) {
 func options(endpoint string) Options {
 	return Options{
 		Bucket: fmt.Sprintf("bucket-%d", buckets.Add(1)), Endpoint: endpoint, PathStyle: true,
-		CreateBucket: true, Memory: 64 * mib, partSize: minPart, longestPause: 5 * time.Millisecond,
+		CreateBucket: true, Memory: 64 * layout.MiB, partSize: layout.MinPart, longestPause: 5 * time.Millisecond,
 		Middleware: func(http.RoundTripper) http.RoundTripper { return plain },
 	}
 }
@@ -75,7 +76,7 @@ func TestS3ImplementsStore(t *testing.T) {
 		key       func(id string) string
 	}{
 		{name: "one part", size: 200_003},
-		{name: "three parts", size: 2*minPart + 100_003},
+		{name: "three parts", size: 2*layout.MinPart + 100_003},
 		{name: "deferred until Finish, with custom keys", size: 200_003, deferFile: true,
 			key: func(id string) string { return "videos/" + id + "/ä (1).mp4" }},
 	} {

@@ -12,6 +12,7 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 	"github.com/holdfast-upload/holdfast/storage/ranges"
 	"github.com/holdfast-upload/holdfast/storage/s3/internal/api"
+	"github.com/holdfast-upload/holdfast/storage/s3/internal/layout"
 	"github.com/holdfast-upload/holdfast/storage/storagetest"
 )
 
@@ -52,13 +53,13 @@ func TestARequestWhoseResponseStallsIsRetried(t *testing.T) {
 	opts := bucket(t)
 	c := &phone{t: t, node: startNode(t, opts), data: storagetest.Content(7, twoCells)}
 	c.create(storage.Record{Size: twoCells})
-	c.send(ranges.Of(0, minPart+1000))
+	c.send(ranges.Of(0, layout.MinPart+1000))
 	opts.patience = 3 * time.Second
 	for _, op := range []string{"list", "get layout", "list parts", "get record"} {
 		n := startNode(t, opts)
 		n.wire.next = &stallingS3{op: op, times: 1}
 		up, err := n.store.Load(t.Context(), c.id)
-		if err != nil || up.Offset() != minPart+1000 {
+		if err != nil || up.Offset() != layout.MinPart+1000 {
 			t.Errorf("%s: offset %d, %v", op, up.Offset(), err)
 		}
 	}

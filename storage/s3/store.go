@@ -28,6 +28,7 @@ import (
 
 	"github.com/holdfast-upload/holdfast/storage"
 	"github.com/holdfast-upload/holdfast/storage/s3/internal/api"
+	"github.com/holdfast-upload/holdfast/storage/s3/internal/layout"
 )
 
 // Options configure a Store.
@@ -75,7 +76,7 @@ type Options struct {
 
 func (opts *Options) setDefaults() {
 	if opts.partSize == 0 {
-		opts.partSize = targetPartSize
+		opts.partSize = layout.TargetPartSize
 	}
 	if opts.copy == 0 {
 		opts.copy = goodCopy

@@ -10,6 +10,7 @@ import (
 
 	"github.com/holdfast-upload/holdfast/storage"
 	"github.com/holdfast-upload/holdfast/storage/ranges"
+	"github.com/holdfast-upload/holdfast/storage/s3/internal/layout"
 	"github.com/holdfast-upload/holdfast/storage/storagetest"
 	"github.com/holdfast-upload/holdfast/test/servers"
 )
@@ -37,7 +38,7 @@ var scenarios = []scenario{
 		steps: inChunks(storagetest.Chunks(twoCells, 1_400_003)...)},
 	{name: "with a key, in any order", rec: storage.Record{ID: "upload", Key: "videos/it.mp4", Size: twoCells}, size: twoCells,
 		steps: inChunks(shuffled(storagetest.Chunks(twoCells, 2_100_007))...)},
-	{name: "in fragments that are merged", rec: storage.Record{ID: "upload", Size: minPart}, size: 4000,
+	{name: "in fragments that are merged", rec: storage.Record{ID: "upload", Size: layout.MinPart}, size: 4000,
 		steps: inChunks(storagetest.Chunks(4000, 100)...)},
 	{name: "of a size that is set late", rec: storage.Record{ID: "upload", Size: storage.Unknown}, size: twoCells,
 		steps: func(l *observed) []func() {

@@ -5,11 +5,12 @@ import (
 	"fmt"
 
 	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/s3/internal/layout"
 )
 
 // undo removes what was stored of an upload after its deletion began, including the
 // multipart upload of layout l, which the deletion may not have found. It returns ErrGone.
-func (s *Store) undo(ctx context.Context, op string, up storage.Upload, l layout) error {
+func (s *Store) undo(ctx context.Context, op string, up storage.Upload, l layout.Layout) error {
 	if l.UploadID != "" {
 		if err := s.client.Abort(ctx, s.fileKey(up.Record), l.UploadID); err != nil {
 			return err

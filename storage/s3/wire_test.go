@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/holdfast-upload/holdfast/storage/s3/internal/layout"
 )
 
 // wire is the transport between a node and S3. It counts requests, and can inject a fault
@@ -100,7 +102,7 @@ func kind(path string) string {
 	case strings.Contains(path, "/claim/"):
 		return "claim"
 	}
-	name, _ := splitMark(path[strings.LastIndex(path, "/")+1:], 1)
+	name, _ := layout.SplitMark(path[strings.LastIndex(path, "/")+1:], 1)
 	return name
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 	"github.com/holdfast-upload/holdfast/storage/ranges"
 	"github.com/holdfast-upload/holdfast/storage/s3/internal/api"
+	"github.com/holdfast-upload/holdfast/storage/s3/internal/layout"
 )
 
 // inFlight is how many parts of one chunk are uploaded concurrently while the next is read.
@@ -26,7 +27,7 @@ type writer struct {
 	onStored       func(storage.Extent) storage.Upload
 
 	mu     sync.Mutex
-	layout layout
+	layout layout.Layout
 	up     storage.Upload // as last known
 	err    error          // the first of a part
 
@@ -39,7 +40,7 @@ type writer struct {
 
 // Write implements storage.Store.
 func (s *Store) Write(ctx context.Context, up storage.Upload, c storage.Chunk, stored func(storage.Extent) storage.Upload) error {
-	w := &writer{store: s, id: up.ID, src: c.Body, onStored: stored, up: up, hintsChunkSize: hintsChunkSize(up, c), layout: s.plannedLayout(up, c), sem: make(chan struct{}, inFlight)}
+	w := &writer{store: s, id: up.ID, src: c.Body, onStored: stored, up: up, hintsChunkSize: layout.HintsChunkSize(up, c), layout: s.plannedLayout(up, c), sem: make(chan struct{}, inFlight)}
 	w.active, w.exclusive = s.active.join(up), c.Exclusive
 	defer s.active.leave(w.active)
 	defer s.track(w)()
@@ -88,11 +89,11 @@ func (w *writer) createLayout(ctx context.Context) error {
 	return err
 }
 
-func (w *writer) setLayout(l layout) {
+func (w *writer) setLayout(l layout.Layout) {
 	w.mu.Lock()
 	w.layout = l
 	w.mu.Unlock()
-	w.stored(l.piece())
+	w.stored(l.Extent())
 }
 
 // ready reports whether parts can be uploaded. Until then, the layout is only a proposal.
@@ -116,7 +117,7 @@ func (w *writer) adoptLayout() bool {
 
 // slot returns the part number and the range of the slot of the byte at offset.
 func (w *writer) slot(offset int64) (int32, ranges.Range) {
-	return w.currentLayout().slot(offset, w.known().Size)
+	return w.currentLayout().Slot(offset, w.known().Size)
 }
 
 // run reads and stores the chunk slot by slot.
@@ -238,17 +239,17 @@ func (w *writer) uploadPart(ctx context.Context, number int32, slot ranges.Range
 
 // uploadPart stores the bytes of a slot as its part or, if the slot is the whole upload, as
 // the file.
-func (s *Store) uploadPart(ctx context.Context, up storage.Upload, l layout, number int32, slot ranges.Range, b *buffer) (storage.Extent, error) {
+func (s *Store) uploadPart(ctx context.Context, up storage.Upload, l layout.Layout, number int32, slot ranges.Range, b *buffer) (storage.Extent, error) {
 	if s.single(l, up) {
 		return s.putFile(ctx, up, b)
 	}
 	p, err := s.client.PutPart(ctx, s.fileKey(up.Record), l.UploadID, number, b.reader(), b.size, b.sum)
-	return storage.Extent{Range: slot, Name: partName(number), Meta: p.Tag()}, err
+	return storage.Extent{Range: slot, Name: layout.PartName(number), Meta: p.Tag()}, err
 }
 
 func (s *Store) putFile(ctx context.Context, up storage.Upload, b *buffer) (storage.Extent, error) {
 	if s.retired.has(up.ID) {
-		return filePiece(up.Size, up.CRC32C), nil // the app may have moved the file
+		return layout.File(up.Size, up.CRC32C), nil // the app may have moved the file
 	}
 	o, err := s.file(up.Record)
 	if err != nil {
@@ -261,12 +262,12 @@ func (s *Store) putFile(ctx context.Context, up storage.Upload, b *buffer) (stor
 	err = s.client.Put(ctx, o)
 	if errors.Is(err, api.ErrTaken) {
 		existing, err := s.checkFile(ctx, up)
-		return filePiece(up.Size, existing.CRC32C), err
+		return layout.File(up.Size, existing.CRC32C), err
 	}
 	if err == nil {
 		s.noteFile(up.Record)
 	}
-	return filePiece(up.Size, &o.Sum), err
+	return layout.File(up.Size, &o.Sum), err
 }
 
 func (w *writer) known() storage.Upload {
@@ -275,7 +276,7 @@ func (w *writer) known() storage.Upload {
 	return w.up
 }
 
-func (w *writer) currentLayout() layout {
+func (w *writer) currentLayout() layout.Layout {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.layout
@@ -314,7 +315,7 @@ func (w *writer) mapError(ctx context.Context, err error) error {
 	up, loadErr := w.store.Load(ctx, w.id)
 	switch {
 	case loadErr == nil && up.Finished:
-		w.stored(filePiece(up.Size, up.CRC32C)) // or else a stale cache would keep the upload unfinished
+		w.stored(layout.File(up.Size, up.CRC32C)) // or else a stale cache would keep the upload unfinished
 		_, _ = io.Copy(io.Discard, w.src)
 		return nil
 	case errors.Is(loadErr, storage.ErrGone), errors.Is(loadErr, storage.ErrNotFound):

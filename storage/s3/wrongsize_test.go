@@ -9,6 +9,7 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/crc32c"
 	"github.com/holdfast-upload/holdfast/storage/ranges"
 	"github.com/holdfast-upload/holdfast/storage/s3/internal/api"
+	"github.com/holdfast-upload/holdfast/storage/s3/internal/layout"
 	"github.com/holdfast-upload/holdfast/storage/storagetest"
 )
 
@@ -77,12 +78,12 @@ func TestF01PartsAndFragmentsOfTheWrongSizeAreNotReceived(t *testing.T) {
 	opts := bucket(t)
 	n := startNode(t, opts)
 	c := begunOn(t, n)
-	c.send(ranges.Of(0, minPart))
+	c.send(ranges.Of(0, layout.MinPart))
 	d, err := n.store.loadLayout(t.Context(), storage.Record{ID: c.id})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for number, size := range map[int32]int{2: minPart - 1, 3: 100_004, 4: 10} {
+	for number, size := range map[int32]int{2: layout.MinPart - 1, 3: 100_004, 4: 10} {
 		data := make([]byte, size)
 		if _, err := n.store.client.PutPart(t.Context(), n.store.fileKey(d.Record), d.UploadID, number,
 			bytes.NewReader(data), int64(size), crc32c.Of(data)); err != nil {
@@ -90,15 +91,15 @@ func TestF01PartsAndFragmentsOfTheWrongSizeAreNotReceived(t *testing.T) {
 		}
 	}
 	for r, size := range map[ranges.Range]int{
-		ranges.Of(minPart, 100): 99, ranges.Of(minPart+100, 100): 101, ranges.Of(minPart+200, 100): 0,
+		ranges.Of(layout.MinPart, 100): 99, ranges.Of(layout.MinPart+100, 100): 101, ranges.Of(layout.MinPart+200, 100): 0,
 	} {
-		o := api.JSONObject(n.store.fragmentKey(c.id, fragmentPiece(r, "")), make([]byte, size))
+		o := api.JSONObject(n.store.fragmentKey(c.id, layout.Fragment(r, "")), make([]byte, size))
 		if err := n.store.client.Put(t.Context(), o); err != nil {
 			t.Fatal(err)
 		}
 	}
 	cold := startNode(t, opts)
-	if up, err := cold.Get(t.Context(), c.id); err != nil || !up.Received.Equal(ranges.NewSet(ranges.Of(0, minPart))) {
+	if up, err := cold.Get(t.Context(), c.id); err != nil || !up.Received.Equal(ranges.NewSet(ranges.Of(0, layout.MinPart))) {
 		t.Errorf("get: received %v, %v; want only the first part", up.Received, err)
 	}
 	c.node = cold
@@ -121,7 +122,7 @@ func TestF16ADeletionAbortsTheMultipartUpload(t *testing.T) {
 		} {
 			n := startNode(t, opts)
 			c := begunOn(t, n)
-			c.send(ranges.Of(0, minPart+10))
+			c.send(ranges.Of(0, layout.MinPart+10))
 			if _, multiparts := leftIn(t, n.store); len(multiparts) != 1 {
 				t.Fatalf("multipart uploads before it is deleted: %v", multiparts)
 			}
@@ -153,11 +154,11 @@ func TestF18TheSecondOfTwoConcurrentMultipartUploadsIsAborted(t *testing.T) {
 			return
 		}
 		n.wire.before = nil // the goroutine that writes also puts the layout
-		if _, err := first.Write(context.Background(), c.id, 0, body(c.data, ranges.Of(0, minPart))); err != nil {
+		if _, err := first.Write(context.Background(), c.id, 0, body(c.data, ranges.Of(0, layout.MinPart))); err != nil {
 			t.Errorf("write by the first: %v", err)
 		}
 	}
-	if err := c.sendOnce(ranges.Of(minPart, minPart)); err != nil {
+	if err := c.sendOnce(ranges.Of(layout.MinPart, layout.MinPart)); err != nil {
 		t.Errorf("write by the second: %v", err)
 	}
 	if created := n.wire.calls()["begin"] + first.wire.calls()["begin"]; created != 2 {
@@ -166,7 +167,7 @@ func TestF18TheSecondOfTwoConcurrentMultipartUploadsIsAborted(t *testing.T) {
 	if _, multiparts := leftIn(t, n.store); len(multiparts) != 1 {
 		t.Errorf("multipart uploads: %v, want that of the first", multiparts)
 	}
-	c.ack(ranges.Of(0, minPart))
+	c.ack(ranges.Of(0, layout.MinPart))
 	c.check(startNode(t, opts))
 	c.send(whole)
 	c.finish()
@@ -178,7 +179,7 @@ func TestF14AStoredChunkIsNotSentToS3Again(t *testing.T) {
 	n := startNode(t, bucket(t))
 	c := &phone{t: t, node: n, data: storagetest.Content(9, threeCells)}
 	c.create(storage.Record{Size: threeCells})
-	for _, r := range []ranges.Range{ranges.Of(0, minPart), ranges.Of(minPart, 1000)} {
+	for _, r := range []ranges.Range{ranges.Of(0, layout.MinPart), ranges.Of(layout.MinPart, 1000)} {
 		c.send(r)
 		n.wire.reset()
 		c.send(r)

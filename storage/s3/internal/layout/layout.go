@@ -1,4 +1,6 @@
-package s3
+// Package layout says where the bytes of an upload go in S3: it maps offsets to parts, and
+// names the objects and extents that hold them. It makes no requests.
+package layout
 
 import (
 	"fmt"
@@ -8,26 +10,27 @@ import (
 )
 
 const (
-	mib = 1 << 20
+	// MiB is 2^20 bytes.
+	MiB = 1 << 20
 
-	// maxParts, minPart and maxPart are S3's limits (Amazon S3 User Guide, "multipart
+	// MaxParts, MinPart and MaxPart are S3's limits (Amazon S3 User Guide, "multipart
 	// upload limits"), in parts and bytes. The last part may be smaller.
-	maxParts = 10_000
-	minPart  = 5 * mib
-	maxPart  = 5 << 30
-	// maxSize is the maximum size of an upload, in bytes: 48 TiB.
-	maxSize = maxParts * maxPart
+	MaxParts = 10_000
+	MinPart  = 5 * MiB
+	MaxPart  = 5 << 30
+	// MaxSize is the maximum size of an upload, in bytes: 48 TiB.
+	MaxSize = MaxParts * MaxPart
 
-	// targetPartSize is the preferred size of parts: small enough to buffer several in
+	// TargetPartSize is the preferred size of parts: small enough to buffer several in
 	// memory, large enough that the cost per request is low.
-	targetPartSize = 16 * mib
+	TargetPartSize = 16 * MiB
 	// maxChunkPart is the size up to which a client's chunk is stored as one part.
-	maxChunkPart = 64 * mib
+	maxChunkPart = 64 * MiB
 )
 
-// layout maps the byte ranges of an upload (slots) to parts. It is chosen once per upload,
+// Layout maps the byte ranges of an upload (slots) to parts. It is chosen once per upload,
 // so that a part's number depends only on the offset of its bytes.
-type layout struct {
+type Layout struct {
 	// UploadID is the id of the multipart upload, "" for an upload of one slot, which
 	// needs none.
 	UploadID string `json:"uploadId"`
@@ -43,9 +46,9 @@ type layout struct {
 // From 16 MiB on they hold more than 5 TiB.
 var steps = []struct{ count, times int64 }{{2000, 1}, {4000, 8}, {4000, 80}}
 
-// slot returns the number of the part that holds the byte at offset, from 1 on, and the
+// Slot returns the number of the part that holds the byte at offset, from 1 on, and the
 // part's range. size is that of the upload, or storage.Unknown.
-func (l layout) slot(offset, size int64) (int32, ranges.Range) {
+func (l Layout) Slot(offset, size int64) (int32, ranges.Range) {
 	number, r := l.grid(offset)
 	if size != storage.Unknown {
 		r.End = min(r.End, size)
@@ -53,7 +56,7 @@ func (l layout) slot(offset, size int64) (int32, ranges.Range) {
 	return number, r
 }
 
-func (l layout) grid(offset int64) (int32, ranges.Range) {
+func (l Layout) grid(offset int64) (int32, ranges.Range) {
 	if !l.Grows {
 		n := offset / l.PartSize
 		return int32(n + 1), ranges.Of(n*l.PartSize, l.PartSize)
@@ -72,9 +75,9 @@ func (l layout) grid(offset int64) (int32, ranges.Range) {
 	return int32(number + 1), ranges.Range{Start: start, End: ranges.Max}
 }
 
-// growingCapacity returns the number of bytes that growing parts hold if the first ones
+// GrowingCapacity returns the number of bytes that growing parts hold if the first ones
 // have slot bytes.
-func growingCapacity(slot int64) int64 {
+func GrowingCapacity(slot int64) int64 {
 	var size int64
 	for _, s := range steps {
 		size += s.count * s.times * slot
@@ -82,8 +85,8 @@ func growingCapacity(slot int64) int64 {
 	return size
 }
 
-// checkMaxSize returns ErrTooLarge if size exceeds limit.
-func checkMaxSize(size, limit int64) error {
+// CheckMaxSize returns ErrTooLarge if size exceeds limit.
+func CheckMaxSize(size, limit int64) error {
 	if size > limit {
 		return fmt.Errorf("%w: %d bytes, S3 takes at most %d", storage.ErrTooLarge, size, limit)
 	}
@@ -91,9 +94,9 @@ func checkMaxSize(size, limit int64) error {
 }
 
 // at returns the range of the part with the given number, and false if there is none.
-func (l layout) at(number int32, size int64) (ranges.Range, bool) {
+func (l Layout) at(number int32, size int64) (ranges.Range, bool) {
 	n := int64(number) - 1
-	if n < 0 || n >= maxParts {
+	if n < 0 || n >= MaxParts {
 		return ranges.Range{}, false
 	}
 	var start int64
@@ -106,16 +109,16 @@ func (l layout) at(number int32, size int64) (ranges.Range, bool) {
 			n -= here
 		}
 	}
-	found, r := l.slot(start, size)
+	found, r := l.Slot(start, size)
 	return r, found == number && !r.Empty()
 }
 
-// choose returns the layout for an upload of the given size (maxSize at most, or Unknown)
+// Choose returns the layout for an upload of the given size (maxSize at most, or Unknown)
 // of which a client sends a chunk of the given length. If possible, chunks end where slots
 // do. target is the preferred part size.
-func choose(target, size, chunk int64) layout {
+func Choose(target, size, chunk int64) Layout {
 	if size == storage.Unknown {
-		return layout{PartSize: target, Grows: true}
+		return Layout{PartSize: target, Grows: true}
 	}
 	slot := target
 	switch {
@@ -126,10 +129,10 @@ func choose(target, size, chunk int64) layout {
 	default:
 		slot = smallestDivisor(target, chunk)
 	}
-	if least := (size + maxParts - 1) / maxParts; slot < least {
+	if least := (size + MaxParts - 1) / MaxParts; slot < least {
 		slot *= (least + slot - 1) / slot
 	}
-	return layout{PartSize: min(max(slot, minPart), maxPart)}
+	return Layout{PartSize: min(max(slot, MinPart), MaxPart)}
 }
 
 // smallestDivisor returns the smallest divisor of chunk that is at least target, or target
@@ -143,18 +146,18 @@ func smallestDivisor(target, chunk int64) int64 {
 	return target
 }
 
-// partSizeForLast returns the part size to assume while only the last chunk of an upload
+// PartSizeForLast returns the part size to assume while only the last chunk of an upload
 // has been received. A slot begins where that chunk does, so that it is stored as one
 // fragment.
-func partSizeForLast(target int64, c storage.Chunk) int64 {
+func PartSizeForLast(target int64, c storage.Chunk) int64 {
 	if c.Length <= min(c.Offset, maxChunkPart) {
 		return c.Offset
 	}
 	return target
 }
 
-// hintsChunkSize reports whether the length of a chunk is likely to be that of the others,
+// HintsChunkSize reports whether the length of a chunk is likely to be that of the others,
 // which it is not for the last one.
-func hintsChunkSize(up storage.Upload, c storage.Chunk) bool {
+func HintsChunkSize(up storage.Upload, c storage.Chunk) bool {
 	return c.Offset == 0 || c.Length == storage.Unknown || up.Size == storage.Unknown || c.Offset+c.Length < up.Size
 }
