@@ -59,7 +59,7 @@ func (u *Uploads) createFailed(ctx context.Context, rec Record) {
 // Policy.BeforeCreate.
 func (u *Uploads) runBeforeCreate(ctx context.Context, rec Record) (Record, error) {
 	if rec.ClientChosenID = rec.ID != ""; !rec.ClientChosenID {
-		rec.ID = NewID()
+		rec.ID = rec.IDPrefix + NewID()
 	}
 	if err := u.checkRecord(rec); err != nil {
 		return rec, err

@@ -31,6 +31,8 @@ var (
 	ErrOutOfRange = errors.New("bytes beyond the end of the upload")
 	// ErrContentConflict: a concurrent write stored different bytes for the same range.
 	ErrContentConflict = errors.New("a concurrent request sent different bytes for the same range")
+	// ErrChecksum: the bytes of the upload do not match the checksum that its client gave.
+	ErrChecksum = errors.New("checksum mismatch")
 	// ErrTooLarge: the upload is larger than Options.MaxSize, or than the store can hold.
 	ErrTooLarge = errors.New("the upload is too large")
 	// ErrIncomplete: the upload still lacks bytes.

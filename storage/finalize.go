@@ -18,7 +18,10 @@ func (u *Uploads) finalize(ctx context.Context, up Upload) (Upload, error) {
 	if up.Finished && up.deliveryPending() {
 		u.publishFinished(context.WithoutCancel(ctx), u.event(Finished, up).replayed())
 	}
-	if up.Finished || !up.Complete() && len(up.Parts) == 0 {
+	if up.Finished {
+		return up, checkExpected(ctx, up.CRC32C)
+	}
+	if !up.Complete() && len(up.Parts) == 0 {
 		return up, nil
 	}
 	done, err, _ := u.finalizing.Do(up.ID, func() (any, error) {
@@ -27,7 +30,8 @@ func (u *Uploads) finalize(ctx context.Context, up Upload) (Upload, error) {
 	if err != nil {
 		return up, err
 	}
-	return done.(Upload).Clone(), nil
+	up = done.(Upload).Clone()
+	return up, checkExpected(ctx, up.CRC32C)
 }
 
 // deliveryPending reports whether the app has yet to be notified that the upload is
@@ -112,6 +116,9 @@ func (u *Uploads) finish(ctx context.Context, up Upload) (_ Upload, err error) {
 	if !up.Complete() {
 		u.invalidate(ctx, up.ID)
 		return up, Unavailable("finish", up.ID, ErrIncomplete)
+	}
+	if err := u.verify(ctx, up); err != nil {
+		return up, err
 	}
 	if err := u.runBeforeFinish(ctx, up); err != nil {
 		return up, err

@@ -39,6 +39,9 @@ type Record struct {
 	Metadata Metadata  `json:"metadata,omitempty"`
 	Created  time.Time `json:"created"`
 
+	// IDPrefix is what the id begins with if Uploads.Create chooses it, so that
+	// Uploads.NewestFinished finds the upload. It is not stored.
+	IDPrefix string `json:"-"`
 	// ClientChosenID reports that the client chose the ID, so that it may have been used before.
 	ClientChosenID bool `json:"chosen,omitempty"`
 	// Partial marks an upload that exists only to be concatenated with others.

@@ -1,12 +1,9 @@
 package contentrange
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/holdfast-upload/holdfast/hooks/problem"
@@ -56,11 +53,11 @@ func (d *Handler) respond(w http.ResponseWriter, r *http.Request, up storage.Upl
 	rangeLists, progress := rangeListsOf(up, maxListed), d.progress(r, up)
 	if up.Finished {
 		w.Header().Set("Location", d.opts.URLs.Upload(r, up.ID))
-		writeJSON(w, http.StatusCreated, finishedBody{up.ID, name(up), up.Size, rangeLists, progress})
+		protocol.WriteJSON(w, http.StatusCreated, finishedBody{up.ID, name(up), up.Size, rangeLists, progress})
 		return
 	}
 	setRange(w.Header(), up)
-	writeJSON(w, http.StatusAccepted, acceptedBody{rangeLists, progress})
+	protocol.WriteJSON(w, http.StatusAccepted, acceptedBody{rangeLists, progress})
 }
 
 func (d *Handler) progress(r *http.Request, up storage.Upload) incompleteBody {
@@ -76,7 +73,7 @@ func (d *Handler) progress(r *http.Request, up storage.Upload) incompleteBody {
 func (d *Handler) reject(w http.ResponseWriter, r *http.Request, err error) {
 	var rejection *problem.Rejection
 	if errors.As(err, &rejection) {
-		writeRejection(w, r, rejection)
+		protocol.WriteRejection(w, r, rejection)
 		return
 	}
 	p := d.fromError(r, err)
@@ -87,7 +84,7 @@ func (d *Handler) reject(w http.ResponseWriter, r *http.Request, err error) {
 		}
 		w.Header().Set("Retry-After", p.RetryAfter)
 	}
-	writeJSON(w, p.Status, map[string]any{"error": map[string]string{"code": p.Code, "message": p.Message}})
+	protocol.WriteJSON(w, p.Status, map[string]any{"error": map[string]string{"code": p.Code, "message": p.Message}})
 }
 
 func (d *Handler) fromError(r *http.Request, err error) problem.Problem {
@@ -95,33 +92,6 @@ func (d *Handler) fromError(r *http.Request, err error) problem.Problem {
 		err = storage.ErrNotFound // as in the tus protocol
 	}
 	return protocol.FromError(r, d.opts.Log, err)
-}
-
-func writeRejection(w http.ResponseWriter, r *http.Request, rejection *problem.Rejection) {
-	status, header, body := protocol.AppRejection(r, rejection)
-	h := w.Header()
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Content-Type-Options", "nosniff")
-	for name, value := range header {
-		h.Set(name, value)
-	}
-	h.Set("Content-Length", strconv.Itoa(len(body)))
-	w.WriteHeader(status)
-	_, _ = io.WriteString(w, body) // a client that has disconnected retries
-}
-
-func writeJSON(w http.ResponseWriter, code int, v any) {
-	text, err := json.Marshal(v)
-	if err != nil {
-		panic(err) // all types here can be encoded
-	}
-	h := w.Header()
-	h.Set("Content-Type", "application/json")
-	h.Set("Content-Length", strconv.Itoa(len(text)+1))
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Content-Type-Options", "nosniff")
-	w.WriteHeader(code)
-	_, _ = w.Write(append(text, '\n')) // a client that has disconnected retries
 }
 
 // setRange sets Range to the first contiguous range, "bytes=0-99", as Google's resumable

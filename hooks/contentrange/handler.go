@@ -93,25 +93,33 @@ func (d *Handler) serve(w http.ResponseWriter, r *http.Request, body *transport.
 		body.Drain(r) // it has no meaning
 		return d.serveBodiless(w, r, id)
 	}
-	if err := body.CheckHeader(); err != nil {
-		return err
-	}
-	p, err := d.readPut(r, id)
+	up, err := d.Receive(r, id, true, body)
 	if err != nil {
 		return err
 	}
+	d.respond(w, r, up)
+	return nil
+}
+
+// Receive executes a PUT for an upload, and returns the resulting state: it stores a chunk
+// or a whole file, or answers a query. If create is set, it creates the upload if there is
+// none. It is also for other protocols whose clients send Content-Range.
+func (d *Handler) Receive(r *http.Request, id string, create bool, body *transport.Body) (storage.Upload, error) {
+	if err := body.CheckHeader(); err != nil {
+		return storage.Upload{}, err
+	}
+	p, err := d.readPut(r, id)
+	if err != nil {
+		return storage.Upload{}, err
+	}
+	p.create = create
 	if p.end != unknown {
 		body.LimitSpool(p.end-p.start, errLength)
 	}
 	if limit := d.uploads.MaxSize(); limit > 0 {
 		body.LimitSpool(limit-p.start, storage.ErrTooLarge)
 	}
-	up, err := d.putConsistent(r, p, body)
-	if err != nil {
-		return err
-	}
-	d.respond(w, r, up)
-	return nil
+	return d.putConsistent(r, p, body)
 }
 
 // serveBodiless serves GET, HEAD and DELETE.

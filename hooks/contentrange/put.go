@@ -18,6 +18,7 @@ import (
 type put struct {
 	contentRange
 	id        string
+	create    bool // the upload is created if it does not exist
 	wholeFile bool // there was no Content-Range
 	hasLength bool // the length of the body is known in advance
 	declared  *declaration
@@ -134,7 +135,7 @@ func (p put) checkRest(up storage.Upload, body io.Reader) error {
 // open returns the upload that the PUT is for. It creates the upload if it does not exist,
 // and sets its size if the PUT is the first with a total.
 func (d *Handler) open(ctx context.Context, p put, h http.Header) (storage.Upload, error) {
-	up, err := d.getOrCreate(ctx, p, h)
+	up, err := d.checkedUpload(ctx, p, h)
 	if err == nil {
 		up, err = d.setSize(ctx, p, up)
 	}
@@ -188,16 +189,26 @@ func (d *Handler) query(ctx context.Context, p put) (storage.Upload, error) {
 	return up, p.checkAgainst(up)
 }
 
-func (d *Handler) getOrCreate(ctx context.Context, p put, h http.Header) (storage.Upload, error) {
-	rec := storage.Record{ID: p.id, Size: p.total, Metadata: metadata(h)}
-	if err := d.verifyFirst(ctx, rec); err != nil {
-		return storage.Upload{}, err
-	}
-	up, err := d.uploads.GetOrCreate(ctx, rec)
+// checkedUpload returns the upload of the PUT, unless what the PUT declares of its file
+// contradicts others.
+func (d *Handler) checkedUpload(ctx context.Context, p put, h http.Header) (storage.Upload, error) {
+	up, err := d.find(ctx, p, h)
 	if err == nil {
 		err = d.descriptions.check(p, h, up)
 	}
 	return up, err
+}
+
+// find returns the upload of the PUT, and creates it if the PUT may do so.
+func (d *Handler) find(ctx context.Context, p put, h http.Header) (storage.Upload, error) {
+	if !p.create {
+		return d.uploads.Get(ctx, p.id)
+	}
+	rec := storage.Record{ID: p.id, Size: p.total, Metadata: metadata(h)}
+	if err := d.verifyFirst(ctx, rec); err != nil {
+		return storage.Upload{}, err
+	}
+	return d.uploads.GetOrCreate(ctx, rec)
 }
 
 // verifyFirst verifies the digests of a body that may create an upload before others wait
@@ -259,7 +270,7 @@ func (d *Handler) writeSpooled(ctx context.Context, p put, body io.Reader) (stor
 	defer spool.Close()
 	want := p.end - p.start
 	bodyErr := spool.Fill(io.LimitReader(body, want+1))
-	if storage.Transient(bodyErr) {
+	if storage.Transient(bodyErr) || errors.Is(bodyErr, storage.ErrBadRequest) {
 		return storage.Upload{}, bodyErr
 	}
 	if spool.Size() > want || bodyErr == nil && spool.Size() < want {

@@ -82,7 +82,7 @@ func (d *Handler) get(w http.ResponseWriter, r *http.Request, id string) error {
 		return protocol.ServeFile(w, r, d.uploads, up, d.opts.IdleTimeout)
 	}
 	setRange(h, up)
-	writeJSON(w, http.StatusOK, d.status(r, up))
+	protocol.WriteJSON(w, http.StatusOK, d.status(r, up))
 	return nil
 }
 

@@ -48,6 +48,7 @@ var problems = []struct {
 	{storage.ErrNoSpace, http.StatusInsufficientStorage, "insufficientStorage"},
 	{storage.ErrUnavailable, http.StatusServiceUnavailable, "serviceNotAvailable"},
 	{ErrDigest, http.StatusBadRequest, "digestMismatch"},
+	{storage.ErrChecksum, http.StatusBadRequest, "digestMismatch"},
 	{storage.ErrBadID, http.StatusBadRequest, "invalidId"},
 	{storage.ErrBadRequest, http.StatusBadRequest, "invalidRequest"},
 	{storage.ErrMetadataTooLarge, http.StatusRequestHeaderFieldsTooLarge, "metadataTooLarge"},

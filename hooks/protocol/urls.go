@@ -18,10 +18,14 @@ type URLs struct {
 	TrustForwarded bool
 }
 
-// ID returns the upload id in the path of a request, "" for the collection. It does not
-// validate it; see storage.CheckID.
+// ID returns the upload id in the path of a request, "" for the collection and for a path
+// outside of BasePath. It does not validate it; see storage.CheckID.
 func (u URLs) ID(r *http.Request) string {
-	return strings.Trim(strings.TrimPrefix(r.URL.Path+"/", u.BasePath), "/")
+	id, below := strings.CutPrefix(r.URL.Path+"/", u.BasePath)
+	if !below {
+		return ""
+	}
+	return strings.Trim(id, "/")
 }
 
 // Upload returns the URL of an upload as the client of r reaches it. It is absolute:

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io/fs"
 	"iter"
-	"strings"
 	"syscall"
 
 	"github.com/holdfast-upload/holdfast/storage"
@@ -102,20 +101,4 @@ func (s *Store) hasFiles(id string) (bool, error) {
 }
 
 // List implements storage.Store. It yields the ids that have a live journal.
-func (s *Store) List(ctx context.Context) iter.Seq2[string, error] {
-	return func(yield func(string, error) bool) {
-		for name, err := range s.fs.Names(s.own("live")) {
-			if err == nil {
-				err = ctx.Err()
-			}
-			id, isLog := strings.CutSuffix(name, ".log")
-			if err != nil {
-				yield("", storage.Unavailable("list", s.dir, err))
-				return
-			}
-			if isLog && !yield(id, nil) {
-				return
-			}
-		}
-	}
-}
+func (s *Store) List(ctx context.Context) iter.Seq2[string, error] { return s.journalIDs(ctx, "live") }

@@ -3,9 +3,11 @@ package instrument
 import (
 	"context"
 	"errors"
+	"iter"
 	"time"
 
 	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/crc32c"
 )
 
 // The store implements all optional interfaces of a Store. Where the inner store does not,
@@ -21,7 +23,25 @@ var (
 	_ storage.Flusher      = (*store)(nil)
 
 	_ storage.DeletionCompleter = (*store)(nil)
+	_ storage.IDLister          = (*store)(nil)
+	_ storage.Summer            = (*store)(nil)
 )
+
+// Sum implements storage.Summer.
+func (s *store) Sum(ctx context.Context, up storage.Upload) *crc32c.Sum {
+	if inner, ok := s.Store.(storage.Summer); ok {
+		return inner.Sum(ctx, up)
+	}
+	return nil
+}
+
+// ListIDs implements storage.IDLister. Like List, it lasts as long as its caller iterates.
+func (s *store) ListIDs(ctx context.Context, prefix string) iter.Seq2[string, error] {
+	if inner, ok := s.Store.(storage.IDLister); ok {
+		return inner.ListIDs(ctx, prefix)
+	}
+	return func(func(string, error) bool) {}
+}
 
 // CompleteDeletion implements storage.DeletionCompleter.
 func (s *store) CompleteDeletion(ctx context.Context, id string) (bool, error) {

@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 
 	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/crc32c"
 	"github.com/holdfast-upload/holdfast/storage/ranges"
 )
 
@@ -11,6 +12,7 @@ func checksumCases() []storeCase {
 	return []storeCase{
 		{"the checksum of a file is known, in whatever order its bytes came", checksumOfAnyOrder},
 		{"the checksum of a file whose size was declared late is that of the file", checksumOfLateSize},
+		{"the checksum of a complete upload is known before it is finished, or not at all", checksumBeforeFinish},
 		{"the record of a finished upload has the digest of its file", digestIsKept},
 	}
 }
@@ -73,4 +75,32 @@ func digestIsKept(f *fixture) {
 	if now := f.load(other.ID); now.SHA256() != nil {
 		f.Errorf("a file of other bytes has the digest %q", now.SHA256())
 	}
+}
+
+// checksumBeforeFinish checks storage.Summer on chunks in order, and on overlapping ones. A
+// store may forget checksums when the process ends.
+func checksumBeforeFinish(f *fixture) {
+	data := Content(3, f.size)
+	sum := crc32c.Of(data)
+	for _, length := range []int64{f.size, f.size/3 + 1} {
+		up := f.create(f.size)
+		for _, r := range Chunks(f.size, length) {
+			f.put(up, data, r)
+		}
+		if got := f.sum(up.ID); got == nil && !f.killing || got != nil && *got != sum {
+			f.Errorf("chunks of %d bytes in order: %v, want %s", length, got, sum)
+		}
+		f.finish(up.ID, data)
+	}
+	up := f.create(f.size)
+	for _, r := range append(Chunks(f.size, f.size/3+1), Chunks(f.size, f.size/5+1)...) {
+		f.put(up, data, r)
+	}
+	if got := f.sum(up.ID); got != nil && *got != sum {
+		f.Errorf("overlapping chunks: %v, want %s", got, sum)
+	}
+}
+
+func (f *fixture) sum(id string) *crc32c.Sum {
+	return f.store.(storage.Summer).Sum(f.ctx, f.load(id))
 }

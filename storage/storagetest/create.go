@@ -28,6 +28,7 @@ func createCases() []storeCase {
 		{"of sizes declared at once one stays", oneDeclaredSizeStays},
 		{"a size that is declared late may be 0", declaredSizeIsZero},
 		{"a healthy store passes its check", checkPasses},
+		{"ids are found by their prefix", idsAreFoundByPrefix},
 	}
 }
 

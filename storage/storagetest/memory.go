@@ -10,6 +10,7 @@ import (
 	"iter"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -32,6 +33,9 @@ var (
 	_ storage.Store   = (*Memory)(nil)
 	_ storage.Cleaner = (*Memory)(nil)
 	_ storage.Checker = (*Memory)(nil)
+
+	_ storage.IDLister = (*Memory)(nil)
+	_ storage.Summer   = (*Memory)(nil)
 )
 
 // memory is the data that all views share.
@@ -300,6 +304,38 @@ func (m *Memory) List(context.Context) iter.Seq2[string, error] {
 			yield("", err)
 		}
 	}
+}
+
+// ListIDs implements storage.IDLister.
+func (m *Memory) ListIDs(_ context.Context, prefix string) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		var ids []string
+		err := m.do(List, "ids", func() error {
+			ids = slices.Collect(maps.Keys(m.uploads))
+			return nil
+		})
+		if err != nil {
+			yield("", err)
+			return
+		}
+		for _, id := range ids {
+			if strings.HasPrefix(id, prefix) && !yield(id, nil) {
+				return
+			}
+		}
+	}
+}
+
+// Sum implements storage.Summer.
+func (m *Memory) Sum(_ context.Context, up storage.Upload) *crc32c.Sum {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	known, err := m.find(up.ID)
+	if err != nil || known.Finished || !known.Complete() {
+		return nil
+	}
+	sum := crc32c.Of(known.content())
+	return &sum
 }
 
 // Clean implements storage.Cleaner.
