@@ -18,7 +18,7 @@ const module = "github.com/holdfast-upload/holdfast"
 // that lie below it.
 var floors = [][]string{
 	{"storage/ranges", "storage/crc32c", "storage/tracing", "config"},
-	{"storage", "storage/tracing/otlp"},
+	{"storage", "storage/tracing/otlp", "client"},
 	{"storage/s3/internal/"}, // what only the S3 driver imports
 	{"storage/"},             // the drivers, and what measures them: only cmd, tests and the root import them
 	{"hooks/problem"},

@@ -68,8 +68,12 @@ func (d *Handler) Matches(r *http.Request) bool {
 
 func hasTusHeaders(r *http.Request) bool { return r.Header.Get("Tus-Resumable") != "" }
 
-// AddOptionsHeaders implements protocol.Protocol.
-func (d *Handler) AddOptionsHeaders(h http.Header) { h.Set("Accept-Ranges", "bytes") }
+// AddOptionsHeaders implements protocol.Protocol. Accept-Content-Range is for clients that ask
+// whether chunks may be sent in any order: no standard header says so.
+func (d *Handler) AddOptionsHeaders(h http.Header) {
+	h.Set("Accept-Ranges", "bytes")
+	h.Set("Accept-Content-Range", "bytes")
+}
 
 func (d *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body := transport.NewBody(w, r, d.opts.IdleTimeout, d.opts.Shutdown)
