@@ -58,6 +58,7 @@ type Uploads struct {
 
 	mu              sync.Mutex
 	active          map[string]int       // writes in progress, by upload id
+	abortable       map[string]map[CanAbort]bool // their sources
 	flushed         map[string]time.Time // when those were last flushed
 	published       map[string]time.Time // when this process published finished uploads, by id
 	publishedPruned time.Time            // when old entries of published were last removed
@@ -75,7 +76,7 @@ func New(store Store, locker Locker, cache Cache, opts Options) *Uploads {
 		opts.Log = slog.Default()
 	}
 	u := &Uploads{store: store, locker: locker, cache: cache, opts: opts,
-		active: map[string]int{}, flushed: map[string]time.Time{}, published: map[string]time.Time{}, failedDeletions: map[string]deletion{}}
+		active: map[string]int{}, abortable: map[string]map[CanAbort]bool{}, flushed: map[string]time.Time{}, published: map[string]time.Time{}, failedDeletions: map[string]deletion{}}
 	if opts.Delivery.Deliverer != nil {
 		u.outbox = newOutbox(u, opts.Delivery, opts.Log)
 		u.enqueue = u.outbox.enqueue

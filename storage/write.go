@@ -18,7 +18,7 @@ import (
 // dropped. If src fails, the bytes before are stored and the error is
 // ErrBodyAborted; if src exceeds the upload, it is ErrOutOfRange or ErrTooLarge. The
 // upload is returned with these errors too. If src implements HasLength, a store may
-// choose the upload's layout by the length of its chunks. All of src is stored only if
+// choose the upload's layout by the length of its chunks; if it implements CanAbort, Stop ends it. All of src is stored only if
 // the error is nil.
 //
 // Other errors: those of Get, ErrTooManyRanges.
@@ -43,6 +43,7 @@ func (u *Uploads) Write(ctx context.Context, id string, offset int64, src io.Rea
 
 	u.trackWrite(id)
 	defer u.untrackWrite(id)
+	defer u.addSource(id, src)()
 	written, cacheMissed := up.Clone(), false
 	in.flush = u.newFlushTimer(up)
 	err = u.storeAll(ctx, up, offset, in, func(p Extent) Upload {

@@ -151,7 +151,9 @@ func (s *settings) openWebhooks(cfg config.Config) error {
 		Forward: cfg.HookForwardHeader, Secret: cfg.AuthHookHeaders, Timeout: cfg.HookTimeout,
 		RetryInitial: cfg.HookRetryInitial, RetryMaxAge: cfg.HookRetryMaxAge, ProgressInterval: cfg.HookProgressInterval,
 		TLS: certificates, Storage: s.location, Log: s.log,
-		OnStop: func(ctx context.Context, id string) error { return s.server.Uploads().DeleteAsAdmin(ctx, id) },
+		OnStop: func(ctx context.Context, id string, rejection error) error {
+			return s.server.Uploads().Stop(ctx, id, rejection)
+		},
 	})
 	if err != nil {
 		return err

@@ -294,6 +294,7 @@ var errLength = fmt.Errorf("%w: wrong length", storage.ErrBadRequest)
 type source interface {
 	io.Reader
 	storage.HasLength
+	storage.CanAbort
 }
 
 // counter counts what is read through it.
@@ -304,6 +305,9 @@ type counter struct {
 
 // Length implements storage.HasLength.
 func (c *counter) Length() int64 { return c.src.Length() }
+
+// Abort implements storage.CanAbort.
+func (c *counter) Abort(err error) { c.src.Abort(err) }
 
 func (c *counter) Read(p []byte) (int, error) {
 	n, err := c.src.Read(p)

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"hash"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/holdfast-upload/holdfast/hooks/problem"
 	"github.com/holdfast-upload/holdfast/storage"
 	"github.com/holdfast-upload/holdfast/storage/crc32c"
 )
@@ -196,8 +198,13 @@ func (b *Body) LimitSpool(n int64, tooLong error) {
 }
 
 // Refused returns why the server rejected a body that the client may have sent completely:
-// a digest mismatch, or no space to spool it. It is nil otherwise.
+// a digest mismatch, no space to spool it, or that the app has stopped the upload. It is nil
+// otherwise.
 func (b *Body) Refused() error {
+	var rejection *problem.Rejection
+	if errors.As(b.Err(), &rejection) {
+		return rejection
+	}
 	if b.toVerify == nil || b.toVerify.err == b.Err() {
 		return nil
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/tus/tusd/v2/pkg/handler"
 
+	"github.com/holdfast-upload/holdfast/hooks/transport"
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
@@ -103,7 +104,7 @@ func (u *upload) GetInfo(ctx context.Context) (handler.FileInfo, error) {
 // then beyond the given one: more than src has if bytes received out of order follow.
 func (u *upload) WriteChunk(ctx context.Context, offset int64, src io.Reader) (int64, error) {
 	x := responseFrom(ctx)
-	src = &noDeadlineReader{src, http.NewResponseController(x), x.body.Length()}
+	src = &noDeadlineReader{src, http.NewResponseController(x), x.body}
 	err := errors.Join(u.write(ctx, offset, src), x.abortCause())
 	return max(u.up.Offset()-offset, 0), x.fromError(err)
 }
@@ -177,12 +178,15 @@ func (u *upload) deleteUnlessFinished(ctx context.Context, cause error) (storage
 // every read, and storing the last bytes may take longer.
 type noDeadlineReader struct {
 	io.Reader
-	ctl    *http.ResponseController
-	length int64
+	ctl  *http.ResponseController
+	body *transport.Body
 }
 
 // Length implements storage.HasLength.
-func (u *noDeadlineReader) Length() int64 { return u.length }
+func (u *noDeadlineReader) Length() int64 { return u.body.Length() }
+
+// Abort implements storage.CanAbort.
+func (u *noDeadlineReader) Abort(err error) { u.body.Abort(err) }
 
 func (u *noDeadlineReader) Read(p []byte) (int, error) {
 	n, err := u.Reader.Read(p)

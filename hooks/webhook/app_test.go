@@ -146,7 +146,7 @@ func startNode(t *testing.T, opts Options, store storage.Store, locker storage.L
 	t.Helper()
 	n := &node{t: t, ended: make(chan struct{}), log: &logBuffer{}}
 	opts.Log = slog.New(slog.NewTextHandler(n.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	opts.OnStop = func(ctx context.Context, id string) error { return n.uploads.DeleteAsAdmin(ctx, id) }
+	opts.OnStop = func(ctx context.Context, id string, cause error) error { return n.uploads.Stop(ctx, id, cause) }
 	var err error
 	if n.app, err = New(opts); err != nil {
 		t.Fatal(err)

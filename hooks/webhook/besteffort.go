@@ -116,7 +116,7 @@ func (a *Webhooks) sendNotification(ctx context.Context, n notification) {
 		return
 	}
 	a.opts.Log.InfoContext(ctx, "app stopped the upload", "id", n.upload)
-	if err := a.opts.OnStop(ctx, n.upload); err != nil {
-		a.opts.Log.WarnContext(ctx, "cannot delete an upload that the app stopped", "id", n.upload, "error", err)
+	if err := a.opts.OnStop(ctx, n.upload, stopped(r.HTTPResponse)); err != nil {
+		a.opts.Log.WarnContext(ctx, "cannot stop an upload as the app requests", "id", n.upload, "error", err)
 	}
 }

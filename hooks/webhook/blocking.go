@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -61,7 +62,8 @@ func (a *Webhooks) beforeFinish(ctx context.Context, up storage.Upload) error {
 	return nil
 }
 
-// callBlocking calls a blocking hook and returns the app's reply. Without a valid reply it
+// callBlocking calls a blocking hook and returns the app's reply. If the app refuses with a
+// status of 4xx, it returns a problem.Rejection with that response. Without a valid reply it
 // returns a storage.ErrUnavailable, so the client retries.
 func (a *Webhooks) callBlocking(ctx context.Context, typ tusd.HookType, id string, up storage.Upload) (reply, error) {
 	ctx, cancel := context.WithTimeout(ctx, a.opts.Timeout)
@@ -77,7 +79,13 @@ func (a *Webhooks) callBlocking(ctx context.Context, typ tusd.HookType, id strin
 	if err == nil {
 		err = got.decode(&r)
 	}
+	if err == nil && (r.MaxSize < 0 || r.ExpireAfter < 0) {
+		err = errors.New("response has a negative limit")
+	}
 	end(err)
+	if got.refuses() {
+		return r, rejection(got.forClient())
+	}
 	if err != nil {
 		a.counts.blockingFailed.Add(1)
 		return r, storage.Unavailable("call the blocking hook for", id, fmt.Errorf("%w: %s: %w", problem.ErrHookUnavailable, typ, err))
@@ -116,6 +124,20 @@ func (r reply) change(rec *storage.Record) error {
 // maxExpiry is the largest ExpireAfter: a hundred years, in seconds.
 const maxExpiry = 100 * 365 * 24 * 3600
 
+// forClient returns a response with which the app refuses as the client gets it.
+func (r response) forClient() handler.HTTPResponse {
+	out := handler.HTTPResponse{StatusCode: r.status, Header: handler.HTTPHeader{}}
+	if !r.truncated {
+		out.Body = string(r.body)
+	}
+	for _, name := range []string{"Content-Type", "WWW-Authenticate"} {
+		if value := r.header.Get(name); value != "" {
+			out.Header[name] = value
+		}
+	}
+	return out
+}
+
 // override makes the app's response a part of the response to the client.
 func override(ctx context.Context, r handler.HTTPResponse) {
 	protocol.OverrideResponse(ctx, protocol.ResponseOverride{Status: r.StatusCode, Header: r.Header, Body: r.Body})
@@ -124,6 +146,15 @@ func override(ctx context.Context, r handler.HTTPResponse) {
 // rejection returns the error for an upload that the app rejects. Its response is tusd's,
 // with the fields that the app has set.
 func rejection(r handler.HTTPResponse) error {
-	merged := handler.ErrUploadRejectedByServer.HTTPResponse.MergeWith(r)
+	return rejectionOf(handler.ErrUploadRejectedByServer, r)
+}
+
+// stopped returns the error for an upload that the app stops, likewise.
+func stopped(r handler.HTTPResponse) error {
+	return rejectionOf(handler.ErrUploadStoppedByServer, r)
+}
+
+func rejectionOf(byTusd handler.Error, r handler.HTTPResponse) error {
+	merged := byTusd.HTTPResponse.MergeWith(r)
 	return &problem.Rejection{Status: merged.StatusCode, Header: merged.Header, Body: merged.Body}
 }

@@ -108,14 +108,18 @@ func TestWithoutAValidPreCreateResponseNothingIsCreated(t *testing.T) {
 		answer func(int, received) (int, http.Header, string, error)
 		asked  int
 	}{
-		"500":        {always(500), maxAttempts},
-		"reset":      {reset, maxAttempts},
-		"hangs":      {hang, 1},
-		"404":        {always(404), 1},
-		"redirect":   {always(307), 1},
-		"not JSON":   {func(int, received) (int, http.Header, string, error) { return 200, nil, "ok", nil }, 1},
-		"a page":     {func(int, received) (int, http.Header, string, error) { return 200, page, "{}", nil }, 1},
-		"no content": {func(int, received) (int, http.Header, string, error) { return 204, http.Header{}, "", nil }, 1},
+		"500":              {always(500), maxAttempts},
+		"reset":            {reset, maxAttempts},
+		"hangs":            {hang, 1},
+		"408":              {always(408), maxAttempts},
+		"425":              {always(425), maxAttempts},
+		"429":              {always(429), maxAttempts},
+		"redirect":         {always(307), 1},
+		"a negative limit": {func(int, received) (int, http.Header, string, error) { return 200, nil, `{"MaxSize":-1}`, nil }, 1},
+		"a negative time":  {func(int, received) (int, http.Header, string, error) { return 200, nil, `{"ExpireAfter":-1}`, nil }, 1},
+		"not JSON":         {func(int, received) (int, http.Header, string, error) { return 200, nil, "ok", nil }, 1},
+		"a page":           {func(int, received) (int, http.Header, string, error) { return 200, page, "{}", nil }, 1},
+		"no content":       {func(int, received) (int, http.Header, string, error) { return 204, http.Header{}, "", nil }, 1},
 		"an endless one": {func(int, received) (int, http.Header, string, error) {
 			return 200, nil, "{}" + strings.Repeat(" ", maxResponse), nil
 		}, 1},

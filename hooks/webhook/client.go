@@ -128,14 +128,14 @@ func (c *client) sign(h http.Header, m message) error {
 }
 
 // postWithRetry sends m until the app responds with 2xx, at most maxAttempts times. Errors
-// other than 408, 429 and 5xx are final. The pause before a retry doubles each time.
+// other than 408, 425, 429 and 5xx are final. The pause before a retry doubles each time.
 func (c *client) postWithRetry(ctx context.Context, m message, pause time.Duration) (response, error) {
 	for n := 1; ; n++ {
 		resp, err := c.post(ctx, m)
 		if err == nil && resp.ok() {
 			return resp, nil
 		}
-		final := err == nil && resp.status < 500 && resp.status != http.StatusTooManyRequests && resp.status != http.StatusRequestTimeout
+		final := err == nil && resp.status < 500 && !resp.temporary()
 		if err == nil {
 			err = resp.err()
 		}
@@ -149,6 +149,14 @@ func (c *client) postWithRetry(ctx context.Context, m message, pause time.Durati
 		}
 	}
 }
+
+// temporary reports whether the status is a 4xx after which the same request may succeed.
+func (r response) temporary() bool {
+	return r.status == http.StatusRequestTimeout || r.status == http.StatusTooEarly || r.status == http.StatusTooManyRequests
+}
+
+// refuses reports whether the status is a final 4xx.
+func (r response) refuses() bool { return r.status >= 400 && r.status < 500 && !r.temporary() }
 
 func (r response) ok() bool { return r.status >= 200 && r.status < 300 }
 

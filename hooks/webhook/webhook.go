@@ -62,8 +62,9 @@ type Options struct {
 
 	// Storage returns where the file of an upload is or will be, in tusd's format.
 	Storage func(storage.Upload) map[string]string
-	// OnStop deletes an upload that the app stops in its response to post-receive.
-	OnStop func(ctx context.Context, id string) error
+	// OnStop stops an upload, as the app requests in its response to post-receive: the
+	// requests that send it get the response of the rejection.
+	OnStop func(ctx context.Context, id string, rejection error) error
 	Log    *slog.Logger
 
 	transport http.RoundTripper // replaces the network in tests
