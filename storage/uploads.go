@@ -57,12 +57,12 @@ type Uploads struct {
 	creating   gates // of GetOrCreate
 
 	mu              sync.Mutex
-	active          map[string]int       // writes in progress, by upload id
+	active          map[string]int               // writes in progress, by upload id
 	abortable       map[string]map[CanAbort]bool // their sources
-	flushed         map[string]time.Time // when those were last flushed
-	published       map[string]time.Time // when this process published finished uploads, by id
-	publishedPruned time.Time            // when old entries of published were last removed
-	failedDeletions map[string]deletion  // by upload id
+	flushed         map[string]time.Time         // when those were last flushed
+	published       map[string]time.Time         // when this process published finished uploads, by id
+	publishedPruned time.Time                    // when old entries of published were last removed
+	failedDeletions map[string]deletion          // by upload id
 
 	nextCleanFinished time.Time // see cleanFinished
 }

@@ -31,12 +31,14 @@ func limit(t *testing.T, s *Server, resource int, value uint64) (lift func()) {
 	}
 }
 
-func TestADiskThatTakesNoMoreLosesNothing(t *testing.T) {
+// A file that is too large for the file system, such as one of 5 GB for FAT, is refused for
+// good, without a loss of what was stored.
+func TestAFileThatTheFileSystemCannotHoldIsTooLarge(t *testing.T) {
 	t.Parallel()
 	limitedDisk(t)
 }
 
-// limitedDisk takes a limit on the size of files for a disk that is full.
+// limitedDisk limits the size of files.
 func limitedDisk(t *testing.T) {
 	t.Helper()
 	s := start(t)
@@ -44,15 +46,17 @@ func limitedDisk(t *testing.T) {
 	c := newClient(s, "full", content)
 	put(t, c, ranges.Of(0, mib), http.StatusAccepted)
 	lift := limit(t, s, unix.RLIMIT_FSIZE, 3*mib) // files cannot grow beyond it
-	checkFull(t, c, lift)
+	checkFull(t, c, lift, http.StatusRequestEntityTooLarge)
 }
 
 // checkFull sends an upload of 8 MiB, of which the first is there, to a server
 // whose disk has no room for it until lift is called.
-func checkFull(t *testing.T, c *Client, lift func()) {
+func checkFull(t *testing.T, c *Client, lift func(), full ...int) {
 	t.Helper()
-	full := []int{http.StatusInsufficientStorage, http.StatusServiceUnavailable}
-	put(t, c, ranges.Of(mib, 7*mib), full...)
+	refused := put(t, c, ranges.Of(mib, 7*mib), full...)
+	if strings.Contains(string(refused.Body), ".holdfast") {
+		t.Errorf("the answer reveals a path: %s", refused.Body)
+	}
 	have := received(t, c.URL)
 	if !have.Contains(ranges.Of(0, mib)) || have.Contains(c.Content.All()) {
 		t.Errorf("received %v", have)
@@ -91,7 +95,8 @@ func TestAFullFileSystemLosesNothing(t *testing.T) {
 	content := NewContent(507, 8*mib)
 	c := newClient(s, "full", content)
 	put(t, c, ranges.Of(0, mib), http.StatusAccepted)
-	checkFull(t, c, func() { ask(t, http.MethodDelete, ballast.URL, nil, nil, http.StatusNoContent) })
+	lift := func() { ask(t, http.MethodDelete, ballast.URL, nil, nil, http.StatusNoContent) }
+	checkFull(t, c, lift, http.StatusInsufficientStorage, http.StatusServiceUnavailable)
 }
 
 func TestF10WithoutFileDescriptorsNoAnswerSaysThatTheUploadIsLost(t *testing.T) {

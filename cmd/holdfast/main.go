@@ -63,6 +63,7 @@ func runCommand(ctx context.Context, command config.Command, stdout io.Writer) e
 	case "deliveries retry":
 		return retryDeliveries(ctx, command, stdout)
 	}
+	signal.Ignore(syscall.SIGPIPE) // without a reader of the log its lines are lost, but the server stays
 	s, err := Open(command.Config, slog.Default())
 	if err != nil {
 		return err

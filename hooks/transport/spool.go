@@ -66,6 +66,9 @@ func (s *Spool) openFile() error {
 }
 
 func spoolError(err error) error {
+	if errors.Is(err, syscall.EFBIG) {
+		return fmt.Errorf("%w to be verified", storage.ErrTooLarge)
+	}
 	if errors.Is(err, syscall.ENOSPC) {
 		return fmt.Errorf("buffer a body: %w: %w", storage.ErrNoSpace, err)
 	}

@@ -17,18 +17,38 @@ func open(fsys fileSystem, dir string, opts Options) (*Store, error) {
 	if err := s.makeOwnDirs(); err != nil {
 		return nil, fmt.Errorf("make the data directory: %w", err)
 	}
-	lock, err := s.fs.Lock(s.own("lock"))
-	if errors.Is(err, syscall.EWOULDBLOCK) {
-		return nil, fmt.Errorf("the data directory %s is in use by another process: %w", dir, err)
+	if err := s.lockDir(); err != nil {
+		return nil, fmt.Errorf("lock the data directory %s: %w", dir, errors.Join(err, s.unlock()))
 	}
-	if err != nil {
-		return nil, fmt.Errorf("lock the data directory: %w", err)
-	}
-	s.lock = lock
 	if err := s.syncOwnDirs(); err != nil {
-		return nil, fmt.Errorf("open the data directory: %w", errors.Join(err, lock.Close()))
+		return nil, fmt.Errorf("open the data directory: %w", errors.Join(err, s.unlock()))
 	}
 	return s, nil
+}
+
+// lockDir locks a file in the directory, and the directory itself where the file system can
+// do that: the lock holds even if all that is in it was removed.
+func (s *Store) lockDir() error {
+	for _, path := range []string{s.own("lock"), s.dir} {
+		lock, err := s.fs.Lock(path)
+		switch {
+		case errors.Is(err, syscall.EWOULDBLOCK):
+			return fmt.Errorf("it is in use by another process: %w", err)
+		case err != nil && path != s.dir:
+			return err
+		case err == nil:
+			s.locks = append(s.locks, lock)
+		}
+	}
+	return nil
+}
+
+func (s *Store) unlock() error {
+	var errs []error
+	for _, lock := range s.locks {
+		errs = append(errs, lock.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // syncOwnDirs syncs the directories, in which a killed process may have changed names

@@ -17,7 +17,7 @@
 //	DIR/.holdfast/live/ID.deadletter marks a finished upload whose delivery is dead-lettered
 //	DIR/.holdfast/done/ID.log    the journal of a delivered upload, whose file may be missing
 //	DIR/.holdfast/gone/ID        the tombstone of a deleted upload
-//	DIR/.holdfast/lock           locked by the one process that uses DIR
+//	DIR/.holdfast/lock           locked, like DIR itself, by the one process that uses DIR
 package disk
 
 import (
@@ -48,7 +48,7 @@ type Store struct {
 	dir    string
 	fs     fileSystem
 	noSync bool
-	lock   io.Closer
+	locks  []io.Closer
 	locked fs.FileInfo // the lock file
 
 	idLocks [256]sync.RWMutex // by hash of the id; held for writing by create, finish and delete
@@ -81,7 +81,7 @@ func (s *Store) Close() error {
 		u.fail(storage.ErrUnavailable)
 	}
 	s.mu.Unlock()
-	return s.lock.Close()
+	return s.unlock()
 }
 
 // Check implements storage.Checker by creating a file.
@@ -132,7 +132,9 @@ func mapError(op, id string, err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.EFBIG):
+	case errors.Is(err, syscall.EFBIG):
+		return fmt.Errorf("%w: the file system cannot hold a file of this size", storage.ErrTooLarge)
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return fmt.Errorf("%s %s: %w: %w", op, id, storage.ErrNoSpace, err)
 	case errors.Is(err, storage.ErrKeyTaken):
 		return fmt.Errorf("%s %s: %w", op, id, err)

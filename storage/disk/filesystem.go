@@ -14,8 +14,8 @@ type fileSystem interface {
 	Open(path string) (io.ReadSeekCloser, error)
 	// OpenFile opens a file for writing, with flags of os.OpenFile.
 	OpenFile(path string, flag int) (writableFile, error)
-	// Lock opens a file, creating it if necessary, and holds its lock until it is closed. It
-	// fails if another process holds the lock.
+	// Lock opens a file, creating it if necessary, or a directory, and holds its lock until
+	// it is closed. It fails if another process holds the lock.
 	Lock(path string) (io.Closer, error)
 	// Names yields the names in a directory, reading them in batches.
 	Names(dir string) iter.Seq2[string, error]

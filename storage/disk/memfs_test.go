@@ -1,6 +1,7 @@
 package disk
 
 import (
+	"errors"
 	"io"
 	"io/fs"
 	"iter"
@@ -203,12 +204,17 @@ func (l memLock) Close() error {
 
 func (m *memFS) Lock(path string) (io.Closer, error) {
 	f, err := m.OpenFile(path, os.O_CREATE)
-	if err != nil {
+	if err != nil && !errors.Is(err, syscall.EISDIR) {
 		return nil, err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	n := f.(*memFile).node
+	_, _, n, findErr := m.find(path)
+	if err == nil {
+		n = f.(*memFile).node
+	} else if findErr != nil {
+		return nil, findErr
+	}
 	if m.locked[n] {
 		return nil, syscall.EWOULDBLOCK
 	}

@@ -26,6 +26,9 @@ func (osFileSystem) OpenFile(path string, flag int) (writableFile, error) {
 
 func (osFileSystem) Lock(path string) (io.Closer, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o640)
+	if errors.Is(err, syscall.EISDIR) {
+		f, err = os.Open(path)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"github.com/holdfast-upload/holdfast/storage"
@@ -66,4 +67,24 @@ func (p *place) attempts(done storage.Upload) map[string]error {
 	results["mark delivered"] = p.store.MarkDelivered(p.ctx, done)
 	results["dead-letter"] = p.store.DeadLetter(p.ctx, done)
 	return results
+}
+
+// The lock of the directory is not in the directory, where it could be removed: a second
+// process would use the uploads of the first.
+func TestF36TheDirectoryStaysLockedWhenItsContentsAreRemoved(t *testing.T) {
+	p := newPlace(t)
+	for _, gone := range []string{filepath.Join(".holdfast", "lock"), ".holdfast"} {
+		p.must("remove "+gone, os.RemoveAll(filepath.Join(p.dir, gone)))
+		s, err := disk.Open(p.dir, disk.Options{})
+		if err == nil {
+			p.must("close", s.Close())
+		}
+		if !errors.Is(err, syscall.EWOULDBLOCK) {
+			t.Errorf("without %s: %v, want that the directory is in use", gone, err)
+		}
+	}
+	p.must("close", p.store.Close())
+	s, err := disk.Open(p.dir, disk.Options{})
+	p.must("open once it is closed", err)
+	p.must("close", s.Close())
 }
