@@ -37,8 +37,10 @@ func TestTheAppsResponseEndsTheRequestsOfAStoppedUpload(t *testing.T) {
 		return []string{"Tus-Resumable", "1.0.0", "Upload-Offset", offset, "Content-Type", "application/offset+octet-stream"}
 	}
 	for name, send := range map[string]func() answer{
-		"tus":              func() answer { return do(t, h1(t), "PATCH", url, trickle(t), bytesOf("0")...) },
-		"tus, at creation": func() answer { return do(t, h1(t), "POST", r.URL(), trickle(t), append(create, bytesOf("0")[4:]...)...) },
+		"tus": func() answer { return do(t, h1(t), "PATCH", url, trickle(t), bytesOf("0")...) },
+		"tus, at creation": func() answer {
+			return do(t, h1(t), "POST", r.URL(), trickle(t), append(create, bytesOf("0")[4:]...)...)
+		},
 		"a chunk": func() answer {
 			return do(t, h1(t), "PUT", r.URL()+"chunk", trickle(t), "Content-Range", "bytes 0-*/"+strconv.Itoa(size))
 		},
