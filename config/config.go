@@ -49,12 +49,14 @@ type Config struct {
 	S3Prefix string `name:"s3-prefix" group:"S3 and Redis:" placeholder:"TEXT" requires:"s3-bucket" help:"Prefix of every key: the file of an upload is TEXT followed by its id."`
 	// S3CreateBucket creates the bucket if it is missing.
 	S3CreateBucket bool `name:"s3-create-bucket" group:"S3 and Redis:" requires:"s3-bucket" help:"Create the bucket if it is missing."`
-	// S3Checksums sends a CRC32C with every part and object.
-	S3Checksums bool `name:"s3-checksums" group:"S3 and Redis:" default:"true" negatable:"" requires:"s3-bucket" help:"Have S3 verify a CRC32C of every part and of the whole file. Turn it off for an S3 server without x-amz-checksum-crc32c."`
+	// S3Checksums is "auto", "crc32c" or "off".
+	S3Checksums string `name:"s3-checksums" group:"S3 and Redis:" default:"auto" placeholder:"auto|crc32c|off" requires:"s3-bucket" help:"Have S3 verify a CRC32C of every part and of the whole file: as far as it can (auto), or not start if it can't (crc32c)."`
+	// S3Timeout is how long S3 may take to respond, with all retries.
+	S3Timeout time.Duration `name:"s3-timeout" group:"S3 and Redis:" default:"20s" placeholder:"TIME" requires:"s3-bucket" help:"How long S3 may take to respond, its retries included, before the client is sent away with 503 to come back later. Requests that store, copy or combine the bytes of uploads have a minute for each of four attempts."`
 	// S3StorageClass is the storage class of finished files.
-	S3StorageClass string `name:"s3-storage-class" group:"S3 and Redis:" placeholder:"CLASS" requires:"s3-bucket" help:"Storage class of the files, such as STANDARD_IA. Empty is the bucket's default."`
-	// S3Encryption is the server-side encryption of finished files.
-	S3Encryption string `name:"s3-encryption" group:"S3 and Redis:" placeholder:"AES256|aws:kms" requires:"s3-bucket" help:"Server-side encryption of the files. Empty is the bucket's default."`
+	S3StorageClass string `name:"s3-storage-class" group:"S3 and Redis:" placeholder:"CLASS" requires:"s3-bucket" help:"Storage class of finished files, such as STANDARD_IA; holdfast reads them only for downloads and concatenations. Empty is the bucket's default."`
+	// S3Encryption is the server-side encryption of all objects.
+	S3Encryption string `name:"s3-encryption" group:"S3 and Redis:" placeholder:"AES256|aws:kms" requires:"s3-bucket" help:"Server-side encryption of all objects. Empty is the bucket's default."`
 	// S3EncryptionKey is the KMS key of S3Encryption.
 	S3EncryptionKey string `name:"s3-encryption-key" group:"S3 and Redis:" placeholder:"ID" requires:"s3-bucket" help:"KMS key for --s3-encryption aws:kms."`
 	// S3PresignTTL is the lifetime of presigned download URLs; 0 disables them.

@@ -39,7 +39,7 @@ func writeYAML(t *testing.T, text string) (path string) {
 func TestWithoutSettingsParseReturnsTheDefault(t *testing.T) {
 	want := config.Config{
 		Listen: ":8080", BasePath: "/files/", TrustForwarded: true, CORSOrigins: []string{"*"},
-		Data: "./data", Fsync: true, S3Checksums: true, BufferMemory: 256 << 20, RedisPrefix: "holdfast:",
+		Data: "./data", Fsync: true, S3Checksums: "auto", S3Timeout: 20 * time.Second, BufferMemory: 256 << 20, RedisPrefix: "holdfast:",
 		ExpireAfter: 24 * time.Hour, RememberFinished: 7 * 24 * time.Hour, IdleTimeout: time.Minute, LockTimeout: 20 * time.Second, SweepInterval: time.Minute,
 		OTLPService: "holdfast", OTLPSample: 1,
 		HookEvents: []string{"post-finish"}, HookTimeout: 10 * time.Second, HookRetryInitial: 5 * time.Second,
@@ -89,7 +89,8 @@ var settings = map[string]struct {
 	"s3-path-style":      {"true", func(c *config.Config) { c.S3PathStyle = true }},
 	"s3-prefix":          {"up/", func(c *config.Config) { c.S3Prefix = "up/" }},
 	"s3-create-bucket":   {"true", func(c *config.Config) { c.S3CreateBucket = true }},
-	"s3-checksums":       {"false", func(c *config.Config) { c.S3Checksums = false }},
+	"s3-checksums":       {"crc32c", func(c *config.Config) { c.S3Checksums = "crc32c" }},
+	"s3-timeout":         {"5s", func(c *config.Config) { c.S3Timeout = 5 * time.Second }},
 	"s3-storage-class":   {"STANDARD_IA", func(c *config.Config) { c.S3StorageClass = "STANDARD_IA" }},
 	"s3-encryption":      {"aws:kms", func(c *config.Config) { c.S3Encryption = "aws:kms" }},
 	"s3-encryption-key":  {"k", func(c *config.Config) { c.S3EncryptionKey = "k" }},

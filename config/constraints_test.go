@@ -56,7 +56,8 @@ func TestSettingThatMeansNothingAloneIsRefused(t *testing.T) {
 		{"s3-path-style", "true", "--s3-bucket=b", "--s3-bucket"},
 		{"s3-prefix", "p/", "--s3-bucket=b", "--s3-bucket"},
 		{"s3-create-bucket", "true", "--s3-bucket=b", "--s3-bucket"},
-		{"s3-checksums", "false", "--s3-bucket=b", "--s3-bucket"},
+		{"s3-checksums", "off", "--s3-bucket=b", "--s3-bucket"},
+		{"s3-timeout", "5s", "--s3-bucket=b", "--s3-bucket"},
 		{"s3-storage-class", "C", "--s3-bucket=b", "--s3-bucket"},
 		{"s3-encryption", "AES256", "--s3-bucket=b", "--s3-bucket"},
 		{"s3-encryption-key", "k", "--s3-bucket=b", "--s3-bucket"},
@@ -81,7 +82,7 @@ func TestSettingThatMeansNothingAloneIsRefused(t *testing.T) {
 }
 
 func TestExplicitDefaultRequiresNothing(t *testing.T) {
-	args := []string{"--hook-events=post-finish", "--hook-events=", "--s3-checksums", "--s3-path-style=false", "--s3-presign-ttl=0s",
+	args := []string{"--hook-events=post-finish", "--hook-events=", "--s3-checksums=auto", "--s3-path-style=false", "--s3-presign-ttl=0s",
 		"--s3-endpoint=", "--ticket-ttl=0", "--redis=", "--auth-hook-header="}
 	for _, arg := range args {
 		if _, err := new(testEnv).parse(arg); err != nil {

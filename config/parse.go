@@ -16,7 +16,7 @@ var ErrPrinted = errors.New("printed")
 
 // Command is a parsed command line.
 type Command struct {
-	Name     string   // "serve", "health", "ticket create", "deliveries" or "deliveries retry"
+	Name     string   // "serve", "check-store", "health", "ticket create", "deliveries" or "deliveries retry"
 	Config   Config   // the settings of all commands but ticket create
 	Ticket   Ticket   // the settings of ticket create
 	IDs      []string // the uploads of deliveries retry
@@ -41,6 +41,8 @@ type commandLine struct {
 	Version kong.VersionFlag `name:"version" help:"Print the version."`
 
 	Serve Config `cmd:"" default:"withargs" help:"Accept uploads. This is the default command."`
+
+	CheckStore Config `cmd:"" name:"check-store" help:"Try what the store of these settings can do, print it, and exit with 1 if holdfast can't work with it."`
 
 	Health health `cmd:"" help:"Exit with 0 if the server on this machine is alive: for the health check of a container."`
 
@@ -131,11 +133,15 @@ func (c *commandLine) command(ctx *kong.Context) (Command, error) {
 	case "deliveries retry", "deliveries retry <ID>":
 		return Command{Name: "deliveries retry", Config: Config{AdminListen: retry.AdminListen}, IDs: retry.IDs}, retry.check()
 	}
-	c.Serve.BasePath = normalizePath(c.Serve.BasePath)
-	if err := errors.Join(c.Serve.validate(c.name), c.constraints(ctx)); err != nil {
+	cfg := c.Serve
+	if name == "check-store" {
+		cfg = c.CheckStore
+	}
+	cfg.BasePath = normalizePath(cfg.BasePath)
+	if err := errors.Join(cfg.validate(c.name), c.constraints(ctx)); err != nil {
 		return Command{}, err
 	}
-	return Command{Name: name, Config: c.Serve}, nil
+	return Command{Name: name, Config: cfg}, nil
 }
 
 // BeforeResolve is called by kong once the flags are known. It adds the other sources of

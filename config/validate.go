@@ -57,6 +57,8 @@ func (c *Config) validateS3(reject func(flag string, err error)) {
 	if c.S3PublicEndpoint != "" {
 		reject("s3-public-endpoint", checkURL(c.S3PublicEndpoint, "http", "https"))
 	}
+	reject("s3-checksums", checkOneOf(c.S3Checksums, "auto", "crc32c", "off"))
+	reject("s3-timeout", checkDuration(c.S3Timeout, 1))
 	reject("s3-presign-ttl", checkDuration(c.S3PresignTTL, 0))
 	if c.S3PresignTTL > 7*24*time.Hour {
 		reject("s3-presign-ttl", fmt.Errorf("%s is too long: S3 allows 168h", c.S3PresignTTL))

@@ -19,8 +19,9 @@ const module = "github.com/holdfast-upload/holdfast"
 var floors = [][]string{
 	{"storage/ranges", "storage/crc32c", "storage/tracing", "config"},
 	{"storage", "storage/tracing/otlp", "client"},
-	{"storage/s3/internal/"}, // what only the S3 driver imports
-	{"storage/"},             // the drivers, and what measures them: only cmd, tests and the root import them
+	{"storage/s3/internal/"},      // what only the S3 driver imports
+	{"storage/s3/internal/probe"}, // which tries the calls of the above
+	{"storage/"},                  // the drivers, and what measures them: only cmd, tests and the root import them
 	{"hooks/problem"},
 	{"hooks/transport"}, // bodies end with errors of problem
 	{"hooks/protocol"},
@@ -32,8 +33,8 @@ var floors = [][]string{
 }
 
 const (
-	driverFloor = 3
-	rootFloor   = 9
+	driverFloor = 4
+	rootFloor   = 10
 )
 
 // tusd may be imported by the package of its protocol, by what speaks its hooks' language, and by what

@@ -54,6 +54,8 @@ func run(args []string, getenv func(string) (string, bool), stdout, stderr io.Wr
 // runCommand runs the command of the command line.
 func runCommand(ctx context.Context, command config.Command, stdout io.Writer) error {
 	switch command.Name {
+	case "check-store":
+		return checkStore(ctx, command.Config, stdout)
 	case "health":
 		return health(ctx, command.Config)
 	case "ticket create":

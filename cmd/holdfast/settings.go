@@ -19,6 +19,7 @@ import (
 	"github.com/holdfast-upload/holdfast/hooks/webhook"
 	"github.com/holdfast-upload/holdfast/storage"
 	"github.com/holdfast-upload/holdfast/storage/instrument"
+	"github.com/holdfast-upload/holdfast/storage/redis"
 	"github.com/holdfast-upload/holdfast/storage/tracing/otlp"
 )
 
@@ -32,6 +33,7 @@ type settings struct {
 	webhooks  *webhook.Webhooks // nil without --hook-url
 	location  func(storage.Upload) map[string]string
 	storeName string         // for the log
+	arbiter   *redis.Arbiter // nil without --redis
 	closers   []func() error // of the store and of Redis, called in reverse order
 	server    *holdfast.Server
 }

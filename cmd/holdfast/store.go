@@ -22,13 +22,13 @@ func (s *settings) openStore(cfg config.Config) error {
 	if cfg.S3Bucket != "" {
 		open = s.openS3
 	}
-	if err := open(cfg); err != nil {
-		return fmt.Errorf("open the store: %w", err)
-	}
 	if cfg.Redis != "" {
 		if err := s.openRedis(cfg); err != nil {
 			return err
 		}
+	}
+	if err := open(cfg); err != nil {
+		return fmt.Errorf("open the store: %w", err)
 	}
 	waited := func(ctx context.Context, d time.Duration) { protocol.RequestLogFrom(ctx).AddLockWait(d) }
 	o := &s.options
@@ -47,13 +47,12 @@ func (s *settings) openDisk(cfg config.Config) error {
 }
 
 func (s *settings) openS3(cfg config.Config) error {
-	store, err := s3.Open(context.Background(), s3.Options{
-		Bucket: cfg.S3Bucket, Endpoint: cfg.S3Endpoint, Region: cfg.S3Region, PathStyle: cfg.S3PathStyle,
-		Prefix: cfg.S3Prefix, CreateBucket: cfg.S3CreateBucket, NoChecksums: !cfg.S3Checksums,
-		StorageClass: cfg.S3StorageClass, Encryption: cfg.S3Encryption, EncryptionKey: cfg.S3EncryptionKey,
-		PresignTTL: cfg.S3PresignTTL, PublicEndpoint: cfg.S3PublicEndpoint, Memory: int64(cfg.BufferMemory), Middleware: s.metrics.S3(),
-		DeferFile: cfg.Hooks() && slices.Contains(cfg.HookEvents, "pre-finish"),
-	})
+	opts := s3Options(cfg)
+	opts.Log, opts.Middleware = s.log, s.metrics.S3()
+	if s.arbiter != nil {
+		opts.Arbiter = s.arbiter
+	}
+	store, err := s3.Open(context.Background(), opts)
 	if err != nil {
 		return err
 	}
@@ -63,12 +62,27 @@ func (s *settings) openS3(cfg config.Config) error {
 	return nil
 }
 
+func s3Options(cfg config.Config) s3.Options {
+	opts := s3.Options{
+		Bucket: cfg.S3Bucket, Endpoint: cfg.S3Endpoint, Region: cfg.S3Region, PathStyle: cfg.S3PathStyle,
+		Prefix: cfg.S3Prefix, CreateBucket: cfg.S3CreateBucket, Timeout: cfg.S3Timeout,
+		StorageClass: cfg.S3StorageClass, Encryption: cfg.S3Encryption, EncryptionKey: cfg.S3EncryptionKey,
+		PresignTTL: cfg.S3PresignTTL, PublicEndpoint: cfg.S3PublicEndpoint, Memory: int64(cfg.BufferMemory),
+		DeferFile: cfg.Hooks() && slices.Contains(cfg.HookEvents, "pre-finish"),
+	}
+	if cfg.S3Checksums != "auto" {
+		opts.Checksums = s3.Checksums(cfg.S3Checksums)
+	}
+	return opts
+}
+
 func (s *settings) openRedis(cfg config.Config) error {
 	r, err := redis.Connect(redis.Options{URL: cfg.Redis, Prefix: cfg.RedisPrefix, Log: s.log, Observe: s.metrics.Redis()})
 	if err != nil {
 		return err
 	}
 	locker := redis.NewLocker(r)
+	s.arbiter = redis.NewArbiter(r)
 	s.options.Locker, s.options.Cache, s.options.Degraded = locker, redis.NewCache(r), r.Check
 	s.options.Limits.Shared = redislimits.New(r.Client(), cfg.RedisPrefix)
 	s.metrics.RedisUp(func() bool { return r.Check(context.Background()) == nil })

@@ -23,10 +23,11 @@ const (
 
 // Concat implements storage.Concater: S3 copies the files, and no data passes through
 // this process. It returns false, without an error, if a file other than the last is
-// smaller than the minimum size of a part, or if S3 responds, but fails to copy.
+// smaller than the minimum size of a part, or if S3 responds, but fails to copy, or refuses
+// to combine the copies.
 func (s *Store) Concat(ctx context.Context, up storage.Upload, files []storage.Upload) (bool, error) {
 	copies, ok := planCopies(files, s.opts.copy)
-	if !ok {
+	if !ok || !s.client.Can.Copy || s.copies.refused() {
 		return false, nil
 	}
 	now := s.active.join(up)
@@ -44,17 +45,20 @@ func (s *Store) concat(ctx context.Context, up storage.Upload, files []storage.U
 	if err != nil {
 		return false, err
 	}
-	o.Unsummed = len(copies) > len(files) // some servers (versitygw 1.8) give a part the checksum of the whole source file
+	client := s.copyClient(len(copies) > len(files))
 	if sum := storage.JoinCRC32C(files); sum != nil {
 		o.Metadata[api.SumName] = sum.String() // not every S3 server has a full-object checksum of copied parts
 	}
-	uploadID, err := s.client.Begin(ctx, o)
+	uploadID, err := client.Begin(ctx, o)
 	if err != nil {
 		return false, storage.Unavailable("begin", up.ID, err)
 	}
 	parts, copyErr := s.copyAll(ctx, o.Key, uploadID, copies)
 	if copyErr == nil {
-		err = s.client.Complete(ctx, o.Key, uploadID, parts)
+		err = client.Complete(ctx, o.Key, uploadID, parts)
+	}
+	if api.Refused(err) && !errors.Is(err, api.ErrTaken) {
+		copyErr, err = err, nil
 	}
 	// Whatever the response was, check for the file: another node may have created it, or
 	// the response may have been lost.
@@ -66,6 +70,7 @@ func (s *Store) concat(ctx context.Context, up storage.Upload, files []storage.U
 	err = errors.Join(err, headErr, s.client.Abort(ctx, o.Key, uploadID))
 	switch {
 	case copyErr != nil && err == nil:
+		s.copies.failed(s.opts.Log, copyErr)
 		return false, nil // only copying fails: this server may not support it
 	case errors.Is(err, api.ErrTaken) && headErr == nil:
 		return false, fmt.Errorf("concatenate %s: %w", up.ID, storage.ErrKeyTaken)
@@ -96,6 +101,9 @@ func planCopies(files []storage.Upload, size int64) ([]copyRange, bool) {
 		if f.Size < layout.MinPart && i < len(files)-1 || f.Size == 0 {
 			return nil, false
 		}
+	}
+	if copies := splitEqually(files, size); len(copies) > 0 {
+		return copies, true
 	}
 	copies := splitFiles(files, size)
 	for len(copies) > layout.MaxParts && size < layout.MaxPart {

@@ -88,14 +88,12 @@ func (s *Store) recordFor(ctx context.Context, id string, t listing) (rec storag
 // if its event is pending. The file goes first, as the objects that hold its key are
 // removed too. The reservation of that key goes last.
 func (s *Store) removeAll(ctx context.Context, rec storage.Record, t listing, eventPending bool) error {
-	err := s.abort(ctx, rec)
-	if err == nil && rec.Key != "" {
-		err = s.abortMultiparts(ctx, rec)
+	// Whatever can't be aborted, the file must not stay readable.
+	errs := []error{s.abort(ctx, rec), s.removeFile(ctx, rec)}
+	if rec.Key != "" {
+		errs = append(errs, s.abortMultiparts(ctx, rec))
 	}
-	if err == nil {
-		err = s.removeFile(ctx, rec)
-	}
-	if err != nil {
+	if err := errors.Join(errs...); err != nil {
 		return err
 	}
 	if err := s.removeKeys(ctx, rec, t, eventPending); err != nil || rec.Key == "" {
@@ -130,7 +128,7 @@ func (s *Store) removeKeys(ctx context.Context, rec storage.Record, t listing, e
 
 // abortMultiparts aborts all multipart uploads under the key of an upload with a custom
 // key, including those that no layout refers to. If another upload has the key by now,
-// they may belong to that one, and stay.
+// they may belong to that one, and stay. So do they if S3 refuses to list them.
 func (s *Store) abortMultiparts(ctx context.Context, rec storage.Record) error {
 	switch err := s.claimLive(ctx, rec); {
 	case errors.Is(err, storage.ErrKeyTaken), errors.Is(err, errReserved):
@@ -142,6 +140,9 @@ func (s *Store) abortMultiparts(ctx context.Context, rec storage.Record) error {
 	for m, err := range s.client.Multiparts(ctx, key) {
 		if err == nil && m.Key == key {
 			err = s.client.Abort(ctx, key, m.UploadID)
+		}
+		if api.Refused(err) {
+			return nil
 		}
 		if err != nil {
 			return err

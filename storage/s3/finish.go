@@ -99,7 +99,7 @@ func (s *Store) complete(ctx context.Context, up storage.Upload) (storage.Upload
 	}
 	parts, err := s.allParts(ctx, up, l)
 	if err == nil {
-		err = s.client.Complete(ctx, s.fileKey(up.Record), l.UploadID, parts)
+		err = s.clientOf(l).Complete(ctx, s.fileKey(up.Record), l.UploadID, parts)
 	}
 	if err != nil && !errors.Is(err, api.ErrTaken) {
 		return up, err

@@ -77,7 +77,7 @@ func (s *Store) file(rec storage.Record) (o api.Object, err error) {
 	}
 	return api.Object{
 		Key: s.fileKey(rec), Metadata: map[string]string{recordName: kept},
-		ContentType: rec.ContentType(), Disposition: rec.Disposition(),
+		ContentType: rec.ContentType(), Disposition: rec.Disposition(), Class: s.opts.StorageClass,
 	}, nil
 }
 

@@ -91,7 +91,7 @@ func (s *Store) writeLayout(ctx context.Context, up storage.Upload, proposed lay
 	if err != nil {
 		return layout.Layout{}, storage.Unavailable("begin", up.ID, err)
 	}
-	proposed.Summed = s.client.Checksums
+	proposed = withSums(proposed, s.client.Can.Sums)
 	text, err := json.Marshal(layoutRecord{proposed, up.Record})
 	if err != nil {
 		return layout.Layout{}, err

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/s3/internal/api"
 	"github.com/holdfast-upload/holdfast/storage/s3/internal/layout"
 	"github.com/holdfast-upload/holdfast/storage/storagetest"
 	"github.com/holdfast-upload/holdfast/test/servers"
@@ -28,7 +29,7 @@ func useKeys(t *testing.T) {
 func options(endpoint string) Options {
 	return Options{
 		Bucket: fmt.Sprintf("bucket-%d", buckets.Add(1)), Endpoint: endpoint, PathStyle: true,
-		CreateBucket: true, Memory: 64 * layout.MiB, partSize: layout.MinPart, longestPause: 5 * time.Millisecond,
+		CreateBucket: true, Memory: 64 * layout.MiB, assume: &api.AllAbilities, partSize: layout.MinPart, longestPause: 5 * time.Millisecond,
 		Middleware: func(http.RoundTripper) http.RoundTripper { return plain },
 	}
 }

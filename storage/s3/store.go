@@ -20,6 +20,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"sync"
 	"time"
@@ -43,12 +44,21 @@ type Options struct {
 	Prefix string
 	// CreateBucket creates the bucket if it does not exist.
 	CreateBucket bool
-	// NoChecksums is for S3 servers that do not support x-amz-checksum-crc32c.
-	NoChecksums bool
-	// StorageClass, Encryption and EncryptionKey apply to the finished file: see
-	// x-amz-storage-class, x-amz-server-side-encryption and
+	// Checksums says whether S3 has to verify CRC32C checksums.
+	Checksums Checksums
+	// StorageClass is that of finished files: see x-amz-storage-class. Encryption and
+	// EncryptionKey apply to all objects: see x-amz-server-side-encryption and
 	// x-amz-server-side-encryption-aws-kms-key-id. "" means the bucket's default.
 	StorageClass, Encryption, EncryptionKey string
+	// Timeout is how long S3 may take to respond, its retries included, before a request
+	// fails with ErrUnavailable; 20 s if 0. Requests that carry the bytes of uploads, copy
+	// them or complete a file may take longer.
+	Timeout time.Duration
+	// Arbiter is shared by the processes that share the bucket. It is needed only if S3
+	// does not honor If-None-Match; nil is for a single process.
+	Arbiter Arbiter
+	// Log is slog.Default() if nil.
+	Log *slog.Logger
 	// DeferFile postpones creating the final object until Finish, even for single-part
 	// uploads.
 	DeferFile bool
@@ -63,18 +73,25 @@ type Options struct {
 	// request carries the name of its S3 operation.
 	Middleware func(http.RoundTripper) http.RoundTripper
 
-	partSize       int64         // target size of parts
-	copy           int64         // how many bytes one request copies, unless that makes too many parts
-	longestPause   time.Duration // the longest backoff between two attempts of a request
-	lostGrace      time.Duration // how long the data of an upload may be missing before the upload is gone
-	reservationTTL time.Duration // how long a reservation counts without an upload: longer than a creation or deletion takes
-	removeAfter    time.Duration // how long needless objects stay; a listing that takes longer than half of it is repeated
+	assume         *api.Abilities // of the server, which is not probed then
+	partSize       int64          // target size of parts
+	copy           int64          // how many bytes one request copies, unless that makes too many parts
+	longestPause   time.Duration  // the longest backoff between two attempts of a request
+	lostGrace      time.Duration  // how long the data of an upload may be missing before the upload is gone
+	reservationTTL time.Duration  // how long a reservation counts without an upload: longer than a creation or deletion takes
+	removeAfter    time.Duration  // how long needless objects stay; a listing that takes longer than half of it is repeated
 	now            func() time.Time
 	retiredAfter   time.Duration // how long needless objects of a retired upload stay
 	patience       time.Duration // how long S3 may take to send the next bytes of a response
 }
 
 func (opts *Options) setDefaults() {
+	if opts.Timeout == 0 {
+		opts.Timeout = 20 * time.Second
+	}
+	if opts.Log == nil {
+		opts.Log = slog.Default()
+	}
 	if opts.partSize == 0 {
 		opts.partSize = layout.TargetPartSize
 	}
@@ -108,9 +125,8 @@ func (opts *Options) setDefaults() {
 func (opts Options) connection() api.Options {
 	return api.Options{
 		Bucket: opts.Bucket, Endpoint: opts.Endpoint, Region: opts.Region, PathStyle: opts.PathStyle,
-		CreateBucket: opts.CreateBucket, NoChecksums: opts.NoChecksums,
-		StorageClass: opts.StorageClass, Encryption: opts.Encryption, EncryptionKey: opts.EncryptionKey,
-		Middleware: opts.Middleware, LongestPause: opts.longestPause, Patience: opts.patience, Now: opts.now,
+		CreateBucket: opts.CreateBucket, Encryption: opts.Encryption, EncryptionKey: opts.EncryptionKey,
+		Middleware: opts.Middleware, LongestPause: opts.longestPause, Patience: opts.patience, Timeout: opts.Timeout, Now: opts.now,
 	}
 }
 
@@ -124,6 +140,7 @@ type Store struct {
 	retired   *remover // objects of retired uploads
 	absent    absent
 	active    activities
+	copies    copyHealth
 
 	deletions deletions
 
@@ -150,7 +167,7 @@ var (
 // Open returns the store in a bucket. It fails if the bucket does not exist or can't be used.
 func Open(ctx context.Context, opts Options) (*Store, error) {
 	opts.setDefaults()
-	client, err := api.Connect(ctx, opts.connection())
+	client, err := connect(ctx, opts)
 	if err != nil {
 		return nil, err
 	}

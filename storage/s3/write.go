@@ -243,7 +243,7 @@ func (s *Store) uploadPart(ctx context.Context, up storage.Upload, l layout.Layo
 	if s.single(l, up) {
 		return s.putFile(ctx, up, b)
 	}
-	p, err := s.client.PutPart(ctx, s.fileKey(up.Record), l.UploadID, number, b.reader(), b.size, b.sum)
+	p, err := s.clientOf(l).PutPart(ctx, s.fileKey(up.Record), l.UploadID, number, b.reader(), b.size, b.sum)
 	return storage.Extent{Range: slot, Name: layout.PartName(number), Meta: p.Tag()}, err
 }
 
@@ -256,7 +256,7 @@ func (s *Store) putFile(ctx context.Context, up storage.Upload, b *buffer) (stor
 		return storage.Extent{}, err
 	}
 	o.Body, o.Size, o.Sum, o.IfAbsent = b.reader(), b.size, b.sum, true
-	if !s.client.Checksums {
+	if s.client.Can.Sums == api.SumsOff {
 		o.Metadata[api.SumName] = b.sum.String()
 	}
 	err = s.client.Put(ctx, o)

@@ -29,12 +29,12 @@ import (
 
 // Client makes requests to one bucket. Create it with Connect.
 type Client struct {
-	Checksums bool   // send a CRC32C with every object, for S3 to verify
-	PageSize  *int32 // objects per page of a listing, nil for S3's default
+	Can      Abilities
+	Arbiter  Arbiter // unless Can.PutIfAbsent and Can.CompleteIfAbsent
+	PageSize *int32  // objects per page of a listing, nil for S3's default
 
 	sdk    *awss3.Client
 	bucket *string
-	class  types.StorageClass
 	sse    types.ServerSideEncryption
 	sseKey *string
 	now    func() time.Time
@@ -82,7 +82,7 @@ func mapError(op, key string, err error) error {
 var unsigned = awss3.WithAPIOptions(v4.SwapComputePayloadSHA256ForUnsignedPayloadMiddleware)
 
 func (c *Client) crc(sum crc32c.Sum) (*string, types.ChecksumAlgorithm) {
-	if !c.Checksums {
+	if c.Can.Sums == SumsOff {
 		return nil, ""
 	}
 	return aws.String(sum.String()), types.ChecksumAlgorithmCrc32c
@@ -94,8 +94,8 @@ type Object struct {
 	Body        io.ReadSeeker
 	Size        int64
 	Sum         crc32c.Sum
-	IfAbsent    bool // write only if the key does not exist
-	Unsummed    bool // for a multipart upload: do not have S3 compute its checksum
+	IfAbsent    bool   // write only if the key does not exist
+	Class       string // storage class, "" for the bucket's default
 	ContentType string
 	Disposition string
 	Metadata    map[string]string
@@ -108,10 +108,13 @@ func JSONObject(key string, text []byte) Object {
 
 // Put writes an object. If that must be absent and is not, Put returns ErrTaken.
 func (c *Client) Put(ctx context.Context, o Object) error {
+	if o.IfAbsent && !c.Can.PutIfAbsent {
+		return c.putDecided(ctx, o)
+	}
 	in := &awss3.PutObjectInput{
 		Bucket: c.bucket, Key: &o.Key, Body: o.Body, ContentLength: &o.Size, Metadata: o.Metadata,
 		ContentType: notEmpty(o.ContentType), ContentDisposition: notEmpty(o.Disposition),
-		StorageClass: c.class, ServerSideEncryption: c.sse, SSEKMSKeyId: c.sseKey,
+		StorageClass: types.StorageClass(o.Class), ServerSideEncryption: c.sse, SSEKMSKeyId: c.sseKey,
 	}
 	in.ChecksumCRC32C, in.ChecksumAlgorithm = c.crc(o.Sum)
 	if o.IfAbsent {
@@ -125,6 +128,9 @@ func (c *Client) Put(ctx context.Context, o Object) error {
 // text, or what another writer stored first. A request that was retried because its
 // response was lost finds its own text, and succeeds.
 func (c *Client) PutIfAbsent(ctx context.Context, key string, text []byte) ([]byte, error) {
+	if !c.Can.PutIfAbsent {
+		return c.textIfAbsent(ctx, key, text)
+	}
 	o := JSONObject(key, text)
 	o.IfAbsent = true
 	err := c.Put(ctx, o)
@@ -173,7 +179,7 @@ func (c *Client) Open(ctx context.Context, key string, offset, n int64) (io.Read
 	if n > 0 {
 		*in.Range += fmt.Sprint(offset + n - 1)
 	}
-	if in.Range == nil && c.Checksums {
+	if in.Range == nil && c.Can.Sums != SumsOff {
 		in.ChecksumMode = types.ChecksumModeEnabled // the SDK checks it at the end
 	}
 	out, err := c.sdk.GetObject(ctx, in)
@@ -210,7 +216,7 @@ func (c *Client) ahead(response middleware.Metadata) time.Duration {
 // Head returns the metadata of an object.
 func (c *Client) Head(ctx context.Context, key string) (Header, error) {
 	in := &awss3.HeadObjectInput{Bucket: c.bucket, Key: &key}
-	if c.Checksums {
+	if c.Can.Sums != SumsOff {
 		in.ChecksumMode = types.ChecksumModeEnabled
 	}
 	out, err := c.sdk.HeadObject(ctx, in)
@@ -276,30 +282,6 @@ func (c *Client) Pages(ctx context.Context, prefix string) iter.Seq2[[]Entry, er
 			}
 		}
 	}
-}
-
-// Remove deletes objects, a thousand per request. Missing ones are not an error.
-func (c *Client) Remove(ctx context.Context, keys ...string) error {
-	for len(keys) > 0 {
-		batch := keys[:min(len(keys), 1000)]
-		keys = keys[len(batch):]
-		ids := make([]types.ObjectIdentifier, len(batch))
-		for i := range batch {
-			ids[i].Key = &batch[i]
-		}
-		out, err := c.sdk.DeleteObjects(ctx, &awss3.DeleteObjectsInput{
-			Bucket: c.bucket, Delete: &types.Delete{Objects: ids, Quiet: aws.Bool(true)},
-		})
-		if err != nil {
-			return mapError("delete", batch[0], err)
-		}
-		for _, e := range out.Errors {
-			if aws.ToString(e.Code) != "NoSuchKey" {
-				return storage.Unavailable("delete", aws.ToString(e.Key), errors.New(aws.ToString(e.Code)+": "+aws.ToString(e.Message)))
-			}
-		}
-	}
-	return nil
 }
 
 func notEmpty(s string) *string {

@@ -35,13 +35,13 @@ type Options struct {
 	Region       string
 	PathStyle    bool // put the bucket name into the path of URLs, not the host
 	CreateBucket bool // create the bucket if it does not exist
-	NoChecksums  bool // for S3 servers that do not support x-amz-checksum-crc32c
 
-	StorageClass, Encryption, EncryptionKey string // "" means the bucket's default
+	Encryption, EncryptionKey string // "" means the bucket's default
 
 	Middleware   func(http.RoundTripper) http.RoundTripper // wraps the transport if not nil
 	LongestPause time.Duration                             // the longest backoff between two attempts of a request
 	Patience     time.Duration                             // how long S3 may take to send the next bytes of a response
+	Timeout      time.Duration                             // how long an operation may take, with all attempts; see timeLimit
 	Now          func() time.Time                          // this process's clock
 }
 
@@ -53,8 +53,8 @@ func Connect(ctx context.Context, opts Options) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{
-		sdk: sdk, bucket: &opts.Bucket, Checksums: !opts.NoChecksums, now: opts.Now,
-		class: types.StorageClass(opts.StorageClass), sse: types.ServerSideEncryption(opts.Encryption), sseKey: notEmpty(opts.EncryptionKey),
+		Can: AllAbilities, Arbiter: new(MemoryArbiter), sdk: sdk, bucket: &opts.Bucket, now: opts.Now,
+		sse: types.ServerSideEncryption(opts.Encryption), sseKey: notEmpty(opts.EncryptionKey),
 	}
 	return c, c.bucketIsThere(ctx, opts)
 }
@@ -75,7 +75,7 @@ func newSDK(ctx context.Context, opts Options) (*awss3.Client, error) {
 	if opts.Middleware != nil {
 		rt = opts.Middleware(rt)
 	}
-	cfg.HTTPClient = sender{stallGuard{rt, opts.Patience}}
+	cfg.HTTPClient = sender{plainBody{stallGuard{rt, opts.Patience}}}
 	if opts.Region != "" {
 		cfg.Region = opts.Region
 	}
@@ -84,6 +84,7 @@ func newSDK(ctx context.Context, opts Options) (*awss3.Client, error) {
 	}
 	return awss3.NewFromConfig(cfg, func(o *awss3.Options) {
 		o.UsePathStyle = opts.PathStyle
+		o.APIOptions = append(o.APIOptions, timeLimit(opts.Timeout).add)
 		if opts.Endpoint != "" {
 			o.BaseEndpoint = &opts.Endpoint
 		}

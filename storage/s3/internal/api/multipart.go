@@ -13,7 +13,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
-	"github.com/aws/smithy-go"
 
 	"github.com/holdfast-upload/holdfast/storage/crc32c"
 )
@@ -48,10 +47,13 @@ func (c *Client) Begin(ctx context.Context, o Object) (uploadID string, err erro
 	in := &awss3.CreateMultipartUploadInput{
 		Bucket: c.bucket, Key: &o.Key, Metadata: o.Metadata,
 		ContentType: notEmpty(o.ContentType), ContentDisposition: notEmpty(o.Disposition),
-		StorageClass: c.class, ServerSideEncryption: c.sse, SSEKMSKeyId: c.sseKey,
+		StorageClass: types.StorageClass(o.Class), ServerSideEncryption: c.sse, SSEKMSKeyId: c.sseKey,
 	}
-	if c.Checksums && !o.Unsummed {
-		in.ChecksumAlgorithm, in.ChecksumType = types.ChecksumAlgorithmCrc32c, types.ChecksumTypeFullObject
+	if c.Can.Sums != SumsOff {
+		in.ChecksumAlgorithm = types.ChecksumAlgorithmCrc32c
+	}
+	if c.Can.Sums == SumsWhole {
+		in.ChecksumType = types.ChecksumTypeFullObject
 	}
 	out, err := c.sdk.CreateMultipartUpload(ctx, in)
 	if err != nil {
@@ -125,20 +127,32 @@ func (c *Client) Parts(ctx context.Context, key, uploadID string) iter.Seq2[Part
 	}
 }
 
-// Complete completes the multipart upload, unless the object exists. If the checksums of
-// all parts are known, S3 also verifies that of the whole object.
+// Complete completes the multipart upload, unless the object exists: then it returns
+// ErrTaken. If the checksums of all parts are known, S3 also verifies that of the whole object.
 //
 // A nil error does not mean that the object exists: of two concurrent requests, some S3
 // servers answer the second with success while they still work on the first.
 func (c *Client) Complete(ctx context.Context, key, uploadID string, parts []Part) error {
-	in := &awss3.CompleteMultipartUploadInput{Bucket: c.bucket, Key: &key, UploadId: &uploadID, IfNoneMatch: aws.String("*")}
+	in := &awss3.CompleteMultipartUploadInput{Bucket: c.bucket, Key: &key, UploadId: &uploadID}
+	if c.Can.CompleteIfAbsent {
+		in.IfNoneMatch = aws.String("*")
+	} else if err := c.decideAbsent(ctx, key, uploadID); err != nil {
+		return err
+	}
+	c.addParts(in, parts)
+	_, err := c.sdk.CompleteMultipartUpload(ctx, in)
+	return mapError("complete", key, err)
+}
+
+// addParts adds the parts to in, and the checksum of them all.
+func (c *Client) addParts(in *awss3.CompleteMultipartUploadInput, parts []Part) {
 	list := make([]types.CompletedPart, len(parts))
 	var whole crc32c.Sum
-	summed := c.Checksums
+	summed := c.Can.Sums == SumsWhole
 	for i := range parts {
 		p := &parts[i]
 		list[i] = types.CompletedPart{PartNumber: &p.Number, ETag: &p.etag}
-		if c.Checksums && p.summed {
+		if c.Can.Sums != SumsOff && p.summed {
 			list[i].ChecksumCRC32C = aws.String(p.sum.String())
 		}
 		summed = summed && p.summed
@@ -148,13 +162,6 @@ func (c *Client) Complete(ctx context.Context, key, uploadID string, parts []Par
 		in.ChecksumCRC32C, in.ChecksumType = aws.String(whole.String()), types.ChecksumTypeFullObject
 	}
 	in.MultipartUpload = &types.CompletedMultipartUpload{Parts: list}
-	_, err := c.sdk.CompleteMultipartUpload(ctx, in)
-	var api smithy.APIError
-	if errors.As(err, &api) && api.ErrorCode() == "NotImplemented" {
-		in.IfNoneMatch = nil // the caller has checked for an existing object, which must do
-		_, err = c.sdk.CompleteMultipartUpload(ctx, in)
-	}
-	return mapError("complete", key, err)
 }
 
 // Abort removes a multipart upload with all its parts. It returns nil if there is none.
@@ -172,14 +179,18 @@ type Begun struct {
 	At            time.Time // by this process's clock
 }
 
-// Multiparts yields the multipart uploads whose keys begin with prefix.
+// Multiparts yields the multipart uploads whose keys begin with prefix: none if the server
+// can't list them.
 func (c *Client) Multiparts(ctx context.Context, prefix string) iter.Seq2[Begun, error] {
 	return func(yield func(Begun, error) bool) {
 		in := &awss3.ListMultipartUploadsInput{Bucket: c.bucket, Prefix: &prefix}
-		for {
+		for c.Can.ListMultiparts {
 			page, err := c.sdk.ListMultipartUploads(ctx, in)
+			if err = mapError("list multipart uploads of", prefix, err); errors.Is(err, ErrMissing) || errors.Is(err, ErrNoUpload) {
+				return // so some servers say that there are none
+			}
 			if err != nil {
-				yield(Begun{}, mapError("list multipart uploads of", prefix, err))
+				yield(Begun{}, err)
 				return
 			}
 			ahead := c.ahead(page.ResultMetadata)

@@ -38,8 +38,10 @@ type Layout struct {
 	// size of the upload was unknown, it is that of the first ones.
 	PartSize int64 `json:"cell"`
 	Grows    bool  `json:"grows,omitempty"`
-	// Summed says that the multipart upload was created with a checksum algorithm.
-	Summed bool `json:"summed,omitempty"`
+	// Summed says that the multipart upload was created with a checksum algorithm, and
+	// OfParts that this is only for its parts, not for the whole file.
+	Summed  bool `json:"summed,omitempty"`
+	OfParts bool `json:"sumsOfParts,omitempty"`
 }
 
 // steps define the growing part sizes: count parts of times the first size, and so on.
