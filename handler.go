@@ -13,10 +13,12 @@ import (
 	"time"
 
 	"github.com/holdfast-upload/holdfast/hooks/contentrange"
+	"github.com/holdfast-upload/holdfast/hooks/ietf"
 	"github.com/holdfast-upload/holdfast/hooks/problem"
 	"github.com/holdfast-upload/holdfast/hooks/protocol"
 	"github.com/holdfast-upload/holdfast/hooks/transport"
 	"github.com/holdfast-upload/holdfast/hooks/tus"
+	"github.com/holdfast-upload/holdfast/storage"
 )
 
 // ServeHTTP implements http.Handler: uploads below Options.BasePath, /healthz and
@@ -38,6 +40,8 @@ func (s *Server) HTTPServer() *http.Server {
 		MaxHeaderBytes:    1 << 20,
 		ErrorLog:          slog.NewLogLogger(s.opts.Log.Handler(), slog.LevelWarn),
 		Protocols:         &http.Protocols{},
+		// net/http would answer "OPTIONS *" without the limits of uploads.
+		DisableGeneralOptionsHandler: true,
 		// A client that queues all its chunks sends them over one connection. A stream
 		// that is not being read fills its own buffer, and must not fill that of the
 		// connection, which would stop all others: 64 streams may stand still.
@@ -71,6 +75,8 @@ func (s *Server) routes() (http.Handler, error) {
 			fmt.Fprintln(w, "ok")
 		case r.URL.Path == "/readyz":
 			s.serveReady(w, r)
+		case r.Method == http.MethodOptions && r.URL.Path == "*": // all uploads have the same limits
+			uploads.ServeHTTP(w, r)
 		case r.URL.Path+"/" == base:
 			r.URL.Path = base
 			uploads.ServeHTTP(w, r)
@@ -94,6 +100,33 @@ func probes(method string) bool {
 
 // protocols returns the handler of everything below the base path.
 func (s *Server) protocols() (http.Handler, error) {
+	opts := s.protocolOptions()
+	protocols, err := protocolsOf(s.uploads, opts)
+	if err != nil {
+		return nil, err
+	}
+	for i, p := range protocols {
+		protocols[i] = s.guard(p)
+	}
+	router := protocol.Router(s.opts.CORS, opts, protocols...)
+	if s.auth == nil {
+		return router, nil
+	}
+	return s.auth.RedactTickets(router), nil
+}
+
+// protocolsOf returns the protocols. A request belongs to the first one that matches it.
+func protocolsOf(uploads *storage.Uploads, opts protocol.Options) ([]protocol.Protocol, error) {
+	tusHandler, err := tus.New(uploads, opts)
+	if err != nil {
+		return nil, fmt.Errorf("tus: %w", err)
+	}
+	ranged := contentrange.New(uploads, opts)
+	resumable := ietf.New(uploads, opts, ranged.Respond)
+	return []protocol.Protocol{resumable, ranged, tusHandler}, nil
+}
+
+func (s *Server) protocolOptions() protocol.Options {
 	opts := protocol.Options{
 		URLs:        s.opts.Limits.URLs,
 		IdleTimeout: s.opts.IdleTimeout,
@@ -106,16 +139,7 @@ func (s *Server) protocols() (http.Handler, error) {
 	if s.auth != nil {
 		opts.TicketIssuer = s.auth.TicketIssuer()
 	}
-	tusHandler, err := tus.New(s.uploads, opts)
-	if err != nil {
-		return nil, fmt.Errorf("tus: %w", err)
-	}
-	// Content-Range is first: with it, a request follows its rules whatever else it says.
-	router := protocol.Router(s.opts.CORS, opts, s.guard(contentrange.New(s.uploads, opts)), s.guard(tusHandler))
-	if s.auth == nil {
-		return router, nil
-	}
-	return s.auth.RedactTickets(router), nil
+	return opts
 }
 
 // guard puts a protocol behind authentication, and behind the limits of its principal.

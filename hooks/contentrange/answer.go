@@ -47,9 +47,9 @@ type fileInfo struct {
 	Size int64  `json:"size"` // received so far
 }
 
-// respond writes the state of the upload. The response is the same after every successful
+// Respond writes the state of the upload. The response is the same after every successful
 // PUT: one that stored bytes, one that repeated them, and a query.
-func (d *Handler) respond(w http.ResponseWriter, r *http.Request, up storage.Upload) {
+func (d *Handler) Respond(w http.ResponseWriter, r *http.Request, up storage.Upload) {
 	rangeLists, progress := rangeListsOf(up, maxListed), d.progress(r, up)
 	if up.Finished {
 		w.Header().Set("Location", d.opts.URLs.Upload(r, up.ID))

@@ -101,7 +101,7 @@ func (d *Handler) serve(w http.ResponseWriter, r *http.Request, body *transport.
 	if err != nil {
 		return err
 	}
-	d.respond(w, r, up)
+	d.Respond(w, r, up)
 	return nil
 }
 

@@ -74,6 +74,9 @@ func (d *Handler) get(w http.ResponseWriter, r *http.Request, id string) error {
 	}
 	h := w.Header()
 	h.Add("Vary", "Accept")
+	// Clients of resumable uploads (IETF draft) may ask without a version.
+	h.Set("Upload-Complete", map[bool]string{true: "?1", false: "?0"}[up.Finished])
+	h.Set("Upload-Limit", protocol.UploadLimit(r.Context(), d.uploads, up, protocol.MaxAge))
 	setTusHeaders(h, r, d.opts.URLs, up)
 	if at := d.expires(up); at != nil {
 		h.Set("Upload-Expires", at.Format(http.TimeFormat))

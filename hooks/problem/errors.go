@@ -19,6 +19,8 @@ var (
 	ErrRateLimited = errors.New("rate limit exceeded")
 	// ErrHookUnavailable means that the app did not give a valid response to a hook.
 	ErrHookUnavailable = errors.New("the app did not answer a hook")
+	// ErrOffset means that the client continues an upload beyond the bytes that were received.
+	ErrOffset = errors.New("offset mismatch")
 	// ErrMediaType means that the Content-Type of the body is not supported.
 	ErrMediaType = errors.New("unsupported media type")
 	// ErrDigest means that the body does not match a digest given by the client.

@@ -60,6 +60,7 @@ var problems = []struct {
 	{storage.ErrExists, http.StatusConflict, "nameAlreadyExists"},
 	{storage.ErrKeyTaken, http.StatusConflict, "nameAlreadyExists"},
 	{storage.ErrContentConflict, http.StatusConflict, "contentConflict"},
+	{ErrOffset, http.StatusConflict, "offsetConflict"},
 	{storage.ErrIncomplete, http.StatusConflict, "incomplete"},
 	{storage.ErrGone, http.StatusGone, "gone"},
 	{storage.ErrTooLarge, http.StatusRequestEntityTooLarge, "tooLarge"},

@@ -34,7 +34,7 @@ func (noMetrics) End(string, int, time.Duration) {}
 // URL query, and only the headers that give the byte range.
 func (o Options) accessLog(protocols []Protocol, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		x := o.record(w, r, match(protocols, r))
+		x := o.record(w, r, Match(protocols, r))
 		defer x.end()
 		next.ServeHTTP(x, x.r)
 		x.returned = true

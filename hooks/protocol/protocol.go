@@ -65,7 +65,7 @@ func Router(c CORS, o Options, protocols ...Protocol) http.Handler {
 			writeOptions(w, protocols)
 			return
 		}
-		if p := match(protocols, r); p != nil {
+		if p := Match(protocols, r); p != nil {
 			ctx, w := withResponseOverride(WithRequest(r.Context(), r), w, r.Method)
 			*r = *r.WithContext(ctx) // in place, so that the access log sees changes to r
 			p.ServeHTTP(w, r)
@@ -75,8 +75,9 @@ func Router(c CORS, o Options, protocols ...Protocol) http.Handler {
 	}))))
 }
 
-// match returns the protocol of a request, nil if there is none.
-func match(protocols []Protocol, r *http.Request) Protocol {
+// Match returns the protocol of a request: the first that matches it, nil if there is none.
+// That depends only on the method, the URL and the header.
+func Match(protocols []Protocol, r *http.Request) Protocol {
 	if r.Method == http.MethodOptions || !supportedMethod(r) {
 		return nil
 	}
@@ -109,6 +110,7 @@ func (c CORS) wrap(next http.Handler) http.Handler {
 			"Location", "Range", "Content-Range", "Content-Disposition", "Accept-Ranges", "ETag", "Repr-Digest", "Retry-After", "WWW-Authenticate",
 			"Tus-Resumable", "Tus-Version", "Tus-Extension", "Tus-Max-Size", "Tus-Checksum-Algorithm",
 			"Upload-Offset", "Upload-Length", "Upload-Defer-Length", "Upload-Metadata", "Upload-Concat", "Upload-Expires",
+			"Upload-Complete", "Upload-Incomplete", "Upload-Limit", "Upload-Draft-Interop-Version", "Accept-Patch",
 		},
 		AllowCredentials:   c.Credentials,
 		MaxAge:             int((24 * time.Hour).Seconds()),
