@@ -23,6 +23,7 @@ var buckets atomic.Int32
 func useKeys(t *testing.T) {
 	t.Setenv("AWS_ACCESS_KEY_ID", servers.AccessKey)
 	t.Setenv("AWS_SECRET_ACCESS_KEY", servers.SecretKey)
+	t.Setenv("AWS_CA_BUNDLE", "") // each node would parse it again
 }
 
 // options returns the options for a new bucket on the server.
