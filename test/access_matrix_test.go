@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/holdfast-upload/holdfast/hooks/auth"
 	"github.com/holdfast-upload/holdfast/storage/ranges"
@@ -74,7 +75,7 @@ func (a attempt) make(t *testing.T, s *Server, query string, fields ...string) A
 		t.Fatal(err)
 	}
 	if a.length() > 0 || strings.Contains(strings.Join(a.fields, "\n"), "chunked") {
-		_ = w.conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+		_ = w.conn.SetReadDeadline(time.Now().Add(30 * time.Second))
 		if _, err := w.in.ReadByte(); err != io.EOF {
 			t.Errorf("the connection stays: %v", err)
 		}
@@ -117,7 +118,7 @@ func wrongTickets() map[string]wrong {
 	flipped := map[bool]string{true: "B", false: "A"}[live[i] == 'A']
 	expired := TicketFor(auth.Ticket{Upload: "live", Subject: "anna", Expires: time.Now().Add(-time.Second)})
 	other := TicketFor(auth.Ticket{Upload: "quite-another", Subject: "anna"})
-	foreign, err := auth.Sign("a secret that is not configured", auth.Ticket{Upload: "live", Subject: "anna", Expires: time.Now().Add(time.Hour)})
+	foreign, err := auth.Sign("a secret that is not configured here", auth.Ticket{Upload: "live", Subject: "anna", Expires: time.Now().Add(time.Hour)})
 	if err != nil {
 		panic(err)
 	}
@@ -220,15 +221,21 @@ func TestTheWrongPublicKeyIsRefused(t *testing.T) {
 func refuseAll(t *testing.T, s *Server, cases map[string]wrong) {
 	t.Helper()
 	before, made := listing(t, s.Data), 0
+	var running errgroup.Group // t.Run may be called by several at once
+	running.SetLimit(16)       // a connection stays for a moment after a refusal
 	for name, c := range cases {
 		for _, a := range attempts {
 			if a.makes && c.want == http.StatusNotFound {
 				continue // a token allows uploads of its own
 			}
 			made++
-			t.Run(name+"/"+a.name, func(t *testing.T) { c.refused(t, s, a) })
+			running.Go(func() error {
+				t.Run(name+"/"+a.name, func(t *testing.T) { c.refused(t, s, a) })
+				return nil
+			})
 		}
 	}
+	_ = running.Wait()
 	if after := listing(t, s.Data); !maps.Equal(before, after) {
 		t.Errorf("the directory has changed:\n%v\n%v", before, after)
 	}
