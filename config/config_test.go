@@ -139,6 +139,7 @@ var settings = map[string]struct {
 	"lock-timeout":      {"5s", func(c *config.Config) { c.LockTimeout = 5 * time.Second }},
 	"sweep-interval":    {"1h30m", func(c *config.Config) { c.SweepInterval = 90 * time.Minute }},
 	"admin-listen":      {"127.0.0.1:9090", func(c *config.Config) { c.AdminListen = "127.0.0.1:9090" }},
+	"admin-host":        {"a.example,b.example", func(c *config.Config) { c.AdminHosts = []string{"a.example", "b.example"} }},
 	"otlp-endpoint":     {"http://collector:4318", func(c *config.Config) { c.OTLPEndpoint = "http://collector:4318" }},
 	"otlp-service":      {"uploads", func(c *config.Config) { c.OTLPService = "uploads" }},
 	"otlp-sample":       {"0.25", func(c *config.Config) { c.OTLPSample = 0.25 }},
@@ -191,7 +192,7 @@ func wantEverywhere(t *testing.T, names ...string) {
 }
 
 func TestFlagWinsOverEnvironmentWinsOverFile(t *testing.T) {
-	path := writeYAML(t, "max-size: 1000\nlisten: ':1'\nlog-level: warn\ncors-origin: [https://file.example, 'https://*.example']\n")
+	path := writeYAML(t, "max-size: 1000\nlisten: ':1'\nlog-level: warn\ncors-origin: [https://file.example, 'https://*.file.example']\n")
 	w := &testEnv{env: map[string]string{
 		"HOLDFAST_CONFIG":   path,
 		"HOLDFAST_MAX_SIZE": "2000",
@@ -203,7 +204,7 @@ func TestFlagWinsOverEnvironmentWinsOverFile(t *testing.T) {
 	}
 	want := config.Default()
 	want.MaxSize, want.Listen, want.LogLevel = 3000, ":2", "warn"
-	want.CORSOrigins = []string{"https://file.example", "https://*.example"}
+	want.CORSOrigins = []string{"https://file.example", "https://*.file.example"}
 	if !reflect.DeepEqual(got.Config, want) {
 		t.Errorf("got %+v, want %+v", got.Config, want)
 	}
@@ -260,6 +261,13 @@ func TestInvalidValueIsRejectedByName(t *testing.T) {
 		{"cors-origin", "app.example.com", "scheme://host"},
 		{"cors-origin", "https://app.example.com/", "no path"},
 		{"cors-origin", "https://*.*.example.com", "at most one *"},
+		{"cors-origin", "https://*", "subdomains of one domain"},
+		{"cors-origin", "https://*.com", "subdomains of one domain"},
+		{"cors-origin", "https://app*.example.com", "subdomains of one domain"},
+		{"cors-origin", "https://app.*.example.com", "subdomains of one domain"},
+		{"cors-origin", "https://*example.com", "subdomains of one domain"},
+		{"cors-origin", "https://app.example.com:*", "is not an origin"},
+		{"cors-origin", "*://app.example.com", "is not an origin"},
 		{"data", "", "directory"},
 		{"fsync", "maybe", "false"},
 		{"s3-endpoint", "minio:9000", "http://, https://"},

@@ -133,8 +133,15 @@ func checkOrigin(origin string) error {
 		return fmt.Errorf("%q is not an origin: * or scheme://host[:port] with no path, such as https://app.example.com, "+
 			"and at most one * in it", origin)
 	}
+	if strings.Contains(origin, "*") && !anySubdomain.MatchString(u.Host) {
+		return fmt.Errorf("%q allows more than the subdomains of one domain: a * stands for the first label of a host, above two others, "+
+			"such as https://*.example.com", origin)
+	}
 	return nil
 }
+
+// anySubdomain matches a host with a * for its first label, above two others or more.
+var anySubdomain = regexp.MustCompile(`^\*(\.[A-Za-z0-9-]+){2,}(:[0-9]+)?$`)
 
 func checkDuration(d, least time.Duration) error {
 	switch {

@@ -68,17 +68,17 @@ func (s *Server) listen() (err error) {
 	return nil
 }
 
-// adminRoutes returns the handler of the admin address.
+// adminRoutes returns the handler of the admin address. It lacks pprof.Cmdline: settings on
+// the command line may be secrets.
 func (s *Server) adminRoutes() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", s.AdminHandler())
 	mux.Handle("GET /metrics", s.metrics.Handler())
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
-	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
-	return mux
+	return guardAdmin(adminHosts(s.cfg.AdminListen, s.cfg.AdminHosts), mux)
 }
 
 // URL is where uploads are created, from this machine.

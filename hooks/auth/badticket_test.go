@@ -91,6 +91,7 @@ func TestATicketWithInvalidOrMissingClaimsIsRejected(t *testing.T) {
 		"exp 0":              {ticketTyp, withClaim(good, "exp", 0), 401},
 		"exp in the past":    {ticketTyp, withClaim(good, "exp", time.Now().Add(-time.Hour).Unix()), 401},
 		"exp that is text":   {ticketTyp, withClaim(good, "exp", "never"), 401},
+		"exp in quotes":      {ticketTyp, withClaim(good, "exp", "4102444800"), 401},
 		"a negative exp":     {ticketTyp, withClaim(good, "exp", -1), 401},
 		"not valid yet":      {ticketTyp, withClaim(good, "nbf", time.Now().Add(time.Hour).Unix()), 401},
 		"no aud":             {ticketTyp, withClaim(good, "aud", nil), 401},
@@ -126,6 +127,8 @@ func TestATokenWithInvalidOrMissingClaimsIsRejected(t *testing.T) {
 		want   int
 	}{
 		"a good one":           {"JWT", good, 204},
+		"exp in quotes":        {"JWT", withClaim(good, "exp", "4102444800"), 401},
+		"nbf in quotes":        {"JWT", withClaim(good, "nbf", "1"), 401},
 		"no exp":               {"JWT", withClaim(good, "exp", nil), 401},
 		"exp 0":                {"JWT", withClaim(good, "exp", 0), 401},
 		"expired":              {"JWT", withClaim(good, "exp", time.Now().Add(-time.Hour).Unix()), 401},

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+
+	"github.com/holdfast-upload/holdfast/hooks/protocol"
 )
 
 type ticketKey struct{}
@@ -34,7 +36,7 @@ func ticketFrom(ctx context.Context) (string, error) {
 
 // ticketInURL matches a ticket in a URL within a header. The URL may be escaped, as a
 // parameter of another one.
-var ticketInURL = regexp.MustCompile(`(?i)(?:[?&]|%3F|%26)` + escapable(TicketParam) + `(?:=|%3D)[^&\s;,"]*`)
+var ticketInURL = regexp.MustCompile(`(?i)(?:[?&;]|%3F|%26|%3B)` + escapable(TicketParam) + `(?:=|%3D)[^&\s;,"]*`)
 
 // escapable returns a pattern for text in which any character may be percent-encoded.
 func escapable(text string) string {
@@ -59,13 +61,12 @@ func withoutTicket(r *http.Request) *http.Request {
 			}
 		}
 	}
-	query := r.URL.Query()
-	if !query.Has(TicketParam) {
+	query := protocol.WithoutParam(r.URL.RawQuery, TicketParam)
+	if query == r.URL.RawQuery {
 		return r
 	}
-	query.Del(TicketParam)
 	u := *r.URL
-	u.RawQuery = query.Encode()
+	u.RawQuery = query
 	r.URL, r.RequestURI = &u, u.RequestURI()
 	return r
 }

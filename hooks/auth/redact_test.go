@@ -27,7 +27,8 @@ func TestTicketsAreHiddenFromLaterHandlers(t *testing.T) {
 	next := a.RedactTickets(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		got = fmt.Sprint(r.URL, r.RequestURI, r.Header)
 	}))
-	for _, query := range []string{"?ticket=" + ticket, "?a=b&ticket=" + ticket + "&c=d", "?%74icket=" + ticket, "?a=b"} {
+	for _, query := range []string{"?ticket=" + ticket, "?a=b&ticket=" + ticket + "&c=d", "?%74icket=" + ticket, "?a=b",
+		"?a=b;ticket=" + ticket, "?ticket=" + ticket + ";a=b", "?a=b&ticket=" + ticket + "%zz", "?a=b&Ticket=" + ticket} {
 		r := httptest.NewRequest("POST", "/files/it"+query, nil)
 		r.Header.Set("Upload-Ticket", ticket)
 		r.Header.Set("Referer", "https://up.example/files/it?x=y&ticket="+ticket)

@@ -109,7 +109,7 @@ func (t *tickets) verify(text string) (Ticket, error) {
 	switch {
 	case errors.Is(err, jwt.ErrTokenExpired):
 		return Ticket{}, errExpired
-	case err != nil || token.Header["typ"] != ticketType || storage.CheckID(c.Upload) != nil || c.MaxSize < 0:
+	case err != nil || !understood(token) || token.Header["typ"] != ticketType || storage.CheckID(c.Upload) != nil || c.MaxSize < 0:
 		return Ticket{}, errInvalid
 	}
 	return Ticket{Upload: c.Upload, Subject: c.Subject, Expires: c.ExpiresAt.Time, MaxSize: c.MaxSize, Create: c.Create, Download: c.Download}, nil

@@ -103,7 +103,7 @@ func (t *tokens) verify(ctx context.Context, r *http.Request) (protocol.Principa
 		return protocol.Principal{}, errAuthUnavailable
 	case errors.Is(err, jwt.ErrTokenExpired):
 		return protocol.Principal{}, errExpired
-	case err != nil || isTicket(token, c.RegisteredClaims) || c.Subject == "":
+	case err != nil || !understood(token) || isTicket(token, c.RegisteredClaims) || c.Subject == "":
 		return protocol.Principal{}, errInvalid
 	}
 	limits, err := c.Rules.limits()

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"maps"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -80,15 +79,10 @@ func withoutTicket(uri string) string {
 	if !ok {
 		return uri
 	}
-	kept := slices.DeleteFunc(strings.Split(query, "&"), func(pair string) bool {
-		name, _, _ := strings.Cut(pair, "=")
-		plain, err := url.QueryUnescape(name)
-		return err != nil || strings.EqualFold(plain, ticket)
-	})
-	if len(kept) == 0 {
+	if query = protocol.WithoutParam(query, ticket); query == "" {
 		return path
 	}
-	return path + "?" + strings.Join(kept, "&")
+	return path + "?" + query
 }
 
 // forward returns the headers of a client's request that are sent with the hook.
