@@ -36,10 +36,12 @@ type errorLine struct {
 // AdminHandler serves what operators need and clients must not reach; it asks for no
 // credentials. Answers are JSON, one value in a line:
 //
+//	GET /uploads                    the uploads that are incomplete or whose delivery is pending
 //	GET /deliveries                 the deliveries that are pending or dead-lettered
 //	POST /deliveries/retry[?id=ID]  delivers those uploads now, or all that are pending
 func (s *Server) AdminHandler() http.Handler {
 	mux := http.NewServeMux()
+	mux.HandleFunc("GET /uploads", s.listUploads)
 	mux.HandleFunc("GET /deliveries", s.listDeliveries)
 	mux.HandleFunc("POST /deliveries/retry", s.retryDeliveries)
 	return mux

@@ -32,7 +32,7 @@ func printHelp(options kong.HelpOptions, ctx *kong.Context) error {
 		command, usage = ctx.Model.DefaultCmd, "holdfast [%s] [flags]"
 		ctx.Path = append(ctx.Path, &kong.Path{Parent: ctx.Model.Node, Command: command, Flags: command.Flags})
 	}
-	fmt.Fprintf(ctx.Stdout, "Usage: "+usage+"\n\n%s\n%s", commandName(command), command.Help, intro)
+	fmt.Fprintf(ctx.Stdout, "Usage: "+usage+"\n\n%s\n%s", commandName(command)+arguments(command), command.Help, intro)
 	command.Help = "" // printed already
 	if err := kong.DefaultHelpPrinter(options, ctx); err != nil {
 		return err
@@ -57,6 +57,18 @@ func printCommands(ctx *kong.Context) {
 // commandName returns the words of a command after the program's name.
 func commandName(command *kong.Node) string {
 	return strings.TrimPrefix(command.FullPath(), "holdfast ")
+}
+
+// arguments returns the arguments of a command after its flags.
+func arguments(command *kong.Node) string {
+	var text string
+	for _, arg := range command.Positional {
+		text += " " + arg.Name
+		if arg.IsCumulative() && !strings.Contains(arg.Name, "...") {
+			text += "..."
+		}
+	}
+	return text
 }
 
 // flagHelp returns the help text of a flag with its default.

@@ -16,11 +16,16 @@ var ErrPrinted = errors.New("printed")
 
 // Command is a parsed command line.
 type Command struct {
-	Name     string   // "serve", "check-store", "health", "ticket create", "deliveries" or "deliveries retry"
-	Config   Config   // the settings of all commands but ticket create
-	Ticket   Ticket   // the settings of ticket create
-	IDs      []string // the uploads of deliveries retry
-	Warnings []string // about settings that have no effect
+	Name       string     // its words, without arguments: "serve", "ticket create"
+	Config     Config     // the settings of all commands but ticket create
+	Ticket     Ticket     // the settings of ticket create
+	IDs        []string   // the uploads of deliveries retry
+	Upload     Upload     // the settings of upload
+	Download   Download   // the settings of download
+	Remote     RemoteURLs // the settings of status and rm
+	List       List       // the settings of ls
+	Completion Completion // the settings of completion
+	Warnings   []string   // about settings that have no effect
 }
 
 // Env is the environment of Parse.
@@ -51,6 +56,8 @@ type commandLine struct {
 	} `cmd:"" help:"Create tickets."`
 
 	Deliveries deliveries `cmd:"" help:"List or retry the deliveries that the app has not acknowledged."`
+
+	transfers
 
 	getenv  func(string) (string, bool)
 	origins map[string]string // by flag: the name in the source that the setting came from
@@ -123,6 +130,9 @@ func Parse(args []string, env Env) (Command, error) {
 // command returns the selected command, validated.
 func (c *commandLine) command(ctx *kong.Context) (Command, error) {
 	name := ctx.Command()
+	if command, ok, err := c.transfers.command(name); ok {
+		return command, err
+	}
 	switch list, retry := c.Deliveries.List, c.Deliveries.Retry; name {
 	case "health":
 		return Command{Name: "health", Config: Config{Listen: c.Health.Listen, TLSCert: c.Health.TLSCert}}, nil

@@ -27,7 +27,8 @@ var floors = [][]string{
 	{"hooks/protocol"},
 	{"hooks/"}, // the protocols, and what stands in front of them
 	{"hooks/limits/redislimits"},
-	{""}, // the root, which assembles the above
+	{""},                               // the root, which assembles the above
+	{"cmd/holdfast/internal/commands"}, // what people use as clients
 	{"cmd/"},
 	{"test/", "test"},
 }

@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/holdfast-upload/holdfast/cmd/holdfast/internal/commands"
 	"github.com/holdfast-upload/holdfast/config"
 	"github.com/holdfast-upload/holdfast/hooks/auth"
 )
@@ -44,11 +45,19 @@ func run(args []string, getenv func(string) (string, bool), stdout, stderr io.Wr
 	for _, warning := range command.Warnings {
 		slog.Warn("environment: " + warning)
 	}
-	if err := runCommand(ctx, command, stdout); err != nil {
-		fmt.Fprintf(stderr, "holdfast: %v\n", err)
-		return 1
+	if ok, err := commands.Run(ctx, command, commands.IO{Stdin: os.Stdin, Stdout: stdout, Stderr: stderr}); ok {
+		return exit(stderr, err, commands.ExitCode(err))
 	}
-	return 0
+	return exit(stderr, runCommand(ctx, command, stdout), 1)
+}
+
+// exit prints an error, and returns its exit code, 0 if there is none.
+func exit(stderr io.Writer, err error, code int) int {
+	if err == nil {
+		return 0
+	}
+	fmt.Fprintf(stderr, "holdfast: %v\n", err)
+	return code
 }
 
 // runCommand runs the command of the command line.

@@ -1,0 +1,67 @@
+package holdfast
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/holdfast-upload/holdfast/storage"
+)
+
+// uploadLine is a line of GET /uploads.
+type uploadLine struct {
+	ID       string     `json:"id"`
+	Name     string     `json:"name,omitempty"`
+	Type     string     `json:"type,omitempty"`
+	State    string     `json:"state"` // incomplete, finished, pending or dead-lettered
+	Size     *int64     `json:"size"`  // null while unknown
+	Received int64      `json:"received"`
+	Ranges   int        `json:"ranges"`
+	Created  time.Time  `json:"created"`
+	Age      string     `json:"age"`
+	Owner    string     `json:"owner,omitempty"`
+	Expires  *time.Time `json:"expires,omitempty"`
+}
+
+// listUploads lists the uploads that the store has work with: incomplete ones, and finished
+// ones whose delivery is pending.
+func (s *Server) listUploads(w http.ResponseWriter, r *http.Request) {
+	out := newLineWriter(w)
+	for up, err := range s.uploads.All(r.Context()) {
+		if err != nil {
+			out.write(errorLine{err.Error()})
+			continue
+		}
+		out.write(s.uploadLine(up))
+	}
+}
+
+func (s *Server) uploadLine(up storage.Upload) uploadLine {
+	line := uploadLine{
+		ID: up.ID, Name: up.Filename(), Type: up.ContentType(), State: uploadState(up),
+		Received: up.Received.Bytes(), Ranges: up.Received.Count(),
+		Created: up.Created.UTC(), Age: time.Since(up.Created).Truncate(time.Second).String(), Owner: up.Owner,
+	}
+	if up.Size != storage.Unknown {
+		line.Size = &up.Size
+	}
+	if up.Finished {
+		line.Received, line.Ranges = up.Size, 1
+	}
+	if at := s.uploads.Expires(up); !at.IsZero() {
+		at = at.UTC().Truncate(time.Second)
+		line.Expires = &at
+	}
+	return line
+}
+
+func uploadState(up storage.Upload) string {
+	switch {
+	case up.DeadLettered:
+		return "dead-lettered"
+	case up.Finished && up.DeliveryPending:
+		return "pending"
+	case up.Finished:
+		return "finished"
+	}
+	return "incomplete"
+}
