@@ -132,6 +132,7 @@ func (s *Server) protocolOptions() protocol.Options {
 		IdleTimeout: s.opts.IdleTimeout,
 		LockTimeout: s.opts.LockTimeout,
 		Shutdown:    s.shutdown,
+		Spools:      s.opts.Spools,
 		Log:         s.opts.Log,
 		Metrics:     s.opts.Metrics,
 		Tracer:      s.opts.Tracer,

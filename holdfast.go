@@ -28,6 +28,7 @@ import (
 	"github.com/holdfast-upload/holdfast/hooks/auth"
 	"github.com/holdfast-upload/holdfast/hooks/limits"
 	"github.com/holdfast-upload/holdfast/hooks/protocol"
+	"github.com/holdfast-upload/holdfast/hooks/transport"
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
@@ -72,6 +73,9 @@ type Options struct {
 	// IdleTimeout is how long a client may send, or take, nothing, 60 s if 0. The
 	// duration of a whole request is not limited.
 	IdleTimeout time.Duration
+	// Spools bounds what bodies take that are buffered until they are complete: those with a
+	// checksum, and chunks of unknown length. Nil is no bound but one mebibyte of memory each.
+	Spools *transport.Spools
 	// LockTimeout is how long a tus request waits for an earlier one of the same upload
 	// to end, 20 s if 0.
 	LockTimeout time.Duration

@@ -63,8 +63,13 @@ type Config struct {
 	S3PresignTTL time.Duration `name:"s3-presign-ttl" group:"S3 and Redis:" default:"0" placeholder:"TIME" requires:"s3-bucket" help:"Answer downloads with a redirect to a presigned URL of S3 that is valid for this long, so that no byte passes through holdfast. 0 serves downloads itself."`
 	// S3PublicEndpoint is the URL at which clients reach S3.
 	S3PublicEndpoint string `name:"s3-public-endpoint" group:"S3 and Redis:" placeholder:"URL" requires:"s3-bucket" help:"URL at which clients reach S3, for --s3-presign-ttl, if it differs from --s3-endpoint."`
-	// BufferMemory bounds the bytes of uploads in memory on their way to S3.
-	BufferMemory Size `name:"buffer-memory" group:"S3 and Redis:" default:"256MiB" placeholder:"SIZE" help:"Bytes of uploads that are held in memory at most on their way to S3. What is beyond goes through temporary files."`
+	// BufferMemory bounds the bytes of uploads in memory on their way to S3, and of bodies
+	// that are buffered until they are complete.
+	BufferMemory Size `name:"buffer-memory" group:"Uploads:" default:"256MiB" placeholder:"SIZE" help:"Bytes of uploads that are held in memory at most, on their way to S3 or until their checksum is verified. What is beyond goes through temporary files."`
+	// BufferDisk bounds the bytes of bodies in temporary files until they are complete.
+	BufferDisk Size `name:"buffer-disk" group:"Uploads:" default:"64GiB" placeholder:"SIZE" help:"Bytes of bodies that are in temporary files at most until their checksum, or the length of a chunk, is verified. A request that is larger by itself is rejected with 413; while others take the space it is to be retried."`
+	// FileMode has the permissions of finished files.
+	FileMode FileMode `name:"file-mode" group:"Storage:" default:"0640" placeholder:"MODE" help:"Permissions of finished files below --data, in octal, whatever the umask. Directories that --key-template makes can be entered by all who may read the files."`
 	// Redis is the URL of the Redis that nodes share, if set.
 	Redis string `name:"redis" group:"S3 and Redis:" placeholder:"URL" requires:"s3-bucket" help:"Redis that the nodes share for locks and state: redis://HOST:6379/0, rediss:// for TLS, with ?addr=HOST:PORT for each further node of a Cluster, or ?master_name=NAME&addr=HOST:PORT of Sentinels. Needs --s3-bucket. Without Redis each node keeps its own."`
 	// RedisPrefix is the prefix of every key in Redis.

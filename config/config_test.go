@@ -39,7 +39,7 @@ func writeYAML(t *testing.T, text string) (path string) {
 func TestWithoutSettingsParseReturnsTheDefault(t *testing.T) {
 	want := config.Config{
 		Listen: ":8080", BasePath: "/files/", TrustForwarded: true, CORSOrigins: []string{"*"},
-		Data: "./data", Fsync: true, S3Checksums: "auto", S3Timeout: 20 * time.Second, BufferMemory: 256 << 20, RedisPrefix: "holdfast:",
+		Data: "./data", Fsync: true, S3Checksums: "auto", S3Timeout: 20 * time.Second, BufferMemory: 256 << 20, BufferDisk: 64 << 30, FileMode: 0o640, RedisPrefix: "holdfast:",
 		ExpireAfter: 24 * time.Hour, RememberFinished: 7 * 24 * time.Hour, IdleTimeout: time.Minute, LockTimeout: 20 * time.Second, SweepInterval: time.Minute,
 		OTLPService: "holdfast", OTLPSample: 1,
 		HookEvents: []string{"post-finish"}, HookTimeout: 10 * time.Second, HookRetryInitial: 5 * time.Second,
@@ -97,6 +97,8 @@ var settings = map[string]struct {
 	"s3-presign-ttl":     {"5m", func(c *config.Config) { c.S3PresignTTL = 5 * time.Minute }},
 	"s3-public-endpoint": {"https://s3.example", func(c *config.Config) { c.S3PublicEndpoint = "https://s3.example" }},
 	"buffer-memory":      {"64MiB", func(c *config.Config) { c.BufferMemory = 64 << 20 }},
+	"buffer-disk":        {"2GiB", func(c *config.Config) { c.BufferDisk = 2 << 30 }},
+	"file-mode":          {"0644", func(c *config.Config) { c.FileMode = 0o644 }},
 	"redis":              {"redis://r:6379/1", func(c *config.Config) { c.Redis = "redis://r:6379/1" }},
 	"redis-prefix":       {"x-", func(c *config.Config) { c.RedisPrefix = "x-" }},
 
@@ -274,6 +276,10 @@ func TestInvalidValueIsRejectedByName(t *testing.T) {
 		{"redis", "http://redis", "redis://, rediss://, unix://"},
 		{"redis", "redis://localhost", "without --s3-bucket"},
 		{"buffer-memory", "1000", "1MiB"},
+		{"file-mode", "0888", "octal"},
+		{"file-mode", "0240", "read"},
+		{"file-mode", "04755", "octal"},
+		{"file-mode", "rw-r-----", "octal"},
 		{"max-size", "2 parsecs", "GiB"},
 		{"max-size", "-1", "GiB"},
 		{"max-size", "", "GiB"},

@@ -66,6 +66,22 @@ func (t KeyTemplate) Key(f File) string {
 	return strings.Join(segments, "/")
 }
 
+// Directory returns the directory of the keys of that time, as far as it is the same for all
+// files.
+func (t KeyTemplate) Directory(now time.Time) string {
+	var dirs []string
+	segments := strings.Split(string(t), "/")
+	for _, segment := range segments[:len(segments)-1] {
+		for _, name := range []string{"{id}", "{ext}", "{filename}", "{owner}"} {
+			if strings.Contains(segment, name) {
+				return strings.Join(dirs, "/")
+			}
+		}
+		dirs = append(dirs, fill(segment, File{Creation: now}))
+	}
+	return strings.Join(dirs, "/")
+}
+
 const (
 	// maxName is the maximum length of a name in a key, in bytes.
 	maxName = 200

@@ -118,6 +118,9 @@ func (f *file) look(flag *kong.Flag) (string, bool, error) {
 	if !ok {
 		return "", false, nil
 	}
+	if mode, ok := value.(uint64); ok && flag.Target.Type() == reflect.TypeFor[FileMode]() {
+		return fmt.Sprintf("0%o", mode), true, nil // YAML has read the octal number
+	}
 	list, isList := value.([]any)
 	if !isList {
 		text, err := scalar(value)

@@ -114,7 +114,7 @@ func TestConcatLoadsEachPartOnce(t *testing.T) {
 	w.uploads = w.node(storagetest.Joiner{Memory: w.memory})
 	w.create(storage.Record{ID: "part", Size: 10, Partial: true})
 	w.resume("part", data)
-	w.create(storage.Record{ID: "it", Size: 10 * storage.MaxParts, Parts: slices.Repeat([]string{"part"}, storage.MaxParts)})
+	w.create(storage.Record{ID: "it", Size: 10 * storage.MaxRepeats, Parts: slices.Repeat([]string{"part"}, storage.MaxRepeats)})
 	loads := 0
 	w.memory.Inject(func(op storagetest.Op) storagetest.Outcome {
 		if op == storagetest.Load {
@@ -123,16 +123,20 @@ func TestConcatLoadsEachPartOnce(t *testing.T) {
 		return storagetest.Works
 	})
 	w.concat("it")
-	if loads > 10 {
+	if loads > 4 {
 		t.Errorf("one part was loaded %d times", loads)
 	}
-	w.wantFile("it", bytes.Repeat(data, storage.MaxParts))
+	w.wantFile("it", bytes.Repeat(data, storage.MaxRepeats))
 }
 
 func TestConcatLimitsTheNumberOfParts(t *testing.T) {
 	w := newWorld(t, storage.Options{})
-	w.create(storage.Record{ID: "most", Size: 10, Parts: slices.Repeat([]string{"part"}, storage.MaxParts)})
-	_, err := w.uploads.Create(w.ctx, storage.Record{ID: "more", Size: 10, Parts: slices.Repeat([]string{"part"}, storage.MaxParts+1)})
+	var parts []string
+	for i := range storage.MaxParts + 1 {
+		parts = append(parts, fmt.Sprint("part", i))
+	}
+	w.create(storage.Record{ID: "most", Size: 10, Parts: parts[:storage.MaxParts]})
+	_, err := w.uploads.Create(w.ctx, storage.Record{ID: "more", Size: 10, Parts: parts})
 	if !errors.Is(err, storage.ErrBadRequest) {
 		t.Errorf("one part more: %v, want ErrBadRequest", err)
 	}

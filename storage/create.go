@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"slices"
 
 	"github.com/holdfast-upload/holdfast/storage/tracing"
 )
@@ -13,7 +12,7 @@ import (
 // An upload of size 0 is finished at once.
 //
 // Errors: ErrBadID, ErrBadRequest (a negative size, an upload as its own part, more than
-// MaxParts), ErrMetadataTooLarge, ErrTooLarge, ErrExists, ErrGone (an upload of that id was deleted
+// MaxParts, a part more than MaxRepeats times), ErrMetadataTooLarge, ErrTooLarge, ErrExists, ErrGone (an upload of that id was deleted
 // recently), ErrKeyTaken, transient ones, and any error of Policy.BeforeCreate.
 func (u *Uploads) Create(ctx context.Context, rec Record) (_ Upload, err error) {
 	ctx, end := tracing.Start(ctx, "create", rec.ID)
@@ -90,11 +89,8 @@ func (u *Uploads) checkRecord(rec Record) error {
 	if err := checkMetadata(rec.Metadata); err != nil {
 		return err
 	}
-	if len(rec.Parts) > MaxParts {
-		return fmt.Errorf("%w: %d parts, at most %d are allowed", ErrBadRequest, len(rec.Parts), MaxParts)
-	}
-	if slices.Contains(rec.Parts, rec.ID) {
-		return fmt.Errorf("%w: %s is a part of itself", ErrBadRequest, rec.ID)
+	if err := checkParts(rec); err != nil {
+		return err
 	}
 	if rec.Key != "" {
 		if err := CheckKey(rec.Key); err != nil {

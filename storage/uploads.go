@@ -15,9 +15,6 @@ import (
 // bounds the state that a hostile client can make the server keep.
 const MaxRanges = 10_000
 
-// MaxParts is the maximum number of parts of a concatenation, for the same reason.
-const MaxParts = 1000
-
 // Options configure Uploads. The zero value has no limits.
 type Options struct {
 	// MaxSize is the largest size of an upload in bytes; 0 is no limit.

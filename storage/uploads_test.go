@@ -24,6 +24,8 @@ func TestCreateRejectsInvalidRecords(t *testing.T) {
 		{"a negative size", storage.Record{Size: -2}, storage.ErrBadRequest},
 		{"more than is allowed", storage.Record{Size: fileSize + 1}, storage.ErrTooLarge},
 		{"a part of itself", storage.Record{ID: "it", Size: 1, Parts: []string{"a", "it"}}, storage.ErrBadRequest},
+		{"too many parts", storage.Record{Size: 1, Parts: make([]string, storage.MaxParts+1)}, storage.ErrBadRequest},
+		{"one part too often", storage.Record{Size: 1, Parts: strings.Split(strings.Repeat("a,b,", storage.MaxRepeats)+"a", ",")}, storage.ErrBadRequest},
 		{"too many metadata", storage.Record{Size: 1, Metadata: storage.Metadata{"a": strings.Repeat("x", storage.MaxMetadata*3/4-1)}}, storage.ErrMetadataTooLarge},
 		{"as many metadata as are allowed", storage.Record{Size: 1, Metadata: storage.Metadata{"a": strings.Repeat("x", storage.MaxMetadata*3/4-3)}}, nil},
 		{"what is allowed", storage.Record{Size: fileSize}, nil},

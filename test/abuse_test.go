@@ -1,10 +1,15 @@
 package test
 
 import (
+	"bytes"
+	"crypto/md5"
 	"encoding/base64"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/holdfast-upload/holdfast/storage/ranges"
 )
 
 // F32: the metadata of an upload have one bound, whichever protocol brings them, and
@@ -42,5 +47,36 @@ func TestF32MetadataHaveOneBoundInEveryProtocol(t *testing.T) {
 	}
 	if got := received(t, s.URL("there")); got.Bytes() != 5 {
 		t.Errorf("a refused chunk was stored: %v", got)
+	}
+}
+
+// A short request that names one part a thousand times would make a file of hundreds of
+// megabytes.
+func TestAConcatenationCannotRepeatAPartWithoutEnd(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	content := NewContent(36, 1000)
+	part := createTus(t, s, 1000, "Upload-Concat: partial")
+	patch(t, part, content, content.All(), 204)
+	final := func(n int) []string {
+		return []string{tusVersion, "Upload-Concat: final;" + strings.TrimSpace(strings.Repeat(part+" ", n))}
+	}
+	ask(t, "POST", s.URL(""), nil, final(1000), 400)
+	ask(t, "POST", s.URL(""), nil, final(9), 400)
+	if _, size := head(t, ask(t, "POST", s.URL(""), nil, final(8), 201).Header.Get("Location"), 200); size != 8000 {
+		t.Errorf("the concatenation has %d bytes", size)
+	}
+}
+
+// What bodies with a checksum occupy until it is verified is bounded.
+func TestABodyThatDoesNotFitIntoTheBufferIsTooLarge(t *testing.T) {
+	t.Parallel()
+	s := start(t, "--buffer-memory", "1MiB", "--buffer-disk", "2MiB")
+	for size, want := range map[int64]int{8 * mib: 413, 2 * mib: 201, 100: 201} {
+		body := NewContent(37, size).Bytes(ranges.Of(0, size))
+		sum := md5.Sum(body)
+		fields := []string{"Content-MD5: " + base64.StdEncoding.EncodeToString(sum[:])}
+		ask(t, "PUT", s.URL(fmt.Sprint("of", size)), bytes.NewReader(body), fields, want)
+		ask(t, "PUT", s.URL(fmt.Sprint("plain", size)), bytes.NewReader(body), nil, 201)
 	}
 }

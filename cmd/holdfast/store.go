@@ -3,12 +3,14 @@ package main
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"slices"
 	"time"
 
 	"github.com/holdfast-upload/holdfast/config"
 	"github.com/holdfast-upload/holdfast/hooks/limits/redislimits"
 	"github.com/holdfast-upload/holdfast/hooks/protocol"
+	"github.com/holdfast-upload/holdfast/hooks/transport"
 	"github.com/holdfast-upload/holdfast/storage"
 	"github.com/holdfast-upload/holdfast/storage/disk"
 	"github.com/holdfast-upload/holdfast/storage/redis"
@@ -37,12 +39,16 @@ func (s *settings) openStore(cfg config.Config) error {
 }
 
 func (s *settings) openDisk(cfg config.Config) error {
-	store, err := disk.Open(cfg.Data, disk.Options{NoSync: !cfg.Fsync})
+	store, err := disk.Open(cfg.Data, disk.Options{NoSync: !cfg.Fsync, FileMode: fs.FileMode(cfg.FileMode)})
 	if err != nil {
 		return err
 	}
-	s.options.Store, s.location, s.storeName = store, store.Location, cfg.Data
 	s.closers = append(s.closers, store.Close)
+	if err := store.CheckPlace(cfg.KeyTemplate.Directory(time.Now())); err != nil {
+		return fmt.Errorf("place of finished files, from --data and --key-template: %w", err)
+	}
+	s.options.Store, s.location, s.storeName = store, store.Location, cfg.Data
+	s.options.Spools = transport.NewSpools(transport.NewBlocks(int64(cfg.BufferMemory)), int64(cfg.BufferDisk))
 	return nil
 }
 
@@ -59,6 +65,7 @@ func (s *settings) openS3(cfg config.Config) error {
 	s.metrics.Memory(store.Memory)
 	s.closers = append(s.closers, store.Close)
 	s.options.Store, s.location, s.storeName = store, store.Location, "s3://"+cfg.S3Bucket+"/"+cfg.S3Prefix
+	s.options.Spools = transport.NewSpools(store.Blocks(), int64(cfg.BufferDisk))
 	return nil
 }
 

@@ -76,7 +76,7 @@ func (d *Handler) AddOptionsHeaders(h http.Header) {
 }
 
 func (d *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	body := transport.NewBody(w, r, d.opts.IdleTimeout, d.opts.Shutdown)
+	body := d.opts.NewBody(w, r)
 	defer body.Close()
 	if err := d.serve(w, r, body); err != nil {
 		body.DrainOrClose(w, r)

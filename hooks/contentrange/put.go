@@ -266,11 +266,11 @@ func (d *Handler) write(ctx context.Context, p put, body source) (storage.Upload
 }
 
 func (d *Handler) writeSpooled(ctx context.Context, p put, body io.Reader) (storage.Upload, error) {
-	var spool transport.Spool
+	spool := d.opts.Spools.New()
 	defer spool.Close()
 	want := p.end - p.start
 	bodyErr := spool.Fill(io.LimitReader(body, want+1))
-	if storage.Transient(bodyErr) || errors.Is(bodyErr, storage.ErrBadRequest) {
+	if storage.Transient(bodyErr) || errors.Is(bodyErr, storage.ErrBadRequest) || errors.Is(bodyErr, storage.ErrTooLarge) {
 		return storage.Upload{}, bodyErr
 	}
 	if spool.Size() > want || bodyErr == nil && spool.Size() < want {

@@ -69,7 +69,7 @@ func (d *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	content := r.WithContext(r.Context())
 	content.Header = r.Header.Clone()
 	content.Header.Del("Repr-Digest")
-	x := &exchange{Handler: d, w: w, r: r, body: transport.NewBody(w, content, d.opts.IdleTimeout, d.opts.Shutdown)}
+	x := &exchange{Handler: d, w: w, r: r, body: d.opts.NewBody(w, content)}
 	defer x.body.Close()
 	if err := x.serve(); err != nil {
 		x.reject(cmp.Or(x.body.Refused(), err))

@@ -37,6 +37,9 @@ type Options struct {
 	// LockTimeout is how long a request waits for the lock of an upload.
 	LockTimeout time.Duration
 	Shutdown    *transport.Shutdown
+	// Spools bounds what bodies take that are buffered until they are complete; nil is no
+	// bound.
+	Spools *transport.Spools
 	// TicketIssuer, if set, adds tickets to the URLs of uploads.
 	TicketIssuer TicketIssuer
 	Log          *slog.Logger

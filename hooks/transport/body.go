@@ -61,6 +61,14 @@ func NewBody(w http.ResponseWriter, r *http.Request, idle time.Duration, shutdow
 	return b
 }
 
+// UseSpools makes the body take what it needs to be verified from bounds that bodies share.
+// Call it before the first Read.
+func (b *Body) UseSpools(s *Spools) {
+	if b.toVerify != nil {
+		b.toVerify.spool = s.New()
+	}
+}
+
 // Read implements io.Reader. If the client gave digests for the body, Read returns no
 // bytes before all of it has arrived and been verified.
 func (b *Body) Read(p []byte) (int, error) {

@@ -11,15 +11,25 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
-// spoolMemory is how many bytes of a body a Spool holds in memory.
-const spoolMemory = 1 << 20
+const (
+	// spoolMemory is how many bytes of a body a Spool holds in memory.
+	spoolMemory = 1 << 20
+	// spoolSmall is how many of them it holds without a block of the pool: many small bodies
+	// must not take a block each.
+	spoolSmall = 32 << 10
+)
 
 // Spool buffers a body that must be complete before it is used. Bytes beyond the first
-// mebibyte go to a temporary file, which is unlinked so that it does not outlive the
-// process. Close it after use.
+// mebibyte, or beyond the memory that Spools has left, go to a temporary file, which is
+// unlinked so that it does not outlive the process. The zero Spool has no bounds. Close it
+// after use.
 type Spool struct {
-	memory bytes.Buffer
+	from   *Spools
+	small  bytes.Buffer
+	blocks [][]byte // all but the last are full
+	last   int      // bytes in the last block
 	file   *os.File // nil until memory is full
+	onDisk int64
 	size   int64
 }
 
@@ -43,17 +53,45 @@ func (s *Spool) Fill(src io.Reader) error {
 
 func (s *Spool) write(p []byte) error {
 	s.size += int64(len(p))
-	if s.file == nil && s.size <= spoolMemory {
-		s.memory.Write(p)
-		return nil
-	}
-	if s.file == nil {
+	for len(p) > 0 && s.file == nil {
+		n := s.store(p)
+		if p = p[n:]; n > 0 {
+			continue
+		}
 		if err := s.openFile(); err != nil {
 			return spoolError(err)
 		}
 	}
+	if len(p) == 0 {
+		return nil
+	}
+	if err := s.from.reserve(int64(len(p)), s.onDisk); err != nil {
+		return err
+	}
+	s.onDisk += int64(len(p))
 	_, err := s.file.Write(p)
 	return spoolError(err)
+}
+
+// store stores the beginning of p in memory, and returns its length, 0 if memory is full.
+func (s *Spool) store(p []byte) int {
+	if room := spoolSmall - s.small.Len(); room > 0 {
+		n, _ := s.small.Write(p[:min(len(p), room)]) // never fails
+		return n
+	}
+	if len(s.blocks) == 0 || s.last == len(s.blocks[len(s.blocks)-1]) {
+		if len(s.blocks) > 0 && len(s.blocks)*s.last >= spoolMemory {
+			return 0
+		}
+		block := s.from.get()
+		if block == nil {
+			return 0
+		}
+		s.blocks, s.last = append(s.blocks, block), 0
+	}
+	n := copy(s.blocks[len(s.blocks)-1][s.last:], p)
+	s.last += n
+	return n
 }
 
 func (s *Spool) openFile() error {
@@ -80,18 +118,33 @@ func (s *Spool) Size() int64 { return s.size }
 
 // Reader returns the spooled bytes, which can be read once.
 func (s *Spool) Reader() (io.Reader, error) {
+	parts := []io.Reader{&s.small}
+	for i := range s.blocks {
+		parts = append(parts, bytes.NewReader(s.block(i)))
+	}
 	if s.file == nil {
-		return &s.memory, nil
+		return io.MultiReader(parts...), nil
 	}
 	if _, err := s.file.Seek(0, io.SeekStart); err != nil {
 		return nil, spoolError(err)
 	}
-	return io.MultiReader(&s.memory, s.file), nil
+	return io.MultiReader(append(parts, s.file)...), nil
+}
+
+// block returns the bytes in a block.
+func (s *Spool) block(i int) []byte {
+	if i == len(s.blocks)-1 {
+		return s.blocks[i][:s.last]
+	}
+	return s.blocks[i]
 }
 
 // Hash writes the spooled bytes to h. It does not consume them.
 func (s *Spool) Hash(h io.Writer) error {
-	_, _ = h.Write(s.memory.Bytes()) // a hash never fails
+	_, _ = h.Write(s.small.Bytes()) // a hash never fails
+	for i := range s.blocks {
+		_, _ = h.Write(s.block(i))
+	}
 	if s.file == nil {
 		return nil
 	}
@@ -99,10 +152,14 @@ func (s *Spool) Hash(h io.Writer) error {
 	return spoolError(err)
 }
 
-// Close removes the temporary file.
+// Close returns the memory, and removes the temporary file.
 func (s *Spool) Close() error {
-	if s.file == nil {
+	s.from.put(s.blocks)
+	s.from.release(s.onDisk)
+	file := s.file
+	*s = Spool{from: s.from}
+	if file == nil {
 		return nil
 	}
-	return s.file.Close()
+	return file.Close()
 }

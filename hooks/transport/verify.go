@@ -27,7 +27,7 @@ type verification struct {
 
 	limit   int64 // maximum length of the body, in bytes
 	tooLong error // returned if it is longer
-	spool   Spool
+	spool   *Spool
 	src     io.Reader // the spooled bytes, once verified
 	done    bool
 	err     error           // outcome of the verification
@@ -38,7 +38,7 @@ type verification struct {
 // an error if a header is malformed.
 func newVerification(r *http.Request) (*verification, error) {
 	given, err := readDigests(r.Header)
-	v := &verification{trailer: r.Trailer, whole: wholeFile(r), limit: math.MaxInt64}
+	v := &verification{trailer: r.Trailer, whole: wholeFile(r), limit: math.MaxInt64, spool: (*Spools)(nil).New()}
 	for _, d := range given {
 		if d.field != reprDigest || v.whole != partOfFile {
 			v.digests = append(v.digests, d)

@@ -90,7 +90,7 @@ func (d *Handler) AddOptionsHeaders(h http.Header) {
 
 func (d *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := &response{ResponseWriter: w, r: r, handler: d, found: map[string]handler.Upload{}}
-	x.body = transport.NewBody(w, r, d.opts.IdleTimeout, d.opts.Shutdown)
+	x.body = d.opts.NewBody(w, r)
 	defer x.body.Close()
 	var err error
 	if err = x.body.CheckHeader(); err == nil {

@@ -41,15 +41,19 @@ type Options struct {
 	// NoSync leaves it to the operating system when bytes reach the disk. What was
 	// acknowledged then survives a crash of the process, but not always one of the machine.
 	NoSync bool
+	// FileMode has the permissions of finished files, whatever the umask; 0 is 0640, less
+	// the umask.
+	FileMode fs.FileMode
 }
 
 // Store is a storage.Store in a directory. Create it with Open.
 type Store struct {
-	dir    string
-	fs     fileSystem
-	noSync bool
-	locks  []io.Closer
-	locked fs.FileInfo // the lock file
+	dir      string
+	fs       fileSystem
+	noSync   bool
+	fileMode fs.FileMode
+	locks    []io.Closer
+	locked   fs.FileInfo // the lock file
 
 	idLocks [256]sync.RWMutex // by hash of the id; held for writing by create, finish and delete
 	seed    maphash.Seed

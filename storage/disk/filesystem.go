@@ -20,6 +20,7 @@ type fileSystem interface {
 	// Names yields the names in a directory, reading them in batches.
 	Names(dir string) iter.Seq2[string, error]
 	Mkdir(path string) error
+	Chmod(path string, mode fs.FileMode) error
 	Link(old, name string) error
 	Rename(old, name string) error
 	Remove(path string) error

@@ -120,7 +120,7 @@ func (s *Store) nameFile(up storage.Upload) error {
 	if err := s.trim(data, up.Size, j.late); err != nil {
 		return err
 	}
-	if err := s.makeDirs(up.Record); err != nil {
+	if err := errors.Join(s.setMode(data), s.makeDirs(up.Record)); err != nil {
 		return err
 	}
 	if err := s.recordName(up.Record); err != nil {
@@ -223,7 +223,7 @@ func (s *Store) makeDirs(rec storage.Record) error {
 	dir := s.dir
 	parents := strings.Split(rec.Key, "/")
 	for _, name := range parents[:len(parents)-1] {
-		err := s.fs.Mkdir(filepath.Join(dir, name))
+		err := s.makeKeyDir(filepath.Join(dir, name))
 		if errors.Is(err, fs.ErrExist) {
 			err = nil
 		}

@@ -257,6 +257,9 @@ func (m *memFS) Mkdir(path string) error {
 	})
 }
 
+// Chmod does nothing: the files have no permissions.
+func (m *memFS) Chmod(string, fs.FileMode) error { return nil }
+
 func (m *memFS) Link(old, name string) error {
 	return m.change("link", name, func() error {
 		_, _, n, err := m.find(old)

@@ -40,13 +40,14 @@ func (osFileSystem) Lock(path string) (io.Closer, error) {
 
 func (osFileSystem) Names(dir string) iter.Seq2[string, error] { return names(dir) }
 
-func (osFileSystem) Mkdir(path string) error                { return os.Mkdir(path, 0o750) }
-func (osFileSystem) Link(old, name string) error            { return os.Link(old, name) }
-func (osFileSystem) Rename(old, name string) error          { return os.Rename(old, name) }
-func (osFileSystem) Remove(path string) error               { return os.Remove(path) }
-func (osFileSystem) Stat(path string) (fs.FileInfo, error)  { return os.Stat(path) }
-func (osFileSystem) Lstat(path string) (fs.FileInfo, error) { return os.Lstat(path) }
-func (osFileSystem) SameFile(a, b fs.FileInfo) bool         { return os.SameFile(a, b) }
+func (osFileSystem) Mkdir(path string) error                   { return os.Mkdir(path, 0o750) }
+func (osFileSystem) Chmod(path string, mode fs.FileMode) error { return os.Chmod(path, mode) }
+func (osFileSystem) Link(old, name string) error               { return os.Link(old, name) }
+func (osFileSystem) Rename(old, name string) error             { return os.Rename(old, name) }
+func (osFileSystem) Remove(path string) error                  { return os.Remove(path) }
+func (osFileSystem) Stat(path string) (fs.FileInfo, error)     { return os.Stat(path) }
+func (osFileSystem) Lstat(path string) (fs.FileInfo, error)    { return os.Lstat(path) }
+func (osFileSystem) SameFile(a, b fs.FileInfo) bool            { return os.SameFile(a, b) }
 
 // SyncDir calls fsync. Whether the disk honors that is beyond it.
 func (osFileSystem) SyncDir(path string) error {
