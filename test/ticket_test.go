@@ -80,9 +80,15 @@ func TestTicketMayCreateItsUpload(t *testing.T) {
 	ask(t, "PUT", s.URL("a")+create("a"), strings.NewReader("0123456789"), tenBytes, 202)
 	ask(t, "GET", s.URL("a"), nil, []string{Bearer(Token("anna"))}, 200)
 	ask(t, "GET", s.URL("a"), nil, []string{Bearer(Token("bert"))}, 404)
-	answer := ask(t, "POST", s.URL("")+create("b"), nil, []string{tusVersion, "Upload-Length: 100"}, 201)
-	if got := answer.Header.Get("Location"); got != s.URL("b") {
-		t.Errorf("Location %q: the ticket is for b", got)
+	query := create("b")
+	answer := ask(t, "POST", s.URL("")+query, nil, []string{tusVersion, "Upload-Length: 100"}, 201)
+	if got := answer.Header.Get("Location"); got != s.URL("b")+query {
+		t.Errorf("Location %q: the ticket is for b, and the client goes on with it", got)
+	}
+	inHeader := strings.TrimPrefix(create("h"), "?ticket=")
+	answer = ask(t, "POST", s.URL(""), nil, []string{tusVersion, "Upload-Length: 100", "Upload-Ticket: " + inHeader}, 201)
+	if got := answer.Header.Get("Location"); got != s.URL("h") {
+		t.Errorf("Location %q: the client repeats its header", got)
 	}
 	ask(t, "PUT", s.URL("c")+create("c"), strings.NewReader("0123456789"), []string{"Content-Range: bytes 0-9/101"}, 413)
 	ask(t, "POST", s.URL("")+create("d"), nil, []string{tusVersion, "Upload-Length: 101"}, 413)

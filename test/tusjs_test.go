@@ -34,26 +34,7 @@ type tusResult struct {
 }
 
 // installTusJS installs the client with the versions of its lock file, once.
-var installTusJS = sync.OnceValue(func() error {
-	if _, err := exec.LookPath("npm"); err != nil {
-		return err
-	}
-	// npm leaves this file behind when all of an installation is there.
-	lock, err := os.ReadFile("tusjs/package-lock.json")
-	if err != nil {
-		return err
-	}
-	stamp := filepath.Join("tusjs", "node_modules", ".installed")
-	if have, err := os.ReadFile(stamp); err == nil && bytes.Equal(have, lock) {
-		return nil
-	}
-	install := exec.Command("npm", "ci", "--omit=dev")
-	install.Dir, install.Stdout, install.Stderr = "tusjs", os.Stderr, os.Stderr
-	if err := install.Run(); err != nil {
-		return err
-	}
-	return os.WriteFile(stamp, lock, 0o644)
-})
+var installTusJS = sync.OnceValue(func() error { return installNode("tusjs") })
 
 // tusJS runs the client. Its process may only fail if it was asked to die.
 func tusJS(t *testing.T, job tusJob) tusResult {

@@ -51,7 +51,7 @@ func (a *Auth) principal(r *http.Request) (protocol.Principal, error) {
 }
 
 func (a *Auth) authenticateTicket(r *http.Request) (protocol.Principal, error) {
-	text, err := ticketFrom(r.Context())
+	text, inURL, err := ticketFrom(r.Context())
 	if err != nil {
 		return protocol.Principal{}, err
 	}
@@ -59,7 +59,11 @@ func (a *Auth) authenticateTicket(r *http.Request) (protocol.Principal, error) {
 	if err != nil {
 		return protocol.Principal{}, err
 	}
-	return t.grant(a.opts.URLs.ID(r), r.Method)
+	c, err := t.grant(a.opts.URLs.ID(r), r.Method)
+	if err == nil && inURL {
+		c.Grant.Query = ticketQuery(text)
+	}
+	return c, err
 }
 
 var errNoDelete = errors.Join(storage.ErrForbidden, errors.New("a ticket allows only querying and sending"))
@@ -98,6 +102,8 @@ func (a *Auth) TicketIssuer() protocol.TicketIssuer {
 			a.opts.Log.ErrorContext(r.Context(), "cannot sign a ticket", "id", up.ID, "error", err)
 			return ""
 		}
-		return "?" + url.Values{TicketParam: {ticket}}.Encode()
+		return ticketQuery(ticket)
 	}
 }
+
+func ticketQuery(ticket string) string { return "?" + url.Values{TicketParam: {ticket}}.Encode() }

@@ -5,10 +5,14 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/holdfast-upload/holdfast/hooks/protocol"
 )
+
+// foundTickets are the tickets of a request.
+type foundTickets struct{ inURL, inHeader []string }
 
 type ticketKey struct{}
 
@@ -17,21 +21,23 @@ type ticketKey struct{}
 // hooks, and before the protocols.
 func (a *Auth) RedactTickets(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		found := append(r.URL.Query()[TicketParam], r.Header.Values(TicketHeader)...)
+		found := foundTickets{r.URL.Query()[TicketParam], r.Header.Values(TicketHeader)}
 		next.ServeHTTP(w, withoutTicket(r.WithContext(context.WithValue(r.Context(), ticketKey{}, found))))
 	})
 }
 
-// ticketFrom returns the ticket that RedactTickets removed from the request of ctx.
-func ticketFrom(ctx context.Context) (string, error) {
-	found, _ := ctx.Value(ticketKey{}).([]string)
+// ticketFrom returns the ticket that RedactTickets removed from the request of ctx, and
+// reports whether it was in the URL.
+func ticketFrom(ctx context.Context) (text string, inURL bool, err error) {
+	tickets, _ := ctx.Value(ticketKey{}).(foundTickets)
+	found := slices.Concat(tickets.inURL, tickets.inHeader)
 	switch {
 	case len(found) == 0 || len(found) == 1 && found[0] == "":
-		return "", errNone
+		return "", false, errNone
 	case len(found) > 1 || len(found[0]) > maxToken:
-		return "", errInvalid
+		return "", false, errInvalid
 	}
-	return found[0], nil
+	return found[0], len(tickets.inURL) > 0, nil
 }
 
 // ticketInURL matches a ticket in a URL within a header. The URL may be escaped, as a

@@ -23,7 +23,7 @@ func (x *exchange) create() error {
 		return err
 	}
 	defer unlock()
-	x.location = x.opts.TicketedURL(x.r, x.up)
+	x.location = x.opts.ContinueURL(x.r, x.up)
 	x.announce()
 	return x.store()
 }

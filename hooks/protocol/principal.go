@@ -33,6 +33,8 @@ type Grant struct {
 	Create bool   // whether to create it if it does not exist
 	// DenyDownload denies access to the finished file.
 	DenyDownload bool
+	// Query is the URL query with the ticket, such as "?ticket=...", if it came in the URL.
+	Query string
 }
 
 type principalKey struct{}
@@ -52,6 +54,16 @@ func PrincipalFrom(ctx context.Context) (c Principal, ok bool) {
 // TicketIssuer returns a URL query such as "?ticket=...", which grants access to an
 // upload, for the principal of the request, or "" if the principal gets no ticket.
 type TicketIssuer func(r *http.Request, up storage.Upload) string
+
+// ContinueURL returns the URL at which a client that knows only the response goes on: that
+// of the upload, with a new ticket if the principal gets one, or with the ticket that was in
+// the URL of the request.
+func (o Options) ContinueURL(r *http.Request, up storage.Upload) string {
+	if c, ok := PrincipalFrom(r.Context()); ok && c.Grant != nil && c.Grant.Query != "" {
+		return o.URLs.Upload(r, up.ID) + c.Grant.Query
+	}
+	return o.TicketedURL(r, up)
+}
 
 // TicketedURL returns the URL of an upload, with a ticket if the principal gets one.
 func (o Options) TicketedURL(r *http.Request, up storage.Upload) string {

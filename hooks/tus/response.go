@@ -80,7 +80,7 @@ func (x *response) WriteHeader(status int) {
 		h.Set("Tus-Version", version)
 	}
 	if status == http.StatusCreated && x.upload.ID != "" {
-		h.Set("Location", x.handler.opts.TicketedURL(x.r, x.upload))
+		h.Set("Location", x.handler.opts.ContinueURL(x.r, x.upload))
 	}
 	if at := x.handler.uploads.Expires(x.upload); x.upload.ID != "" && !at.IsZero() && status < 300 {
 		h.Set("Upload-Expires", at.UTC().Format(http.TimeFormat))
