@@ -21,6 +21,7 @@ package storage
 
 import (
 	"io"
+	"iter"
 	"maps"
 	"slices"
 	"time"
@@ -73,9 +74,9 @@ type Upload struct {
 
 	// Received are the byte ranges that are durably stored.
 	Received ranges.Set
-	// Extents are what the store has to remember of Received, by name, for its own
-	// use. A store that finds everything by its offset has none.
-	Extents map[string]Extent
+	// Extents are what the store has to remember of Received, for its own use. A store that
+	// finds everything by its offset has none.
+	Extents Extents
 	// Finished reports that the complete file exists and can be read.
 	Finished bool
 	// CRC32C is the checksum of the file of a finished upload, nil if it is not known.
@@ -100,13 +101,6 @@ type Upload struct {
 	ModifiedAt time.Time
 }
 
-// Extent is a stored piece of an upload: the bytes in Range and, for stores that need
-// them, its name and metadata. An Extent with an empty Range describes the whole upload.
-type Extent struct {
-	ranges.Range
-	Name, Meta string
-}
-
 // Chunk is what a client sends in one request.
 type Chunk struct {
 	Offset int64
@@ -121,20 +115,11 @@ type Chunk struct {
 // Add adds an extent to the state of the upload. Named extents that it covers are
 // dropped.
 func (u *Upload) Add(p Extent) {
-	covers := !u.Received.Within(p.Range).Empty()
+	if p.Name != "" {
+		u.Extents.dropCovered(p.Range)
+		u.Extents.put(p)
+	}
 	u.Received.Add(p.Range)
-	if p.Name == "" {
-		return
-	}
-	if u.Extents == nil {
-		u.Extents = map[string]Extent{}
-	}
-	if covers {
-		maps.DeleteFunc(u.Extents, func(_ string, old Extent) bool {
-			return !old.Empty() && p.Start <= old.Start && old.End <= p.End
-		})
-	}
-	u.Extents[p.Name] = p
 }
 
 // Offset returns the number of bytes received without a gap from offset 0: where a
@@ -159,29 +144,30 @@ func (u Upload) Has(r ranges.Range) bool {
 
 // Missing returns the ranges below the size that have not been received; if the size
 // is Unknown, those below the last byte received.
-func (u Upload) Missing() ranges.Set {
-	if u.Finished {
-		return ranges.Set{}
-	}
+func (u Upload) Missing() ranges.Set { return ranges.NewSet(slices.Collect(u.Gaps())...) }
+
+// Gaps yields the ranges of Missing in ascending order.
+func (u Upload) Gaps() iter.Seq[ranges.Range] {
 	end := u.Size
-	if end == Unknown {
+	switch {
+	case u.Finished:
+		end = 0
+	case end == Unknown:
 		end = u.Received.End()
 	}
-	return u.Received.Missing(ranges.Range{End: end})
+	return u.Received.Gaps(ranges.Range{End: end})
 }
 
-// Clone returns a deep copy of u.
+// Clone returns a copy of u that does not change with it.
 func (u Upload) Clone() Upload {
 	u.Metadata = maps.Clone(u.Metadata)
 	u.Parts = slices.Clone(u.Parts)
-	u.Received = u.Received.Clone()
-	u.Extents = maps.Clone(u.Extents)
 	return u
 }
 
 // merge adds to u the extents and ranges of o, another snapshot of the same upload.
 func (u *Upload) merge(o Upload) {
-	for _, p := range o.Extents {
+	for p := range o.Extents.All() {
 		if p.Empty() || !u.Received.Contains(p.Range) {
 			u.Add(p)
 		}

@@ -1,6 +1,7 @@
 package contentrange
 
 import (
+	"iter"
 	"net/http"
 	"strconv"
 
@@ -24,20 +25,22 @@ type rangeLists struct {
 // rangeListsOf returns the first ranges of an upload, at most limit in each list.
 func rangeListsOf(up storage.Upload, limit int) rangeLists {
 	if up.Finished { // a store need not keep the ranges
-		return rangeLists{list(ranges.NewSet(ranges.Of(0, up.Size)), limit), []string{}}
+		return rangeLists{list(ranges.NewSet(ranges.Of(0, up.Size)).All(), limit), []string{}}
 	}
-	l := rangeLists{list(up.Received, limit), list(up.Missing(), limit)}
+	l := rangeLists{list(up.Received.All(), limit), list(up.Gaps(), limit)}
 	if up.Size == storage.Unknown && len(l.Missing) < limit {
 		l.Missing = append(l.Missing, strconv.FormatInt(up.Received.End(), 10)+"-")
 	}
 	return l
 }
 
-func list(set ranges.Set, limit int) []string {
-	first := set.Ranges()[:min(set.Count(), limit)]
-	out := make([]string, len(first))
-	for i, r := range first {
-		out[i] = r.String()
+func list(all iter.Seq[ranges.Range], limit int) []string {
+	out := []string{}
+	for r := range all {
+		if len(out) == limit {
+			break
+		}
+		out = append(out, r.String())
 	}
 	return out
 }

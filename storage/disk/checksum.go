@@ -3,7 +3,6 @@ package disk
 import (
 	"errors"
 	"io"
-	"slices"
 
 	"github.com/holdfast-upload/holdfast/storage"
 	"github.com/holdfast-upload/holdfast/storage/crc32c"
@@ -43,7 +42,7 @@ func (u *upload) readChecksum(size int64) (crc32c.Sum, error) {
 		return 0, err
 	}
 	defer data.Close()
-	known := slices.Clone(u.sums)
+	known := u.sums
 	err = known.complete(size, func(r ranges.Range) (crc32c.Sum, error) { return readSum(data, r) })
 	sum, _ := known.of(size)
 	return sum, err

@@ -151,19 +151,19 @@ func checksumLine(size int64, sum crc32c.Sum) []byte {
 }
 
 // rangeLines returns the lines for a set of stored ranges.
-func rangeLines(set ranges.Set) []byte { return summedLines(set, nil) }
+func rangeLines(set ranges.Set) []byte { return summedLines(set, sums{}) }
 
 // summedLines is rangeLines with checksums, for the ranges whose checksum is known.
 func summedLines(set ranges.Set, known sums) []byte {
 	var out []byte
 	unknown := set.Clone()
-	for _, r := range known {
+	for r := range known.all() {
 		if set.Contains(r.Range) {
 			out = append(out, withChecksum(fmt.Appendf(nil, "range %d %d %08x", r.Start, r.End, uint32(r.crc)))...)
 			unknown.Remove(r.Range)
 		}
 	}
-	for _, r := range unknown.Ranges() {
+	for r := range unknown.All() {
 		out = append(out, withChecksum(fmt.Appendf(nil, "range %d %d", r.Start, r.End))...)
 	}
 	return out

@@ -1,15 +1,14 @@
 package disk
 
 import (
-	"slices"
-	"sort"
+	"iter"
 
 	"github.com/holdfast-upload/holdfast/storage/crc32c"
 	"github.com/holdfast-upload/holdfast/storage/ranges"
 )
 
-// sums are the checksums of disjoint ranges, sorted by offset. Adjacent ranges are merged.
-type sums []rangeSum
+// sums are the checksums of disjoint ranges. Adjacent ranges are merged. A copy is a snapshot.
+type sums struct{ m ranges.Map[crc32c.Sum] }
 
 type rangeSum struct {
 	ranges.Range
@@ -22,28 +21,48 @@ func (s *sums) add(r ranges.Range, crc crc32c.Sum) {
 	if r.Empty() {
 		return
 	}
-	from := sort.Search(len(*s), func(i int) bool { return (*s)[i].End > r.Start })
-	to := from
-	for ; to < len(*s) && (*s)[to].Start < r.End; to++ {
-		if (*s)[to].Start < r.Start || (*s)[to].End > r.End {
+	next := *s
+	for k := range s.m.Overlapping(r) {
+		if k.Start < r.Start || k.End > r.End {
 			return
 		}
+		next.m.Delete(k)
 	}
 	added := rangeSum{r, crc}
-	if from > 0 && (*s)[from-1].End == r.Start {
-		from--
-		added = (*s)[from].followedBy(added)
+	if before := next.take(ranges.Range{Start: r.Start - 1, End: r.Start}); !before.Empty() {
+		added = before.followedBy(added)
 	}
-	if to < len(*s) && (*s)[to].Start == r.End {
-		added = added.followedBy((*s)[to])
-		to++
+	if after := next.take(ranges.Of(r.End, 1)); !after.Empty() {
+		added = added.followedBy(after)
 	}
-	*s = slices.Replace(*s, from, to, added)
+	next.m.Put(ranges.Key{Range: added.Range}, added.crc)
+	*s = next
+}
+
+// take removes and returns the range that overlaps r, if there is one.
+func (s *sums) take(r ranges.Range) (taken rangeSum) {
+	for k, crc := range s.m.Overlapping(r) {
+		taken = rangeSum{k.Range, crc}
+		s.m.Delete(k)
+		break
+	}
+	return taken
 }
 
 func (s *sums) addAll(o sums) {
-	for _, r := range o {
+	for r := range o.all() {
 		s.add(r.Range, r.crc)
+	}
+}
+
+// all yields the ranges and their checksums in ascending order.
+func (s sums) all() iter.Seq[rangeSum] {
+	return func(yield func(rangeSum) bool) {
+		for k, crc := range s.m.All() {
+			if !yield(rangeSum{k.Range, crc}) {
+				return
+			}
+		}
 	}
 }
 
@@ -56,21 +75,20 @@ func (s sums) of(size int64) (crc crc32c.Sum, ok bool) {
 	if size == 0 {
 		return 0, true
 	}
-	if len(s) == 0 || s[0].Range != (ranges.Range{End: size}) {
-		return 0, false
-	}
-	return s[0].crc, true
+	return s.m.Get(ranges.Key{Range: ranges.Range{End: size}})
 }
 
 // complete adds the missing checksums up to size, which it gets from read.
 func (s *sums) complete(size int64, read func(ranges.Range) (crc32c.Sum, error)) error {
-	known := ranges.Set{}
-	*s = slices.DeleteFunc(*s, func(r rangeSum) bool { return r.End > size })
-	for _, r := range *s {
-		known.Add(r.Range)
+	var known ranges.Set
+	for r := range s.all() {
+		if r.End > size {
+			s.m.Delete(ranges.Key{Range: r.Range})
+		} else {
+			known.Add(r.Range)
+		}
 	}
-	missing := known.Missing(ranges.Range{End: size})
-	for _, r := range missing.Ranges() {
+	for r := range known.Gaps(ranges.Range{End: size}) {
 		crc, err := read(r)
 		if err != nil {
 			return err

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"slices"
 	"sync"
 	"time"
 
@@ -209,7 +208,7 @@ func (u *upload) close() (journal, error) {
 func (u *upload) journal() journal {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return journal{record: u.record, ranges: u.durable.Clone(), sums: slices.Clone(u.sums), whole: u.whole, late: u.late}
+	return journal{record: u.record, ranges: u.durable.Clone(), sums: u.sums, whole: u.whole, late: u.late}
 }
 
 // fail makes all writes to the upload return err.

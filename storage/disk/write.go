@@ -181,7 +181,7 @@ func (u *upload) commit() error {
 	u.mu.Lock()
 	todo, err := u.written.Clone(), u.failed
 	known := u.unsaved
-	u.unsaved = nil
+	u.unsaved = sums{}
 	u.mu.Unlock()
 	if err != nil || todo.Empty() {
 		return err

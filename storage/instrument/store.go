@@ -1,6 +1,7 @@
 package instrument
 
 import (
+	"cmp"
 	"context"
 	"io"
 
@@ -12,12 +13,6 @@ import (
 type store struct {
 	storage.Store
 	m *Metrics
-}
-
-// ExtentKinder is a storage.Store that has extents of several kinds.
-type ExtentKinder interface {
-	// Kind returns the kind of an extent, as a metric label.
-	Kind(p storage.Extent) string
 }
 
 // Store returns inner with metrics and traces, and with its optional interfaces.
@@ -62,10 +57,7 @@ func (s *store) count(p storage.Extent) {
 	if p.Empty() {
 		return
 	}
-	kind := "range"
-	if k, ok := s.Store.(ExtentKinder); ok {
-		kind = k.Kind(p)
-	}
+	kind := cmp.Or(string(p.Kind), "range")
 	s.m.extents.WithLabelValues(kind).Inc()
 	s.m.stored.WithLabelValues(kind).Add(float64(p.Len()))
 }

@@ -71,8 +71,8 @@ func (x *Cache) Store(ctx context.Context, generation string, up storage.Upload)
 		received.WriteString(rangeText(r))
 	}
 	args := []any{x.opts.StateTTL.Milliseconds(), up.ModifiedAt.UnixMilli(), record, up.Size, received.String(), generation}
-	for _, p := range up.Extents {
-		args = append(args, p.Name, rangeText(p.Range)+p.Meta)
+	for p := range up.Extents.All() {
+		args = append(args, p.Name, rangeText(p.Range)+string(p.Kind)+" "+p.Meta)
 	}
 	return x.update(ctx, call{script: storeScript, id: up.ID, names: stateKeys, args: args})
 }
@@ -80,7 +80,7 @@ func (x *Cache) Store(ctx context.Context, generation string, up storage.Upload)
 // Append implements storage.Cache.
 func (x *Cache) Append(ctx context.Context, id string, p storage.Extent) (storage.Upload, error) {
 	return x.update(ctx, call{script: appendScript, id: id, names: stateKeys[:1], mustCompensate: true,
-		args: []any{x.opts.StateTTL.Milliseconds(), time.Now().UnixMilli(), rangeText(p.Range), p.Name, p.Meta}})
+		args: []any{x.opts.StateTTL.Milliseconds(), time.Now().UnixMilli(), rangeText(p.Range), p.Name, string(p.Kind) + " " + p.Meta}})
 }
 
 // Invalidate implements storage.Cache.
@@ -141,7 +141,7 @@ func (x *Cache) query(ctx context.Context, c call) (storage.Upload, error) {
 
 // parseState parses the hash of an upload: fields alternating with values.
 func parseState(fields []any) (up storage.Upload, err error) {
-	up.Extents = map[string]storage.Extent{}
+	var extents []storage.Extent
 	var size int64
 	for i := 0; i+1 < len(fields) && err == nil; i += 2 {
 		name, _ := fields[i].(string)
@@ -160,11 +160,14 @@ func parseState(fields []any) (up storage.Upload, err error) {
 			up.ModifiedAt = time.UnixMilli(ms)
 		default:
 			p := storage.Extent{Name: strings.TrimPrefix(name, "p:")}
-			p.Range, p.Meta, err = parseRange(value)
-			up.Extents[p.Name] = p
+			var described, kind string
+			p.Range, described, err = parseRange(value)
+			kind, p.Meta, _ = strings.Cut(described, " ")
+			p.Kind = storage.Kind(kind)
+			extents = append(extents, p)
 		}
 	}
-	up.Size = size
+	up.Size, up.Extents = size, storage.NewExtents(extents...)
 	return up, err
 }
 

@@ -2,7 +2,6 @@ package redis
 
 import (
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"strings"
 	"syscall"
@@ -99,8 +98,8 @@ func (n *node) carry(t *testing.T, up storage.Upload, p storage.Extent) {
 	}
 	up.Add(p)
 	known, err := n.cache.Get(t.Context(), up.ID)
-	if err != nil || !known.Received.Equal(up.Received) || !maps.Equal(known.Extents, up.Extents) || !added.Received.Equal(up.Received) {
-		t.Errorf("get: %v, %d ranges and %d extents; want %d and %d", err, known.Received.Count(), len(known.Extents), up.Received.Count(), len(up.Extents))
+	if err != nil || !known.Received.Equal(up.Received) || !known.Extents.Equal(up.Extents) || !added.Received.Equal(up.Received) {
+		t.Errorf("get: %v, %d ranges and %d extents; want %d and %d", err, known.Received.Count(), known.Extents.Len(), up.Received.Count(), up.Extents.Len())
 	}
 }
 
@@ -135,7 +134,7 @@ func TestOffsetsAreExact(t *testing.T) {
 	p := storage.Extent{Range: ranges.Of(far+1, 29), Name: "covers 1 and 2"}
 	up.Add(p)
 	known, err := n.cache.Append(t.Context(), up.ID, p)
-	if err != nil || !maps.Equal(known.Extents, up.Extents) || !known.Received.Equal(up.Received) {
+	if err != nil || !known.Extents.Equal(up.Extents) || !known.Received.Equal(up.Received) {
 		t.Errorf("add: %v, extents %v, want %v", err, known.Extents, up.Extents)
 	}
 }
@@ -172,7 +171,7 @@ func TestCacheMatchesMemoryCache(t *testing.T) {
 				stored.Size = 1000
 			}
 			loaded = append(loaded, stored.Clone())
-			if err != nil || got.Size != want.Size || !got.Received.Equal(want.Received) || !maps.Equal(got.Extents, want.Extents) {
+			if err != nil || got.Size != want.Size || !got.Received.Equal(want.Received) || !got.Extents.Equal(want.Extents) {
 				t.Fatalf("seed %d, step %d: %v\n%v\nwant\n%v", seed, i, err, got, want)
 			}
 		}

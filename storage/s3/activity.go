@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"iter"
 	"slices"
 	"sync"
 
@@ -104,19 +105,18 @@ func (a *activity) add(p storage.Extent) {
 	a.stored.Add(p)
 }
 
-// addTo returns up with the extents that concurrent operations have stored.
-func (a *activity) addTo(up storage.Upload) storage.Upload {
+// addTo returns up with the layout and the extents in r that concurrent operations have
+// stored.
+func (a *activity) addTo(up storage.Upload, r ranges.Range) storage.Upload {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	cloned := false
-	for name, p := range a.stored.Extents {
-		if known, ok := up.Extents[name]; ok && known == p || !p.Empty() && !layout.IsPart(name) && up.Received.Contains(p.Range) {
-			continue
+	for _, stored := range []iter.Seq[storage.Extent]{a.stored.Extents.General(), a.stored.Extents.Overlapping(r)} {
+		for p := range stored {
+			if up.Extents.Has(p) || !p.Empty() && p.Kind != layout.Part && up.Received.Contains(p.Range) {
+				continue
+			}
+			up.Add(p)
 		}
-		if !cloned {
-			up, cloned = up.Clone(), true
-		}
-		up.Add(p)
 	}
 	return up
 }

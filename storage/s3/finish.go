@@ -67,11 +67,11 @@ func (s *Store) finish(ctx context.Context, up storage.Upload) (done storage.Upl
 // complete it; if that were believed, the client would have to send everything again.
 func (s *Store) partsVanished(before, now storage.Upload) bool {
 	l, decided := s.layoutOf(before)
-	if !decided || l.UploadID == "" || before.Extents[layout.Name] != now.Extents[layout.Name] {
+	if !decided || l.UploadID == "" || layout.Stored(before) != layout.Stored(now) {
 		return false
 	}
-	for name := range before.Extents {
-		if _, there := now.Extents[name]; !there && layout.IsPart(name) {
+	for p := range before.Extents.All() {
+		if _, there := now.Extents.Get(p.Range, p.Name); !there && p.Kind == layout.Part {
 			return time.Since(s.missingSince(l.UploadID)) < s.opts.lostGrace
 		}
 	}
@@ -84,7 +84,7 @@ func (s *Store) complete(ctx context.Context, up storage.Upload) (storage.Upload
 	if !up.Complete() {
 		return up, fmt.Errorf("finish %s: %w", up.ID, storage.ErrIncomplete)
 	}
-	if file, put := up.Extents[layout.FileName]; put {
+	if file, put := layout.FileOf(up); put {
 		return layout.WithFileSum(up, file), nil
 	}
 	l, decided := s.layoutOf(up)
@@ -152,8 +152,8 @@ func (s *Store) allParts(ctx context.Context, up storage.Upload, l layout.Layout
 	var parts []api.Part
 	for offset := int64(0); offset < up.Size; {
 		number, slot := l.Slot(offset, up.Size)
-		extent, ok := up.Extents[layout.PartName(number)]
-		if !ok || extent.Range != slot {
+		extent, ok := layout.PartOf(up, number, slot)
+		if !ok {
 			var err error
 			if extent, err = s.fillSlot(ctx, up, l, number, slot); err != nil {
 				return nil, err

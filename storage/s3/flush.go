@@ -8,7 +8,6 @@ import (
 
 	"github.com/holdfast-upload/holdfast/storage"
 	"github.com/holdfast-upload/holdfast/storage/ranges"
-	"github.com/holdfast-upload/holdfast/storage/s3/internal/layout"
 )
 
 var _ storage.Flusher = (*Store)(nil)
@@ -104,7 +103,7 @@ func (w *writer) flushFilling(ctx context.Context, f *filling) error {
 	b := f.buffer.snapshot()
 	// Leave the last byte of the slot to the writer, which then uploads the part.
 	unflushed := ranges.Range{Start: f.stored, End: min(f.start+b.size, f.slot.End-1)}
-	if f.ended || unflushed.Empty() || len(layout.Fragments(w.known(), f.slot)) >= maxFragments {
+	if f.ended || unflushed.Empty() || !w.currentLayout().MayFlush(w.known(), f.stored) {
 		return nil
 	}
 	storedAll, err := w.putFragments(ctx, pending{buffer: b, all: ranges.Range{Start: f.start, End: unflushed.End}, new: unflushed})

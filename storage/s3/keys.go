@@ -46,7 +46,7 @@ func (s *Store) fileKey(rec storage.Record) string {
 }
 
 func (s *Store) layoutKey(rec storage.Record) string {
-	return s.liveKey(rec.ID, layout.Name+layout.CreationMark(rec))
+	return s.liveKey(rec.ID, layout.ObjectName+layout.CreationMark(rec))
 }
 
 // fragmentKey returns the key of a fragment's object.

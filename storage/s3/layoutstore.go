@@ -161,21 +161,10 @@ func (s *Store) dropCachedBefore(at time.Time) {
 // layoutOf returns the layout of up: the stored one, or that of a single put for an upload
 // that fits one slot. It returns false if up has neither.
 func (s *Store) layoutOf(up storage.Upload) (layout.Layout, bool) {
-	if p, ok := up.Extents[layout.Name]; ok {
+	if p := layout.Stored(up); p.Meta != "" {
 		var l layout.Layout
 		return l, json.Unmarshal([]byte(p.Meta), &l) == nil
 	}
 	single := layout.Layout{PartSize: s.opts.partSize}
 	return single, s.single(single, up)
-}
-
-// Kind returns the kind of an extent, for metrics: layout, file, part or fragment.
-func (s *Store) Kind(p storage.Extent) string {
-	switch {
-	case p.Name == layout.Name, p.Name == layout.FileName:
-		return p.Name
-	case layout.IsPart(p.Name):
-		return "part"
-	}
-	return "fragment"
 }

@@ -46,7 +46,7 @@ func (t *listing) isOlder(at time.Time) bool { return at.Before(t.recorded) }
 func (t *listing) fragmentsOf(rec storage.Record) (all []storage.Extent) {
 	for _, m := range t.fragments {
 		if t.isOf(rec, m) || !rec.ClientChosenID {
-			all = append(all, layout.Fragment(m.Range, m.mark))
+			all = append(all, layout.NewFragment(m.Range, m.mark))
 		}
 	}
 	return all
@@ -99,7 +99,7 @@ func (t *listing) add(name string, e api.Entry) {
 		t.record, t.recorded, t.recordTag = true, e.Modified, e.ETag
 	case "size":
 		t.size, t.sized = true, e.Modified
-	case layout.Name:
+	case layout.ObjectName:
 		t.layouts = append(t.layouts, marked{mark: mark, at: e.Modified})
 	case "gone":
 		t.gone = true

@@ -55,10 +55,7 @@ func (s *Store) loadOnce(ctx context.Context, id string) (storage.Upload, error)
 		up, err = s.withExtents(ctx, up, t, l)
 	}
 	if err == nil && up.Finished { // leftover fragments, for MarkDelivered to remove
-		up.Extents = map[string]storage.Extent{}
-		for _, p := range t.fragmentsOf(up.Record) {
-			up.Extents[p.Name] = p
-		}
+		up.Extents = storage.NewExtents(t.fragmentsOf(up.Record)...)
 	}
 	up.DeadLettered = up.DeliveryPending && t.deadLettered
 	return up, err
@@ -85,7 +82,7 @@ func (s *Store) withExtents(ctx context.Context, up storage.Upload, t listing, l
 func (s *Store) removeCovered(up storage.Upload, stored []storage.Extent) {
 	var covered []string
 	for _, p := range stored {
-		if _, needed := up.Extents[p.Name]; !needed {
+		if !up.Extents.Has(p) {
 			covered = append(covered, s.fragmentKey(up.ID, p))
 		}
 	}
@@ -94,7 +91,7 @@ func (s *Store) removeCovered(up storage.Upload, stored []storage.Extent) {
 
 // loadRecord reads the record, and the layout if there is one.
 func (s *Store) loadRecord(ctx context.Context, id string, t listing) (up storage.Upload, l layout.Layout, err error) {
-	up.ModifiedAt, up.Extents = t.touched, map[string]storage.Extent{}
+	up.ModifiedAt = t.touched
 	d, err := s.loadLayoutRecord(ctx, id, t)
 	up.Record, l = d.Record, d.Layout
 	if err == nil && t.size {
@@ -156,7 +153,7 @@ func (s *Store) loadLayout(ctx context.Context, rec storage.Record) (layoutRecor
 }
 
 func (s *Store) loadLayoutAt(ctx context.Context, id, mark string) (d layoutRecord, err error) {
-	return d, s.loadJSON(ctx, s.liveKey(id, layout.Name+mark), &d)
+	return d, s.loadJSON(ctx, s.liveKey(id, layout.ObjectName+mark), &d)
 }
 
 // loadSize reads the size that was set after creation, unless it is of an earlier creation.
@@ -321,7 +318,7 @@ func (s *Store) fromFile(ctx context.Context, id string, h api.Header) (up stora
 // finished returns up as a finished upload with the given file.
 func finished(up storage.Upload, h api.Header) storage.Upload {
 	up.Finished, up.Size, up.ModifiedAt = true, h.Size, h.Modified
-	up.Received, up.Extents = ranges.NewSet(ranges.Range{End: h.Size}), nil
+	up.Received, up.Extents = ranges.NewSet(ranges.Range{End: h.Size}), storage.Extents{}
 	up.CRC32C = h.Sum
 	if up.Partial { // expires by this process's clock
 		up.ModifiedAt = h.Stored

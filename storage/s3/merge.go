@@ -13,11 +13,6 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/s3/internal/layout"
 )
 
-// maxFragments is how many fragments a slot may have before they are merged into one. The
-// merged ones are removed only after a delay, so a slot temporarily has more objects: as many
-// as are stored in that time. The limit bounds what a slot stores and what a merge reads.
-const maxFragments = 32
-
 // putFragments stores those new bytes of h that are not stored yet. It reports whether
 // these were all of them: then the stored bytes are those in h.
 func (w *writer) putFragments(ctx context.Context, h pending) (storedAll bool, err error) {
@@ -40,7 +35,7 @@ func (b *buffer) section(start int64, r ranges.Range) *io.SectionReader {
 
 // fragment returns the extent of a fragment that covers r.
 func (w *writer) fragment(r ranges.Range) storage.Extent {
-	return layout.Fragment(r, layout.CreationMark(w.known().Record))
+	return layout.NewFragment(r, layout.CreationMark(w.known().Record))
 }
 
 // putFragment stores a fragment and returns its checksum. The put is unconditional: an
@@ -103,26 +98,22 @@ func (w *writer) tryMerge(ctx context.Context, slot ranges.Range, h pending) err
 	return w.uploadPart(ctx, number, slot, b)
 }
 
-// compactPart is called after fragments of h were stored. If concurrent writes have
-// completed the slot, it uploads the part; if the slot has many fragments, it merges them.
-// If h is trusted, the bytes in it are those that are stored.
-func (w *writer) compactPart(ctx context.Context, slot ranges.Range, h pending, trusted bool) error {
-	up := w.known()
-	local := ranges.Set{}
-	if trusted {
-		local.Add(h.all)
-	}
-	if up.Received.Contains(slot) && (w.ready() || w.hintsChunkSize) {
+// compactPart is called after fragments of h were stored, to merge them with others if that
+// is due. If h is trusted, the bytes in it are those that are stored.
+func (w *writer) compactPart(ctx context.Context, h pending, trusted bool) error {
+	switch action, r := w.currentLayout().DecideStored(w.known(), w.came(h)); action {
+	case layout.Merge:
 		h.new = ranges.Range{Start: h.all.End, End: h.all.End} // all bytes are stored
 		if !trusted {
 			h.all = h.new
 		}
-		return w.merge(ctx, slot, h)
-	}
-	if len(layout.Fragments(up, slot)) > maxFragments {
-		for _, run := range up.Received.Within(slot).Ranges() {
-			w.coalesce(ctx, run, local, h)
+		return w.merge(ctx, r, h)
+	case layout.Coalesce:
+		var local ranges.Set
+		if trusted {
+			local.Add(h.all)
 		}
+		w.coalesce(ctx, r, local, h)
 	}
 	return nil
 }

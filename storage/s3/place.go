@@ -27,7 +27,7 @@ func (w *writer) lock(ctx context.Context, r ranges.Range, extent string) (unloc
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.up = w.active.addTo(known)
+	w.up = w.active.addTo(known, r)
 	return func() {
 		unlockShared()
 		unlockLocal()
@@ -37,8 +37,7 @@ func (w *writer) lock(ctx context.Context, r ranges.Range, extent string) (unloc
 // placeWhole stores the bytes of a whole slot.
 func (w *writer) placeWhole(ctx context.Context, number int32, slot ranges.Range, h pending) error {
 	unlock := w.lock(ctx, slot, layout.PartName(number))
-	others := w.known().Received.Within(slot).Minus(ranges.NewSet(h.cachedTail()))
-	if others.Empty() {
+	if w.decide(h) == layout.Put {
 		return w.startPart(ctx, number, slot, h.buffer, unlock)
 	}
 	defer unlock()
@@ -64,8 +63,8 @@ func (w *writer) placeFragments(ctx context.Context, h pending) (storedAll bool,
 
 // slotStored reports whether a slot is stored as a part, or as the file.
 func (w *writer) slotStored(slot ranges.Range) bool {
-	for name, p := range w.known().Extents {
-		if (layout.IsPart(name) || name == layout.FileName) && p.Range == slot {
+	for p := range w.known().Extents.Overlapping(slot) {
+		if p.Kind != layout.Fragment && p.Range == slot {
 			return true
 		}
 	}
@@ -75,8 +74,8 @@ func (w *writer) slotStored(slot ranges.Range) bool {
 // checkSame returns ErrContentConflict if another write has stored r, since this one began,
 // with a checksum other than sum.
 func (w *writer) checkSame(r ranges.Range, sum crc32c.Sum) error {
-	for _, p := range w.known().Extents {
-		if p.Range != r || p.Empty() {
+	for p := range w.known().Extents.Overlapping(r) {
+		if p.Range != r {
 			continue
 		}
 		if stored, known := layout.SumOf(p); known && stored != sum {

@@ -272,7 +272,7 @@ func TestF09FragmentsStayFew(t *testing.T) {
 
 func wantFewObjects(t *testing.T, s *Store, id string) {
 	t.Helper()
-	if before := len(s.needless.keys); before > 200+200/maxFragments+maxFragments+1 {
+	if before := len(s.needless.keys); before > 200+200/layout.MaxFragments+layout.MaxFragments+1 {
 		t.Errorf("%d needless objects after 200 chunks", before)
 	}
 	if err := s.flush(t.Context()); err != nil {
@@ -282,8 +282,8 @@ func wantFewObjects(t *testing.T, s *Store, id string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(l.fragments) > maxFragments+1 {
-		t.Errorf("%d fragments, want at most %d", len(l.fragments), maxFragments+1)
+	if len(l.fragments) > layout.MaxFragments+1 {
+		t.Errorf("%d fragments, want at most %d", len(l.fragments), layout.MaxFragments+1)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 
 	"github.com/holdfast-upload/holdfast/storage"
 	"github.com/holdfast-upload/holdfast/storage/crc32c"
+	"github.com/holdfast-upload/holdfast/storage/ranges"
 	"github.com/holdfast-upload/holdfast/storage/s3/internal/layout"
 )
 
@@ -31,7 +32,7 @@ func (s *Store) Sum(_ context.Context, up storage.Upload) *crc32c.Sum {
 
 // longestFrom returns the longest extent that begins at an offset.
 func longestFrom(up storage.Upload, offset int64) (longest storage.Extent, ok bool) {
-	for _, e := range up.Extents {
+	for e := range up.Extents.Overlapping(ranges.Of(offset, 1)) {
 		if e.Start == offset && e.Len() > longest.Len() {
 			longest, ok = e, true
 		}

@@ -184,26 +184,34 @@ func (h pending) cachedTail() ranges.Range { return ranges.Range{Start: h.all.St
 // fragment. It takes ownership of the buffer.
 func (w *writer) place(ctx context.Context, h pending) error {
 	number, slot := w.slot(h.new.Start)
-	if h.all == slot && w.ready() {
+	switch w.decide(h) {
+	case layout.Put, layout.Verify:
 		return w.placeWhole(ctx, number, slot, h)
-	}
-	received := w.known().Received.Within(slot)
-	inside := slot.Start <= h.all.Start && h.all.End <= slot.End // false if the layout has changed since
-	received.Add(h.new)
-	if inside && received.Contains(slot) && (w.ready() || w.hintsChunkSize) {
+	case layout.Merge:
 		defer h.release()
 		return w.merge(ctx, slot, h)
 	}
 	storedAll, err := w.placeFragments(ctx, h)
+	trusted := storedAll && w.came(h).Fits(slot) // not if the layout has changed since
 	if err == nil {
-		err = w.compactPart(ctx, slot, h, storedAll && inside)
+		err = w.compactPart(ctx, h, trusted)
 	}
-	if err == nil && storedAll && inside {
+	if err == nil && trusted {
 		w.store.tailCache.keep(w.known(), h.buffer, h.all)
 	} else {
 		h.release()
 	}
 	return err
+}
+
+// came describes h for a decision of the layout.
+func (w *writer) came(h pending) layout.Came {
+	return layout.Came{All: h.all, New: h.new, Ready: w.ready(), MayBegin: w.hintsChunkSize}
+}
+
+// decide returns what to do with the new bytes of h, as far as is known now.
+func (w *writer) decide(h pending) layout.Action {
+	return w.currentLayout().Decide(w.known(), w.came(h))
 }
 
 // startPart uploads a whole slot in the background while the next one is read. It takes
@@ -244,12 +252,12 @@ func (s *Store) uploadPart(ctx context.Context, up storage.Upload, l layout.Layo
 		return s.putFile(ctx, up, b)
 	}
 	p, err := s.clientOf(l).PutPart(ctx, s.fileKey(up.Record), l.UploadID, number, b.reader(), b.size, b.sum)
-	return storage.Extent{Range: slot, Name: layout.PartName(number), Meta: p.Tag()}, err
+	return layout.NewPart(number, slot, p.Tag()), err
 }
 
 func (s *Store) putFile(ctx context.Context, up storage.Upload, b *buffer) (storage.Extent, error) {
 	if s.retired.has(up.ID) {
-		return layout.File(up.Size, up.CRC32C), nil // the app may have moved the file
+		return layout.NewFile(up.Size, up.CRC32C), nil // the app may have moved the file
 	}
 	o, err := s.file(up.Record)
 	if err != nil {
@@ -262,12 +270,12 @@ func (s *Store) putFile(ctx context.Context, up storage.Upload, b *buffer) (stor
 	err = s.client.Put(ctx, o)
 	if errors.Is(err, api.ErrTaken) {
 		existing, err := s.checkFile(ctx, up)
-		return layout.File(up.Size, existing.CRC32C), err
+		return layout.NewFile(up.Size, existing.CRC32C), err
 	}
 	if err == nil {
 		s.noteFile(up.Record)
 	}
-	return layout.File(up.Size, &o.Sum), err
+	return layout.NewFile(up.Size, &o.Sum), err
 }
 
 func (w *writer) known() storage.Upload {
@@ -315,7 +323,7 @@ func (w *writer) mapError(ctx context.Context, err error) error {
 	up, loadErr := w.store.Load(ctx, w.id)
 	switch {
 	case loadErr == nil && up.Finished:
-		w.stored(layout.File(up.Size, up.CRC32C)) // or else a stale cache would keep the upload unfinished
+		w.stored(layout.NewFile(up.Size, up.CRC32C)) // or else a stale cache would keep the upload unfinished
 		_, _ = io.Copy(io.Discard, w.src)
 		return nil
 	case errors.Is(loadErr, storage.ErrGone), errors.Is(loadErr, storage.ErrNotFound):

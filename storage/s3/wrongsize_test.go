@@ -93,7 +93,7 @@ func TestF01PartsAndFragmentsOfTheWrongSizeAreNotReceived(t *testing.T) {
 	for r, size := range map[ranges.Range]int{
 		ranges.Of(layout.MinPart, 100): 99, ranges.Of(layout.MinPart+100, 100): 101, ranges.Of(layout.MinPart+200, 100): 0,
 	} {
-		o := api.JSONObject(n.store.fragmentKey(c.id, layout.Fragment(r, "")), make([]byte, size))
+		o := api.JSONObject(n.store.fragmentKey(c.id, layout.NewFragment(r, "")), make([]byte, size))
 		if err := n.store.client.Put(t.Context(), o); err != nil {
 			t.Fatal(err)
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"slices"
 	"sync/atomic"
@@ -114,7 +113,7 @@ func (f *indexFixture) wantSame(got, want storage.Upload) {
 	f.Helper()
 	same := got.ID == want.ID && got.Size == want.Size && got.Partial == want.Partial && got.Created.Equal(want.Created) &&
 		len(got.Metadata) == len(want.Metadata) && slices.Equal(got.Parts, want.Parts) && got.Received.Equal(want.Received) &&
-		got.ClientChosenID == want.ClientChosenID && maps.Equal(got.Extents, want.Extents) && got.Finished == want.Finished
+		got.ClientChosenID == want.ClientChosenID && got.Extents.Equal(want.Extents) && got.Finished == want.Finished
 	for name, value := range want.Metadata {
 		same = same && got.Metadata[name] == value
 	}
@@ -341,7 +340,7 @@ func indexSnapshotIsItsOwn(f *indexFixture) {
 		known := snapshot()
 		known.Metadata["empty"] = "changed"
 		known.Parts[0] = "changed"
-		delete(known.Extents, "layout")
+		known.Add(storage.Extent{Name: "layout", Meta: "changed"})
 		known.Received.Remove(ranges.Of(20, 5))
 		f.want(want)
 	}

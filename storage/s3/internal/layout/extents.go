@@ -20,38 +20,65 @@ import (
 //	"fA-B"     a fragment; the suffix of its key follows
 //	"file"     the whole file; Meta is its checksum, if known
 const (
-	Name     = "layout"
-	FileName = "file"
+	fileName = "file"
+	// ObjectName is also how the key of the layout's object ends, but for the creation mark.
+	ObjectName = "layout"
+)
+
+// Kinds of extents.
+const (
+	Description storage.Kind = "layout"
+	Part        storage.Kind = "part"
+	Fragment    storage.Kind = "fragment"
+	File        storage.Kind = "file"
 )
 
 // Extent returns the extent that holds the layout.
 func (l Layout) Extent() storage.Extent {
 	text, _ := json.Marshal(l) // a string and a number
-	return storage.Extent{Name: Name, Meta: string(text)}
+	return storage.Extent{Kind: Description, Name: ObjectName, Meta: string(text)}
+}
+
+// Stored returns the extent that holds the layout of up, a zero one if there is none.
+func Stored(up storage.Upload) storage.Extent {
+	p, _ := up.Extents.Get(ranges.Range{}, ObjectName)
+	return p
 }
 
 // PartName returns the name of the extent of a part.
 func PartName(number int32) string { return fmt.Sprintf("p%d", number) }
 
-// IsPart reports whether a name is that of a part.
-func IsPart(name string) bool { return strings.HasPrefix(name, "p") }
+// NewPart returns the extent of a part that fills its slot.
+func NewPart(number int32, slot ranges.Range, meta string) storage.Extent {
+	return storage.Extent{Range: slot, Kind: Part, Name: PartName(number), Meta: meta}
+}
+
+// PartOf returns the extent of the part that fills a slot of up, if there is one.
+func PartOf(up storage.Upload, number int32, slot ranges.Range) (storage.Extent, bool) {
+	return up.Extents.Get(slot, PartName(number))
+}
+
+// FileOf returns the extent of the whole file of up, if there is one.
+func FileOf(up storage.Upload) (storage.Extent, bool) {
+	return up.Extents.Get(ranges.Range{End: up.Size}, fileName)
+}
 
 // PartExtent returns the extent of a part with the given number of bytes, and false unless
 // it fills its slot.
 func (l Layout) PartExtent(number int32, length int64, meta string, size int64) (storage.Extent, bool) {
 	r, ok := l.at(number, size)
-	return storage.Extent{Range: r, Name: PartName(number), Meta: meta}, ok && r.Len() == length
+	return NewPart(number, r, meta), ok && r.Len() == length
 }
 
-// Fragment returns the extent of a fragment whose key ends with the given creation
+// NewFragment returns the extent of a fragment whose key ends with the given creation
 // mark.
-func Fragment(r ranges.Range, mark string) storage.Extent {
-	return storage.Extent{Range: r, Name: fmt.Sprintf("f%x-%x%s", r.Start, r.End, mark)}
+func NewFragment(r ranges.Range, mark string) storage.Extent {
+	return storage.Extent{Range: r, Kind: Fragment, Name: fmt.Sprintf("f%x-%x%s", r.Start, r.End, mark)}
 }
 
-// File returns the extent of a complete file. sum is nil if its checksum is unknown.
-func File(size int64, sum *crc32c.Sum) storage.Extent {
-	p := storage.Extent{Range: ranges.Range{End: size}, Name: FileName}
+// NewFile returns the extent of a complete file. sum is nil if its checksum is unknown.
+func NewFile(size int64, sum *crc32c.Sum) storage.Extent {
+	p := storage.Extent{Range: ranges.Range{End: size}, Kind: File, Name: fileName}
 	if sum != nil {
 		p = WithSum(p, *sum)
 	}
@@ -70,8 +97,8 @@ func WithFileSum(up storage.Upload, file storage.Extent) storage.Upload {
 // may have been merged into it and removed since.
 func Fragments(up storage.Upload, r ranges.Range) []storage.Extent {
 	var out []storage.Extent
-	for _, p := range up.Extents {
-		if p.Name[0] == 'f' && p.Name != FileName && !p.Range.Intersect(r).Empty() {
+	for p := range up.Extents.Overlapping(r) {
+		if p.Kind == Fragment {
 			out = append(out, p)
 		}
 	}
