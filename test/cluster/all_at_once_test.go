@@ -11,6 +11,7 @@ import (
 // goes to another node. Per upload that may cost what is asserted here beyond a request
 // for each part: for 1 GiB in chunks of 50 MiB, which are 41 parts, that makes 60.
 func TestRequestsOfAnUploadOfWhichAllChunksComeAtOnceToThreeNodes(t *testing.T) {
+	t.Parallel()
 	const chunk, parts, beyondParts = 16 * mib, 21, 60 - 41
 	c := start(t, "--sweep-interval", "1h")
 	for round := range 2 {

@@ -113,6 +113,7 @@ func (c *nodeConn) Close() error {
 }
 
 func TestBalancerSendsEveryRequestToAnotherNodeAndSkipsDeadOnes(t *testing.T) {
+	t.Parallel()
 	var names []string
 	var nodes []*httptest.Server
 	for _, name := range []string{"a", "b", "c"} {

@@ -81,6 +81,7 @@ func (c *cluster) wantOnlyFiles(uploads ...*upload) {
 }
 
 func TestBucketListingSeesWhatIsLeftBehind(t *testing.T) {
+	t.Parallel()
 	c := start(t)
 	u := newUpload(c, tusClient, test40MiB, 20*mib)
 	if err := u.create(t.Context()); err != nil {

@@ -14,6 +14,7 @@ import (
 // The uploads are abandoned in all states, one of their nodes is killed in
 // between, and a fifth of them is finished: of these the files stay.
 func TestF16AbandonedUploadsLeaveNothingBehind(t *testing.T) {
+	t.Parallel()
 	const expireAfter = 8 * time.Second
 	c := start(t, "--expire-after", expireAfter.String(), "--sweep-interval", "500ms")
 	ctx, cancel := context.WithTimeout(t.Context(), deadline)

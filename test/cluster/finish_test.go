@@ -13,6 +13,7 @@ import (
 // All nodes get what is missing at the same moment: half of the uploads lack one
 // chunk, which comes to every node, the others three, and each node gets one.
 func TestF14NodesFinishingAtOnceMakeOneFile(t *testing.T) {
+	t.Parallel()
 	c := start(t)
 	ctx, cancel := context.WithTimeout(t.Context(), deadline)
 	defer cancel()

@@ -79,6 +79,7 @@ func wantTaken(t *testing.T, app *test.App, events []string) {
 // F6: the app is down while files are finished on all nodes. Two of these die; the one
 // that is left delivers all.
 func TestF06OneNodeThatLivesDeliversWhatAllHaveFinished(t *testing.T) {
+	t.Parallel()
 	const files = 90
 	c, app := startHooked(t)
 	app.Be(func(test.Hook) test.Mood { return test.Fails })
@@ -93,6 +94,7 @@ func TestF06OneNodeThatLivesDeliversWhatAllHaveFinished(t *testing.T) {
 // A client that asks any node for a file during its delivery causes no second delivery, and
 // while the app is down, three nodes that all know of a file try no more often than one.
 func TestNodesDoNotDeliverWhatAnotherOneDelivers(t *testing.T) {
+	t.Parallel()
 	const files = 30
 	c, app := startHooked(t)
 	wantTaken(t, app, c.putSmall(files))

@@ -165,6 +165,7 @@ func (u *upload) verify() error {
 }
 
 func TestChunksOfAnUploadOnDifferentNodesMakeOneFile(t *testing.T) {
+	t.Parallel()
 	c := start(t)
 	l := c.newLoad(perScenario, 1)
 	l.run(nil)

@@ -20,6 +20,7 @@ func TestKilledNodesLoseNothing(t *testing.T) {
 }
 
 func TestRollingRestartUnderLoadFailsNoUpload(t *testing.T) {
+	t.Parallel()
 	c := start(t, "--shutdown-timeout", "6s", "--sweep-interval", "3s")
 	l := c.newLoad(perScenario, 3)
 	l.run(func() {

@@ -18,6 +18,7 @@ const triesOfNode = 4
 // Of what writes to S3, one request in five fails in one of all ways, and some for
 // so long that a node gives up.
 func TestF01FailingS3RequestsFailNoUpload(t *testing.T) {
+	t.Parallel()
 	c := start(t)
 	l := c.newLoad(perScenario, 10)
 	f := &fewFaults{random: rand.New(rand.NewPCG(10, 0)), doomed: map[string]int{}}
@@ -100,6 +101,7 @@ func (p *partlyStored) sendOnce(ctx context.Context, n int) (test.Answer, error)
 }
 
 func TestF01PartThatFailsForGoodWhileLaterOnesSucceed(t *testing.T) {
+	t.Parallel()
 	c := start(t)
 	all := newPartlyStored(t, c, 100)
 	c.faults.set(holdBack(all, func() outcome { return refuse }))
@@ -175,6 +177,7 @@ func (u *upload) finish(ctx context.Context) {
 // Completing fails, or is done and its answer lost, in both cases for so long that
 // the node gives up: then the next request finishes the upload.
 func TestF05AFailedFinishIsRetriedByTheNextRequest(t *testing.T) {
+	t.Parallel()
 	for name, fault := range map[string]outcome{"failed": refuse, "done, answer lost": lose} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -6,6 +6,7 @@ import (
 )
 
 func TestFlushedRedisLosesNothing(t *testing.T) {
+	t.Parallel()
 	c := start(t)
 	l := c.newLoad(perScenario, 6)
 	l.run(func() {
@@ -21,6 +22,7 @@ func TestFlushedRedisLosesNothing(t *testing.T) {
 }
 
 func TestKilledRedisMeansSlowerNotDown(t *testing.T) {
+	t.Parallel()
 	c := start(t)
 	l := c.newLoad(perScenario, 7)
 	l.run(func() {
@@ -35,6 +37,7 @@ func TestKilledRedisMeansSlowerNotDown(t *testing.T) {
 
 // Worse than one that is gone is one that takes connections and does not answer.
 func TestAHangingRedisMeansSlowerNotDown(t *testing.T) {
+	t.Parallel()
 	c := start(t)
 	l := c.newLoad(perScenario, 8)
 	l.run(func() {
