@@ -7,16 +7,13 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"runtime/debug"
-	"slices"
-	"strings"
 	"time"
 
+	"github.com/holdfast-upload/holdfast/hooks/auth"
 	"github.com/holdfast-upload/holdfast/hooks/contentrange"
 	"github.com/holdfast-upload/holdfast/hooks/ietf"
 	"github.com/holdfast-upload/holdfast/hooks/problem"
 	"github.com/holdfast-upload/holdfast/hooks/protocol"
-	"github.com/holdfast-upload/holdfast/hooks/transport"
 	"github.com/holdfast-upload/holdfast/hooks/tus"
 	"github.com/holdfast-upload/holdfast/storage"
 )
@@ -58,35 +55,18 @@ func (s *Server) HTTPServer() *http.Server {
 	return server
 }
 
-// routes returns the handler of all URLs. It is not an http.ServeMux, because that
-// redirects paths that are not clean, and an upload client follows a redirect by
-// sending its body again, or not at all.
-func (s *Server) routes() (http.Handler, error) {
-	uploads, err := s.protocols()
-	if err != nil {
-		return nil, err
+// elsewhere handles requests that are not below the base path.
+func (s *Server) elsewhere(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case isProbe(r.URL.Path) && !probes(r.Method):
+		protocol.RejectMethod(w, r, "OPTIONS, GET, HEAD")
+	case r.URL.Path == "/healthz":
+		fmt.Fprintln(w, "ok")
+	case r.URL.Path == "/readyz":
+		s.serveReady(w, r)
+	default:
+		http.Error(w, "Nothing is here. Uploads are below "+s.opts.BasePath+".", http.StatusNotFound)
 	}
-	base := s.opts.BasePath
-	routes := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch {
-		case isProbe(r.URL.Path) && !probes(r.Method):
-			protocol.RejectMethod(w, r, "OPTIONS, GET, HEAD")
-		case r.URL.Path == "/healthz":
-			fmt.Fprintln(w, "ok")
-		case r.URL.Path == "/readyz":
-			s.serveReady(w, r)
-		case r.Method == http.MethodOptions && r.URL.Path == "*": // all uploads have the same limits
-			uploads.ServeHTTP(w, r)
-		case r.URL.Path+"/" == base:
-			r.URL.Path = base
-			uploads.ServeHTTP(w, r)
-		case strings.HasPrefix(r.URL.Path, base):
-			uploads.ServeHTTP(w, r)
-		default:
-			http.Error(w, "Nothing is here. Uploads are below "+base+".", http.StatusNotFound)
-		}
-	})
-	return recoverPanics(s.opts.Log, transport.LimitUnreadBody(s.opts.IdleTimeout, transport.SecurityHeaders(slices.Contains(s.opts.CORS.Origins, "*"), routes))), nil
 }
 
 // isProbe reports whether path is that of a probe, where no upload can be.
@@ -98,21 +78,16 @@ func probes(method string) bool {
 	return method == http.MethodGet || method == http.MethodHead || method == http.MethodOptions
 }
 
-// protocols returns the handler of everything below the base path.
-func (s *Server) protocols() (http.Handler, error) {
+// routes returns the handler of all URLs. It is not an http.ServeMux, because that
+// redirects paths that are not clean, and an upload client follows a redirect by sending
+// its body again, or not at all.
+func (s *Server) routes() (http.Handler, error) {
 	opts := s.protocolOptions()
 	protocols, err := protocolsOf(s.uploads, opts)
 	if err != nil {
 		return nil, err
 	}
-	for i, p := range protocols {
-		protocols[i] = s.guard(p)
-	}
-	router := protocol.Router(s.opts.CORS, opts, protocols...)
-	if s.auth == nil {
-		return router, nil
-	}
-	return s.auth.RedactTickets(router), nil
+	return protocol.Router(s.opts.CORS, opts, protocols...), nil
 }
 
 // protocolsOf returns the protocols. A request belongs to the first one that matches it.
@@ -133,23 +108,19 @@ func (s *Server) protocolOptions() protocol.Options {
 		LockTimeout: s.opts.LockTimeout,
 		Shutdown:    s.shutdown,
 		Spools:      s.opts.Spools,
+		Elsewhere:   http.HandlerFunc(s.elsewhere),
+		Reserved:    isProbe,
 		Log:         s.opts.Log,
 		Metrics:     s.opts.Metrics,
 		Tracer:      s.opts.Tracer,
 	}
 	if s.auth != nil {
 		opts.TicketIssuer = s.auth.TicketIssuer()
+		opts.Redact = auth.RedactTickets
+		opts.Guards = append(opts.Guards, s.auth.Authenticate)
 	}
+	opts.Guards = append(opts.Guards, s.limits.Begin)
 	return opts
-}
-
-// guard puts a protocol behind authentication, and behind the limits of its principal.
-func (s *Server) guard(p protocol.Protocol) protocol.Protocol {
-	p = s.limits.Limit(p)
-	if s.auth != nil {
-		p = s.auth.Middleware(p)
-	}
-	return p
 }
 
 // Ready returns nil if the server takes uploads now. It fails during a shutdown and
@@ -195,26 +166,4 @@ func (s *Server) serveReady(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(answer)
-}
-
-// recoverPanics logs a panic of a handler with its stack, and answers 500. A response
-// that has begun is aborted, so that it is not taken for a complete one.
-func recoverPanics(log *slog.Logger, next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		defer func() {
-			reason := recover()
-			if reason == nil {
-				return
-			}
-			if err, ok := reason.(error); !ok || !errors.Is(err, http.ErrAbortHandler) {
-				log.ErrorContext(r.Context(), "a handler panicked", "reason", reason,
-					"method", r.Method, "path", r.URL.Path, "stack", string(debug.Stack()))
-				w.Header().Set("Content-Length", "0")
-				w.WriteHeader(http.StatusInternalServerError)
-				_ = http.NewResponseController(w).Flush()
-			}
-			panic(http.ErrAbortHandler)
-		}()
-		next.ServeHTTP(w, r)
-	})
 }

@@ -90,7 +90,7 @@ func (s *Server) policy() storage.Policy {
 	if s.auth != nil || s.limits.Enabled() {
 		counted.Authorize = s.limits.Authorize
 	}
-	verified := storage.Policy{BeforeCreate: transport.AdmitVerified}
+	verified := storage.Policy{BeforeCreate: protocol.AdmitVerified}
 	return storage.Policies(of, s.opts.Policy, key, verified, counted)
 }
 
@@ -104,7 +104,7 @@ func (s *Server) setKey(_ context.Context, rec *storage.Record) error {
 
 // logEvent logs an event, and makes it known to the log line of its request.
 func (s *Server) logEvent(ctx context.Context, e storage.Event) {
-	protocol.RequestLogFrom(ctx).Event(e)
+	protocol.ExchangeOf(ctx).Event(e)
 	s.opts.Log.InfoContext(ctx, "upload "+string(e.Type), "id", e.Upload.ID, "event", e.ID, "size", e.Upload.Size)
 }
 

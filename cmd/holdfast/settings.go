@@ -50,7 +50,7 @@ func (s *settings) open(cfg config.Config, log *slog.Logger) (err error) {
 		Metrics: func(protocol string) protocol.RequestMetrics { return s.metrics.Request(protocol) },
 		Observer: storage.Observer{
 			Event: func(ctx context.Context, e storage.Event) {
-				s.metrics.Upload(e, protocol.RequestLogFrom(ctx).Protocol())
+				s.metrics.Upload(e, protocol.ExchangeOf(ctx).Protocol())
 			},
 			Sweep: s.metrics.Sweep,
 		},

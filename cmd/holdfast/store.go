@@ -32,7 +32,7 @@ func (s *settings) openStore(cfg config.Config) error {
 	if err := open(cfg); err != nil {
 		return fmt.Errorf("open the store: %w", err)
 	}
-	waited := func(ctx context.Context, d time.Duration) { protocol.RequestLogFrom(ctx).AddLockWait(d) }
+	waited := func(ctx context.Context, d time.Duration) { protocol.ExchangeOf(ctx).AddLockWait(d) }
 	o := &s.options
 	o.Store, o.Locker, o.Cache = s.metrics.Store(o.Store), s.metrics.Locker(o.Locker, waited), s.metrics.Cache(o.Cache)
 	return nil

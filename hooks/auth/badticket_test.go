@@ -2,6 +2,7 @@ package auth_test
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -24,6 +25,13 @@ func (o *openProtocol) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
+// route returns a router that authenticates requests to a protocol.
+func route(a *auth.Auth, p protocol.Protocol) http.Handler {
+	return protocol.Router(protocol.CORS{}, protocol.Options{
+		URLs: protocol.URLs{BasePath: "/files/"}, Redact: auth.RedactTickets, Guards: []protocol.Guard{a.Authenticate}, Log: slog.New(slog.DiscardHandler),
+	}, p)
+}
+
 // protect returns a function that sends a request through authentication to a protocol. It
 // returns the status, and the principal that the protocol got.
 func protect(t *testing.T, opts auth.Options) func(r *http.Request) (int, protocol.Principal) {
@@ -35,7 +43,7 @@ func protect(t *testing.T, opts auth.Options) func(r *http.Request) (int, protoc
 	}
 	t.Cleanup(a.Close)
 	open := &openProtocol{}
-	handler := a.RedactTickets(a.Middleware(open))
+	handler := route(a, open)
 	return func(r *http.Request) (int, protocol.Principal) {
 		rec := httptest.NewRecorder()
 		open.principal = protocol.Principal{}

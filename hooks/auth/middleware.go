@@ -10,30 +10,25 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
-// Middleware returns a protocol that authenticates requests before next handles them.
-func (a *Auth) Middleware(next protocol.Protocol) protocol.Protocol { return &middleware{next, a} }
-
-type middleware struct {
-	protocol.Protocol
-	auth *Auth
-}
-
-func (m *middleware) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	principal, err := m.auth.principal(r)
+// Authenticate is for protocol.Options.Guards: it authenticates a request, and responds to
+// one that is rejected without reading its body.
+func (a *Auth) Authenticate(x *protocol.Exchange) bool {
+	principal, err := a.principal(x)
 	if err != nil {
-		m.auth.reject(w, r, err)
-		return
+		a.reject(x, x.Request(), err)
+		return false
 	}
 	// Responses depend on the principal, so shared caches must not store them.
-	w.Header().Set("Cache-Control", "private, no-cache")
-	*r = *r.WithContext(protocol.WithPrincipal(r.Context(), principal)) // in place, so that the access log sees changes to r
-	m.Protocol.ServeHTTP(w, r)
+	x.Header().Set("Cache-Control", "private, no-cache")
+	x.SetPrincipal(principal)
+	return true
 }
 
 // principal authenticates the request. If the ticket does not grant what is requested and
 // there is a token too, the token decides.
-func (a *Auth) principal(r *http.Request) (protocol.Principal, error) {
-	byTicket, ticketErr := a.authenticateTicket(r)
+func (a *Auth) principal(x *protocol.Exchange) (protocol.Principal, error) {
+	r := x.Request()
+	byTicket, ticketErr := a.authenticateTicket(x)
 	if ticketErr == nil && !byTicket.Grant.DenyDownload {
 		return byTicket, nil
 	}
@@ -50,8 +45,8 @@ func (a *Auth) principal(r *http.Request) (protocol.Principal, error) {
 	return protocol.Principal{}, err
 }
 
-func (a *Auth) authenticateTicket(r *http.Request) (protocol.Principal, error) {
-	text, inURL, err := ticketFrom(r.Context())
+func (a *Auth) authenticateTicket(x *protocol.Exchange) (protocol.Principal, error) {
+	text, inURL, err := onlyTicket(x.Tickets)
 	if err != nil {
 		return protocol.Principal{}, err
 	}
@@ -59,7 +54,7 @@ func (a *Auth) authenticateTicket(r *http.Request) (protocol.Principal, error) {
 	if err != nil {
 		return protocol.Principal{}, err
 	}
-	c, err := t.grant(a.opts.URLs.ID(r), r.Method)
+	c, err := t.grant(a.opts.URLs.ID(x.Request()), x.Request().Method)
 	if err == nil && inURL {
 		c.Grant.Query = ticketQuery(text)
 	}

@@ -1,7 +1,6 @@
 package auth
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"regexp"
@@ -11,33 +10,24 @@ import (
 	"github.com/holdfast-upload/holdfast/hooks/protocol"
 )
 
-// foundTickets are the tickets of a request.
-type foundTickets struct{ inURL, inHeader []string }
-
-type ticketKey struct{}
-
-// RedactTickets removes tickets from requests, so that they are not logged or passed on.
-// It keeps them in the context, for Middleware. It must run before logging, tracing and
-// hooks, and before the protocols.
-func (a *Auth) RedactTickets(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		found := foundTickets{r.URL.Query()[TicketParam], r.Header.Values(TicketHeader)}
-		next.ServeHTTP(w, withoutTicket(r.WithContext(context.WithValue(r.Context(), ticketKey{}, found))))
-	})
+// RedactTickets removes tickets from a request, so that they are not logged or passed on,
+// and returns them. It is for protocol.Options.Redact.
+func RedactTickets(r *http.Request) (*http.Request, protocol.Tickets) {
+	found := protocol.Tickets{InURL: r.URL.Query()[TicketParam], InHeader: r.Header.Values(TicketHeader)}
+	return withoutTicket(r.WithContext(r.Context())), found
 }
 
-// ticketFrom returns the ticket that RedactTickets removed from the request of ctx, and
+// onlyTicket returns the ticket of a request in which RedactTickets found these, and
 // reports whether it was in the URL.
-func ticketFrom(ctx context.Context) (text string, inURL bool, err error) {
-	tickets, _ := ctx.Value(ticketKey{}).(foundTickets)
-	found := slices.Concat(tickets.inURL, tickets.inHeader)
+func onlyTicket(tickets protocol.Tickets) (text string, inURL bool, err error) {
+	found := slices.Concat(tickets.InURL, tickets.InHeader)
 	switch {
 	case len(found) == 0 || len(found) == 1 && found[0] == "":
 		return "", false, errNone
 	case len(found) > 1 || len(found[0]) > maxToken:
 		return "", false, errInvalid
 	}
-	return found[0], len(tickets.inURL) > 0, nil
+	return found[0], len(tickets.InURL) > 0, nil
 }
 
 // ticketInURL matches a ticket in a URL within a header. The URL may be escaped, as a

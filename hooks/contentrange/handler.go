@@ -76,8 +76,7 @@ func (d *Handler) AddOptionsHeaders(h http.Header) {
 }
 
 func (d *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	body := d.opts.NewBody(w, r)
-	defer body.Close()
+	body := protocol.ExchangeOf(r.Context()).Body
 	if err := d.serve(w, r, body); err != nil {
 		body.DrainOrClose(w, r)
 		d.reject(w, r, cmp.Or(body.Refused(), err))
@@ -109,7 +108,7 @@ func (d *Handler) serve(w http.ResponseWriter, r *http.Request, body *transport.
 // or a whole file, or answers a query. If create is set, it creates the upload if there is
 // none. It is also for other protocols whose clients send Content-Range.
 func (d *Handler) Receive(r *http.Request, id string, create bool, body *transport.Body) (storage.Upload, error) {
-	if err := body.CheckHeader(); err != nil {
+	if err := body.VerifyDigests(r); err != nil {
 		return storage.Upload{}, err
 	}
 	p, err := d.readPut(r, id)

@@ -9,6 +9,7 @@ import (
 	"mime"
 	"net/http"
 
+	"github.com/holdfast-upload/holdfast/hooks/protocol"
 	"github.com/holdfast-upload/holdfast/hooks/transport"
 	"github.com/holdfast-upload/holdfast/storage"
 	"github.com/holdfast-upload/holdfast/storage/ranges"
@@ -214,13 +215,13 @@ func (d *Handler) find(ctx context.Context, p put, h http.Header) (storage.Uploa
 // verifyFirst verifies the digests of a body that may create an upload before others wait
 // for the creation: the body may be slow.
 func (d *Handler) verifyFirst(ctx context.Context, rec storage.Record) error {
-	if !transport.HasDigest(ctx) {
+	if !protocol.ExchangeOf(ctx).Body.HasDigest() {
 		return nil
 	}
 	if _, err := d.uploads.Get(ctx, rec.ID); !errors.Is(err, storage.ErrNotFound) {
 		return err
 	}
-	return transport.AdmitVerified(ctx, &rec)
+	return protocol.AdmitVerified(ctx, &rec)
 }
 
 // checkAgainst returns an error if the total or the range contradicts the upload's size.
@@ -251,16 +252,15 @@ func (d *Handler) write(ctx context.Context, p put, body source) (storage.Upload
 	if !p.hasLength && p.end != unknown {
 		return d.writeSpooled(ctx, p, body)
 	}
-	src := &counter{src: body}
-	up, err := d.uploads.Write(ctx, p.id, p.start, src)
+	up, err := d.uploads.Write(ctx, p.id, p.start, body)
 	if err != nil {
 		return up, err
 	}
 	if p.end == unknown && p.total == unknown {
-		return d.uploads.SetSize(ctx, p.id, p.start+src.n)
+		return d.uploads.SetSize(ctx, p.id, p.start+body.Received())
 	}
 	if p.end == unknown && !up.Has(ranges.Range{Start: p.start, End: p.total}) {
-		return up, fmt.Errorf("%w: the body has %d bytes, the rest of the upload %d", errLength, src.n, p.total-p.start)
+		return up, fmt.Errorf("%w: the body has %d bytes, the rest of the upload %d", errLength, body.Received(), p.total-p.start)
 	}
 	return up, nil
 }
@@ -295,24 +295,8 @@ type source interface {
 	io.Reader
 	storage.HasLength
 	storage.CanAbort
-}
-
-// counter counts what is read through it.
-type counter struct {
-	src source
-	n   int64
-}
-
-// Length implements storage.HasLength.
-func (c *counter) Length() int64 { return c.src.Length() }
-
-// Abort implements storage.CanAbort.
-func (c *counter) Abort(err error) { c.src.Abort(err) }
-
-func (c *counter) Read(p []byte) (int, error) {
-	n, err := c.src.Read(p)
-	c.n += int64(n)
-	return n, err
+	// Received returns how many bytes of the body have arrived.
+	Received() int64
 }
 
 // metadata returns the file's type and name from the headers of the first PUT.

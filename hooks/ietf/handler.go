@@ -64,13 +64,7 @@ func (d *Handler) AddOptionsHeaders(h http.Header) {
 }
 
 func (d *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	// Body verifies digests of the content. Repr-Digest is that of the file, which may
-	// arrive in several requests.
-	content := r.WithContext(r.Context())
-	content.Header = r.Header.Clone()
-	content.Header.Del("Repr-Digest")
-	x := &exchange{Handler: d, w: w, r: r, body: d.opts.NewBody(w, content)}
-	defer x.body.Close()
+	x := &exchange{Handler: d, w: w, r: r, body: protocol.ExchangeOf(r.Context()).Body}
 	if err := x.serve(); err != nil {
 		x.reject(cmp.Or(x.body.Refused(), err))
 	}
@@ -100,7 +94,12 @@ func (x *exchange) serve() (err error) {
 	if x.request, err = parse(x.r, id); err != nil {
 		return err
 	}
-	if err := x.body.CheckHeader(); err != nil {
+	// Body verifies digests of the content. Repr-Digest is that of the file, which may
+	// arrive in several requests.
+	content := x.r.WithContext(x.r.Context())
+	content.Header = x.r.Header.Clone()
+	content.Header.Del("Repr-Digest")
+	if err := x.body.VerifyDigests(content); err != nil {
 		return err
 	}
 	if creates := x.method == http.MethodPost || x.method == http.MethodPut; creates && (id != "" || x.method == http.MethodPost) {

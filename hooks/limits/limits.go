@@ -73,23 +73,15 @@ func New(opts Options) *Limiter {
 	return l
 }
 
-// Limit returns a protocol that enforces limits on the requests that next handles.
-// Authentication, if any, must run before it.
-func (l *Limiter) Limit(next protocol.Protocol) protocol.Protocol { return &limited{next, l} }
-
-type limited struct {
-	protocol.Protocol
-	limiter *Limiter
-}
-
-func (d *limited) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	q := d.limiter.request(r)
-	*r = *r.WithContext(context.WithValue(r.Context(), requestKey{}, q)) // in place, so that the access log sees changes to r
+// Begin is for protocol.Options.Guards: it has limits enforced on a request. Authentication,
+// if any, must run before it.
+func (l *Limiter) Begin(x *protocol.Exchange) bool {
+	q := l.request(x.Request())
+	x.Quota = q
 	if q.metered() {
-		r.Body = &meter{ReadCloser: r.Body, ctx: context.WithoutCancel(r.Context()), request: q}
-		defer q.refund(context.WithoutCancel(r.Context()))
+		x.Body.Limit(q)
 	}
-	d.Protocol.ServeHTTP(w, r)
+	return true
 }
 
 // key identifies a principal in the counter, without its name in the clear.

@@ -15,17 +15,18 @@ import (
 )
 
 // testProtocol handles requests with a function of the test.
-type testProtocol struct {
-	protocol.Protocol
-	serve func(r *http.Request)
-}
+type testProtocol func(r *http.Request)
 
-func (d testProtocol) ServeHTTP(_ http.ResponseWriter, r *http.Request) { d.serve(r) }
+func (testProtocol) Name() string                                       { return "test" }
+func (testProtocol) Matches(*http.Request) bool                         { return true }
+func (testProtocol) AddOptionsHeaders(http.Header)                      {}
+func (d testProtocol) ServeHTTP(_ http.ResponseWriter, r *http.Request) { d(r) }
 
 // send sends a body of n bytes, from one address, through the limiter to serve.
 func send(l *Limiter, n int, serve func(r *http.Request)) {
 	r := httptest.NewRequest(http.MethodPut, "/files/it", bytes.NewReader(make([]byte, n)))
-	l.Limit(testProtocol{serve: serve}).ServeHTTP(httptest.NewRecorder(), r)
+	opts := protocol.Options{Guards: []protocol.Guard{l.Begin}, Log: slog.New(slog.DiscardHandler)}
+	protocol.Router(protocol.CORS{}, opts, testProtocol(serve)).ServeHTTP(httptest.NewRecorder(), r)
 }
 
 func limiter(bytesPerDay int64) *Limiter {

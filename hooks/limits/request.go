@@ -3,11 +3,12 @@ package limits
 import (
 	"context"
 	"fmt"
-	"io"
 	"net/http"
 	"sync"
 	"time"
 
+	"github.com/holdfast-upload/holdfast/hooks/protocol"
+	"github.com/holdfast-upload/holdfast/hooks/transport"
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
@@ -18,6 +19,7 @@ const step = 4 << 20
 // request is the state of one request, and what of its body has been charged.
 type request struct {
 	limiter *Limiter
+	ctx     context.Context // of the request, without its cancellation
 	key     string
 	hasBody bool
 	length  int64 // -1 if unknown
@@ -34,15 +36,15 @@ type request struct {
 	left      int64
 }
 
-type requestKey struct{}
+var _ transport.Quota = (*request)(nil)
 
 func requestOf(ctx context.Context) (*request, bool) {
-	q, ok := ctx.Value(requestKey{}).(*request)
+	q, ok := protocol.ExchangeOf(ctx).Quota.(*request)
 	return q, ok
 }
 
 func (l *Limiter) request(r *http.Request) *request {
-	return &request{limiter: l, key: l.key(r), hasBody: r.ContentLength != 0, length: r.ContentLength, left: r.ContentLength}
+	return &request{limiter: l, ctx: context.WithoutCancel(r.Context()), key: l.key(r), hasBody: r.ContentLength != 0, length: r.ContentLength, left: r.ContentLength}
 }
 
 // metered reports whether the bytes of the body are charged.
@@ -115,9 +117,10 @@ func (q *request) spent(wait time.Duration) error {
 	return retryLater(wait, "%d bytes a day may be sent", q.limiter.opts.BytesPerDay)
 }
 
-// charge charges the next bytes of the body if none are prepaid, and returns how many
-// are; 0 for a body that is not charged, or that has been read to its length.
-func (q *request) charge(ctx context.Context) (int, error) {
+// Allow implements transport.Quota. It charges the next bytes of the body if none are
+// prepaid, and returns how many are; 0 for a body that is not charged, or that has been
+// read to its length.
+func (q *request) Allow() (int, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if ended := q.length >= 0 && q.left <= 0; q.uncharged || q.prepaid > 0 || ended {
@@ -127,7 +130,7 @@ func (q *request) charge(ctx context.Context) (int, error) {
 	if q.length >= 0 {
 		n = int(max(1, min(int64(n), q.left)))
 	}
-	wait, err := q.limiter.counts.Take(ctx, q.quota(), n)
+	wait, err := q.limiter.counts.Take(q.ctx, q.quota(), n)
 	if err == nil && wait > 0 {
 		err = q.spent(wait)
 	}
@@ -138,39 +141,20 @@ func (q *request) charge(ctx context.Context) (int, error) {
 	return n, nil
 }
 
-func (q *request) read(n int) {
+// Used implements transport.Quota.
+func (q *request) Used(n int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.prepaid = max(0, q.prepaid-n)
 	q.left -= int64(n)
 }
 
-// refund returns what was charged and not read.
-func (q *request) refund(ctx context.Context) {
+// Close implements transport.Quota. It gives back what was charged and not read.
+func (q *request) Close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.prepaid > 0 {
-		_, _ = q.limiter.counts.Take(ctx, q.quota(), -q.prepaid) // on failure the quota refills within a day
+		_, _ = q.limiter.counts.Take(q.ctx, q.quota(), -q.prepaid) // on failure the quota refills within a day
 		q.prepaid = 0
 	}
-}
-
-// meter is a body whose bytes are charged before they are read.
-type meter struct {
-	io.ReadCloser
-	ctx     context.Context
-	request *request
-}
-
-func (m *meter) Read(p []byte) (int, error) {
-	charged, err := m.request.charge(m.ctx)
-	if err != nil {
-		return 0, err
-	}
-	if charged > 0 && len(p) > charged {
-		p = p[:charged]
-	}
-	n, err := m.ReadCloser.Read(p)
-	m.request.read(n)
-	return n, err
 }

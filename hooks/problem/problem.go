@@ -33,8 +33,12 @@ func (p Problem) Retry() bool {
 	return false
 }
 
-// CodeSuperseded is the Code of a request that was superseded by a newer one.
-const CodeSuperseded = "replaced"
+const (
+	// CodeSuperseded is the Code of a request that was superseded by a newer one.
+	CodeSuperseded = "replaced"
+	// CodeInternal is the Code of an unexpected error.
+	CodeInternal = "internalError"
+)
 
 var problems = []struct {
 	err    error
@@ -90,5 +94,5 @@ func From(err error) Problem {
 		found.Failure = p.status >= 500 && !slices.Contains(bodyEnds, p.err)
 		return found
 	}
-	return Problem{http.StatusInternalServerError, "internalError", "internal server error", retryAfter(err), true}
+	return Problem{http.StatusInternalServerError, CodeInternal, "internal server error", retryAfter(err), true}
 }

@@ -100,20 +100,20 @@ func TestAccessLogHasTheOutcome(t *testing.T) {
 		{"no response written", "answered", "", "it", 200, nil, func(http.ResponseWriter, *http.Request) {}},
 		{"stores", "stored", "", "it", 202, strings.NewReader("12345"), func(w http.ResponseWriter, r *http.Request) { read(w, r, 202) }},
 		{"creates and stores", "stored", "", "chosen", 202, strings.NewReader("12345"), func(w http.ResponseWriter, r *http.Request) {
-			RequestLogFrom(r.Context()).Event(event(storage.Created, true))
+			ExchangeOf(r.Context()).Event(event(storage.Created, true))
 			read(w, r, 202)
 		}},
 		{"creates", "created", "", "chosen", 201, nil, func(w http.ResponseWriter, r *http.Request) {
-			RequestLogFrom(r.Context()).Event(event(storage.Created, true))
+			ExchangeOf(r.Context()).Event(event(storage.Created, true))
 			w.WriteHeader(201)
 		}},
 		{"finishes", "finished", "", "chosen", 201, strings.NewReader("12345"), func(w http.ResponseWriter, r *http.Request) {
-			RequestLogFrom(r.Context()).Event(event(storage.Created, true))
-			RequestLogFrom(r.Context()).Event(event(storage.Finished, true))
+			ExchangeOf(r.Context()).Event(event(storage.Created, true))
+			ExchangeOf(r.Context()).Event(event(storage.Finished, true))
 			read(w, r, 201)
 		}},
 		{"replays a finish", "stored", "", "it", 201, strings.NewReader("12345"), func(w http.ResponseWriter, r *http.Request) {
-			RequestLogFrom(r.Context()).Event(event(storage.Finished, false))
+			ExchangeOf(r.Context()).Event(event(storage.Finished, false))
 			read(w, r, 201)
 		}},
 		{"rejects", "refused", "tooLarge", "it", 413, strings.NewReader("12345"), func(w http.ResponseWriter, r *http.Request) { fail(w, r, storage.ErrTooLarge) }},
@@ -122,7 +122,7 @@ func TestAccessLogHasTheOutcome(t *testing.T) {
 		{"body aborted", "aborted", "bodyBrokeOff", "it", 503, newBrokenBody(), func(w http.ResponseWriter, r *http.Request) { fail(w, r, storage.ErrBodyAborted) }},
 		{"body aborted, tusd responds", "aborted", "", "it", 400, newBrokenBody(), func(w http.ResponseWriter, r *http.Request) { read(w, r, 400) }},
 		{"fails", "failed", "internalError", "it", 500, strings.NewReader("12345"), func(w http.ResponseWriter, r *http.Request) { fail(w, r, errors.New("unexpected")) }},
-		{"panics", "failed", "", "it", 0, nil, func(http.ResponseWriter, *http.Request) { panic("test") }},
+		{"panics", "failed", "internalError", "it", 500, nil, func(http.ResponseWriter, *http.Request) { panic("test") }},
 		{"sends early hints", "answered", "", "it", 204, nil, func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(http.StatusEarlyHints)
 			w.WriteHeader(204)
@@ -143,12 +143,12 @@ func TestAccessLogHasTheOutcome(t *testing.T) {
 	}
 }
 
-func TestAccessLogHasTheFieldsOfTheRequestLog(t *testing.T) {
+func TestAccessLogHasTheFieldsOfTheExchange(t *testing.T) {
 	r := httptest.NewRequest("GET", "/files/it", nil)
 	r.Header.Set("Content-Range", strings.Repeat("x", 1000))
 	line, m := serve(t, r, func(w http.ResponseWriter, r *http.Request) {
-		s := RequestLogFrom(r.Context())
-		s.Subject("user-7")
+		s := ExchangeOf(r.Context())
+		s.SetPrincipal(Principal{Subject: "user-7"})
 		s.AddLockWait(time.Second)
 		s.AddLockWait(time.Second)
 		if s.Protocol() != "test" {
@@ -167,12 +167,12 @@ func TestAccessLogHasTheFieldsOfTheRequestLog(t *testing.T) {
 	}
 }
 
-// Code that runs outside of a request may use RequestLogFrom too.
-func TestRequestLogOutsideARequestIsDiscarded(t *testing.T) {
-	s := RequestLogFrom(t.Context())
-	s.Subject("anna")
+// Code that runs outside of a request may use ExchangeOf too.
+func TestAnExchangeOutsideARequestIsDiscarded(t *testing.T) {
+	s := ExchangeOf(t.Context())
+	s.SetPrincipal(Principal{Subject: "anna"})
 	s.AddLockWait(time.Second)
-	if s.Protocol() != "" || s == RequestLogFrom(t.Context()) {
-		t.Error("a request log outside of a request is kept")
+	if s.Protocol() != "" || s == ExchangeOf(t.Context()) {
+		t.Error("an Exchange outside of a request is kept")
 	}
 }

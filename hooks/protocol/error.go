@@ -7,20 +7,20 @@ import (
 	"github.com/holdfast-upload/holdfast/hooks/problem"
 )
 
-// FromError returns the Problem for err, and records its code in the request log. It logs
+// FromError returns the Problem for err, and records its code for the access log. It logs
 // the cause of a failure of the server, which the response does not reveal.
 func FromError(r *http.Request, log *slog.Logger, err error) problem.Problem {
 	p := problem.From(err)
-	RequestLogFrom(r.Context()).setErrorCode(p.Code)
+	ExchangeOf(r.Context()).setErrorCode(p.Code)
 	if p.Failure {
 		log.ErrorContext(r.Context(), "request failed", "method", r.Method, "path", r.URL.Path, "status", p.Status, "error", err)
 	}
 	return p
 }
 
-// AppRejection returns the response to a request that the app rejected, and records the
-// rejection in the request log.
+// AppRejection returns the response to a request that the app rejected, and records
+// it for the access log.
 func AppRejection(r *http.Request, rejection *problem.Rejection) (status int, header map[string]string, body string) {
-	RequestLogFrom(r.Context()).setErrorCode("refusedByApp")
+	ExchangeOf(r.Context()).setErrorCode("refusedByApp")
 	return rejection.Response()
 }

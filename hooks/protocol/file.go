@@ -16,5 +16,6 @@ func ServeFile(w http.ResponseWriter, r *http.Request, uploads *storage.Uploads,
 	if c, ok := PrincipalFrom(r.Context()); ok && c.Grant != nil && c.Grant.DenyDownload {
 		return fmt.Errorf("%w: the ticket does not allow downloads", storage.ErrForbidden)
 	}
-	return transport.ServeFile(w, r, uploads, up, idle)
+	ExchangeOf(r.Context()).idle = idle
+	return transport.ServeFile(w, r, uploads, up)
 }

@@ -20,47 +20,18 @@ var allowed = strings.Join(methods, ", ")
 // supportedMethod reports whether the method of r is supported.
 func supportedMethod(r *http.Request) bool { return slices.Contains(methods, r.Method) }
 
-// methodOverride replaces the method of a POST by the one in X-HTTP-Method-Override, if
+// overrideMethod replaces the method of a POST by the one in X-HTTP-Method-Override, if
 // there is one (tus 1.0, section "X-HTTP-Method-Override").
-func methodOverride(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if method := r.Header.Get("X-HTTP-Method-Override"); r.Method == http.MethodPost && method != "" {
-			r = r.WithContext(r.Context())
-			r.Method = method
-			if method == http.MethodHead {
-				w = &headResponseWriter{ResponseWriter: w}
-			}
-		}
-		next.ServeHTTP(w, r)
-	})
-}
-
-// headResponseWriter writes the response to a POST that is overridden to HEAD. It drops
-// the body and its Content-Length: the client of a POST would wait for the body.
-type headResponseWriter struct {
-	http.ResponseWriter
-	wroteHeader bool
-}
-
-// WriteHeader implements http.ResponseWriter.
-func (w *headResponseWriter) WriteHeader(status int) {
-	if status >= 200 {
-		w.wroteHeader = true
-		w.Header().Del("Content-Length")
+func (x *Exchange) overrideMethod(r *http.Request) *http.Request {
+	method := r.Header.Get("X-HTTP-Method-Override")
+	if r.Method != http.MethodPost || method == "" {
+		return r
 	}
-	w.ResponseWriter.WriteHeader(status)
+	r = r.WithContext(r.Context())
+	r.Method = method
+	x.headOnly = method == http.MethodHead
+	return r
 }
-
-// Write implements http.ResponseWriter.
-func (w *headResponseWriter) Write(p []byte) (int, error) {
-	if !w.wroteHeader {
-		w.WriteHeader(http.StatusOK)
-	}
-	return len(p), nil
-}
-
-// Unwrap lets http.ResponseController reach the connection.
-func (w *headResponseWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // RejectMethod responds with 405 Method Not Allowed; allow is the value of the Allow header.
 func RejectMethod(w http.ResponseWriter, r *http.Request, allow string) {

@@ -37,18 +37,27 @@ type Grant struct {
 	Query string
 }
 
-type principalKey struct{}
-
-// WithPrincipal returns a context that carries the principal of a request.
-func WithPrincipal(ctx context.Context, c Principal) context.Context {
-	return context.WithValue(ctx, principalKey{}, c)
+// SetPrincipal sets who makes the request.
+func (x *Exchange) SetPrincipal(c Principal) {
+	x.principal = &c
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.subject = c.Subject
 }
 
-// PrincipalFrom returns the principal in ctx. ok is false outside of requests, where the
-// server acts for itself, and if authentication is off.
+// PrincipalFrom returns the principal of the request that ctx belongs to. ok is false
+// outside of requests, where the server acts for itself, and if authentication is off.
 func PrincipalFrom(ctx context.Context) (c Principal, ok bool) {
-	c, ok = ctx.Value(principalKey{}).(Principal)
-	return c, ok
+	p := ExchangeOf(ctx).principal
+	if p == nil {
+		return Principal{}, false
+	}
+	return *p, true
+}
+
+// WithPrincipal returns a context in which the core acts for a principal, without a Router.
+func WithPrincipal(ctx context.Context, c Principal) context.Context {
+	return with(ctx, &Exchange{snapshot: ExchangeOf(ctx).snapshot, principal: &c})
 }
 
 // TicketIssuer returns a URL query such as "?ticket=...", which grants access to an

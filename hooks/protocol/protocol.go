@@ -26,8 +26,12 @@ type Protocol interface {
 	// AddOptionsHeaders sets the headers that announce the protocol in OPTIONS responses.
 	AddOptionsHeaders(h http.Header)
 
+	// ServeHTTP handles a request. Its ResponseWriter is the Exchange of the request.
 	http.Handler
 }
+
+// Guard decides whether a request may go on to its protocol. If not, it has responded.
+type Guard func(x *Exchange) bool
 
 // Options are common to all protocols.
 type Options struct {
@@ -40,9 +44,20 @@ type Options struct {
 	// Spools bounds what bodies take that are buffered until they are complete; nil is no
 	// bound.
 	Spools *transport.Spools
+	// Redact, if set, removes tickets from a request before it is logged, traced or passed
+	// on, and returns them.
+	Redact func(r *http.Request) (*http.Request, Tickets)
+	// Guards are called in their order, before the protocol handles a request.
+	Guards []Guard
 	// TicketIssuer, if set, adds tickets to the URLs of uploads.
 	TicketIssuer TicketIssuer
-	Log          *slog.Logger
+	// Elsewhere handles requests that are not below the base path; nil responds 404. They
+	// are not logged unless they are refused.
+	Elsewhere http.Handler
+	// Reserved, if set, reports whether a path is for Elsewhere although it may be below the
+	// base path.
+	Reserved func(path string) bool
+	Log      *slog.Logger
 	// Metrics, if set, measures the requests of a protocol, "" if none matched.
 	Metrics func(protocol string) RequestMetrics
 	// Tracer, if set, traces each request.
@@ -58,52 +73,10 @@ type CORS struct {
 	Credentials bool
 }
 
-// Router routes each request to the first protocol that matches it, responds to OPTIONS
-// for all of them, and logs, measures and traces each request. It applies
-// X-HTTP-Method-Override first, and rejects unsupported methods. Code that runs within a
-// request can use RequestOf and OverrideResponse.
-func Router(c CORS, o Options, protocols ...Protocol) http.Handler {
-	return methodOverride(o.accessLog(protocols, c.wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodOptions {
-			writeOptions(w, protocols)
-			return
-		}
-		if p := Match(protocols, r); p != nil {
-			ctx, w := withResponseOverride(WithRequest(r.Context(), r), w, r.Method)
-			*r = *r.WithContext(ctx) // in place, so that the access log sees changes to r
-			p.ServeHTTP(w, r)
-			return
-		}
-		RejectMethod(w, r, allowed)
-	}))))
-}
-
-// Match returns the protocol of a request: the first that matches it, nil if there is none.
-// That depends only on the method, the URL and the header.
-func Match(protocols []Protocol, r *http.Request) Protocol {
-	if r.Method == http.MethodOptions || !supportedMethod(r) {
-		return nil
-	}
-	for _, p := range protocols {
-		if p.Matches(r) {
-			return p
-		}
-	}
-	return nil
-}
-
-func writeOptions(w http.ResponseWriter, protocols []Protocol) {
-	w.Header().Set("Allow", allowed)
-	for _, p := range protocols {
-		p.AddOptionsHeaders(w.Header())
-	}
-	// Not 204: some browsers accept only 200 for a preflight request.
-	w.WriteHeader(http.StatusOK)
-}
-
-func (c CORS) wrap(next http.Handler) http.Handler {
+// handler returns nil if CORS is off.
+func (c CORS) handler() *cors.Cors {
 	if len(c.Origins) == 0 {
-		return next
+		return nil
 	}
 	return cors.New(cors.Options{
 		AllowedOrigins: c.Origins,
@@ -115,8 +88,9 @@ func (c CORS) wrap(next http.Handler) http.Handler {
 			"Upload-Offset", "Upload-Length", "Upload-Defer-Length", "Upload-Metadata", "Upload-Concat", "Upload-Expires",
 			"Upload-Complete", "Upload-Incomplete", "Upload-Limit", "Upload-Draft-Interop-Version", "Accept-Patch",
 		},
-		AllowCredentials:   c.Credentials,
-		MaxAge:             int((24 * time.Hour).Seconds()),
-		OptionsPassthrough: true,
-	}).Handler(next)
+		AllowCredentials: c.Credentials,
+		MaxAge:           int((24 * time.Hour).Seconds()),
+		// Not 204: some browsers accept only 200 for a preflight request.
+		OptionsSuccessStatus: http.StatusOK,
+	})
 }

@@ -15,12 +15,12 @@ import (
 
 // startSpan begins the span of a request, as a child of the client's span if forwarded
 // headers are trusted. It records no headers, and only the upload id of the URL.
-func (o Options) startSpan(r *http.Request, protocol, id string) (context.Context, trace.Span) {
+func (rt *router) startSpan(r *http.Request, protocol, id string) (context.Context, trace.Span) {
 	ctx := r.Context()
-	if o.Tracer == nil {
+	if rt.Tracer == nil {
 		return ctx, trace.SpanFromContext(ctx)
 	}
-	if o.URLs.TrustForwarded {
+	if rt.URLs.TrustForwarded {
 		ctx = propagation.TraceContext{}.Extract(ctx, propagation.HeaderCarrier(r.Header))
 	}
 	method := r.Method
@@ -28,7 +28,7 @@ func (o Options) startSpan(r *http.Request, protocol, id string) (context.Contex
 		method = "_OTHER" // by the semantic conventions, to bound cardinality
 	}
 	name := strings.TrimSpace(method + " " + protocol)
-	ctx, span := o.Tracer.Start(ctx, name, trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(
+	ctx, span := rt.Tracer.Start(ctx, name, trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(
 		attribute.String("http.request.method", method), attribute.String("holdfast.protocol", protocol)))
 	return tracing.Of(ctx, id), span
 }

@@ -28,46 +28,63 @@ func NewShutdown() *Shutdown {
 // arrived are stored, and the client is asked to retry.
 func (s *Shutdown) Begin() { s.cancel() }
 
-// Body reads the body of a request. It fails with problem.ErrIdleTimeout when no byte arrives
-// for the idle timeout, however long the whole body takes, and with problem.ErrShuttingDown when
-// shutdown begins. It keeps the error that ended it.
+// Quota bounds how many bytes of a body may be read.
+type Quota interface {
+	// Allow returns how many of the next bytes may be read, 0 for any number. An error
+	// ends the body.
+	Allow() (int, error)
+	// Used records that n bytes were read.
+	Used(n int)
+	// Close is called once, after the last read.
+	Close()
+}
+
+// Body reads the body of a request; it is the only reader between net/http and a protocol.
+// It fails with problem.ErrIdleTimeout when no byte arrives for the idle timeout, however
+// long the whole body takes, and with problem.ErrShuttingDown when shutdown begins. It keeps
+// the error that ended it.
 type Body struct {
 	src        io.ReadCloser
 	ctl        *http.ResponseController
 	idle       time.Duration
 	unregister func() bool
-	length     int64 // the Content-Length, -1 if unknown
-	started    bool  // has been read from, so that the client was allowed to send
-	n          int64 // bytes read
+	length     int64     // the Content-Length, -1 if unknown
+	started    bool      // has been read from, so that the client was allowed to send
+	n          int64     // bytes received
+	received   func(int) // is called with the number of bytes of each read
+	quota      Quota     // nil if the bytes are not limited
+	srcErr     error     // the first error of src
 
-	toVerify  *verification // nil if the client gave no digests
-	malformed error         // see CheckHeader
+	spools   *Spools       // bounds of what toVerify takes
+	toVerify *verification // nil if there is nothing to verify
 
 	mu          sync.Mutex
 	deadlineSet time.Time // when the deadline was last set
 	err         error
 }
 
-// NewBody returns a reader of r's body. Close it when done.
-func NewBody(w http.ResponseWriter, r *http.Request, idle time.Duration, shutdown *Shutdown) *Body {
-	b := &Body{src: r.Body, length: r.ContentLength, ctl: http.NewResponseController(w), idle: idle}
+// NewBody returns a reader of r's body. It calls received, unless that is nil, with the
+// number of bytes of each read. Close it when done.
+//
+// The Router makes the Body of each request, which protocols get from its Exchange.
+func NewBody(w http.ResponseWriter, r *http.Request, idle time.Duration, shutdown *Shutdown, received func(int)) *Body {
+	b := &Body{src: r.Body, length: r.ContentLength, ctl: http.NewResponseController(w), idle: idle, received: received}
 	if b.length == 0 {
 		b.err = io.EOF // nothing to abort
 	}
-	b.unregister = context.AfterFunc(shutdown.ctx, func() { b.Abort(problem.ErrShuttingDown) })
-	if b.toVerify, b.malformed = newVerification(r); b.toVerify != nil {
-		*r = *r.WithContext(context.WithValue(r.Context(), bodyKey{}, b)) // for AdmitVerified
+	b.unregister = func() bool { return true }
+	if shutdown != nil && b.length != 0 {
+		b.unregister = context.AfterFunc(shutdown.ctx, func() { b.Abort(problem.ErrShuttingDown) })
 	}
 	return b
 }
 
 // UseSpools makes the body take what it needs to be verified from bounds that bodies share.
-// Call it before the first Read.
-func (b *Body) UseSpools(s *Spools) {
-	if b.toVerify != nil {
-		b.toVerify.spool = s.New()
-	}
-}
+// Call it before VerifyDigests.
+func (b *Body) UseSpools(s *Spools) { b.spools = s }
+
+// Limit has the bytes that are read from now on limited by q.
+func (b *Body) Limit(q Quota) { b.quota = q }
 
 // Read implements io.Reader. If the client gave digests for the body, Read returns no
 // bytes before all of it has arrived and been verified.
@@ -83,8 +100,7 @@ func (b *Body) read(p []byte) (int, error) {
 	if err := b.extendDeadline(); err != nil {
 		return 0, err
 	}
-	n, err := b.src.Read(p)
-	b.n += int64(n)
+	n, err := b.receive(p)
 	if err == nil {
 		return n, nil
 	}
@@ -104,8 +120,39 @@ func (b *Body) read(p []byte) (int, error) {
 	return n, b.err
 }
 
+// receive reads from the connection, within the quota.
+func (b *Body) receive(p []byte) (int, error) {
+	if b.quota != nil {
+		allowed, err := b.quota.Allow()
+		if err != nil {
+			return 0, err
+		}
+		if allowed > 0 {
+			p = p[:min(len(p), allowed)]
+		}
+	}
+	n, err := b.src.Read(p)
+	b.n += int64(n)
+	if n > 0 && b.received != nil {
+		b.received(n)
+	}
+	if b.quota != nil {
+		b.quota.Used(n)
+	}
+	if err != nil && b.srcErr == nil {
+		b.srcErr = err
+	}
+	return n, err
+}
+
 // Length returns the Content-Length of the body, -1 if it is unknown.
 func (b *Body) Length() int64 { return b.length }
+
+// Received returns how many bytes have been received so far.
+func (b *Body) Received() int64 { return b.n }
+
+// Aborted reports whether the connection ended before the body did.
+func (b *Body) Aborted() bool { return b.srcErr != nil && b.srcErr != io.EOF }
 
 // Close detaches the body from Shutdown and makes a later Abort do nothing, since the
 // connection may serve the next request by then. It leaves closing the request body to
@@ -113,6 +160,9 @@ func (b *Body) Length() int64 { return b.length }
 // wait for bytes that never come, before the response is sent.
 func (b *Body) Close() error {
 	b.unregister()
+	if b.quota != nil {
+		b.quota.Close()
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.err == nil {

@@ -20,7 +20,7 @@ func serveBody(t *testing.T, idle time.Duration, shutdown *Shutdown, started cha
 	t.Helper()
 	ends := make(chan error, 1)
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body := NewBody(w, r, idle, shutdown)
+		body := NewBody(w, r, idle, shutdown, nil)
 		defer body.Close()
 		if started != nil {
 			started <- struct{}{}
@@ -102,7 +102,7 @@ func TestDrainIsBoundedAndDoesNotSend100Continue(t *testing.T) {
 		if c.expect != "" {
 			r.Header.Set("Expect", c.expect)
 		}
-		body := NewBody(httptest.NewRecorder(), r, time.Second, NewShutdown())
+		body := NewBody(httptest.NewRecorder(), r, time.Second, NewShutdown(), nil)
 		if got := body.Drain(r); got != c.want || src.read != c.read {
 			t.Errorf("%s: %v after %d bytes, want %v after %d", c.name, got, src.read, c.want, c.read)
 		}
@@ -150,14 +150,15 @@ func TestSpoolReturnsWhatWasWritten(t *testing.T) {
 func TestLimitUnreadBodyDoesNotLimitABodyThatIsReadLater(t *testing.T) {
 	const idle = 50 * time.Millisecond
 	for _, major := range []int{1, 2} {
-		srv := httptest.NewUnstartedServer(LimitUnreadBody(idle, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			defer LimitUnreadBody(w, r, idle)()
 			time.Sleep(4 * idle)
-			body := NewBody(w, r, time.Minute, NewShutdown())
+			body := NewBody(w, r, time.Minute, NewShutdown(), nil)
 			defer body.Close()
 			if n, err := io.Copy(io.Discard, body); n != 8<<20 || err != nil || r.ProtoMajor != major {
 				t.Errorf("HTTP/%d: %d bytes, %v", r.ProtoMajor, n, err)
 			}
-		})))
+		}))
 		srv.EnableHTTP2 = major == 2
 		srv.StartTLS()
 		t.Cleanup(srv.Close)

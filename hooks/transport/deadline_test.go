@@ -40,7 +40,7 @@ func TestTheReadDeadlineIsClearedWhenTheBodyEnds(t *testing.T) {
 		"byte by byte":        iotest.OneByteReader(strings.NewReader("hello")),
 	} {
 		w := &deadlines{ResponseRecorder: httptest.NewRecorder()}
-		body := NewBody(w, httptest.NewRequest("PUT", "/", src), time.Hour, NewShutdown())
+		body := NewBody(w, httptest.NewRequest("PUT", "/", src), time.Hour, NewShutdown(), nil)
 		if _, err := io.ReadFull(body, make([]byte, 1)); err != nil {
 			t.Fatal(err)
 		}
@@ -63,7 +63,7 @@ func TestTheReadDeadlineIsClearedWhenTheBodyEnds(t *testing.T) {
 
 func TestAnAbortedBodyKeepsItsFirstError(t *testing.T) {
 	w := &deadlines{ResponseRecorder: httptest.NewRecorder()}
-	body := NewBody(w, httptest.NewRequest("PUT", "/", iotest.TimeoutReader(strings.NewReader("hello"))), time.Hour, NewShutdown())
+	body := NewBody(w, httptest.NewRequest("PUT", "/", iotest.TimeoutReader(strings.NewReader("hello"))), time.Hour, NewShutdown(), nil)
 	defer body.Close()
 	for _, err := range []error{problem.ErrSuperseded, problem.ErrShuttingDown} {
 		body.Abort(err)

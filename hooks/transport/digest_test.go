@@ -116,11 +116,11 @@ func TestOnlyOneUploadChecksumIsAllowed(t *testing.T) {
 	} {
 		r := httptest.NewRequest("PATCH", "/files/a", nil)
 		change(r)
-		if _, err := newVerification(r); !errors.Is(err, storage.ErrBadRequest) {
+		if _, err := newVerification(r, nil); !errors.Is(err, storage.ErrBadRequest) {
 			t.Errorf("%s: %v, want ErrBadRequest", name, err)
 		}
 	}
-	if v, err := newVerification(httptest.NewRequest("PATCH", "/files/a", nil)); v != nil || err != nil {
+	if v, err := newVerification(httptest.NewRequest("PATCH", "/files/a", nil), nil); v != nil || err != nil {
 		t.Errorf("none: %v, %v", v, err)
 	}
 }
@@ -149,7 +149,7 @@ func TestReprDigestIsVerifiedOnlyForAWholeFile(t *testing.T) {
 		r.ContentLength = tt.length
 		r.Header.Set(tt.field, tt.value)
 		r.Header.Set("Repr-Digest", "sha-256=:"+inBase64(t, "sha-256")+":")
-		if v, err := newVerification(r); err != nil || (v != nil) != tt.want {
+		if v, err := newVerification(r, nil); err != nil || (v != nil) != tt.want {
 			t.Errorf("%s: %v, %v", name, v, err)
 		}
 	}

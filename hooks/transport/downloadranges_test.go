@@ -10,7 +10,6 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/holdfast-upload/holdfast/hooks/transport"
 	"github.com/holdfast-upload/holdfast/storage"
@@ -73,7 +72,7 @@ func TestADownloadOfManyRangesIsTheWholeFile(t *testing.T) {
 		r := httptest.NewRequest(http.MethodGet, "/files/it", nil)
 		r.Header.Set("Range", c.header)
 		w := httptest.NewRecorder()
-		if err := transport.ServeFile(w, r, uploads, up, time.Minute); err != nil {
+		if err := transport.ServeFile(w, r, uploads, up); err != nil {
 			t.Fatal(err)
 		}
 		if w.Code != c.want || store.opened > 8 || c.length > 0 && w.Body.Len() != c.length {

@@ -3,7 +3,6 @@ package transport
 import (
 	"fmt"
 	"net/http"
-	"time"
 
 	"github.com/holdfast-upload/holdfast/storage"
 )
@@ -13,7 +12,7 @@ import (
 // not to display it, so that an uploaded file cannot run scripts in the server's origin.
 // If the store provides a link to the file, a GET is redirected there. It does not
 // authorize: protocols call protocol.ServeFile, which does.
-func ServeFile(w http.ResponseWriter, r *http.Request, uploads *storage.Uploads, up storage.Upload, idle time.Duration) error {
+func ServeFile(w http.ResponseWriter, r *http.Request, uploads *storage.Uploads, up storage.Upload) error {
 	if r.Method == http.MethodGet && r.Header.Get("Tus-Resumable") == "" { // or else it was a HEAD
 		link, err := uploads.Link(r.Context(), up)
 		if err != nil {
@@ -36,7 +35,7 @@ func ServeFile(w http.ResponseWriter, r *http.Request, uploads *storage.Uploads,
 	h.Set("Content-Security-Policy", NoScripts)
 	SetReprDigest(h, r, up)
 	h.Set("ETag", fmt.Sprintf(`"%s-%x"`, up.ID, up.Created.UnixNano()))
-	http.ServeContent(&deadlineWriter{w, http.NewResponseController(w), idle}, withoutManyRanges(r, up.Size), "", up.ModifiedAt, file)
+	http.ServeContent(w, withoutManyRanges(r, up.Size), "", up.ModifiedAt, file)
 	return nil
 }
 
@@ -47,19 +46,4 @@ func redirect(w http.ResponseWriter, link string) {
 	h.Set("Cache-Control", "no-store")
 	h.Set("Referrer-Policy", "no-referrer")
 	w.WriteHeader(http.StatusTemporaryRedirect)
-}
-
-// deadlineWriter extends the write deadline with each write, so that only an idle client
-// times out.
-type deadlineWriter struct {
-	http.ResponseWriter
-	ctl  *http.ResponseController
-	idle time.Duration
-}
-
-func (w *deadlineWriter) Write(p []byte) (int, error) {
-	if w.idle > 0 {
-		_ = w.ctl.SetWriteDeadline(time.Now().Add(w.idle))
-	}
-	return w.ResponseWriter.Write(p)
 }

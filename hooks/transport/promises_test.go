@@ -2,7 +2,6 @@ package transport
 
 import (
 	"bytes"
-	"net/http"
 	"net/http/httptest"
 	"os"
 	"strings"
@@ -39,10 +38,9 @@ func TestAFailureToSpoolIsTransient(t *testing.T) {
 }
 
 func TestEveryResponseHasSecurityHeaders(t *testing.T) {
-	handler := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
 	for embeddable, policy := range map[bool]string{false: "same-site", true: "cross-origin"} {
 		w := httptest.NewRecorder()
-		SecurityHeaders(embeddable, handler).ServeHTTP(w, httptest.NewRequest("GET", "/files/it", nil))
+		SetSecurityHeaders(w.Header(), httptest.NewRequest("GET", "/files/it", nil), embeddable)
 		for name, want := range map[string]string{
 			"X-Content-Type-Options": "nosniff", "Content-Security-Policy": NoScripts, "Referrer-Policy": "no-referrer",
 			"Cross-Origin-Resource-Policy": policy, "Strict-Transport-Security": "", "Connection": "",
@@ -55,7 +53,7 @@ func TestEveryResponseHasSecurityHeaders(t *testing.T) {
 	r := httptest.NewRequest("PUT", "https://up.example/files/it", strings.NewReader("x"))
 	r.TransferEncoding = []string{"chunked"}
 	w := httptest.NewRecorder()
-	SecurityHeaders(false, handler).ServeHTTP(w, r)
+	SetSecurityHeaders(w.Header(), r, false)
 	if h := w.Header(); h.Get("Connection") != "close" || !strings.HasPrefix(h.Get("Strict-Transport-Security"), "max-age=") {
 		t.Errorf("a chunked body by HTTPS: %v", h)
 	}
@@ -93,7 +91,7 @@ func TestAnUnreadBodyHasAReadDeadline(t *testing.T) {
 		w := &deadlines{ResponseRecorder: httptest.NewRecorder()}
 		r := httptest.NewRequest("PUT", "/files/it", strings.NewReader("hello"))
 		r.ProtoMajor, r.ContentLength = c.major, c.length
-		LimitUnreadBody(time.Hour, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})).ServeHTTP(w, r)
+		LimitUnreadBody(w, r, time.Hour)()
 		if got := time.Until(w.last()) > time.Hour/2; got != c.want {
 			t.Errorf("%s: deadlines %v, want one: %v", name, w.set, c.want)
 		}

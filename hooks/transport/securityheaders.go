@@ -6,28 +6,23 @@ import "net/http"
 // does so without scripts, in an opaque origin, and never in a frame.
 const NoScripts = "default-src 'none'; frame-ancestors 'none'; sandbox"
 
-// SecurityHeaders sets headers that keep browsers from interpreting responses as active
-// content. Handlers must not overwrite them. If embeddable, pages of any origin may embed
-// the responses.
-func SecurityHeaders(embeddable bool, next http.Handler) http.Handler {
-	policy := "same-site"
+// SetSecurityHeaders sets headers of the response to r that keep browsers from interpreting
+// it as active content. Handlers must not overwrite them. If embeddable, pages of any origin
+// may embed the response.
+func SetSecurityHeaders(h http.Header, r *http.Request, embeddable bool) {
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Content-Security-Policy", NoScripts)
+	h.Set("Referrer-Policy", "no-referrer") // URLs may contain tickets
+	h.Set("Cross-Origin-Resource-Policy", "same-site")
 	if embeddable {
-		policy = "cross-origin"
+		h.Set("Cross-Origin-Resource-Policy", "cross-origin")
 	}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h := w.Header()
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Content-Security-Policy", NoScripts)
-		h.Set("Referrer-Policy", "no-referrer") // URLs may contain tickets
-		h.Set("Cross-Origin-Resource-Policy", policy)
-		if r.TLS != nil {
-			h.Set("Strict-Transport-Security", "max-age=31536000")
-		}
-		if r.ProtoMajor == 1 && len(r.TransferEncoding) > 0 {
-			// Against request smuggling (RFC 9112, section 6.1): a proxy may have used a
-			// Content-Length instead, so no request may follow on this connection.
-			h.Set("Connection", "close")
-		}
-		next.ServeHTTP(w, r)
-	})
+	if r.TLS != nil {
+		h.Set("Strict-Transport-Security", "max-age=31536000")
+	}
+	if r.ProtoMajor == 1 && len(r.TransferEncoding) > 0 {
+		// Against request smuggling (RFC 9112, section 6.1): a proxy may have used a
+		// Content-Length instead, so no request may follow on this connection.
+		h.Set("Connection", "close")
+	}
 }

@@ -22,28 +22,27 @@ const (
 	lingerTime  = 2 * time.Second
 )
 
-// LimitUnreadBody bounds what is read of bodies that no handler reads. It sets a read
-// deadline of idle: HTTP/1 servers of net/http read some of such a body before they
-// respond, and would wait for it without end. A Body extends the deadline as bytes
-// arrive. After a response that closes the connection (see RejectBody), the connection
-// lingers so that the client can read it.
-func LimitUnreadBody(idle time.Duration, next http.Handler) http.Handler {
-	return limitUnread(idle, lingerTime, next)
+// LimitUnreadBody bounds what is read of the body of r if no handler reads it. It sets a
+// read deadline of idle: HTTP/1 servers of net/http read some of such a body before they
+// respond, and would wait for it without end. A Body extends the deadline as bytes arrive.
+//
+// Call the returned function after the response. If that closes the connection (see
+// RejectBody), the connection lingers so that the client can read it.
+func LimitUnreadBody(w http.ResponseWriter, r *http.Request, idle time.Duration) (linger func()) {
+	return limitUnread(w, r, idle, lingerTime)
 }
 
-func limitUnread(idle, linger time.Duration, next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.ProtoMajor != 1 || r.ContentLength == 0 {
-			next.ServeHTTP(w, r)
-			return
-		}
-		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(idle))
-		body := r.Body
-		next.ServeHTTP(w, r)
+func limitUnread(w http.ResponseWriter, r *http.Request, idle, linger time.Duration) func() {
+	if r.ProtoMajor != 1 || r.ContentLength == 0 {
+		return func() {}
+	}
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(idle))
+	body := r.Body
+	return func() {
 		if w.Header().Get("Connection") == "close" {
 			lingerFor(linger, w, body)
 		}
-	})
+	}
 }
 
 // lingerFor keeps the connection open after the response until the client closes it or
@@ -91,9 +90,14 @@ func (b *Body) drainRest(r *http.Request) bool {
 		return err == io.EOF
 	}
 	_ = b.ctl.SetReadDeadline(time.Now().Add(restTime))
-	_, err := io.Copy(io.Discard, b.src)
+	_, err := io.Copy(io.Discard, receiver{b})
 	return err == nil
 }
+
+// receiver reads from the connection, whatever has ended the body.
+type receiver struct{ *Body }
+
+func (r receiver) Read(p []byte) (int, error) { return r.receive(p) }
 
 // RejectBody prepares for a response that is sent without reading the body, after which
 // the connection is closed. A client that expects 100-continue does not get it. Call it

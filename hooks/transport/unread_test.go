@@ -20,16 +20,14 @@ import (
 func serveRejections(t *testing.T, linger time.Duration) (addr string, read *atomic.Int64) {
 	t.Helper()
 	read = new(atomic.Int64)
-	reject := limitUnread(time.Minute, linger, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body := NewBody(w, r, time.Minute, NewShutdown())
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Body = countedBody{r.Body, read}
+		defer limitUnread(w, r, time.Minute, linger)()
+		body := NewBody(w, r, time.Minute, NewShutdown(), nil)
 		defer body.Close()
 		_, _ = body.Read(make([]byte, 1))
 		body.DrainOrClose(w, r)
 		http.Error(w, "rejected", http.StatusConflict)
-	}))
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r.Body = countedBody{r.Body, read}
-		reject.ServeHTTP(w, r)
 	}))
 	t.Cleanup(srv.CloseClientConnections)
 	return srv.Listener.Addr().String(), read
@@ -138,7 +136,7 @@ func TestAbortAfterTheEndOfTheBodyDoesNothing(t *testing.T) {
 	for _, length := range []int{0, 3} {
 		deadlines := &deadlineRecorder{ResponseRecorder: httptest.NewRecorder()}
 		r := httptest.NewRequest("PUT", "/", strings.NewReader(strings.Repeat("x", length)))
-		body := NewBody(deadlines, r, time.Minute, NewShutdown())
+		body := NewBody(deadlines, r, time.Minute, NewShutdown(), nil)
 		if length > 0 {
 			body.Close()
 		}

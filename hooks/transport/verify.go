@@ -1,7 +1,6 @@
 package transport
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"hash"
@@ -36,9 +35,9 @@ type verification struct {
 
 // newVerification returns nil if the client gave no digest for the body of r. It returns
 // an error if a header is malformed.
-func newVerification(r *http.Request) (*verification, error) {
+func newVerification(r *http.Request, spools *Spools) (*verification, error) {
 	given, err := readDigests(r.Header)
-	v := &verification{trailer: r.Trailer, whole: wholeFile(r), limit: math.MaxInt64, spool: (*Spools)(nil).New()}
+	v := &verification{trailer: r.Trailer, whole: wholeFile(r), limit: math.MaxInt64, spool: spools.New()}
 	for _, d := range given {
 		if d.field != reprDigest || v.whole != partOfFile {
 			v.digests = append(v.digests, d)
@@ -184,10 +183,13 @@ func (v *verification) readTrailer() ([]digest, error) {
 	return readDigests(v.trailer)
 }
 
-type bodyKey struct{}
-
-// CheckHeader returns storage.ErrBadRequest if the request has malformed digest headers.
-func (b *Body) CheckHeader() error { return b.malformed }
+// VerifyDigests has the body verified against the digests in the header of r, and in the
+// trailer that it announces, before any of the body is used. It returns
+// storage.ErrBadRequest if they are malformed.
+func (b *Body) VerifyDigests(r *http.Request) (err error) {
+	b.toVerify, err = newVerification(r, b.spools)
+	return err
+}
 
 // LimitSpool limits a body that is spooled for verification: one with more than n bytes is
 // rejected with the given error. The lowest of several limits applies.
@@ -211,21 +213,16 @@ func (b *Body) Refused() error {
 	return b.toVerify.err
 }
 
-// HasDigest reports whether the body of the request that ctx belongs to has digests to
-// verify.
-func HasDigest(ctx context.Context) bool {
-	_, ok := ctx.Value(bodyKey{}).(*Body)
-	return ok
-}
+// HasDigest reports whether the body has digests to verify. A nil Body has none.
+func (b *Body) HasDigest() bool { return b != nil && b.toVerify != nil }
 
-// AdmitVerified is for storage.Policy.BeforeCreate: it verifies the digests of a body that
-// is sent with the creation before the upload is created. The digests of a whole file are
-// added to the record.
+// Admit verifies the digests of a body that is sent with the creation of an upload, before
+// the upload is created. The digests of a whole file are added to the record.
 //
-// Errors: problem.ErrDigest, storage.ErrBadRequest, storage.ErrBodyAborted, and those of Spool.Fill.
-func AdmitVerified(ctx context.Context, rec *storage.Record) error {
-	b, ok := ctx.Value(bodyKey{}).(*Body)
-	if !ok {
+// Errors: problem.ErrDigest, storage.ErrBadRequest, storage.ErrBodyAborted, and those of
+// Spool.Fill.
+func (b *Body) Admit(rec *storage.Record) error {
+	if !b.HasDigest() {
 		return nil
 	}
 	if rec.Size != storage.Unknown {

@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"github.com/holdfast-upload/holdfast/hooks/protocol"
-	"github.com/holdfast-upload/holdfast/hooks/transport"
 	"github.com/holdfast-upload/holdfast/storage"
 	"github.com/holdfast-upload/holdfast/storage/storagetest"
 )
@@ -21,9 +20,9 @@ var errNever = errors.New("concatenation failed")
 // uploads "a" and "b".
 type concatHandler struct {
 	*testing.T
-	memory  *storagetest.Memory
-	handler *Handler
-	other   *storage.Uploads
+	memory *storagetest.Memory
+	router http.Handler
+	other  *storage.Uploads
 
 	final  string                   // the id of the final upload, once it exists
 	accept func(final string) error // BeforeFinish of the handler's node
@@ -41,11 +40,12 @@ func newConcatHandler(t *testing.T) *concatHandler {
 		j.final = up.ID
 		return j.accept(up.ID)
 	}}})
-	var err error
-	j.handler, err = New(uploads, protocol.Options{URLs: protocol.URLs{BasePath: "/files/"}, Shutdown: transport.NewShutdown(), Log: quiet})
+	opts := protocol.Options{URLs: protocol.URLs{BasePath: "/files/"}, Log: quiet}
+	handler, err := New(uploads, opts)
 	if err != nil {
 		t.Fatal(err)
 	}
+	j.router = protocol.Router(protocol.CORS{}, opts, handler)
 	for _, id := range []string{"a", "b"} {
 		_, err := j.other.Create(t.Context(), storage.Record{ID: id, Size: 10, Partial: true})
 		if err == nil {
@@ -64,7 +64,7 @@ func (j *concatHandler) post() *http.Response {
 	r.Header.Set("Tus-Resumable", version)
 	r.Header.Set("Upload-Concat", "final;/files/a /files/b")
 	w := httptest.NewRecorder()
-	j.handler.ServeHTTP(w, r)
+	j.router.ServeHTTP(w, r)
 	return w.Result()
 }
 

@@ -11,7 +11,6 @@
 package tus
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -89,11 +88,11 @@ func (d *Handler) AddOptionsHeaders(h http.Header) {
 }
 
 func (d *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	x := &response{ResponseWriter: w, r: r, handler: d, found: map[string]handler.Upload{}}
-	x.body = d.opts.NewBody(w, r)
-	defer x.body.Close()
+	exchange := protocol.ExchangeOf(r.Context())
+	x := &response{w: w, r: r, handler: d, body: exchange.Body, found: map[string]handler.Upload{}}
+	exchange.State, exchange.BeforeHeader = x, x.beforeHeader
 	var err error
-	if err = x.body.CheckHeader(); err == nil {
+	if err = x.body.VerifyDigests(r); err == nil {
 		err = d.check(r)
 	}
 	if err != nil {
@@ -103,10 +102,9 @@ func (d *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if limit := d.uploads.MaxSize(); limit > 0 {
 		x.body.LimitSpool(limit, storage.ErrTooLarge)
 	}
-	inner := r.WithContext(context.WithValue(r.Context(), responseKey{}, x))
-	inner.Body = x.body
+	inner := r.WithContext(r.Context())
 	d.setOrigin(inner)
-	http.StripPrefix(d.opts.URLs.BasePath, d.tusd).ServeHTTP(x, inner)
+	http.StripPrefix(d.opts.URLs.BasePath, d.tusd).ServeHTTP(w, inner)
 }
 
 // check rejects requests that tusd would accept, or reject with a less specific error.

@@ -16,24 +16,21 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
-// response is the http.ResponseWriter that tusd gets, with the state of its request. The
-// request's context carries it to the store and the locker, which tusd gives nothing else.
+// response is the state of a request to tusd. It is in the State of the Exchange, for the
+// store and the locker, to which tusd passes only a context.
 type response struct {
-	http.ResponseWriter
+	w       http.ResponseWriter
 	r       *http.Request
 	handler *Handler
 	body    *transport.Body
 
-	upload      storage.Upload            // the latest state loaded in this request
-	found       map[string]handler.Upload // by id: a concatenation may name a part more than once
-	wroteHeader bool
-	retryAfter  string // for a temporary error; "" means problem.RetryAfter
+	upload     storage.Upload            // the latest state loaded in this request
+	found      map[string]handler.Upload // by id: a concatenation may name a part more than once
+	retryAfter string                    // for a temporary error; "" means problem.RetryAfter
 }
 
-type responseKey struct{}
-
 func responseFrom(ctx context.Context) *response {
-	return ctx.Value(responseKey{}).(*response)
+	return protocol.ExchangeOf(ctx).State.(*response)
 }
 
 // reads reports whether the request does not change the upload.
@@ -61,18 +58,13 @@ func (x *response) abortCause() error {
 	return nil
 }
 
-// WriteHeader implements http.ResponseWriter. It adds what tusd's responses lack.
-func (x *response) WriteHeader(status int) {
-	if x.wroteHeader || status < 200 {
-		x.ResponseWriter.WriteHeader(status)
-		return
-	}
-	x.wroteHeader = true
+// beforeHeader adds what tusd's responses lack, and returns the status to send.
+func (x *response) beforeHeader(status int) int {
 	if x.r.Method == http.MethodHead && status >= 500 {
 		// After any other error, clients such as tus-js-client restart at byte 0.
 		status = http.StatusLocked
 	}
-	h := x.Header()
+	h := x.w.Header()
 	switch status {
 	case http.StatusLocked, http.StatusServiceUnavailable, http.StatusInsufficientStorage, http.StatusTooManyRequests:
 		h.Set("Retry-After", cmp.Or(x.retryAfter, problem.RetryAfter))
@@ -89,17 +81,14 @@ func (x *response) WriteHeader(status int) {
 		transport.SetReprDigest(h, x.r, x.upload)
 	}
 	if status >= 400 {
-		x.body.DrainOrClose(x, x.r)
+		x.body.DrainOrClose(x.w, x.r)
 	} else {
 		x.body.Drain(x.r)
 	}
 	// However long the request took, the client gets time to read the response.
-	_ = http.NewResponseController(x.ResponseWriter).SetWriteDeadline(time.Now().Add(max(x.handler.opts.IdleTimeout, time.Second)))
-	x.ResponseWriter.WriteHeader(status)
+	_ = http.NewResponseController(x.w).SetWriteDeadline(time.Now().Add(max(x.handler.opts.IdleTimeout, time.Second)))
+	return status
 }
-
-// Unwrap lets http.ResponseController reach the connection.
-func (x *response) Unwrap() http.ResponseWriter { return x.ResponseWriter }
 
 // reject writes the response for an error that occurred before tusd was called.
 func (x *response) reject(err error) {
@@ -107,15 +96,15 @@ func (x *response) reject(err error) {
 	if !errors.As(x.fromError(err), &e) {
 		panic(err) // fromError returns nothing else
 	}
-	h := x.Header()
+	h := x.w.Header()
 	h.Set("Tus-Resumable", version)
 	h.Set("Content-Length", strconv.Itoa(len(e.HTTPResponse.Body)))
 	for key, value := range e.HTTPResponse.Header {
 		h.Set(key, value)
 	}
-	x.WriteHeader(e.HTTPResponse.StatusCode)
+	x.w.WriteHeader(e.HTTPResponse.StatusCode)
 	if x.r.Method != http.MethodHead {
-		_, _ = x.ResponseWriter.Write([]byte(e.HTTPResponse.Body)) // a client that has disconnected retries
+		_, _ = x.w.Write([]byte(e.HTTPResponse.Body)) // a client that has disconnected retries
 	}
 }
 

@@ -104,7 +104,7 @@ func (u *upload) GetInfo(ctx context.Context) (handler.FileInfo, error) {
 // then beyond the given one: more than src has if bytes received out of order follow.
 func (u *upload) WriteChunk(ctx context.Context, offset int64, src io.Reader) (int64, error) {
 	x := responseFrom(ctx)
-	src = &noDeadlineReader{src, http.NewResponseController(x), x.body}
+	src = &noDeadlineReader{src, http.NewResponseController(x.w), x.body}
 	err := errors.Join(u.write(ctx, offset, src), x.abortCause())
 	return max(u.up.Offset()-offset, 0), x.fromError(err)
 }

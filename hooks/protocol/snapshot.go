@@ -11,18 +11,17 @@ type Request struct {
 	Header                  http.Header // as the client sent it, with Host
 }
 
-type requestKey struct{}
-
-// WithRequest returns a context that carries a copy of r as it was received.
-func WithRequest(ctx context.Context, r *http.Request) context.Context {
+func newRequest(r *http.Request) Request {
 	h := r.Header.Clone()
 	h.Set("Host", r.Host)
-	return context.WithValue(ctx, requestKey{}, Request{r.Method, r.RequestURI, r.RemoteAddr, h})
+	return Request{r.Method, r.RequestURI, r.RemoteAddr, h}
 }
 
 // RequestOf returns the request that ctx belongs to, the zero Request if there is none.
 // Its Header must not be changed.
-func RequestOf(ctx context.Context) Request {
-	r, _ := ctx.Value(requestKey{}).(Request)
-	return r
+func RequestOf(ctx context.Context) Request { return ExchangeOf(ctx).snapshot }
+
+// WithRequest returns a context that belongs to a copy of r, without a Router.
+func WithRequest(ctx context.Context, r *http.Request) context.Context {
+	return with(ctx, &Exchange{snapshot: newRequest(r), principal: ExchangeOf(ctx).principal})
 }
