@@ -10,7 +10,7 @@ govulncheck := $(tools)/govulncheck@v1.1.4/govulncheck
 versitygw   := $(tools)/versitygw@v1.8.0/versitygw
 
 .DEFAULT_GOAL := help
-.PHONY: help versitygw run test lint vuln unit unit-race unit-s3 e2e cluster bench
+.PHONY: help versitygw run test lint vuln unit unit-race unit-s3 e2e cluster bench bench-client
 
 # Lists what can be made.
 help:
@@ -19,6 +19,7 @@ help:
 	@echo 'make lint | vuln         gofmt, go vet and staticcheck | known vulnerabilities'
 	@echo 'make unit | e2e | cluster   the packages | the binary with real clients | three nodes'
 	@echo 'make bench ARGS="-s3"    compare with tusd, over S3'
+	@echo 'make bench-client        compare holdfast upload with curl over a slow line'
 	@echo 'make versitygw           build the S3 server of the tests into .cache'
 	@echo 'go test ./storage        one package, in seconds; S3 needs versitygw on the PATH'
 
@@ -82,6 +83,11 @@ cluster: $(versitygw)
 # holdfast beside tusd; ARGS="-s3" over S3, ARGS="-runs 5 -dir /mnt/disk" and so on.
 bench: $(versitygw)
 	@PATH="$(dir $(versitygw)):$$PATH" go run ./test/bench $(ARGS)
+
+# holdfast upload beside curl and tus over a line with delay and loss; needs root, on Linux.
+# ARGS="-loss 0 -congestion bbr -mib 64" and so on.
+bench-client:
+	@go run ./test/bench/line $(ARGS)
 
 $(staticcheck):
 	GOBIN=$(dir $@) go install honnef.co/go/tools/cmd/staticcheck@v0.6.1

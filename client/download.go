@@ -137,11 +137,11 @@ func (d *download) begin(resp *http.Response) (done bool, err error) {
 	d.readDigest(resp.Header)
 	first, size := int64(0), resp.ContentLength
 	switch {
-	case resp.StatusCode == http.StatusRequestedRangeNotSatisfiable && resp.Header.Get("Content-Range") == fmt.Sprintf("bytes */%d", d.offset):
-		if d.want != nil || d.etag != "" {
+	case resp.StatusCode == http.StatusRequestedRangeNotSatisfiable && d.offset > 0:
+		if resp.Header.Get("Content-Range") == fmt.Sprintf("bytes */%d", d.offset) && (d.want != nil || d.etag != "") {
 			return true, nil
 		}
-		return false, d.restart() // of what was written before, nothing is known
+		return false, d.restart() // there are fewer bytes, or nothing is known of those written before
 	case resp.StatusCode == http.StatusPartialContent:
 		_, err = fmt.Sscanf(resp.Header.Get("Content-Range"), "bytes %d-%d/%d", &first, new(int64), &size)
 	case resp.StatusCode != http.StatusOK:

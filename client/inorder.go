@@ -57,9 +57,6 @@ func (u *upload) sendInOrder(ctx context.Context) error {
 			return err
 		}
 	}
-	if u.remote.size >= 0 {
-		u.src.size = u.remote.size
-	}
 	return nil
 }
 

@@ -17,9 +17,9 @@ const (
 	growth = 1.1
 	// holdWindows is the number of windows after which more requests are tried again.
 	holdWindows = 12
-	// riskShare bounds the bytes in flight, all of which may be lost at once, to this share
-	// of the bytes that were stored between failures.
-	riskShare = 4
+	// The bytes in flight, all of which may be lost at once, are at most this share of the
+	// bytes that were stored before the first failure, or between failures.
+	firstShare, riskShare = 4, 8
 )
 
 // pace decides how large chunks are and how many are sent at once. It is a pure function of
@@ -41,6 +41,7 @@ type pace struct {
 	held     int     // windows until the next increase
 
 	begin  time.Time // of the window
+	length int64     // of chunks when it began
 	bytes  int64     // stored in the window
 	chunks int       // stored in the window
 
@@ -51,7 +52,7 @@ type pace struct {
 
 func newPace(minimum, maximum int64, maxParallel int) pace {
 	p := pace{min: minimum, max: maximum, maxParallel: max(maxParallel, 1), chunk: min(2*minimum, maximum)}
-	p.parallel = min(2, p.maxParallel)
+	p.parallel = min(4, p.maxParallel)
 	p.previous = p.parallel
 	return p
 }
@@ -59,11 +60,10 @@ func newPace(minimum, maximum int64, maxParallel int) pace {
 // budget is the number of bytes that may be in flight. Before the first failure it is at
 // least enough for several requests.
 func (p *pace) budget() int64 {
-	least := p.min
 	if p.failedAt.IsZero() {
-		least *= 8
+		return max(p.since/firstShare, 32*p.min)
 	}
-	return max(max(p.between, p.since)/riskShare, least)
+	return max(max(p.between, p.since)/riskShare, p.min)
 }
 
 // size returns the length of the next chunk in bytes: min times a power of two.
@@ -91,7 +91,7 @@ func (p *pace) stored(begun, now time.Time, n int64) {
 		}
 	}
 	if p.begin.IsZero() {
-		p.begin = begun
+		p.begin, p.length = begun, p.size()
 	}
 	p.bytes += n
 	p.chunks++
@@ -100,7 +100,7 @@ func (p *pace) stored(begun, now time.Time, n int64) {
 		return
 	}
 	p.measured(float64(p.bytes) / elapsed.Seconds())
-	p.begin, p.bytes, p.chunks = now, 0, 0
+	p.begin, p.bytes, p.chunks, p.length = now, 0, 0, p.size()
 }
 
 // measured changes the number of requests at once by the throughput of a window, in bytes
@@ -108,6 +108,8 @@ func (p *pace) stored(begun, now time.Time, n int64) {
 func (p *pace) measured(rate float64) {
 	switch {
 	case p.slots() < p.parallel: // the budget decides for now
+	case p.size() > p.length && p.held == 0 && p.previous == p.parallel:
+		p.rate = rate // longer chunks may be the reason
 	case p.held > 1:
 		p.held--
 		p.rate = (3*p.rate + rate) / 4

@@ -55,7 +55,7 @@ func (s *simulation) send(bytes int64) {
 
 func TestPaceBeginsSmall(t *testing.T) {
 	p := newPace(128*kib, 16*mib, 16)
-	if p.slots() != 2 || p.size() != 256*kib {
+	if p.slots() != 4 || p.size() != 256*kib {
 		t.Errorf("%d requests of %d bytes", p.slots(), p.size())
 	}
 }

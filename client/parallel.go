@@ -8,6 +8,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/holdfast-upload/holdfast/storage/crc32c"
@@ -136,7 +137,8 @@ func (p *parallel) start(ctx context.Context) (changed <-chan struct{}, err erro
 			return nil, err
 		}
 		p.underWay++
-		go func() { p.results <- p.send(ctx, next, slot) }()
+		url := p.url
+		go func() { p.results <- p.send(ctx, url, next, slot) }()
 	}
 	return nil, nil
 }
@@ -183,9 +185,6 @@ func (p *parallel) done(ctx context.Context) (bool, error) {
 	size, all := p.feed.complete()
 	switch {
 	case p.remote.complete:
-		if all {
-			p.src.size = size
-		}
 		return true, nil
 	case !all || p.underWay > 0 || time.Now().Before(p.notBefore):
 		return false, nil
@@ -254,8 +253,8 @@ func (p *parallel) acknowledged(o outcome) error {
 	return nil
 }
 
-// send sends a chunk, with its digest.
-func (p *parallel) send(ctx context.Context, c chunk, s *slot) outcome {
+// send sends a chunk to the URL of the upload, with its digest.
+func (p *parallel) send(ctx context.Context, to *url.URL, c chunk, s *slot) outcome {
 	o := outcome{chunk: c, slot: s}
 	if c.sum == nil {
 		sum, err := sumOf(ctx, io.NewSectionReader(c.body, 0, c.Len()))
@@ -273,7 +272,7 @@ func (p *parallel) send(ctx context.Context, c chunk, s *slot) outcome {
 	header.Set("Content-Digest", "crc32c=:"+base64.StdEncoding.EncodeToString(o.chunk.sum.Bytes())+":")
 	sent, ended := p.meter.sending()
 	defer ended()
-	o.resp, o.err = p.host.send(ctx, request{method: http.MethodPut, url: p.url, header: header, body: c.body, size: c.Len(), sent: sent})
+	o.resp, o.err = p.host.send(ctx, request{method: http.MethodPut, url: to, header: header, body: c.body, size: c.Len(), sent: sent})
 	o.whole = sent.Load() == c.Len()
 	return o
 }

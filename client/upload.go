@@ -115,6 +115,9 @@ func (u *upload) run(ctx context.Context) error {
 	if err := send(ctx); err != nil {
 		return err
 	}
+	if u.remote.size >= 0 {
+		u.src.size = u.remote.size
+	}
 	u.meter.stored(u.src.size)
 	if err := u.verify(ctx); err != nil {
 		if errors.Is(err, ErrChecksum) {

@@ -28,6 +28,7 @@ type Proxy struct {
 	listener net.Listener
 	target   atomic.Pointer[string]
 	cut      func() Cut
+	line     *lineCuts // nil unless CutLine was called
 	sent     atomic.Int64
 	cuts     atomic.Int64
 
@@ -98,7 +99,7 @@ func (p *Proxy) carry(client net.Conn) {
 		up = cut.After
 	}
 	var both sync.WaitGroup
-	both.Go(func() { p.sent.Add(p.copy(server, client, up, cut)) })
+	both.Go(func() { p.sent.Add(p.copy(server, p.counted(client), up, cut)) })
 	both.Go(func() { p.copy(client, server, down, cut) })
 	both.Wait()
 }

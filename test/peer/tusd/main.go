@@ -69,9 +69,8 @@ func useS3(composer *handler.StoreComposer, bucket, endpoint string) error {
 	return nil
 }
 
-// serve runs tusd on a free port, which it prints as holdfast does. The values are
-// the defaults of tusd's command.
-func serve(composer *handler.StoreComposer) error {
+// newHandler returns tusd's handler. The values are the defaults of tusd's command.
+func newHandler(composer *handler.StoreComposer) (http.Handler, error) {
 	cors := handler.DefaultCorsConfig
 	h, err := handler.NewHandler(handler.Config{
 		BasePath:                         "/files/",
@@ -82,16 +81,22 @@ func serve(composer *handler.StoreComposer) error {
 		GracefulRequestCompletionTimeout: 10 * time.Second,
 		NetworkTimeout:                   60 * time.Second,
 	})
+	mux := http.NewServeMux()
+	mux.Handle("/files/", http.StripPrefix("/files/", h))
+	return mux, err
+}
+
+// serve runs tusd on a free port, which it prints as holdfast does.
+func serve(composer *handler.StoreComposer) error {
+	h, err := newHandler(composer)
 	if err != nil {
 		return err
 	}
-	mux := http.NewServeMux()
-	mux.Handle("/files/", http.StripPrefix("/files/", h))
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(os.Stderr, `{"msg":"listening","addr":%q}`+"\n", listener.Addr())
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: time.Minute, IdleTimeout: time.Minute}
+	server := &http.Server{Handler: h, ReadHeaderTimeout: time.Minute, IdleTimeout: time.Minute}
 	return server.Serve(listener)
 }
