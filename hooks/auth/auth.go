@@ -12,7 +12,6 @@ package auth
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -59,9 +58,6 @@ var (
 	errInvalid = fmt.Errorf("%w: the credentials are not valid", problem.ErrUnauthenticated)
 	errExpired = fmt.Errorf("%w: the credentials have expired", problem.ErrUnauthenticated)
 )
-
-// errAuthUnavailable means that the credentials cannot be verified now.
-var errAuthUnavailable = errors.New("authentication temporarily unavailable")
 
 // verifier authenticates a request by its headers. Its errors are those above and
 // storage.ErrForbidden.

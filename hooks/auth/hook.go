@@ -15,6 +15,7 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2"
 	"golang.org/x/sync/singleflight"
 
+	"github.com/holdfast-upload/holdfast/hooks/problem"
 	"github.com/holdfast-upload/holdfast/hooks/protocol"
 	"github.com/holdfast-upload/holdfast/storage"
 )
@@ -170,5 +171,5 @@ func (h *hook) read(ctx context.Context, text []byte) result {
 
 func (h *hook) unavailable(ctx context.Context, err error) result {
 	h.opts.Log.WarnContext(ctx, "auth hook failed", "error", protocol.WithoutURL(err))
-	return result{err: errAuthUnavailable}
+	return result{err: problem.ErrAuthUnavailable}
 }

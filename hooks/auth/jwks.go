@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/singleflight"
 	"golang.org/x/time/rate"
 
+	"github.com/holdfast-upload/holdfast/hooks/problem"
 	"github.com/holdfast-upload/holdfast/hooks/protocol"
 )
 
@@ -82,7 +83,7 @@ func (p *publicKeys) find(_ context.Context, token *jwt.Token) (any, error) {
 		err = jwkset.ErrKeyNotFound
 	}
 	if err != nil && p.failing.Load() {
-		return nil, errAuthUnavailable
+		return nil, problem.ErrAuthUnavailable
 	}
 	return key, err
 }

@@ -10,18 +10,19 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
-// Authenticate is for protocol.Options.Guards: it authenticates a request, and responds to
-// one that is rejected without reading its body.
-func (a *Auth) Authenticate(x *protocol.Exchange) bool {
+// Authenticate is for protocol.Options.Guards: it authenticates a request.
+func (a *Auth) Authenticate(x *protocol.Exchange) error {
 	principal, err := a.principal(x)
 	if err != nil {
-		a.reject(x, x.Request(), err)
-		return false
+		if c := challenge(err); c != "" {
+			x.Header().Set("WWW-Authenticate", c)
+		}
+		return err
 	}
 	// Responses depend on the principal, so shared caches must not store them.
 	x.Header().Set("Cache-Control", "private, no-cache")
 	x.SetPrincipal(principal)
-	return true
+	return nil
 }
 
 // principal authenticates the request. If the ticket does not grant what is requested and

@@ -10,6 +10,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
+	"github.com/holdfast-upload/holdfast/hooks/problem"
 	"github.com/holdfast-upload/holdfast/hooks/protocol"
 )
 
@@ -99,8 +100,8 @@ func (t *tokens) verify(ctx context.Context, r *http.Request) (protocol.Principa
 	var c claims
 	token, err := t.parser.ParseWithClaims(text, &c, func(token *jwt.Token) (any, error) { return t.key(ctx, token) })
 	switch {
-	case errors.Is(err, errAuthUnavailable):
-		return protocol.Principal{}, errAuthUnavailable
+	case errors.Is(err, problem.ErrAuthUnavailable):
+		return protocol.Principal{}, problem.ErrAuthUnavailable
 	case errors.Is(err, jwt.ErrTokenExpired):
 		return protocol.Principal{}, errExpired
 	case err != nil || !understood(token) || isTicket(token, c.RegisteredClaims) || c.Subject == "":

@@ -76,22 +76,11 @@ func (d *Handler) reject(w http.ResponseWriter, r *http.Request, err error) {
 		protocol.WriteRejection(w, r, rejection)
 		return
 	}
-	p := d.fromError(r, err)
+	p := protocol.FromError(r, d.opts.Log, err)
 	if p.Retry() {
-		p.Status = http.StatusServiceUnavailable
-		if r.Method == http.MethodGet && hasTusHeaders(r) {
-			p.Status = http.StatusLocked // a HEAD: after another status, tus clients restart at byte 0
-		}
 		w.Header().Set("Retry-After", p.RetryAfter)
 	}
 	protocol.WriteJSON(w, p.Status, map[string]any{"error": map[string]string{"code": p.Code, "message": p.Message}})
-}
-
-func (d *Handler) fromError(r *http.Request, err error) problem.Problem {
-	if errors.Is(err, storage.ErrGone) && r.Method == http.MethodGet && hasTusHeaders(r) {
-		err = storage.ErrNotFound // as in the tus protocol
-	}
-	return protocol.FromError(r, d.opts.Log, err)
 }
 
 // setRange sets Range to the first contiguous range, "bytes=0-99", as Google's resumable

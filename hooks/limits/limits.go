@@ -75,13 +75,13 @@ func New(opts Options) *Limiter {
 
 // Begin is for protocol.Options.Guards: it has limits enforced on a request. Authentication,
 // if any, must run before it.
-func (l *Limiter) Begin(x *protocol.Exchange) bool {
+func (l *Limiter) Begin(x *protocol.Exchange) error {
 	q := l.request(x.Request())
 	x.Quota = q
 	if q.metered() {
 		x.Body.Limit(q)
 	}
-	return true
+	return nil
 }
 
 // key identifies a principal in the counter, without its name in the clear.

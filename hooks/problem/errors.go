@@ -21,6 +21,12 @@ var (
 	ErrHookUnavailable = errors.New("the app did not answer a hook")
 	// ErrOffset means that the client continues an upload beyond the bytes that were received.
 	ErrOffset = errors.New("offset mismatch")
+	// ErrAuthUnavailable means that the credentials cannot be verified now.
+	ErrAuthUnavailable = errors.New("authentication temporarily unavailable")
+	// ErrMethod means that the method is not supported here.
+	ErrMethod = errors.New("method not allowed")
+	// ErrOrigin means that CORS allows no uploads by the web page that asks for them.
+	ErrOrigin = errors.New("web pages of this origin may not upload")
 	// ErrMediaType means that the Content-Type of the body is not supported.
 	ErrMediaType = errors.New("unsupported media type")
 	// ErrDigest means that the body does not match a digest given by the client.

@@ -1,12 +1,14 @@
-// Package problem gives each error its HTTP response: status, code, message and Retry-After.
+// Package problem gives each error its HTTP response. What a client gets for an error is
+// said in one table, with a column for each protocol that differs.
+//
+// To add a protocol, add its column to columns.go. To add an error, add its row to
+// table.go; a test fails while a row is missing.
 package problem
 
 import (
 	"errors"
+	"log/slog"
 	"net/http"
-	"slices"
-
-	"github.com/holdfast-upload/holdfast/storage"
 )
 
 // RetryAfter is the default value of a Retry-After header, in seconds; see
@@ -16,12 +18,16 @@ const RetryAfter = "2"
 // Problem describes an error as an HTTP response.
 type Problem struct {
 	Status  int
-	Code    string // one word, for programs
+	Code    string // one word, for programs, logs and metrics
 	Message string // for people; reveals no internals of the server
 	// RetryAfter is the value of a Retry-After header, if Retry returns true.
 	RetryAfter string
+	// Level is the level of the log lines about it.
+	Level slog.Level
 	// Failure reports whether the server failed, whose cause must be logged.
 	Failure bool
+
+	column column
 }
 
 // Retry reports whether the same request may succeed later.
@@ -33,66 +39,34 @@ func (p Problem) Retry() bool {
 	return false
 }
 
-const (
-	// CodeSuperseded is the Code of a request that was superseded by a newer one.
-	CodeSuperseded = "replaced"
-	// CodeInternal is the Code of an unexpected error.
-	CodeInternal = "internalError"
-)
-
-var problems = []struct {
-	err    error
-	status int
-	code   string
-}{
-	// Temporary errors come first: they may wrap an error further down.
-	{ErrHookUnavailable, http.StatusServiceUnavailable, "appNotAvailable"},
-	{ErrRateLimited, http.StatusTooManyRequests, "tooManyRequests"},
-	{storage.ErrLocked, http.StatusLocked, "locked"},
-	{storage.ErrNoSpace, http.StatusInsufficientStorage, "insufficientStorage"},
-	{storage.ErrUnavailable, http.StatusServiceUnavailable, "serviceNotAvailable"},
-	{ErrDigest, http.StatusBadRequest, "digestMismatch"},
-	{storage.ErrChecksum, http.StatusBadRequest, "digestMismatch"},
-	{storage.ErrBadID, http.StatusBadRequest, "invalidId"},
-	{storage.ErrBadRequest, http.StatusBadRequest, "invalidRequest"},
-	{storage.ErrMetadataTooLarge, http.StatusRequestHeaderFieldsTooLarge, "metadataTooLarge"},
-	{ErrMediaType, http.StatusUnsupportedMediaType, "unsupportedMediaType"},
-	{storage.ErrSizeMismatch, http.StatusBadRequest, "sizeConflict"},
-	{storage.ErrOutOfRange, http.StatusBadRequest, "beyondEnd"},
-	{storage.ErrTooManyRanges, http.StatusBadRequest, "tooManyGaps"},
-	{storage.ErrNotFound, http.StatusNotFound, "itemNotFound"},
-	{storage.ErrExists, http.StatusConflict, "nameAlreadyExists"},
-	{storage.ErrKeyTaken, http.StatusConflict, "nameAlreadyExists"},
-	{storage.ErrContentConflict, http.StatusConflict, "contentConflict"},
-	{ErrOffset, http.StatusConflict, "offsetConflict"},
-	{storage.ErrIncomplete, http.StatusConflict, "incomplete"},
-	{storage.ErrGone, http.StatusGone, "gone"},
-	{storage.ErrTooLarge, http.StatusRequestEntityTooLarge, "tooLarge"},
-	{ErrUnauthenticated, http.StatusUnauthorized, "unauthenticated"},
-	{storage.ErrForbidden, http.StatusForbidden, "accessDenied"},
-	{ErrShuttingDown, http.StatusServiceUnavailable, "shuttingDown"},
-	{ErrIdleTimeout, http.StatusServiceUnavailable, "timeout"},
-	{ErrSuperseded, http.StatusServiceUnavailable, CodeSuperseded},
-	{storage.ErrBodyAborted, http.StatusServiceUnavailable, "bodyBrokeOff"},
+// From returns the Problem for err in the response to a request by a protocol, "" for a
+// request that belongs to none. An unexpected error becomes a 500 that does not reveal its
+// cause.
+func From(protocol, method string, err error) Problem {
+	r := find(err)
+	p := Problem{r.status, r.code, err.Error(), retryAfter(err), r.level, r.level > slog.LevelInfo, columns[protocol]}
+	if r.status >= 500 || r.status == http.StatusLocked {
+		p.Message = r.err.Error()
+	}
+	if p.column.status != nil {
+		p.Status = p.column.status(method, r.err, p)
+	}
+	return p
 }
 
-// bodyEnds lists the errors of bodies that ended early. Although their status is 5xx they
-// are not failures of the server, and the access log is enough.
-var bodyEnds = []error{ErrShuttingDown, ErrIdleTimeout, ErrSuperseded, storage.ErrBodyAborted}
-
-// From returns the Problem for err. An unexpected error becomes a 500 that does not reveal
-// its cause.
-func From(err error) Problem {
-	for _, p := range problems {
-		if !errors.Is(err, p.err) {
-			continue
+func find(err error) row {
+	for _, r := range table {
+		if errors.Is(err, r.err) {
+			return r
 		}
-		found := Problem{p.status, p.code, err.Error(), retryAfter(err), false}
-		if p.status >= 500 || p.status == http.StatusLocked {
-			found.Message = p.err.Error()
-		}
-		found.Failure = p.status >= 500 && !slices.Contains(bodyEnds, p.err)
-		return found
 	}
-	return Problem{http.StatusInternalServerError, CodeInternal, "internal server error", retryAfter(err), true}
+	return unexpected
+}
+
+// Body returns the body of the response, and its Content-Type.
+func (p Problem) Body() (contentType string, body []byte) {
+	if p.column.body == nil {
+		return jsonBody(p)
+	}
+	return p.column.body(p)
 }

@@ -25,7 +25,7 @@ func TestRetryAfterIsRoundedUp(t *testing.T) {
 // A transient error stays transient even if it wraps a permanent one.
 func TestATransientErrorIsNotMappedByItsCause(t *testing.T) {
 	err := storage.Unavailable("finish", "it", storage.ErrIncomplete)
-	if p := From(err); p.Status != http.StatusServiceUnavailable || !p.Retry() {
+	if p := From("", http.MethodHead, err); p.Status != http.StatusServiceUnavailable || !p.Retry() {
 		t.Errorf("%v: %+v", err, p)
 	}
 }

@@ -15,23 +15,21 @@ type RequestMetrics interface {
 	BytesIn(n int)
 	BytesOut(n int)
 	// End is called once. A status of 0 means that no response was sent, or that the
-	// request was superseded by a newer one of the same client.
-	End(method string, status int, duration time.Duration)
+	// request was superseded by a newer one of the same client. code is that of the error
+	// with which the request failed, "" if it did not.
+	End(method string, status int, code string, duration time.Duration)
 }
 
 // noMetrics discards all measurements.
 type noMetrics struct{}
 
-func (noMetrics) BytesIn(int)                    {}
-func (noMetrics) BytesOut(int)                   {}
-func (noMetrics) End(string, int, time.Duration) {}
+func (noMetrics) BytesIn(int)                            {}
+func (noMetrics) BytesOut(int)                           {}
+func (noMetrics) End(string, int, string, time.Duration) {}
 
 // report logs and measures the request at its end. To keep secrets out, it records no URL
 // query, and only the headers that give the byte range.
 func (x *Exchange) report() {
-	if x.quiet {
-		return
-	}
 	if x.status == 0 && x.returned {
 		x.status = http.StatusOK // net/http's default
 	}
@@ -39,13 +37,20 @@ func (x *Exchange) report() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	outcome := x.outcome()
-	if x.errorCode == problem.CodeSuperseded {
-		x.meter.End(x.r.Method, 0, duration)
-	} else {
-		x.meter.End(x.r.Method, x.status, duration)
+	x.completeError()
+	if x.quiet && x.errorCode == "" {
+		return
 	}
-	endSpan(x.span, x.status, x.id, outcome, x.Body.Received())
-	x.router.Log.LogAttrs(x.r.Context(), slog.LevelInfo, "request", x.fields(outcome, duration)...)
+	if x.quiet && x.router.Metrics != nil {
+		x.meter = x.router.Metrics("")
+	}
+	if x.errorCode == problem.CodeSuperseded {
+		x.meter.End(x.r.Method, 0, x.errorCode, duration)
+	} else {
+		x.meter.End(x.r.Method, x.status, x.errorCode, duration)
+	}
+	endSpan(x.spanOf(), x.status, x.id, outcome, x.Body.Received())
+	x.router.Log.LogAttrs(x.r.Context(), x.level, "request", x.fields(outcome, duration)...)
 }
 
 // fields returns what the access log has of the request. The caller holds x.mu.
@@ -62,7 +67,7 @@ func (x *Exchange) fields(outcome string, duration time.Duration) []slog.Attr {
 	if x.subject != "" {
 		fields = append(fields, slog.String("subject", x.subject))
 	}
-	if trace := x.span.SpanContext(); trace.IsSampled() {
+	if trace := x.spanOf().SpanContext(); trace.IsSampled() {
 		fields = append(fields, slog.String("trace", trace.TraceID().String()))
 	}
 	return fields
@@ -84,6 +89,8 @@ func (x *Exchange) outcome() string {
 		return "locked"
 	case x.errorCode == problem.CodeSuperseded:
 		return "superseded"
+	case x.errorCode == problem.CodeOrigin:
+		return "refused"
 	case x.status >= 400 && x.status < 500 && (x.errorCode != "" || !aborted):
 		return "refused"
 	case aborted:

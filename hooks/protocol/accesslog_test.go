@@ -26,14 +26,14 @@ func (d testProtocol) ServeHTTP(w http.ResponseWriter, r *http.Request) { d(w, r
 // testMetrics measures one request.
 type testMetrics struct {
 	bytesIn, bytesOut, ends, status int
-	method                          string
+	method, code                    string
 }
 
 func (m *testMetrics) BytesIn(n int)  { m.bytesIn += n }
 func (m *testMetrics) BytesOut(n int) { m.bytesOut += n }
-func (m *testMetrics) End(method string, status int, _ time.Duration) {
+func (m *testMetrics) End(method string, status int, code string, _ time.Duration) {
 	m.ends++
-	m.method, m.status = method, status
+	m.method, m.status, m.code = method, status, code
 }
 
 // serve serves a request with a router with one protocol, and returns the line of the
@@ -120,7 +120,7 @@ func TestAccessLogHasTheOutcome(t *testing.T) {
 		{"rejects an aborted body", "refused", "tooLarge", "it", 413, newBrokenBody(), func(w http.ResponseWriter, r *http.Request) { fail(w, r, storage.ErrTooLarge) }},
 		{"is locked", "locked", "locked", "it", 423, nil, func(w http.ResponseWriter, r *http.Request) { fail(w, r, storage.ErrLocked) }},
 		{"body aborted", "aborted", "bodyBrokeOff", "it", 503, newBrokenBody(), func(w http.ResponseWriter, r *http.Request) { fail(w, r, storage.ErrBodyAborted) }},
-		{"body aborted, tusd responds", "aborted", "", "it", 400, newBrokenBody(), func(w http.ResponseWriter, r *http.Request) { read(w, r, 400) }},
+		{"body aborted, tusd responds", "aborted", "bodyBrokeOff", "it", 400, newBrokenBody(), func(w http.ResponseWriter, r *http.Request) { read(w, r, 400) }},
 		{"fails", "failed", "internalError", "it", 500, strings.NewReader("12345"), func(w http.ResponseWriter, r *http.Request) { fail(w, r, errors.New("unexpected")) }},
 		{"panics", "failed", "internalError", "it", 500, nil, func(http.ResponseWriter, *http.Request) { panic("test") }},
 		{"sends early hints", "answered", "", "it", 204, nil, func(w http.ResponseWriter, _ *http.Request) {
@@ -137,7 +137,7 @@ func TestAccessLogHasTheOutcome(t *testing.T) {
 		if c.body != nil {
 			want = 5
 		}
-		if m.bytesIn != want || line["bytes_in"] != float64(want) || m.status != c.status || m.method != "PUT" {
+		if m.bytesIn != want || line["bytes_in"] != float64(want) || m.status != c.status || m.method != "PUT" || m.code != c.errorCode {
 			t.Errorf("%s: measured %+v; log line %v", c.name, m, line)
 		}
 	}

@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
 	"sync"
 	"time"
@@ -49,6 +50,7 @@ type Exchange struct {
 	id        string
 	subject   string
 	errorCode string
+	level     slog.Level // of the line in the access log
 	lockWait  time.Duration
 	event     storage.EventType
 	override  ResponseOverride
@@ -98,13 +100,6 @@ func (x *Exchange) Event(e storage.Event) {
 	if e.Local {
 		x.id, x.event = e.Upload.ID, e.Type
 	}
-}
-
-// setErrorCode sets the code of the problem with which the request failed.
-func (x *Exchange) setErrorCode(code string) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	x.errorCode = code
 }
 
 // AdmitVerified is for storage.Policy.BeforeCreate: it verifies the digests of a body that

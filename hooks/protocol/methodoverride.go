@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/holdfast-upload/holdfast/hooks/problem"
 	"github.com/holdfast-upload/holdfast/hooks/transport"
 )
 
@@ -36,6 +37,7 @@ func (x *Exchange) overrideMethod(r *http.Request) *http.Request {
 // RejectMethod responds with 405 Method Not Allowed; allow is the value of the Allow header.
 func RejectMethod(w http.ResponseWriter, r *http.Request, allow string) {
 	const text = "method not allowed\n"
+	FromError(r, nil, problem.ErrMethod)
 	h := w.Header()
 	h.Set("Allow", allow)
 	transport.RejectBody(w, r)

@@ -30,8 +30,9 @@ type Protocol interface {
 	http.Handler
 }
 
-// Guard decides whether a request may go on to its protocol. If not, it has responded.
-type Guard func(x *Exchange) bool
+// Guard decides whether a request may go on to its protocol. If not, it returns an error,
+// which is the response, and may set header fields of it.
+type Guard func(x *Exchange) error
 
 // Options are common to all protocols.
 type Options struct {

@@ -41,6 +41,7 @@ type response struct {
 	status   int // 0 until the header of the final response is written
 	bytesOut int64
 	headOnly bool          // a POST overridden to HEAD
+	refusal  string        // the beginning of the body of a refusal
 	dropBody bool          // the body of the protocol is not sent
 	idle     time.Duration // how long the client may take no byte, 0 if not limited
 }
@@ -108,6 +109,9 @@ func (x *Exchange) applyOverride(status int) (int, string) {
 func (x *Exchange) Write(p []byte) (int, error) {
 	if x.status == 0 {
 		x.WriteHeader(http.StatusOK)
+	}
+	if x.status >= 400 && x.refusal == "" {
+		x.refusal = string(p[:min(len(p), 64)])
 	}
 	if x.dropBody {
 		return len(p), nil

@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"errors"
+	"log/slog"
 	"net/http"
 	"runtime/debug"
 	"slices"
@@ -115,6 +116,9 @@ func (rt *router) route(x *Exchange) {
 	if x.r.Method == http.MethodOptions {
 		rt.addOptionsHeaders(x.Header())
 	}
+	if rt.refusesOrigin(x.r) {
+		x.setError(problem.CodeOrigin, slog.LevelInfo) // the browser refuses, by the headers that are missing
+	}
 	if rt.cors != nil {
 		rt.cors.HandlerFunc(x, x.r) // responds to preflight requests
 	}
@@ -129,10 +133,17 @@ func (rt *router) route(x *Exchange) {
 	}
 }
 
+// refusesOrigin reports whether r is a preflight request for a page that may not upload.
+func (rt *router) refusesOrigin(r *http.Request) bool {
+	preflight := r.Method == http.MethodOptions && r.Header.Get("Origin") != "" && r.Header.Get("Access-Control-Request-Method") != ""
+	return preflight && (rt.cors == nil || !rt.cors.OriginAllowed(r))
+}
+
 // serve has the request handled by its protocol, unless a guard rejects it.
 func (rt *router) serve(x *Exchange) {
 	for _, guard := range rt.Guards {
-		if !guard(x) {
+		if err := guard(x); err != nil {
+			x.refuse(err)
 			return
 		}
 	}
@@ -161,15 +172,17 @@ func (x *Exchange) end() {
 	x.linger()
 }
 
+var errPanic = errors.New("a handler panicked")
+
 // panicked logs a panic of the handler with its stack, and responds with 500. A response
 // that has begun is aborted, so that it is not taken for a complete one.
 func (x *Exchange) panicked(reason any) {
 	if err, ok := reason.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 		return
 	}
-	x.router.Log.ErrorContext(x.r.Context(), "a handler panicked", "reason", reason,
+	x.router.Log.ErrorContext(x.r.Context(), errPanic.Error(), "reason", reason,
 		"method", x.r.Method, "path", x.r.URL.Path, "stack", string(debug.Stack()))
-	x.setErrorCode(problem.CodeInternal)
+	x.setError(problem.From(x.Protocol(), x.r.Method, errPanic).Code, slog.LevelError)
 	x.BeforeHeader = nil
 	if x.status == 0 {
 		x.Header().Set("Content-Length", "0")

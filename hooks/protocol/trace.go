@@ -33,6 +33,14 @@ func (rt *router) startSpan(r *http.Request, protocol, id string) (context.Conte
 	return tracing.Of(ctx, id), span
 }
 
+// spanOf returns the span of the request, one that records nothing if there is none.
+func (x *Exchange) spanOf() trace.Span {
+	if x.span == nil {
+		return trace.SpanFromContext(x.r.Context())
+	}
+	return x.span
+}
+
 // endSpan ends the span of a request. A status of 0 means that no response was sent.
 func endSpan(span trace.Span, status int, id, outcome string, received int64) {
 	if id != "" {

@@ -38,11 +38,6 @@ func (x *response) reads() bool {
 	return x.r.Method == http.MethodHead || x.r.Method == http.MethodGet
 }
 
-// resumes reports whether the request is one of those with which a client resumes an
-// upload. A deleted upload is reported to it as 404: some clients, such as
-// tus-java-client, start over only then, and give up on 410.
-func (x *response) resumes() bool { return x.reads() || x.r.Method == http.MethodPatch }
-
 // abortCause returns why the server rejected the body or stopped reading it, nil if it
 // did not.
 func (x *response) abortCause() error {
@@ -119,15 +114,17 @@ func (x *response) fromError(err error) error {
 		return rejected(x.r, rejection)
 	case errors.As(err, &e):
 		return e
-	case errors.Is(err, problem.ErrChecksum):
-		return errChecksum
-	case errors.Is(err, storage.ErrNotFound), errors.Is(err, storage.ErrGone) && x.resumes():
-		return handler.ErrNotFound
-	case errors.Is(err, storage.ErrLocked):
-		return handler.ErrFileLocked
 	}
 	p := protocol.FromError(x.r, x.handler.opts.Log, err)
 	x.retryAfter = p.RetryAfter
+	switch p.Status {
+	case errChecksum.HTTPResponse.StatusCode:
+		return errChecksum
+	case http.StatusNotFound:
+		return handler.ErrNotFound
+	case http.StatusLocked:
+		return handler.ErrFileLocked
+	}
 	return handler.NewError(p.Code, p.Message, p.Status)
 }
 

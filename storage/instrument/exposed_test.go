@@ -53,9 +53,9 @@ func TestS3ErrorsExcludeExpectedStatuses(t *testing.T) {
 func TestUnknownMethodsShareOneLabel(t *testing.T) {
 	m := instrument.New("test")
 	for _, method := range []string{"GET", "BREW", "WHEN", "get"} {
-		m.Request("tus").End(method, 405, time.Millisecond)
+		m.Request("tus").End(method, 405, "methodNotAllowed", time.Millisecond)
 	}
-	m.Request("").End("PUT", 0, time.Millisecond)
+	m.Request("").End("PUT", 0, "", time.Millisecond)
 	want(t, m, 3, "holdfast_http_requests_total", "other", "4xx", "tus")
 	want(t, m, 1, "holdfast_http_requests_total", "GET")
 	want(t, m, 1, "holdfast_http_requests_total", "none", "PUT")
@@ -80,7 +80,7 @@ func everything() *instrument.Metrics {
 	r := m.Request("tus")
 	r.BytesIn(1)
 	r.BytesOut(1)
-	r.End("PUT", 200, time.Second)
+	r.End("PUT", 200, "", time.Second)
 	_, end := m.Redis()(context.Background(), "get")
 	end(errors.New("not there"))
 	_, _ = m.S3()(roundTripper(func(*http.Request) (*http.Response, error) { return nil, io.EOF })).RoundTrip(httptest.NewRequest("GET", "/", nil))

@@ -14,6 +14,7 @@ type requestMetrics struct {
 	inFlight *prometheus.GaugeVec
 	received *prometheus.CounterVec
 	served   *prometheus.CounterVec
+	errors   *prometheus.CounterVec
 }
 
 func (m *Metrics) newRequests() requestMetrics {
@@ -25,6 +26,7 @@ func (m *Metrics) newRequests() requestMetrics {
 		}, []string{protocol}),
 		inFlight: m.make.NewGaugeVec(prometheus.GaugeOpts{Name: "holdfast_http_requests_in_flight", Help: "HTTP requests that run now."}, []string{protocol}),
 		received: m.counters("holdfast_http_request_bytes_total", "Bytes of request bodies, as they arrive.", protocol),
+		errors:   m.counters("holdfast_http_errors_total", "HTTP requests that were refused or failed, by the code that the log has as error_code.", protocol, "code"),
 		served:   m.counters("holdfast_http_response_bytes_total", "Bytes of responses, as they leave.", protocol),
 	}
 }
@@ -52,8 +54,12 @@ func (r *Request) BytesIn(n int) { r.received.Add(float64(n)) }
 // BytesOut counts n bytes of the response.
 func (r *Request) BytesOut(n int) { r.served.Add(float64(n)) }
 
-// End records how the request ended. A status of 0 means that it got no response.
-func (r *Request) End(method string, status int, duration time.Duration) {
+// End records how the request ended. A status of 0 means that it got no response; code is
+// that of the error with which it failed, "" if it did not.
+func (r *Request) End(method string, status int, code string, duration time.Duration) {
+	if code != "" {
+		r.m.errors.WithLabelValues(r.protocol, code).Inc()
+	}
 	r.m.inFlight.WithLabelValues(r.protocol).Dec()
 	r.m.duration.WithLabelValues(r.protocol).Observe(duration.Seconds())
 	r.m.total.WithLabelValues(r.protocol, methodLabel(method), statusClass(status)).Inc()
