@@ -4,7 +4,7 @@
 // tusd parses requests and writes responses. This package adapts the core to tusd's store
 // and locker interfaces, and adds what tusd lacks: the extensions expiration, checksum and
 // checksum-trailer, Retry-After for temporary errors, and reading a body to its end before
-// it is rejected. The file tusd.go lists the places that depend on tusd's version.
+// it is rejected. See tusdVersion for the places that depend on its version.
 //
 // As in the other protocols, Upload-Offset is the end of the first contiguous range, so it
 // jumps forward over bytes that were received out of order.
