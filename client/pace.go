@@ -6,7 +6,7 @@ import "time"
 // are halved: long enough that the round trip of a request hardly counts, short enough that
 // a broken one is no loss.
 const (
-	fastChunk = 2 * time.Second
+	fastChunk = time.Second
 	slowChunk = 10 * time.Second
 )
 
@@ -66,9 +66,10 @@ func (p *pace) budget() int64 {
 	return max(max(p.between, p.since)/riskShare, p.min)
 }
 
-// size returns the length of the next chunk in bytes: min times a power of two.
+// size returns the length of the next chunk in bytes: min times a power of two. It leaves
+// room for twice as many chunks, so that these can be tried.
 func (p *pace) size() int64 {
-	limit := min(p.chunk, p.budget()/int64(p.slots()))
+	limit := min(p.chunk, p.budget()/int64(min(2*p.slots(), p.maxParallel)))
 	size := p.min
 	for size*2 <= limit {
 		size *= 2

@@ -68,7 +68,7 @@ func TestPaceFollowsTheLine(t *testing.T) {
 		leastChunk, largest int64
 	}{
 		"lossy, so that one connection is slow": {175e3, 25e6, 100 * time.Millisecond, 12, 16, 128 * kib, mib},
-		"one connection fills it":               {25e6, 25e6, 20 * time.Millisecond, 1, 4, 4 * mib, 16 * mib},
+		"one connection fills it":               {25e6, 25e6, 20 * time.Millisecond, 1, 8, 4 * mib, 16 * mib},
 		"very fast":                             {1e9, 4e9, time.Millisecond, 1, 16, 16 * mib, 16 * mib},
 		"very slow":                             {10e3, 10e3, 300 * time.Millisecond, 1, 4, 128 * kib, 128 * kib},
 	} {
