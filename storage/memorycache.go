@@ -1,27 +1,42 @@
 package storage
 
 import (
+	"cmp"
 	"context"
+	"maps"
 	"strconv"
 	"sync"
 	"time"
+
+	"github.com/holdfast-upload/holdfast/storage/internal/lru"
 )
 
-// memoryCacheSize is the maximum number of entries of a MemoryCache. An evicted upload
-// is loaded from the store on its next use.
-const memoryCacheSize = 100_000
+// memoryCacheLimit is the default of MemoryCache.Limit: the state of some 100,000 uploads
+// that are sent in order.
+const memoryCacheLimit = 64 << 20
+
+// maxEvicted is how many evictions a MemoryCache remembers one by one.
+const maxEvicted = 100_000
 
 // generationTTL is how long a generation is valid, and how long a MemoryCache remembers
 // evictions and rejects Store for an invalidated upload. It exceeds the time between
 // Generation and Store in any reasonable request; a later Store fails.
 const generationTTL = time.Minute
 
-// MemoryCache is a Cache for one process. The zero value is ready to use.
+// minPruneInterval is the minimum time between two searches of all evictions.
+const minPruneInterval = 100 * time.Millisecond
+
+// MemoryCache is a Cache for one process. What was least recently used is evicted; it is
+// loaded from the store on its next use. The zero value is ready to use.
 type MemoryCache struct {
+	// Limit is about how many bytes of memory the state may take; 0 is 64 MiB.
+	Limit int64
+
 	mu      sync.Mutex
-	uploads map[string]Upload
+	uploads *lru.Cache[Upload]
 	evicted map[string]evicted
 	pruned  time.Time // when old entries of evicted were last removed
+	dropped time.Time // evictions up to this time are not in evicted
 }
 
 // evicted records the eviction of an entry.
@@ -36,7 +51,7 @@ var _ Cache = (*MemoryCache)(nil)
 func (x *MemoryCache) Get(_ context.Context, id string) (Upload, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	up, ok := x.uploads[id]
+	up, ok := x.all().Get(id)
 	if !ok {
 		return Upload{}, ErrNotFound
 	}
@@ -60,16 +75,14 @@ func (x *MemoryCache) Store(_ context.Context, generation string, up Upload) (Up
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	began := epoch.Add(time.Duration(since))
-	e, ok := x.evicted[up.ID]
-	if ok && (e.invalidated && time.Since(e.at) < generationTTL || !began.After(e.at)) || time.Since(began) >= generationTTL {
+	if x.stale(up.ID, began) {
 		return Upload{}, ErrGone
 	}
 	up = up.Clone()
-	if known, ok := x.uploads[up.ID]; ok {
-		up.merge(known)
+	if known, ok := x.all().Get(up.ID); ok {
+		up.Merge(known)
 	}
-	x.makeRoom()
-	x.uploads[up.ID] = up
+	x.put(up)
 	return up.Clone(), nil
 }
 
@@ -77,13 +90,13 @@ func (x *MemoryCache) Store(_ context.Context, generation string, up Upload) (Up
 func (x *MemoryCache) Append(_ context.Context, id string, p Extent) (Upload, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	up, ok := x.uploads[id]
+	up, ok := x.all().Get(id)
 	if !ok {
 		return Upload{}, ErrNotFound
 	}
 	up.Add(p)
 	up.ModifiedAt = time.Now()
-	x.uploads[id] = up
+	x.put(up)
 	return up.Clone(), nil
 }
 
@@ -95,32 +108,48 @@ func (x *MemoryCache) Invalidate(_ context.Context, id string) error {
 	return nil
 }
 
-// makeRoom evicts arbitrary entries: a wrong choice only costs a Load.
-func (x *MemoryCache) makeRoom() {
+func (x *MemoryCache) all() *lru.Cache[Upload] {
 	if x.uploads == nil {
-		x.uploads = map[string]Upload{}
+		x.uploads = lru.New[Upload](cmp.Or(x.Limit, memoryCacheLimit))
+		x.evicted = map[string]evicted{}
 	}
-	for id := range x.uploads {
-		if len(x.uploads) < memoryCacheSize {
-			return
-		}
-		x.evict(id, false)
+	return x.uploads
+}
+
+func (x *MemoryCache) put(up Upload) {
+	for _, id := range x.all().Put(up.ID, up, up.MemorySize()) {
+		x.noteEvicted(id, false)
 	}
 }
 
 func (x *MemoryCache) evict(id string, invalidated bool) {
-	delete(x.uploads, id)
-	if x.evicted == nil {
-		x.evicted = map[string]evicted{}
-	}
+	x.all().Delete(id)
+	x.noteEvicted(id, invalidated)
+}
+
+// stale reports whether state that was loaded after began may lack extents that were
+// appended since, or is of an upload that was invalidated.
+func (x *MemoryCache) stale(id string, began time.Time) bool {
+	e, ok := x.evicted[id]
+	return ok && (e.invalidated && time.Since(e.at) < generationTTL || !began.After(e.at)) ||
+		!began.After(x.dropped) || time.Since(began) >= generationTTL
+}
+
+func (x *MemoryCache) noteEvicted(id string, invalidated bool) {
 	now := time.Now()
+	if now.Sub(x.pruned) > generationTTL || len(x.evicted) >= 2*maxEvicted && now.Sub(x.pruned) > minPruneInterval {
+		x.prune(now)
+	}
 	x.evicted[id] = evicted{now, invalidated || x.evicted[id].invalidated}
-	if now.Sub(x.pruned) > generationTTL {
-		x.pruned = now
-		for id, e := range x.evicted {
-			if now.Sub(e.at) >= generationTTL {
-				delete(x.evicted, id)
-			}
-		}
+}
+
+// prune removes the evictions that do not matter any more. If there are too many others, it
+// keeps only those of invalidated uploads: no state that was loaded before is accepted.
+func (x *MemoryCache) prune(now time.Time) {
+	x.pruned = now
+	maps.DeleteFunc(x.evicted, func(_ string, e evicted) bool { return now.Sub(e.at) >= generationTTL })
+	if len(x.evicted) >= maxEvicted {
+		x.dropped = now
+		maps.DeleteFunc(x.evicted, func(_ string, e evicted) bool { return !e.invalidated })
 	}
 }

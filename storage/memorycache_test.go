@@ -1,6 +1,7 @@
 package storage_test
 
 import (
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -25,49 +26,65 @@ func put(t *testing.T, x storage.Cache, up storage.Upload) (storage.Upload, erro
 	return x.Store(t.Context(), generation, up)
 }
 
-// State that was loaded before an eviction may lack extents that were appended in between.
-func TestMemoryCacheRejectsAStoreFromBeforeAnEviction(t *testing.T) {
-	cache := new(storage.MemoryCache)
-	up := storage.Upload{Record: storage.Record{ID: "it", Size: 100}}
-	generation, err := cache.Generation(t.Context(), "it")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := put(t, cache, up); err != nil {
-		t.Fatalf("put: %v", err)
-	}
-	if _, err := cache.Append(t.Context(), "it", storage.Extent{Range: ranges.Of(0, 50)}); err != nil {
-		t.Fatalf("add: %v", err)
-	}
-	for range 100_000 { // so that there is no room
-		if _, err := put(t, cache, storage.Upload{Record: storage.Record{ID: storage.NewID()}}); err != nil {
+// other puts the state of n other uploads.
+func other(t *testing.T, x storage.Cache, n int) {
+	t.Helper()
+	for range n {
+		if _, err := put(t, x, storage.Upload{Record: storage.Record{ID: storage.NewID()}}); err != nil {
 			t.Fatalf("put: %v", err)
 		}
-	}
-	for i := 0; ; i++ {
-		if _, err := cache.Get(t.Context(), "it"); err != nil {
-			break
-		}
-		if _, err := put(t, cache, storage.Upload{Record: storage.Record{ID: storage.NewID()}}); err != nil || i > 10_000_000 {
-			t.Fatalf("after %d more puts it is still known: %v", i, err)
-		}
-	}
-	if known, err := cache.Store(t.Context(), generation, up); err == nil {
-		t.Errorf("an old put was taken: %v is known", known.Received)
-	}
-	if _, err := put(t, cache, up); err != nil {
-		t.Errorf("a new put: %v", err)
 	}
 }
 
-func TestMemoryCacheEvictsRatherThanGrows(t *testing.T) {
-	const most = 100_000
+// State that was loaded before an eviction may lack extents that were appended in between,
+// however many uploads were evicted since.
+func TestMemoryCacheRejectsAStoreFromBeforeAnEviction(t *testing.T) {
+	for _, others := range []int{1, 250_000} {
+		cache := &storage.MemoryCache{Limit: 1}
+		up := storage.Upload{Record: storage.Record{ID: "it", Size: 100}}
+		generation, err := cache.Generation(t.Context(), "it")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := put(t, cache, up); err != nil {
+			t.Fatalf("put: %v", err)
+		}
+		if _, err := cache.Append(t.Context(), "it", storage.Extent{Range: ranges.Of(0, 50)}); err != nil {
+			t.Fatalf("add: %v", err)
+		}
+		if err := cache.Invalidate(t.Context(), "gone"); err != nil {
+			t.Fatal(err)
+		}
+		other(t, cache, others)
+		if _, err := cache.Get(t.Context(), "it"); err == nil {
+			t.Error("it was not evicted")
+		}
+		if known, err := cache.Store(t.Context(), generation, up); err == nil {
+			t.Errorf("after %d others, an old put was taken: %v is known", others, known.Received)
+		}
+		if _, err := put(t, cache, up); err != nil {
+			t.Errorf("after %d others, a new put: %v", others, err)
+		}
+		if _, err := put(t, cache, storage.Upload{Record: storage.Record{ID: "gone"}}); err == nil {
+			t.Errorf("after %d others, an invalidated upload was put", others)
+		}
+	}
+}
+
+// F32: uploads with large metadata take no more memory than others.
+func TestF32MemoryCacheIsBoundedByBytes(t *testing.T) {
+	const limit, size = 64 << 20, 900 << 10
 	cache := new(storage.MemoryCache)
-	ids := make([]string, most+50)
+	ids := make([]string, 800)
+	large := strings.Repeat("x", size)
 	for i := range ids {
 		ids[i] = storage.NewID()
-		if _, err := put(t, cache, storage.Upload{Record: storage.Record{ID: ids[i]}}); err != nil {
+		up := storage.Upload{Record: storage.Record{ID: ids[i], Metadata: map[string]string{"filename": large}}}
+		if _, err := put(t, cache, up); err != nil {
 			t.Fatalf("put: %v", err)
+		}
+		if _, err := cache.Get(t.Context(), ids[0]); err != nil {
+			t.Fatalf("the one in use was evicted: %v", err)
 		}
 	}
 	known := 0
@@ -76,8 +93,26 @@ func TestMemoryCacheEvictsRatherThanGrows(t *testing.T) {
 			known++
 		}
 	}
-	if known != most {
-		t.Errorf("%d of %d uploads are known, want %d", known, len(ids), most)
+	if known > limit/size || known < limit/size-2 {
+		t.Errorf("%d uploads are known, want about %d", known, limit/size)
+	}
+}
+
+// The state of an upload takes more memory as it grows.
+func TestMemoryCacheCountsWhatIsAppended(t *testing.T) {
+	cache := &storage.MemoryCache{Limit: 1 << 20}
+	other(t, cache, 100)
+	if _, err := put(t, cache, storage.Upload{Record: storage.Record{ID: "it"}}); err != nil {
+		t.Fatal(err)
+	}
+	for i := range int64(10_000) {
+		if _, err := cache.Append(t.Context(), "it", storage.Extent{Range: ranges.Of(2*i, 1), Name: "a"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	other(t, cache, 1)
+	if _, err := cache.Get(t.Context(), "it"); err == nil {
+		t.Error("an upload that is larger than the limit stays beside another")
 	}
 }
 

@@ -59,10 +59,7 @@ func newDeliveryQueue() *deliveryQueue {
 // keep stores the upload and the origin with the delivery, if memory allows: the first
 // attempt need not load the upload, and the origin is not in the store.
 func (q *deliveryQueue) keep(d *pendingDelivery, up Upload, origin any, size int) {
-	n := int64(size + 512 + 128*(up.Extents.Len()+up.Received.Count()))
-	for name, value := range up.Metadata {
-		n += int64(len(name) + len(value))
-	}
+	n := int64(size) + up.MemorySize()
 	if q.memory.TryAcquire(n) {
 		d.local, d.origin, d.size = &up, origin, n
 	}

@@ -158,6 +158,19 @@ func (u Upload) Gaps() iter.Seq[ranges.Range] {
 	return u.Received.Gaps(ranges.Range{End: end})
 }
 
+// MemorySize returns about how many bytes of memory u takes.
+func (u Upload) MemorySize() int64 {
+	const record, text, span, extent = 512, 32, 96, 256
+	n := int64(record + len(u.ID) + len(u.Key) + len(u.Owner) + span*u.Received.Count() + extent*u.Extents.Len())
+	for name, value := range u.Metadata {
+		n += int64(len(name) + len(value) + text)
+	}
+	for _, id := range u.Parts {
+		n += int64(len(id) + text)
+	}
+	return n
+}
+
 // Clone returns a copy of u that does not change with it.
 func (u Upload) Clone() Upload {
 	u.Metadata = maps.Clone(u.Metadata)
@@ -165,8 +178,8 @@ func (u Upload) Clone() Upload {
 	return u
 }
 
-// merge adds to u the extents and ranges of o, another snapshot of the same upload.
-func (u *Upload) merge(o Upload) {
+// Merge adds to u the extents and ranges of o, another snapshot of the same upload.
+func (u *Upload) Merge(o Upload) {
 	for p := range o.Extents.All() {
 		if p.Empty() || !u.Received.Contains(p.Range) {
 			u.Add(p)

@@ -17,7 +17,7 @@ const module = "github.com/holdfast-upload/holdfast"
 // and never between two of one floor. A name that ends with "/" stands for all
 // that lie below it.
 var floors = [][]string{
-	{"storage/ranges", "storage/crc32c", "storage/tracing", "config"},
+	{"storage/ranges", "storage/crc32c", "storage/tracing", "storage/internal/lru", "config"},
 	{"storage", "storage/tracing/otlp", "client"},
 	{"storage/s3/internal/"},      // what only the S3 driver imports
 	{"storage/s3/internal/probe"}, // which tries the calls of the above

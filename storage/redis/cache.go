@@ -5,13 +5,10 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/holdfast-upload/holdfast/storage"
-	"github.com/holdfast-upload/holdfast/storage/ranges"
 )
 
 // invalidTTL is how long an invalidated upload is not cached: longer than a request that
@@ -24,33 +21,50 @@ const generationTTL = time.Minute
 
 // Cache is a storage.Cache shared by all nodes. The state of an upload is one hash:
 //
-//	run        the run id of the Redis server, and the epoch
+//	run        the run id of the Redis server, the epoch, and the format
 //	begun      the generation, which Store must name
 //	record     the storage.Record, in JSON; without it there is no state
 //	size       the size in bytes, -1 if unknown
 //	received   the ranges that were received, in ascending order
+//	extents    the extents; before each its length and a colon
 //	touched    when something was last added, in milliseconds since 1970
-//	p:NAME     an extent: its range and its metadata
+//	base       the number of the last change that received and extents include
+//	seq        the number of the last change
+//	N          change N: an extent that was appended
 //
-// A range is its start and its end, half-open, in 16 hexadecimal digits each.
+// A range is its start and its end, half-open, in 16 hexadecimal digits each. An extent is its
+// range, kind, name and metadata, the latter three separated by NUL.
+//
+// A node keeps the state that it has seen last, and gets only the changes since then. So the
+// work of a call, and the length of its answer, do not grow with what is there.
 //
 // Updates that failed are compensated as soon as Redis is up again, before other calls: the
 // uploads concerned are invalidated. For some seconds more the cache is not trusted, because
 // other nodes may notice later that Redis is back. Nor is it while another node is cut off;
 // see nodes. A call that fails because this node is cut off returns once the others have
 // noticed.
-type Cache struct{ *Redis }
+type Cache struct {
+	*Redis
+	seen seen
+}
 
 var _ storage.Cache = (*Cache)(nil)
 
 // NewCache returns a Cache.
-func NewCache(r *Redis) *Cache { return &Cache{r} }
+func NewCache(r *Redis) *Cache { return &Cache{Redis: r, seen: newSeen()} }
 
 var stateKeys = []string{"state", "over"}
 
 // Get implements storage.Cache.
 func (x *Cache) Get(ctx context.Context, id string) (storage.Upload, error) {
-	return x.query(ctx, call{script: getScript, id: id, names: stateKeys[:1]})
+	s, err := x.get(ctx, id, nil)
+	return s.up.Clone(), err
+}
+
+// get returns the cached state. If it fails, compensation is called later.
+func (x *Cache) get(ctx context.Context, id string, compensation *call) (snapshot, error) {
+	last := x.seen.get(id)
+	return x.query(ctx, last, call{script: getScript, id: id, names: stateKeys[:1], args: []any{last.generation, last.seq}, compensation: compensation})
 }
 
 // Generation implements storage.Cache.
@@ -60,27 +74,77 @@ func (x *Cache) Generation(ctx context.Context, id string) (string, error) {
 	return generation, err
 }
 
+// maxStoreAttempts is how often Store tries to replace state that changes meanwhile.
+const maxStoreAttempts = 100
+
+var errChanging = errors.New("the cached state keeps changing")
+
 // Store implements storage.Cache.
 func (x *Cache) Store(ctx context.Context, generation string, up storage.Upload) (storage.Upload, error) {
+	for range maxStoreAttempts {
+		before, err := x.get(ctx, up.ID, forgetCall(up.ID))
+		if err != nil && !errors.Is(err, storage.ErrNotFound) {
+			return storage.Upload{}, err
+		}
+		merged := up.Clone()
+		if err == nil {
+			merged.Merge(before.up)
+		}
+		if before.generation == generation && before.is(merged) {
+			return merged, nil
+		}
+		stored, err := x.replace(ctx, generation, before, merged)
+		if !errors.Is(err, errChanging) {
+			return stored.up.Clone(), err
+		}
+	}
+	return storage.Upload{}, storage.Unavailable("cache", up.ID, errChanging)
+}
+
+// replace stores up in place of a snapshot, which it includes. It returns errChanging if the
+// state is not that of the snapshot any more.
+func (x *Cache) replace(ctx context.Context, generation string, before snapshot, up storage.Upload) (snapshot, error) {
 	record, err := json.Marshal(up.Record)
 	if err != nil {
-		return storage.Upload{}, err
+		return snapshot{}, err
 	}
-	var received strings.Builder
-	for _, r := range up.Received.Ranges() {
-		received.WriteString(rangeText(r))
+	expected := ""
+	if before.generation != "" {
+		expected = strconv.FormatInt(before.seq, 10)
 	}
-	args := []any{x.opts.StateTTL.Milliseconds(), up.ModifiedAt.UnixMilli(), record, up.Size, received.String(), generation}
-	for p := range up.Extents.All() {
-		args = append(args, p.Name, rangeText(p.Range)+string(p.Kind)+" "+p.Meta)
+	received, extents := contentTexts(up)
+	c := call{script: storeScript, id: up.ID, names: stateKeys, compensation: forgetCall(up.ID), args: []any{
+		x.opts.StateTTL.Milliseconds(), up.ModifiedAt.UnixMilli(), record, up.Size, received, extents, generation, expected}}
+	reply, err := x.do(ctx, c)
+	if err == nil {
+		err = storage.Unavailable("trust cached state of", c.id, x.checkTrusted(ctx))
 	}
-	return x.update(ctx, call{script: storeScript, id: up.ID, names: stateKeys, args: args})
+	if err != nil {
+		return snapshot{}, err
+	}
+	switch seq, ok := reply.(int64); {
+	case ok:
+		up.ModifiedAt = time.UnixMilli(up.ModifiedAt.UnixMilli())
+		s := snapshot{generation, seq, seq, up}
+		x.seen.put(up.ID, s)
+		return s, nil
+	case reply == "over":
+		return snapshot{}, storage.ErrGone
+	case reply == "changed":
+		return snapshot{}, errChanging
+	}
+	return snapshot{}, storage.ErrNotFound
 }
 
 // Append implements storage.Cache.
 func (x *Cache) Append(ctx context.Context, id string, p storage.Extent) (storage.Upload, error) {
-	return x.update(ctx, call{script: appendScript, id: id, names: stateKeys[:1], mustCompensate: true,
-		args: []any{x.opts.StateTTL.Milliseconds(), time.Now().UnixMilli(), rangeText(p.Range), p.Name, string(p.Kind) + " " + p.Meta}})
+	last := x.seen.get(id)
+	s, err := x.query(ctx, last, call{script: appendScript, id: id, names: stateKeys[:1], mustCompensate: true, compensation: forgetCall(id),
+		args: []any{x.opts.StateTTL.Milliseconds(), time.Now().UnixMilli(), extentText(p), last.generation, last.seq}})
+	if err == nil && s.needsCompaction() {
+		_, _ = x.replace(ctx, s.generation, s, s.up) // on failure, a later call tries again
+	}
+	return s.up.Clone(), err
 }
 
 // Invalidate implements storage.Cache.
@@ -113,89 +177,26 @@ func forgetCall(id string) *call {
 	return &call{script: forgetScript, id: id, names: stateKeys[:1]}
 }
 
-// update makes a call that is compensated if it fails.
-func (x *Cache) update(ctx context.Context, c call) (storage.Upload, error) {
-	c.compensation = forgetCall(c.id)
-	return x.query(ctx, c)
-}
-
-// query makes a call that returns the state of an upload.
-func (x *Cache) query(ctx context.Context, c call) (storage.Upload, error) {
+// query makes a call that returns what the caller lacks of an upload's state, of which last
+// is known.
+func (x *Cache) query(ctx context.Context, last snapshot, c call) (snapshot, error) {
 	reply, err := x.do(ctx, c)
 	if err == nil {
 		err = storage.Unavailable("trust cached state of", c.id, x.checkTrusted(ctx))
 	}
 	if err != nil {
-		return storage.Upload{}, err
+		return snapshot{}, err
 	}
 	fields, _ := reply.([]any)
-	switch {
-	case reply == "over":
-		return storage.Upload{}, storage.ErrGone
-	case len(fields) == 0:
-		return storage.Upload{}, storage.ErrNotFound
+	if len(fields) == 0 {
+		return snapshot{}, storage.ErrNotFound
 	}
-	up, err := parseState(fields)
-	return up, storage.Unavailable("parse cached state of", c.id, err)
-}
-
-// parseState parses the hash of an upload: fields alternating with values.
-func parseState(fields []any) (up storage.Upload, err error) {
-	var extents []storage.Extent
-	var size int64
-	for i := 0; i+1 < len(fields) && err == nil; i += 2 {
-		name, _ := fields[i].(string)
-		value, _ := fields[i+1].(string)
-		switch name {
-		case "run", "begun":
-		case "record":
-			err = json.Unmarshal([]byte(value), &up.Record)
-		case "size":
-			size, err = strconv.ParseInt(value, 10, 64)
-		case "received":
-			up.Received, err = parseSet(value)
-		case "touched":
-			var ms int64
-			ms, err = strconv.ParseInt(value, 10, 64)
-			up.ModifiedAt = time.UnixMilli(ms)
-		default:
-			p := storage.Extent{Name: strings.TrimPrefix(name, "p:")}
-			var described, kind string
-			p.Range, described, err = parseRange(value)
-			kind, p.Meta, _ = strings.Cut(described, " ")
-			p.Kind = storage.Kind(kind)
-			extents = append(extents, p)
-		}
+	s, err := last.next(fields)
+	if err != nil {
+		return snapshot{}, storage.Unavailable("parse cached state of", c.id, err)
 	}
-	up.Size, up.Extents = size, storage.NewExtents(extents...)
-	return up, err
-}
-
-func parseSet(text string) (set ranges.Set, err error) {
-	for text != "" && err == nil {
-		var r ranges.Range
-		r, text, err = parseRange(text)
-		set.Add(r)
-	}
-	return set, err
+	x.seen.put(c.id, s)
+	return s, nil
 }
 
 var errRecovering = errors.New("just recovered from an outage")
-
-func rangeText(r ranges.Range) string { return fmt.Sprintf("%016x%016x", r.Start, r.End) }
-
-var errRange = errors.New("not a range")
-
-// parseRange parses a range, and returns the rest of the text.
-func parseRange(text string) (r ranges.Range, rest string, err error) {
-	if len(text) < 32 {
-		return r, "", errRange
-	}
-	var err1, err2 error
-	r.Start, err1 = strconv.ParseInt(text[:16], 16, 64)
-	r.End, err2 = strconv.ParseInt(text[16:32], 16, 64)
-	if err1 != nil || err2 != nil || !r.Valid() {
-		return ranges.Range{}, "", errRange
-	}
-	return r, text[32:], nil
-}

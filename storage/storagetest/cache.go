@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -34,6 +35,7 @@ func TestIndex(t *testing.T, node func() storage.Cache) {
 		{"a dropped upload is forgotten and takes no put", droppedStaysDropped},
 		{"uploads are distinguished", cacheDistinguishesUploads},
 		{"a snapshot shares nothing with the index", indexSnapshotIsItsOwn},
+		{"F31: the work of a call does not grow with what is there", workDoesNotGrow},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.run(newIndexFixture(t, node)) })
 	}
@@ -343,5 +345,34 @@ func indexSnapshotIsItsOwn(f *indexFixture) {
 		known.Add(storage.Extent{Name: "layout", Meta: "changed"})
 		known.Received.Remove(ranges.Of(20, 5))
 		f.want(want)
+	}
+}
+
+// The work is measured by what a call allocates, including for the answer of a server.
+func workDoesNotGrow(f *indexFixture) {
+	const slot, calls = 10, 50
+	var allocated [2]uint64
+	for i, count := range []int64{100, 9_900} {
+		up := upload(20_000 * slot)
+		for n := range count {
+			up.Add(storage.Extent{Range: ranges.Of(n*slot, slot), Kind: "part", Name: fmt.Sprint("p", n), Meta: `"0123456789abcdef0123456789abcdef";AAAAAA==`})
+		}
+		f.put(up)
+		f.add(up.ID, ranges.Of(count*slot, slot))
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		for n := range int64(calls) {
+			known := f.addPiece(up.ID, storage.Extent{Range: ranges.Of((count+n)*slot, slot), Kind: "part", Name: fmt.Sprint("p", count+n)})
+			got, err := f.here.Get(f.ctx, up.ID)
+			if want := (count + n + 1) * slot; err != nil || known.Offset() != want || got.Offset() != want {
+				f.Fatalf("offsets %d and %d, %v; want %d", known.Offset(), got.Offset(), err, want)
+			}
+		}
+		runtime.ReadMemStats(&after)
+		allocated[i] = after.TotalAlloc - before.TotalAlloc
+	}
+	f.Logf("an Append and a Get allocate %d bytes beside 100 parts, %d beside 9,900", allocated[0]/calls, allocated[1]/calls)
+	if allocated[1] > 3*allocated[0] {
+		f.Error("the work grows more than three times")
 	}
 }
