@@ -164,7 +164,7 @@ func TestConcatFinishesItsParts(t *testing.T) {
 	w := newWorld(t, storage.Options{})
 	w.create(storage.Record{ID: "part", Size: fileSize, Partial: true})
 	w.memory.Inject(failFirst(storagetest.Finish, storagetest.Fails))
-	if _, err := w.uploads.Write(w.ctx, "part", 0, bytes.NewReader(data)); !storage.Transient(err) {
+	if _, err := w.uploads.Write(w.ctx, "part", storage.Chunk{Body: bytes.NewReader(data)}); !storage.Transient(err) {
 		t.Errorf("write: %v, want a transient error", err)
 	}
 	w.create(storage.Record{ID: "it", Size: fileSize, Parts: []string{"part"}})

@@ -37,7 +37,7 @@ func TestADeliveryStaysPendingUntilItIsMarkedDelivered(t *testing.T) {
 	data := storagetest.Content(1, fileSize)
 	w := newDeliveryWorld(t, &q)
 	w.create(storage.Record{ID: "it", Size: fileSize})
-	if _, err := w.uploads.Write(w.ctx, "it", 0, bytes.NewReader(data)); err != nil {
+	if _, err := w.uploads.Write(w.ctx, "it", storage.Chunk{Body: bytes.NewReader(data)}); err != nil {
 		t.Fatal(err)
 	}
 	q.want(t, "the write", 1, true)
@@ -106,7 +106,7 @@ func TestProgressIsReportedAsBytesAreStored(t *testing.T) {
 	data := storagetest.Content(1, fileSize)
 	w := newWorld(t, storage.Options{Observer: storage.Observer{Progress: func(_ context.Context, up storage.Upload) { offsets = append(offsets, up.Offset()) }}})
 	w.create(storage.Record{ID: "it", Size: fileSize})
-	if _, err := w.uploads.Write(w.ctx, "it", 0, bytes.NewReader(data)); err != nil {
+	if _, err := w.uploads.Write(w.ctx, "it", storage.Chunk{Body: bytes.NewReader(data)}); err != nil {
 		t.Fatal(err)
 	}
 	if !slices.IsSorted(offsets) || len(offsets) != fileSize/piece+1 || offsets[len(offsets)-1] != fileSize {

@@ -104,7 +104,7 @@ func TestF16ExpiredUploadIsRemovedWithAllItsData(t *testing.T) {
 func (w *world) wantAllGone(id string) {
 	w.Helper()
 	_, get := w.uploads.Get(w.ctx, id)
-	_, write := w.uploads.Write(w.ctx, id, 0, strings.NewReader("x"))
+	_, write := w.uploads.Write(w.ctx, id, storage.Chunk{Body: strings.NewReader("x")})
 	_, declare := w.uploads.SetSize(w.ctx, id, fileSize)
 	_, concat := w.uploads.Concat(w.ctx, id)
 	remove := w.uploads.Delete(w.ctx, id)
@@ -122,7 +122,7 @@ func TestF16UploadThatIsBeingWrittenDoesNotExpire(t *testing.T) {
 		src := storagetest.NewGate(bytes.NewReader(data[:5000]), bytes.NewReader(data[5000:]))
 		done := make(chan error, 1)
 		go func() {
-			_, err := w.uploads.Write(w.ctx, "it", 0, src)
+			_, err := w.uploads.Write(w.ctx, "it", storage.Chunk{Body: src})
 			done <- err
 		}()
 		<-src.Reached
@@ -172,7 +172,7 @@ func TestF16AnotherNodeDoesNotExpireAnUploadBeingWritten(t *testing.T) {
 				time.Sleep(c.idle)
 				done := make(chan error, 1)
 				go func() {
-					_, err := w.uploads.Write(w.ctx, "it", 0, drip{bytes.NewReader(data), c.pause})
+					_, err := w.uploads.Write(w.ctx, "it", storage.Chunk{Body: drip{bytes.NewReader(data), c.pause}})
 					done <- err
 				}()
 				for len(done) == 0 {
@@ -211,8 +211,8 @@ func TestOnlyASlowWriteIsSplitIntoSeveralStoreWrites(t *testing.T) {
 			counter := &writeCounter{Store: w.memory}
 			w.create(storage.Record{ID: "it", Size: 2500})
 			data := storagetest.Content(1, 2500)
-			src := sized{drip{bytes.NewReader(data), pause}, 2500}
-			up, err := w.node(counter).Write(w.ctx, "it", 0, src)
+			src := drip{bytes.NewReader(data), pause}
+			up, err := w.node(counter).Write(w.ctx, "it", storage.Chunk{Length: 2500, Body: src})
 			if err != nil || !up.Finished {
 				t.Errorf("write: %v, finished %v", err, up.Finished)
 			}
@@ -255,7 +255,7 @@ func whole(t *testing.T, test func(w *world, data []byte, accept *error)) {
 		w := newWorld(t, storage.Options{ExpireAfter: day, Policy: storage.Policy{BeforeFinish: func(context.Context, storage.Upload) error { return accept }}})
 		data := storagetest.Content(1, fileSize)
 		w.create(storage.Record{ID: "it", Size: fileSize})
-		if _, err := w.uploads.Write(w.ctx, "it", 0, bytes.NewReader(data)); !storage.Transient(err) {
+		if _, err := w.uploads.Write(w.ctx, "it", storage.Chunk{Body: bytes.NewReader(data)}); !storage.Transient(err) {
 			w.Errorf("write: %v, want a transient error", err)
 		}
 		for range 3 {
@@ -308,7 +308,7 @@ func TestF16UploadThatIsDeletedWhileASweepFinishesItDoesNotExpireToo(t *testing.
 			return errors.Join(w.uploads.DeleteAsAdmin(ctx, up.ID), storage.ErrGone)
 		}}})
 		w.create(storage.Record{ID: "it", Size: 1})
-		_, _ = w.uploads.Write(w.ctx, "it", 0, strings.NewReader("x"))
+		_, _ = w.uploads.Write(w.ctx, "it", storage.Chunk{Body: strings.NewReader("x")})
 		time.Sleep(2 * day)
 		_ = w.uploads.Sweep(w.ctx)
 		w.wantEvents("it", storage.Created, storage.Deleted)
@@ -320,7 +320,7 @@ func TestF16ARejectedUploadIsKeptUntilItExpires(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, storage.Options{ExpireAfter: day, Policy: storage.Policy{BeforeFinish: func(context.Context, storage.Upload) error { return errRefused }}})
 		w.create(storage.Record{ID: "it", Size: 1})
-		_, _ = w.uploads.Write(w.ctx, "it", 0, strings.NewReader("x"))
+		_, _ = w.uploads.Write(w.ctx, "it", storage.Chunk{Body: strings.NewReader("x")})
 		time.Sleep(day)
 		if err := w.uploads.Sweep(w.ctx); !errors.Is(err, errRefused) {
 			w.Errorf("sweep: %v, want %v", err, errRefused)
@@ -383,7 +383,7 @@ func TestSweepContinuesAfterAFailure(t *testing.T) {
 		for _, id := range []string{"a", "b", "c"} {
 			w.create(storage.Record{ID: id, Size: fileSize})
 			w.memory.Inject(failFirst(storagetest.Finish, storagetest.Fails))
-			_, _ = w.uploads.Write(w.ctx, id, 0, bytes.NewReader(data))
+			_, _ = w.uploads.Write(w.ctx, id, storage.Chunk{Body: bytes.NewReader(data)})
 		}
 		w.create(storage.Record{ID: "old", Size: 5})
 		w.memory.Inject(failFirst(storagetest.Finish, storagetest.Fails))
@@ -460,7 +460,7 @@ func TestRunSweepsUntilItsContextEnds(t *testing.T) {
 		w.create(storage.Record{ID: "it", Size: fileSize})
 		w.create(storage.Record{ID: "old", Size: fileSize})
 		w.memory.Inject(failFirst(storagetest.Finish, storagetest.FailsButPersists))
-		_, _ = w.uploads.Write(w.ctx, "it", 0, bytes.NewReader(data))
+		_, _ = w.uploads.Write(w.ctx, "it", storage.Chunk{Body: bytes.NewReader(data)})
 		time.Sleep(12 * time.Hour) // it may have been checked before, and is then not checked for a while
 		w.wantEvents("it", storage.Created, storage.Finished)
 		time.Sleep(day + time.Hour)

@@ -20,11 +20,11 @@ import (
 var rescuers = map[string]func(w *world, data []byte) error{
 	"a status query": func(w *world, _ []byte) error { _, err := w.core().Get(w.ctx, "it"); return err },
 	"the last chunk again": func(w *world, data []byte) error {
-		_, err := w.core().Write(w.ctx, "it", fileSize/2, bytes.NewReader(data[fileSize/2:]))
+		_, err := w.core().Write(w.ctx, "it", storage.Chunk{Offset: fileSize / 2, Body: bytes.NewReader(data[fileSize/2:])})
 		return err
 	},
 	"an empty write": func(w *world, _ []byte) error {
-		_, err := w.core().Write(w.ctx, "it", fileSize, strings.NewReader(""))
+		_, err := w.core().Write(w.ctx, "it", storage.Chunk{Offset: fileSize, Body: strings.NewReader("")})
 		return err
 	},
 	"the size again":    func(w *world, _ []byte) error { _, err := w.core().SetSize(w.ctx, "it", fileSize); return err },
@@ -42,7 +42,7 @@ func TestF05AFailedFinishIsRetriedByTheNextRequest(t *testing.T) {
 					w := newWorldWith(t, storage.Options{}, func() storage.Cache { return cache })
 					w.create(storage.Record{ID: "it", Size: fileSize})
 					w.memory.Inject(failFirst(storagetest.Finish, outcome))
-					if up, err := w.uploads.Write(w.ctx, "it", 0, bytes.NewReader(data)); !storage.Transient(err) || up.Finished {
+					if up, err := w.uploads.Write(w.ctx, "it", storage.Chunk{Body: bytes.NewReader(data)}); !storage.Transient(err) || up.Finished {
 						t.Fatalf("write whose finish fails: %v, finished %v", err, up.Finished)
 					}
 					w.wantEvents("it", storage.Created)
@@ -76,7 +76,7 @@ func TestF05StoreFailsRightAfterTheFinish(t *testing.T) {
 				finished = op == storagetest.Finish
 				return storagetest.Works
 			})
-			if up, err := w.uploads.Write(w.ctx, "it", 0, bytes.NewReader(data)); err != nil || !up.Finished {
+			if up, err := w.uploads.Write(w.ctx, "it", storage.Chunk{Body: bytes.NewReader(data)}); err != nil || !up.Finished {
 				t.Errorf("write: finished %v, %v", up.Finished, err)
 			}
 			if _, err := w.uploads.Get(w.ctx, "it"); !storage.Transient(err) {
@@ -183,7 +183,7 @@ func TestF05AnUploadThatACrashLeftCompleteIsFinished(t *testing.T) {
 			w := newWorld(t, storage.Options{})
 			w.create(storage.Record{ID: "it", Size: fileSize})
 			w.memory.Inject(failFirst(storagetest.Finish, storagetest.Fails))
-			_, _ = w.uploads.Write(w.ctx, "it", 0, bytes.NewReader(data))
+			_, _ = w.uploads.Write(w.ctx, "it", storage.Chunk{Body: bytes.NewReader(data)})
 			w.restart()
 			if err := rescue(w, data); err != nil {
 				t.Errorf("rescue: %v", err)
@@ -205,7 +205,7 @@ func TestF05TwoNodesFinishAtOnce(t *testing.T) {
 		var wg sync.WaitGroup
 		for i, u := range []*storage.Uploads{w.uploads, other} {
 			wg.Go(func() {
-				if _, err := u.Write(w.ctx, "it", int64(i)*5000, bytes.NewReader(data[i*5000:])); err != nil {
+				if _, err := u.Write(w.ctx, "it", storage.Chunk{Offset: int64(i) * 5000, Body: bytes.NewReader(data[i*5000:])}); err != nil {
 					t.Errorf("write: %v", err)
 				}
 				if up, err := u.Get(w.ctx, "it"); err != nil || i == 0 && !up.Finished {
@@ -255,11 +255,11 @@ func TestF08ALateWriteOfAStalledNodeChangesNothing(t *testing.T) {
 	src := storagetest.NewGate(bytes.NewReader(data[:4000]), bytes.NewReader(other[4000:]))
 	done := make(chan error, 1)
 	go func() {
-		_, err := w.uploads.Write(w.ctx, "it", 0, src)
+		_, err := w.uploads.Write(w.ctx, "it", storage.Chunk{Body: src})
 		done <- err
 	}()
 	<-src.Reached
-	if _, err := w.node(w.memory.Node()).Write(w.ctx, "it", 3000, bytes.NewReader(data[3000:])); err != nil {
+	if _, err := w.node(w.memory.Node()).Write(w.ctx, "it", storage.Chunk{Offset: 3000, Body: bytes.NewReader(data[3000:])}); err != nil {
 		t.Errorf("continue on another node: %v", err)
 	}
 	src.Open()
@@ -278,7 +278,7 @@ func TestF11ReadingStateNeverDisturbsAWriter(t *testing.T) {
 	src := storagetest.NewGate(bytes.NewReader(data[:5*piece]), bytes.NewReader(data[5*piece:]))
 	done := make(chan error, 1)
 	go func() {
-		_, err := w.uploads.Write(w.ctx, "it", 0, src)
+		_, err := w.uploads.Write(w.ctx, "it", storage.Chunk{Body: src})
 		done <- err
 	}()
 	<-src.Reached
@@ -358,7 +358,7 @@ func TestF14ARepeatedChunkGetsTheSameResponse(t *testing.T) {
 	w.create(storage.Record{ID: "it", Size: fileSize})
 	for _, r := range chunks {
 		write := func() (storage.Upload, error) {
-			return w.uploads.Write(w.ctx, "it", r.Start, bytes.NewReader(data[r.Start:r.End]))
+			return w.uploads.Write(w.ctx, "it", storage.Chunk{Offset: r.Start, Body: bytes.NewReader(data[r.Start:r.End])})
 		}
 		var wg sync.WaitGroup
 		for range 3 {
@@ -368,7 +368,7 @@ func TestF14ARepeatedChunkGetsTheSameResponse(t *testing.T) {
 		w.wantResponse(r)(write())
 	}
 	for _, r := range chunks {
-		up, err := w.uploads.Write(w.ctx, "it", r.Start, bytes.NewReader(data[r.Start:r.End]))
+		up, err := w.uploads.Write(w.ctx, "it", storage.Chunk{Offset: r.Start, Body: bytes.NewReader(data[r.Start:r.End])})
 		if err != nil || !up.Finished {
 			t.Errorf("chunk %v of a finished upload: %v, finished %v", r, err, up.Finished)
 		}
@@ -406,7 +406,7 @@ func TestF15BytesBeyondTheUploadAreDropped(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld(t, storage.Options{MaxSize: c.maxSize})
 			w.create(storage.Record{ID: "it", Size: c.size})
-			up, err := w.uploads.Write(w.ctx, "it", c.from, bytes.NewReader(data[c.from:]))
+			up, err := w.uploads.Write(w.ctx, "it", storage.Chunk{Offset: c.from, Body: bytes.NewReader(data[c.from:])})
 			if !errors.Is(err, c.want) || up.Finished != c.finished {
 				t.Errorf("write: %v, finished %v; want %v, %v", err, up.Finished, c.want, c.finished)
 			}
@@ -426,7 +426,7 @@ func TestF15AnAbortedBodyIsKeptAndResumed(t *testing.T) {
 	w.create(storage.Record{ID: "it", Size: fileSize})
 	for offset := int64(0); offset < fileSize; {
 		n := min(1234, fileSize-offset)
-		up, err := w.uploads.Write(w.ctx, "it", offset, aborted(data[offset:offset+n]))
+		up, err := w.uploads.Write(w.ctx, "it", storage.Chunk{Offset: offset, Body: aborted(data[offset : offset+n])})
 		if !errors.Is(err, storage.ErrBodyAborted) || !errors.Is(err, io.ErrUnexpectedEOF) || storage.Transient(err) {
 			t.Errorf("write of an aborted body: %v, want ErrBodyAborted with its cause", err)
 		}

@@ -46,7 +46,7 @@ func TestF20FlushesAreRateLimited(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			_, _ = uploads.Write(t.Context(), "it", 0, src)
+			_, _ = uploads.Write(t.Context(), "it", storage.Chunk{Body: src})
 		}()
 		_, _ = dst.Write([]byte("x")) // it has begun
 		poll()

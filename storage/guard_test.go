@@ -71,7 +71,7 @@ func TestOthersCannotReachAnUpload(t *testing.T) {
 			t.Fatalf("create: %v", err)
 		}
 	}
-	if _, err := u.Write(as("ann"), "part", 0, bytes.NewReader(data)); err != nil {
+	if _, err := u.Write(as("ann"), "part", storage.Chunk{Body: bytes.NewReader(data)}); err != nil {
 		t.Fatalf("write: %v", err)
 	}
 	if _, err := u.Create(as("bob"), storage.Record{ID: "theft", Size: fileSize, Parts: []string{"part"}}); err != nil {
@@ -80,7 +80,10 @@ func TestOthersCannotReachAnUpload(t *testing.T) {
 	for name, try := range map[string]func(ctx context.Context) error{
 		"get":     func(ctx context.Context) error { _, err := u.Get(ctx, "live"); return err },
 		"declare": func(ctx context.Context) error { _, err := u.SetSize(ctx, "live", fileSize); return err },
-		"write":   func(ctx context.Context) error { _, err := u.Write(ctx, "live", 0, unread{t}); return err },
+		"write": func(ctx context.Context) error {
+			_, err := u.Write(ctx, "live", storage.Chunk{Body: unread{t}})
+			return err
+		},
 		"lock": func(ctx context.Context) error {
 			_, err := u.Lock(ctx, "live", func() { t.Error("onContended was called") })
 			return err
@@ -122,7 +125,7 @@ func TestSweepConcatenatesNothingOfOthers(t *testing.T) {
 	if _, err := u.Create(as("ann"), storage.Record{ID: "part", Size: fileSize, Partial: true}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := u.Write(as("ann"), "part", 0, bytes.NewReader(storagetest.Content(1, fileSize))); err != nil {
+	if _, err := u.Write(as("ann"), "part", storage.Chunk{Body: bytes.NewReader(storagetest.Content(1, fileSize))}); err != nil {
 		t.Fatal(err)
 	}
 	for _, who := range []string{"bob", "ann"} {
@@ -221,7 +224,7 @@ func TestARecordsOwnLimitsApply(t *testing.T) {
 	if _, err := w.uploads.Create(w.ctx, storage.Record{ID: "it", Size: storage.Unknown}); err != nil {
 		t.Fatal(err)
 	}
-	up, err := w.uploads.Write(w.ctx, "it", 0, bytes.NewReader(make([]byte, 60)))
+	up, err := w.uploads.Write(w.ctx, "it", storage.Chunk{Body: bytes.NewReader(make([]byte, 60))})
 	if !errors.Is(err, storage.ErrTooLarge) || up.Offset() != 50 {
 		t.Errorf("write of 60 bytes: %v, offset %d; want ErrTooLarge, 50", err, up.Offset())
 	}
@@ -249,7 +252,7 @@ func TestARejectedUploadHasNoFileUntilItIsAccepted(t *testing.T) {
 		return nil
 	}}})
 	w.create(storage.Record{ID: "it", Size: fileSize})
-	if _, err := w.uploads.Write(w.ctx, "it", 0, bytes.NewReader(data)); !errors.Is(err, errRefused) {
+	if _, err := w.uploads.Write(w.ctx, "it", storage.Chunk{Body: bytes.NewReader(data)}); !errors.Is(err, errRefused) {
 		t.Errorf("write: %v, want %v", err, errRefused)
 	}
 	if _, err := w.uploads.Get(w.ctx, "it"); !errors.Is(err, errRefused) {

@@ -38,14 +38,14 @@ func TestTheLastWriteFinishesTheUploadWithoutACache(t *testing.T) {
 	gate := storagetest.NewGate(bytes.NewReader(data[:10]), bytes.NewReader(data[10:half]))
 	first := make(chan storage.Upload, 1)
 	go func() {
-		up, err := a.Write(w.ctx, "it", 0, gate)
+		up, err := a.Write(w.ctx, "it", storage.Chunk{Body: gate})
 		if err != nil {
 			t.Errorf("write of the first half: %v", err)
 		}
 		first <- up
 	}()
 	<-gate.Reached
-	if up, err := b.Write(w.ctx, "it", half, bytes.NewReader(data[half:])); err != nil || up.Finished {
+	if up, err := b.Write(w.ctx, "it", storage.Chunk{Offset: half, Body: bytes.NewReader(data[half:])}); err != nil || up.Finished {
 		t.Errorf("write of the second half: finished %v, %v", up.Finished, err)
 	}
 	gate.Open()

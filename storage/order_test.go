@@ -38,7 +38,7 @@ func TestF06TheEventStaysPendingUntilTheAppHasBeenNotified(t *testing.T) {
 	if _, err := u.Create(t.Context(), storage.Record{ID: "it", Size: fileSize}); err != nil {
 		t.Fatal(err)
 	}
-	_, _ = u.Write(t.Context(), "it", 0, bytes.NewReader(data))
+	_, _ = u.Write(t.Context(), "it", storage.Chunk{Body: bytes.NewReader(data)})
 	if err := start().Sweep(t.Context()); err != nil {
 		t.Errorf("sweep: %v", err)
 	}
@@ -65,7 +65,7 @@ func TestProgressIsReportedOnceTheStoreHasTheBytes(t *testing.T) {
 	if _, err := u.Create(t.Context(), storage.Record{ID: "it", Size: fileSize}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := u.Write(t.Context(), "it", 0, bytes.NewReader(data)); err != nil || reports == 0 {
+	if _, err := u.Write(t.Context(), "it", storage.Chunk{Body: bytes.NewReader(data)}); err != nil || reports == 0 {
 		t.Errorf("write: %v after %d reports", err, reports)
 	}
 }

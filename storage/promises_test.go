@@ -149,7 +149,7 @@ func TestTheNextSweepRetriesTransientErrors(t *testing.T) {
 	w := newWorld(t, storage.Options{})
 	w.create(storage.Record{ID: "it", Size: 10})
 	w.memory.Inject(failFirst(storagetest.Finish, storagetest.Fails))
-	_, _ = w.uploads.Write(w.ctx, "it", 0, bytes.NewReader(storagetest.Content(1, 10)))
+	_, _ = w.uploads.Write(w.ctx, "it", storage.Chunk{Body: bytes.NewReader(storagetest.Content(1, 10))})
 	w.memory.Inject(failFirst(storagetest.Finish, storagetest.Fails))
 	finished := make(chan struct{})
 	var once sync.Once
@@ -184,7 +184,7 @@ func TestARecordsMaxSizeDoesNotRaiseTheGlobalLimit(t *testing.T) {
 			t.Errorf("own limit %d: create %d bytes: %v, want ErrTooLarge", own, limit+1, err)
 		}
 		w.create(storage.Record{ID: "it", Size: storage.Unknown})
-		if up, err := w.uploads.Write(w.ctx, "it", 0, bytes.NewReader(make([]byte, 200))); !errors.Is(err, storage.ErrTooLarge) || up.Offset() != limit {
+		if up, err := w.uploads.Write(w.ctx, "it", storage.Chunk{Body: bytes.NewReader(make([]byte, 200))}); !errors.Is(err, storage.ErrTooLarge) || up.Offset() != limit {
 			t.Errorf("own limit %d: write of 200 bytes: offset %d, %v; want %d", own, up.Offset(), err, limit)
 		}
 		if _, err := w.uploads.SetSize(w.ctx, "it", limit+1); !errors.Is(err, storage.ErrTooLarge) {

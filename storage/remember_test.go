@@ -53,7 +53,7 @@ func (w *world) wantComplete(id string, data []byte) {
 		w.Errorf("get: %+v, %v", up, err)
 		return
 	}
-	up, err = w.core().Write(w.ctx, id, 5, bytes.NewReader(data[5:100]))
+	up, err = w.core().Write(w.ctx, id, storage.Chunk{Offset: 5, Body: bytes.NewReader(data[5:100])})
 	if err != nil || !up.Finished {
 		w.Errorf("write late: %v", err)
 	}

@@ -104,8 +104,8 @@ type Upload struct {
 // Chunk is what a client sends in one request.
 type Chunk struct {
 	Offset int64
-	// Length is how many bytes the client announced, or Unknown. The Body may end
-	// early.
+	// Length is how many bytes the client announced, or Unknown; 0 is taken for Unknown by
+	// Uploads. The Body may end early.
 	Length int64
 	Body   io.Reader
 	// Exclusive serializes writes between processes that share the store; it may be nil.

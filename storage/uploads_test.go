@@ -121,7 +121,7 @@ func TestUnknownUploadsAreNotFound(t *testing.T) {
 	w := newWorld(t, storage.Options{})
 	for id, want := range map[string]error{"never": storage.ErrNotFound, "": storage.ErrBadID, "a/b": storage.ErrBadID} {
 		_, get := w.uploads.Get(w.ctx, id)
-		_, write := w.uploads.Write(w.ctx, id, 0, strings.NewReader("x"))
+		_, write := w.uploads.Write(w.ctx, id, storage.Chunk{Body: strings.NewReader("x")})
 		_, declare := w.uploads.SetSize(w.ctx, id, 5)
 		_, concat := w.uploads.Concat(w.ctx, id)
 		remove := w.uploads.Delete(w.ctx, id)
@@ -142,7 +142,7 @@ func TestAFailingStoreIsNotReportedAsNotFound(t *testing.T) {
 	w.restart()
 	w.memory.Inject(func(storagetest.Op) storagetest.Outcome { return storagetest.Fails })
 	_, get := w.uploads.Get(w.ctx, "it")
-	_, write := w.uploads.Write(w.ctx, "it", 0, strings.NewReader("abc"))
+	_, write := w.uploads.Write(w.ctx, "it", storage.Chunk{Body: strings.NewReader("abc")})
 	_, create := w.uploads.Create(w.ctx, storage.Record{ID: "other", Size: 3})
 	for what, err := range map[string]error{"get": get, "write": write, "create": create, "delete": w.uploads.Delete(w.ctx, "it")} {
 		if !storage.Transient(err) || errors.Is(err, storage.ErrNotFound) || errors.Is(err, storage.ErrGone) {
@@ -198,7 +198,7 @@ func TestDeleteEndsAWriteAndRemovesAllData(t *testing.T) {
 		src := storagetest.NewGate(bytes.NewReader(data[:n]), bytes.NewReader(data[n:]))
 		done := make(chan error, 1)
 		go func() {
-			_, err := w.uploads.Write(w.ctx, "it", 0, src)
+			_, err := w.uploads.Write(w.ctx, "it", storage.Chunk{Body: src})
 			done <- err
 		}()
 		<-src.Reached
@@ -224,7 +224,7 @@ func TestADeletionByAnotherNodeIsDetected(t *testing.T) {
 	if err := w.memory.Delete(w.ctx, "it"); err != nil {
 		t.Fatalf("delete: %v", err)
 	}
-	if _, err := w.uploads.Write(w.ctx, "it", 0, strings.NewReader("abc")); !errors.Is(err, storage.ErrGone) {
+	if _, err := w.uploads.Write(w.ctx, "it", storage.Chunk{Body: strings.NewReader("abc")}); !errors.Is(err, storage.ErrGone) {
 		t.Errorf("write: %v, want ErrGone", err)
 	}
 	w.wantAllGone("it")

@@ -144,7 +144,7 @@ func (w *world) get(id string) (storage.Upload, error) {
 // send writes one chunk, and repeats it as a whole until it is confirmed.
 func (w *world) send(id string, data []byte, r ranges.Range) {
 	up, err := w.try(id, func(u *storage.Uploads) (storage.Upload, error) {
-		return u.Write(w.ctx, id, r.Start, bytes.NewReader(data[r.Start:r.End]))
+		return u.Write(w.ctx, id, storage.Chunk{Offset: r.Start, Body: bytes.NewReader(data[r.Start:r.End])})
 	})
 	if err != nil || !up.Has(r) {
 		w.Errorf("send %v: %v; confirmed %v", r, err, up.Received)
@@ -156,7 +156,7 @@ func (w *world) send(id string, data []byte, r ranges.Range) {
 func (w *world) resume(id string, data []byte) {
 	offset := int64(0)
 	_, err := w.try(id, func(u *storage.Uploads) (storage.Upload, error) {
-		up, err := u.Write(w.ctx, id, offset, bytes.NewReader(data[offset:]))
+		up, err := u.Write(w.ctx, id, storage.Chunk{Offset: offset, Body: bytes.NewReader(data[offset:])})
 		if err != nil {
 			if now, getErr := w.get(id); getErr == nil {
 				offset = now.Offset()

@@ -11,18 +11,18 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/tracing"
 )
 
-// Write stores the bytes of src from offset on, and returns the resulting state of the
-// upload. If that completes the upload, it is finished before Write returns.
+// Write stores the bytes of a chunk, and returns the resulting state of the upload. If that
+// completes the upload, it is finished before Write returns.
 //
 // Bytes that were received before stay, and the new ones for their offsets are
-// dropped. If src fails, the bytes before are stored and the error is
-// ErrBodyAborted; if src exceeds the upload, it is ErrOutOfRange or ErrTooLarge. The
-// upload is returned with these errors too. If src implements HasLength, a store may
-// choose the upload's layout by the length of its chunks; if it implements CanAbort, Stop ends it. All of src is stored only if
-// the error is nil.
+// dropped. If the body fails, the bytes before are stored and the error is
+// ErrBodyAborted; if it exceeds the upload, it is ErrOutOfRange or ErrTooLarge. The
+// upload is returned with these errors too. A store may choose the upload's layout by the
+// length of the chunk; if the body implements CanAbort, Stop ends it. The whole body is
+// stored only if the error is nil.
 //
 // Other errors: those of Get, ErrTooManyRanges.
-func (u *Uploads) Write(ctx context.Context, id string, offset int64, src io.Reader) (_ Upload, err error) {
+func (u *Uploads) Write(ctx context.Context, id string, c Chunk) (_ Upload, err error) {
 	ctx, end := tracing.Start(ctx, "write", id)
 	defer func() { end(err) }()
 	up, err := u.authorized(ctx, id)
@@ -31,7 +31,7 @@ func (u *Uploads) Write(ctx context.Context, id string, offset int64, src io.Rea
 	}
 	// Ignore client disconnects from here on: bytes already received must be stored.
 	ctx = context.WithoutCancel(ctx)
-	in, err := u.checkWrite(up, offset, src)
+	in, err := u.checkWrite(up, c)
 	if err != nil {
 		return up, err
 	}
@@ -43,10 +43,10 @@ func (u *Uploads) Write(ctx context.Context, id string, offset int64, src io.Rea
 
 	u.trackWrite(id)
 	defer u.untrackWrite(id)
-	defer u.addSource(id, src)()
+	defer u.addSource(id, c.Body)()
 	written, cacheMissed := up.Clone(), false
 	in.flush = u.newFlushTimer(up)
-	err = u.storeAll(ctx, up, offset, in, func(p Extent) Upload {
+	err = u.storeAll(ctx, up, c, in, func(p Extent) Upload {
 		if known, err := u.cache.Append(ctx, id, p); err == nil {
 			written = known
 		} else {
@@ -63,7 +63,7 @@ func (u *Uploads) Write(ctx context.Context, id string, offset int64, src io.Rea
 		u.invalidate(ctx, id)
 		return up, errors.Join(err, u.undo(ctx, id))
 	}
-	if r := ranges.Of(offset, in.n); cacheMissed || !written.Has(r) {
+	if r := ranges.Of(c.Offset, in.n); cacheMissed || !written.Has(r) {
 		latest, loadErr := u.refresh(ctx, id, r, cacheMissed)
 		if errors.Is(loadErr, ErrGone) {
 			loadErr = errors.Join(loadErr, u.undo(ctx, id))
@@ -80,12 +80,12 @@ func (u *Uploads) Write(ctx context.Context, id string, offset int64, src io.Rea
 	return written, errors.Join(in.err, err)
 }
 
-// storeAll stores the whole chunk that begins at offset: with one call of the store, or
+// storeAll stores the whole chunk, whose body is in: with one call of the store, or
 // several if the chunk arrives more slowly than its flush timer expires.
-func (u *Uploads) storeAll(ctx context.Context, up Upload, offset int64, in *body, stored func(Extent) Upload) error {
+func (u *Uploads) storeAll(ctx context.Context, up Upload, whole Chunk, in *body, stored func(Extent) Upload) error {
 	known := up
 	for {
-		c := in.chunk(offset)
+		c := in.rest(whole)
 		c.Exclusive = u.exclusive(up.ID)
 		err := u.store.Write(ctx, known.Clone(), c, func(p Extent) Upload {
 			in.flush.reset()
@@ -112,10 +112,11 @@ func (u *Uploads) refresh(ctx context.Context, id string, r ranges.Range, cacheM
 	return u.reload(ctx, id)
 }
 
-// checkWrite checks that a write may begin at offset, and limits how much it may read.
-func (u *Uploads) checkWrite(up Upload, offset int64, src io.Reader) (*body, error) {
-	in := &body{src: src}
-	end := up.Size
+// checkWrite checks that a write may begin at the offset of a chunk, and limits how much it
+// may read.
+func (u *Uploads) checkWrite(up Upload, c Chunk) (*body, error) {
+	in := &body{src: c.Body}
+	offset, end := c.Offset, up.Size
 	switch {
 	case up.Size != Unknown:
 		in.overflowErr = fmt.Errorf("%w: it has %d bytes", ErrOutOfRange, up.Size)
@@ -162,19 +163,6 @@ func (u *Uploads) writing(id string) bool {
 	return u.active[id] > 0
 }
 
-// HasLength is a source that knows how many bytes it yields unless it fails.
-type HasLength interface {
-	// Length returns that number, or Unknown.
-	Length() int64
-}
-
-func lengthOf(src io.Reader) int64 {
-	if e, ok := src.(HasLength); ok {
-		return e.Length()
-	}
-	return Unknown
-}
-
 // body reads at most left bytes of src and keeps its error. The store only sees
 // io.EOF, so that it stores the bytes before the error.
 type body struct {
@@ -188,13 +176,16 @@ type body struct {
 	paused bool
 }
 
-// chunk returns the remainder of the chunk, which began at offset.
-func (b *body) chunk(offset int64) Chunk {
-	length := lengthOf(b.src)
-	if length != Unknown {
-		length = max(0, length-b.n)
+// rest returns the remainder of a chunk, of which b is the body.
+func (b *body) rest(c Chunk) Chunk {
+	c.Offset += b.n
+	if c.Length > 0 {
+		c.Length = max(0, c.Length-b.n)
+	} else {
+		c.Length = Unknown
 	}
-	return Chunk{Offset: offset + b.n, Length: length, Body: b}
+	c.Body = b
+	return c
 }
 
 // resume makes a paused body readable again.

@@ -29,7 +29,7 @@ func TestWriteBeginsWithinTheUpload(t *testing.T) {
 		{"known", math.MaxInt64, storage.ErrOutOfRange},
 		{"unknown", 1000, nil}, {"unknown", 1001, storage.ErrTooLarge}, {"unknown", math.MaxInt64, storage.ErrTooLarge},
 	} {
-		up, err := w.uploads.Write(w.ctx, c.id, c.offset, strings.NewReader(""))
+		up, err := w.uploads.Write(w.ctx, c.id, storage.Chunk{Offset: c.offset, Body: strings.NewReader("")})
 		if !errors.Is(err, c.want) || storage.Transient(err) || !up.Received.Empty() {
 			t.Errorf("nothing at %d of %s: %v, received %v; want %v", c.offset, c.id, err, up.Received, c.want)
 		}
@@ -39,7 +39,7 @@ func TestWriteBeginsWithinTheUpload(t *testing.T) {
 func TestWriteWithoutALimitAcceptsAnyOffset(t *testing.T) {
 	w := newWorld(t, storage.Options{})
 	w.create(storage.Record{ID: "it", Size: storage.Unknown})
-	up, err := w.uploads.Write(w.ctx, "it", math.MaxInt64-2, strings.NewReader("abc"))
+	up, err := w.uploads.Write(w.ctx, "it", storage.Chunk{Offset: math.MaxInt64 - 2, Body: strings.NewReader("abc")})
 	if !errors.Is(err, storage.ErrTooLarge) || !up.Has(ranges.Of(math.MaxInt64-2, 2)) {
 		t.Errorf("three bytes at the last but two offsets: %v, received %v", err, up.Received)
 	}
@@ -69,23 +69,15 @@ func (s *lengthRecorder) Write(ctx context.Context, up storage.Upload, c storage
 	return s.Memory.Write(ctx, up, c, stored)
 }
 
-// sized is a source that implements storage.HasLength.
-type sized struct {
-	io.Reader
-	length int64
-}
-
-func (e sized) Length() int64 { return e.length }
-
 func TestTheStoreGetsTheLengthOfAChunk(t *testing.T) {
 	w := newWorld(t, storage.Options{})
 	store := &lengthRecorder{Memory: w.memory}
 	u := w.node(store)
 	w.create(storage.Record{ID: "it", Size: fileSize})
-	for _, src := range []io.Reader{strings.NewReader("abc"), sized{strings.NewReader("abc"), 3}, sized{aborted([]byte("abc")), 9}} {
-		_, _ = u.Write(w.ctx, "it", 0, src)
+	for _, c := range []storage.Chunk{{Body: strings.NewReader("abc")}, {Length: storage.Unknown, Body: strings.NewReader("abc")}, {Length: 3, Body: strings.NewReader("abc")}, {Length: 9, Body: aborted([]byte("abc"))}} {
+		_, _ = u.Write(w.ctx, "it", c)
 	}
-	if want := []int64{storage.Unknown, 3, 9}; !slices.Equal(store.lengths, want) {
+	if want := []int64{storage.Unknown, storage.Unknown, 3, 9}; !slices.Equal(store.lengths, want) {
 		t.Errorf("lengths %v, want %v", store.lengths, want)
 	}
 }
@@ -125,7 +117,7 @@ func TestADisconnectDoesNotStopStoring(t *testing.T) {
 		cancel()
 		src.Open()
 	}()
-	if up, err := u.Write(ctx, "it", 0, src); err != nil || !up.Finished {
+	if up, err := u.Write(ctx, "it", storage.Chunk{Body: src}); err != nil || !up.Finished {
 		t.Errorf("write: %v, finished %v", err, up.Finished)
 	}
 	w.uploads = u
@@ -137,7 +129,7 @@ func TestACanceledStatusQueryFinishesTheUpload(t *testing.T) {
 	w := newWorld(t, storage.Options{})
 	w.create(storage.Record{ID: "it", Size: fileSize})
 	w.memory.Inject(failFirst(storagetest.Finish, storagetest.Fails))
-	_, _ = w.uploads.Write(w.ctx, "it", 0, bytes.NewReader(data))
+	_, _ = w.uploads.Write(w.ctx, "it", storage.Chunk{Body: bytes.NewReader(data)})
 	ctx, cancel := context.WithCancel(w.ctx)
 	cancel()
 	if up, err := w.node(contextStore{w.memory}).Get(ctx, "it"); err != nil || !up.Finished {
@@ -158,7 +150,7 @@ func TestAFinishedUploadIsNotWrittenAgain(t *testing.T) {
 	})
 	for _, r := range chunks {
 		src := bytes.NewReader(data[r.Start:r.End])
-		if up, err := w.uploads.Write(w.ctx, "it", r.Start, src); err != nil || !up.Finished || src.Len() != 0 {
+		if up, err := w.uploads.Write(w.ctx, "it", storage.Chunk{Offset: r.Start, Body: src}); err != nil || !up.Finished || src.Len() != 0 {
 			t.Errorf("write %v again: %v, finished %v, %d bytes unread", r, err, up.Finished, src.Len())
 		}
 	}
@@ -181,7 +173,7 @@ func TestAnUploadHasNoMoreThanMaxRanges(t *testing.T) {
 	}
 	w.restart()
 	apart := ranges.Of(size-100, 10)
-	_, err = w.uploads.Write(w.ctx, "it", apart.Start, bytes.NewReader(data[apart.Start:]))
+	_, err = w.uploads.Write(w.ctx, "it", storage.Chunk{Offset: apart.Start, Body: bytes.NewReader(data[apart.Start:])})
 	if !errors.Is(err, storage.ErrTooManyRanges) || storage.Transient(err) {
 		t.Errorf("one range more than allowed: %v, want ErrTooManyRanges", err)
 	}
@@ -193,12 +185,12 @@ func TestABodyAbortedAfterTheLastByteFinishesTheUpload(t *testing.T) {
 	data := storagetest.Content(1, fileSize)
 	w := newWorld(t, storage.Options{})
 	w.create(storage.Record{ID: "it", Size: fileSize})
-	up, err := w.uploads.Write(w.ctx, "it", 0, aborted(data))
+	up, err := w.uploads.Write(w.ctx, "it", storage.Chunk{Body: aborted(data)})
 	if !errors.Is(err, storage.ErrBodyAborted) || !up.Finished {
 		t.Errorf("write: %v, finished %v; want ErrBodyAborted, finished", err, up.Finished)
 	}
 	w.wantEvents("it", storage.Created, storage.Finished)
-	up, err = w.uploads.Write(w.ctx, "it", 100, aborted(data[100:200]))
+	up, err = w.uploads.Write(w.ctx, "it", storage.Chunk{Offset: 100, Body: aborted(data[100:200])})
 	if !errors.Is(err, storage.ErrBodyAborted) || !up.Finished {
 		t.Errorf("write to a finished upload: %v, finished %v; want ErrBodyAborted, finished", err, up.Finished)
 	}
@@ -212,7 +204,7 @@ func TestAFailedWriteReportsWhatIsStored(t *testing.T) {
 		w := newWorld(t, storage.Options{})
 		w.create(storage.Record{ID: "it", Size: fileSize})
 		fault{k: k, n: 1, outcome: storagetest.Fails}.inject(w)
-		up, err := w.uploads.Write(w.ctx, "it", 0, bytes.NewReader(data))
+		up, err := w.uploads.Write(w.ctx, "it", storage.Chunk{Body: bytes.NewReader(data)})
 		if !errors.Is(err, storage.ErrUnavailable) || up.Offset() != int64(k)*piece {
 			t.Errorf("piece %d fails: %v, offset %d", k, err, up.Offset())
 		}

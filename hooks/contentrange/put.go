@@ -252,7 +252,7 @@ func (d *Handler) write(ctx context.Context, p put, body source) (storage.Upload
 	if !p.hasLength && p.end != unknown {
 		return d.writeSpooled(ctx, p, body)
 	}
-	up, err := d.uploads.Write(ctx, p.id, p.start, body)
+	up, err := d.uploads.Write(ctx, p.id, storage.Chunk{Offset: p.start, Length: body.Length(), Body: body})
 	if err != nil {
 		return up, err
 	}
@@ -280,7 +280,7 @@ func (d *Handler) writeSpooled(ctx context.Context, p put, body io.Reader) (stor
 	if err != nil {
 		return storage.Upload{}, err
 	}
-	up, err := d.uploads.Write(ctx, p.id, p.start, src)
+	up, err := d.uploads.Write(ctx, p.id, storage.Chunk{Offset: p.start, Body: src})
 	if err == nil && bodyErr != nil {
 		err = fmt.Errorf("%w: %w", storage.ErrBodyAborted, bodyErr)
 	}
@@ -293,7 +293,7 @@ var errLength = fmt.Errorf("%w: wrong length", storage.ErrBadRequest)
 // source is the body of a PUT.
 type source interface {
 	io.Reader
-	storage.HasLength
+	Length() int64 // storage.Unknown if it is not known
 	storage.CanAbort
 	// Received returns how many bytes of the body have arrived.
 	Received() int64

@@ -119,7 +119,7 @@ func (x *exchange) write() error {
 }
 
 func (x *exchange) writeNew(src *content) error {
-	up, err := x.uploads.Write(x.r.Context(), x.up.ID, x.offset, src.forStore())
+	up, err := x.uploads.Write(x.r.Context(), x.up.ID, storage.Chunk{Offset: x.offset, Length: x.body.Length(), Body: src.forStore()})
 	x.know(up)
 	return err
 }

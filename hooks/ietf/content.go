@@ -44,9 +44,6 @@ func (c *content) forStore() io.Reader {
 // close keeps what is known of the file for the next request.
 func (c *content) close() { c.x.files.put(c.x.up, c.file) }
 
-// Length implements storage.HasLength.
-func (c *content) Length() int64 { return c.x.body.Length() }
-
 // Read implements io.Reader.
 func (c *content) Read(p []byte) (int, error) {
 	c.x.report()

@@ -2,24 +2,16 @@ package ietf
 
 import (
 	"io"
-
-	"github.com/holdfast-upload/holdfast/storage"
 )
 
 // withholding reads content, and withholds its last byte until the content has ended with
 // io.EOF. After any other error that byte is not returned.
 type withholding struct {
-	content interface {
-		io.Reader
-		storage.HasLength
-	}
+	content io.Reader
 	last    [1]byte
 	hasLast bool
 	err     error // why the content ended
 }
-
-// Length implements storage.HasLength.
-func (w *withholding) Length() int64 { return w.content.Length() }
 
 // Read implements io.Reader.
 func (w *withholding) Read(p []byte) (int, error) {

@@ -27,7 +27,7 @@ func TestADownloadIsRedirectedToTheStoresLink(t *testing.T) {
 	if _, err := uploads.Create(t.Context(), storage.Record{ID: "it", Size: 3}); err != nil {
 		t.Fatal(err)
 	}
-	up, err := uploads.Write(t.Context(), "it", 0, bytes.NewReader([]byte("abc")))
+	up, err := uploads.Write(t.Context(), "it", storage.Chunk{Body: bytes.NewReader([]byte("abc"))})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -36,7 +36,7 @@ func TestADownloadOfManyRangesIsTheWholeFile(t *testing.T) {
 	if _, err := uploads.Create(t.Context(), storage.Record{ID: "it", Size: int64(len(content))}); err != nil {
 		t.Fatal(err)
 	}
-	up, err := uploads.Write(t.Context(), "it", 0, bytes.NewReader(content))
+	up, err := uploads.Write(t.Context(), "it", storage.Chunk{Body: bytes.NewReader(content)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -49,7 +49,7 @@ func newConcatHandler(t *testing.T) *concatHandler {
 	for _, id := range []string{"a", "b"} {
 		_, err := j.other.Create(t.Context(), storage.Record{ID: id, Size: 10, Partial: true})
 		if err == nil {
-			_, err = j.other.Write(t.Context(), id, 0, bytes.NewReader(make([]byte, 10)))
+			_, err = j.other.Write(t.Context(), id, storage.Chunk{Body: bytes.NewReader(make([]byte, 10))})
 		}
 		if err != nil {
 			t.Fatal(err)

@@ -115,7 +115,7 @@ func (u *upload) write(ctx context.Context, offset int64, src io.Reader) error {
 	if u.up.Size != storage.Unknown {
 		x.body.LimitSpool(u.up.Size-offset, storage.ErrTooLarge) // as tusd does while it reads
 	}
-	up, err := u.uploads.Write(ctx, u.up.ID, offset, src)
+	up, err := u.uploads.Write(ctx, u.up.ID, storage.Chunk{Offset: offset, Length: x.body.Length(), Body: src})
 	u.refresh(x, up)
 	return err
 }
@@ -181,9 +181,6 @@ type noDeadlineReader struct {
 	ctl  *http.ResponseController
 	body *transport.Body
 }
-
-// Length implements storage.HasLength.
-func (u *noDeadlineReader) Length() int64 { return u.body.Length() }
 
 // Abort implements storage.CanAbort.
 func (u *noDeadlineReader) Abort(err error) { u.body.Abort(err) }

@@ -204,7 +204,7 @@ func (n *node) tryUpload(ctx context.Context, rec storage.Record) (storage.Uploa
 	if err != nil {
 		return up, err
 	}
-	return n.uploads.Write(ctx, up.ID, 0, strings.NewReader("bytes"))
+	return n.uploads.Write(ctx, up.ID, storage.Chunk{Body: strings.NewReader("bytes")})
 }
 
 // pendingDeliveries returns the ids of the uploads with a pending delivery in the store, and

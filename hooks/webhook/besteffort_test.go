@@ -21,7 +21,7 @@ func TestBestEffortHooksOfAnUploadAreSent(t *testing.T) {
 		if _, err := n.uploads.Create(t.Context(), storage.Record{ID: "a", Size: 10}); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := n.uploads.Write(t.Context(), "a", 0, strings.NewReader("bytes")); err != nil {
+		if _, err := n.uploads.Write(t.Context(), "a", storage.Chunk{Body: strings.NewReader("bytes")}); err != nil {
 			t.Fatal(err)
 		}
 		if err := n.uploads.Delete(t.Context(), "a"); err != nil {
@@ -81,7 +81,7 @@ func TestPostReceiveIsThrottledPerUpload(t *testing.T) {
 		}
 		for i := range 100 { // ten in a second
 			for _, id := range []string{"a", "b"} {
-				if _, err := n.uploads.Write(t.Context(), id, int64(i*5), strings.NewReader("bytes")); err != nil {
+				if _, err := n.uploads.Write(t.Context(), id, storage.Chunk{Offset: int64(i * 5), Body: strings.NewReader("bytes")}); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -132,7 +132,7 @@ func TestTheAppMayStopAnUpload(t *testing.T) {
 			if _, err := n.uploads.Create(t.Context(), storage.Record{ID: id, Size: 10}); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := n.uploads.Write(t.Context(), id, 0, strings.NewReader("bytes")); err != nil {
+			if _, err := n.uploads.Write(t.Context(), id, storage.Chunk{Body: strings.NewReader("bytes")}); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -42,7 +42,7 @@ func TestEveryHookIsSignedByEachSecret(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, offset := range []int64{0, 5} {
-		if _, err := n.uploads.Write(t.Context(), "a", offset, strings.NewReader("bytes")); err != nil {
+		if _, err := n.uploads.Write(t.Context(), "a", storage.Chunk{Offset: offset, Body: strings.NewReader("bytes")}); err != nil {
 			t.Fatal(err)
 		}
 	}

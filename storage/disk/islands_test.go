@@ -59,7 +59,7 @@ func TestF31WorkForAnIslandDoesNotGrowWithTheirNumber(t *testing.T) {
 			runtime.ReadMemStats(&stats)
 			objects, allocated = append(objects, stats.Mallocs), append(allocated, stats.TotalAlloc)
 		}
-		if _, err := u.Write(t.Context(), up.ID, int64(place)*100, bytes.NewReader([]byte{1})); err != nil {
+		if _, err := u.Write(t.Context(), up.ID, storage.Chunk{Offset: int64(place) * 100, Body: bytes.NewReader([]byte{1})}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -49,7 +49,7 @@ func writer(s storage.Store, x storage.Cache) func() {
 	u := storage.New(s, new(storage.MemoryLocker), x, storage.Options{Log: slog.New(slog.DiscardHandler)})
 	var offset int64
 	return func() {
-		if _, err := u.Write(context.Background(), "it", offset, &endless{mib}); err != nil {
+		if _, err := u.Write(context.Background(), "it", storage.Chunk{Offset: offset, Body: &endless{mib}}); err != nil {
 			panic(err)
 		}
 		offset += mib

@@ -159,7 +159,7 @@ func (c *core) mustCreate(t *testing.T, ids ...string) {
 func (c *core) mustWrite(t *testing.T, id string, offset, n int64) {
 	t.Helper()
 	data := storagetest.Content(1, partitionSize)
-	up, err := c.Write(t.Context(), id, offset, bytes.NewReader(data[offset:offset+n]))
+	up, err := c.Write(t.Context(), id, storage.Chunk{Offset: offset, Body: bytes.NewReader(data[offset : offset+n])})
 	if err != nil || up.Offset() < offset+n {
 		t.Fatalf("write at %d of %s: offset %d, %v", offset, id, up.Offset(), err)
 	}
@@ -235,7 +235,7 @@ func TestStateShownByAPartitionedNodeIsShownByTheOthers(t *testing.T) {
 	written := make(chan struct{})
 	go func() {
 		defer close(written)
-		_, _ = cut.Write(t.Context(), "it", 0, bytes.NewReader(make([]byte, 100)))
+		_, _ = cut.Write(t.Context(), "it", storage.Chunk{Body: bytes.NewReader(make([]byte, 100))})
 	}()
 	eventually(t, 30*time.Second, "the bytes are shown", func() bool {
 		up, err := cut.Get(t.Context(), "it")

@@ -105,7 +105,7 @@ func TestARequestThatFailsOnceIsRetried(t *testing.T) {
 		}
 		data := storagetest.Content(9, threeCells)
 		for _, r := range []ranges.Range{ranges.Of(0, 1000), {Start: 1000, End: threeCells}} {
-			if _, err := n.Write(t.Context(), up.ID, r.Start, body(data, r)); err != nil {
+			if _, err := n.Write(t.Context(), up.ID, chunk(data, r)); err != nil {
 				t.Errorf("%s: write: %v", op, err)
 			}
 		}

@@ -87,7 +87,7 @@ func TestCorruptedDataIsNeitherAcknowledgedNorStored(t *testing.T) {
 			c0.create(c.rec)
 			c0.send(c.first)
 			f.set(op)
-			up, err := n.Write(t.Context(), c0.id, c.sent.Start, body(c0.data, c.sent))
+			up, err := n.Write(t.Context(), c0.id, chunk(c0.data, c.sent))
 			if !storage.Transient(err) || f.flipped == 0 {
 				t.Errorf("write: %v after %d flipped bits, want a transient error", err, f.flipped)
 			}

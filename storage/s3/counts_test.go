@@ -26,7 +26,7 @@ const (
 )
 
 // zeroes yields n zero bytes.
-func zeroes(n int64) io.Reader { return sized{io.LimitReader(zero{}, n), n} }
+func zeroes(n int64) io.Reader { return io.LimitReader(zero{}, n) }
 
 type zero struct{}
 
@@ -71,7 +71,7 @@ func wantRemoval(t *testing.T, n *node, what string) {
 
 func mustWrite(t *testing.T, n *node, id string, r ranges.Range) {
 	t.Helper()
-	up, err := n.Write(t.Context(), id, r.Start, zeroes(r.Len()))
+	up, err := n.Write(t.Context(), id, storage.Chunk{Offset: r.Start, Length: r.Len(), Body: zeroes(r.Len())})
 	if err != nil || !up.Has(r) {
 		t.Errorf("write %v: %v", r, err)
 	}
@@ -124,7 +124,7 @@ func TestRequestsOfA1GiBUploadInParallelChunks(t *testing.T) {
 	gate := storagetest.NewGate(zeroes(0), zeroes(last.Len()))
 	var writing sync.WaitGroup
 	writing.Go(func() {
-		if up, err := n.Write(t.Context(), id, last.Start, sized{gate, last.Len()}); err != nil || !up.Has(last) {
+		if up, err := n.Write(t.Context(), id, storage.Chunk{Offset: last.Start, Length: last.Len(), Body: gate}); err != nil || !up.Has(last) {
 			t.Errorf("write %v: %v", last, err)
 		}
 	})

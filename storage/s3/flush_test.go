@@ -20,7 +20,7 @@ func TestF20AFlushCostsOneFragment(t *testing.T) {
 	src, dst := io.Pipe()
 	done := make(chan error)
 	go func() {
-		_, err := n.Write(t.Context(), id, 0, sized{src, size})
+		_, err := n.Write(t.Context(), id, storage.Chunk{Length: size, Body: src})
 		done <- err
 	}()
 	var sent int64

@@ -46,7 +46,7 @@ func startLateWrite(t *testing.T, n *node, id string, data []byte, r ranges.Rang
 		Gate: storagetest.NewGate(bytes.NewReader(data[r.Start:middle]), bytes.NewReader(data[middle:r.End]))}
 	go func() {
 		var err error
-		l.up, err = n.Write(t.Context(), id, r.Start, sized{l.Gate, r.Len()})
+		l.up, err = n.Write(t.Context(), id, storage.Chunk{Offset: r.Start, Length: r.Len(), Body: l.Gate})
 		l.err <- err
 	}()
 	<-l.Reached
@@ -150,7 +150,7 @@ func TestF25AFileCreatedAfterItsDeletionIsRemoved(t *testing.T) {
 func writes(t *testing.T, n *node) (string, func() error) {
 	id := mustCreate(t, n, storage.Record{Size: 1000})
 	return id, func() error {
-		_, err := n.Write(t.Context(), id, 0, zeroes(1000))
+		_, err := n.Write(t.Context(), id, storage.Chunk{Length: 1000, Body: zeroes(1000)})
 		return err
 	}
 }

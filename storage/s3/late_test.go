@@ -127,7 +127,7 @@ func TestAMultipartUploadCreatedTooLateIsAborted(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.send(ranges.Range{Start: 100, End: threeCells})
-	if _, err := late.Write(t.Context(), c.id, 100, body(c.data, ranges.Range{Start: 100, End: threeCells})); err != nil {
+	if _, err := late.Write(t.Context(), c.id, chunk(c.data, ranges.Range{Start: 100, End: threeCells})); err != nil {
 		t.Errorf("write what is there: %v", err)
 	}
 	if late.wire.calls()["begin"] == 0 {
@@ -150,7 +150,7 @@ func TestADeletionDuringARetirementLeavesNoFile(t *testing.T) {
 	if err != nil || !before.record {
 		t.Fatalf("record %v, %v", before.record, err)
 	}
-	if _, err := n.Write(t.Context(), up.ID, 0, zeroes(1000)); err != nil {
+	if _, err := n.Write(t.Context(), up.ID, storage.Chunk{Length: 1000, Body: zeroes(1000)}); err != nil {
 		t.Fatal(err)
 	}
 	if err := n.store.flush(t.Context()); err != nil {
@@ -206,23 +206,20 @@ func wantContent(t *testing.T, s *Store, up storage.Upload, data []byte) {
 	}
 }
 
-// lateEnd is a source of known length that returns EOF only on a separate read, like an
+// lateEnd is a source that returns EOF only on a separate read, like an
 // HTTP/2 body.
 type lateEnd struct {
 	io.Reader
-	n int64
 }
 
 // Length returns the number of bytes that the source has.
-func (s lateEnd) Length() int64 { return s.n }
-
 func TestChunksThatEndAtTheEndOfABlockAreStoredCorrectly(t *testing.T) {
 	opts := bucket(t)
 	n := startNode(t, opts)
 	c := &phone{t: t, node: n, data: storagetest.Content(3, 8*layout.MiB)}
 	c.create(storage.Record{Size: 8 * layout.MiB})
 	for at := int64(0); at < 8*layout.MiB; at += layout.MiB {
-		if _, err := n.Write(t.Context(), c.id, at, lateEnd{bytes.NewReader(c.data[at : at+layout.MiB]), layout.MiB}); err != nil {
+		if _, err := n.Write(t.Context(), c.id, storage.Chunk{Offset: at, Length: layout.MiB, Body: lateEnd{bytes.NewReader(c.data[at : at+layout.MiB])}}); err != nil {
 			t.Fatalf("at %d: %v", at, err)
 		}
 	}

@@ -37,8 +37,8 @@ func TestManySlowClientsInLittleMemory(t *testing.T) {
 		c := &phone{t: t, node: n, data: storagetest.Content(uint64(i), size)}
 		c.create(storage.Record{Size: size})
 		for _, r := range []ranges.Range{{Start: 0, End: size / 3}, {Start: size / 3, End: size}} {
-			src := slowReader{body(c.data, r)}
-			if up, err := n.Write(t.Context(), c.id, r.Start, src); err != nil || !up.Has(r) {
+			src := slowReader{chunk(c.data, r).Body}
+			if up, err := n.Write(t.Context(), c.id, storage.Chunk{Offset: r.Start, Body: src}); err != nil || !up.Has(r) {
 				t.Errorf("write %v: %v", r, err)
 			}
 		}
@@ -68,11 +68,11 @@ func TestATailIsNotCachedWhereAnotherNodeHasWritten(t *testing.T) {
 	c.create(storage.Record{Size: threeCells})
 	c.send(ranges.Of(1000, 1000))
 	// The second writer finds some bytes stored already, and drops its own.
-	if _, err := two.Write(t.Context(), c.id, 0, body(second, ranges.Of(0, 3000))); err != nil {
+	if _, err := two.Write(t.Context(), c.id, chunk(second, ranges.Of(0, 3000))); err != nil {
 		t.Fatal(err)
 	}
 	for _, r := range []ranges.Range{{Start: 3000, End: 2 * layout.MinPart}, {Start: 2 * layout.MinPart, End: threeCells}} {
-		if _, err := two.Write(t.Context(), c.id, r.Start, body(second, r)); err != nil {
+		if _, err := two.Write(t.Context(), c.id, chunk(second, r)); err != nil {
 			t.Fatal(err)
 		}
 	}

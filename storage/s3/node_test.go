@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"strings"
 	"sync"
@@ -88,17 +87,9 @@ func (n *node) sweepLater(t *testing.T) {
 	}
 }
 
-// sized is a reader that knows its length.
-type sized struct {
-	io.Reader
-	n int64
-}
-
-// Length implements storage.HasLength.
-func (s sized) Length() int64 { return s.n }
-
-func body(data []byte, r ranges.Range) io.Reader {
-	return sized{bytes.NewReader(data[r.Start:r.End]), r.Len()}
+// chunk returns the chunk of data in r, of known length.
+func chunk(data []byte, r ranges.Range) storage.Chunk {
+	return storage.Chunk{Offset: r.Start, Length: r.Len(), Body: bytes.NewReader(data[r.Start:r.End])}
 }
 
 // phone is a client that uploads data. It retries transient errors.
@@ -137,7 +128,7 @@ func (c *phone) create(rec storage.Record) {
 func (c *phone) send(r ranges.Range) {
 	c.t.Helper()
 	for range clientAttempts {
-		up, err := c.node.Write(c.t.Context(), c.id, r.Start, body(c.data, r))
+		up, err := c.node.Write(c.t.Context(), c.id, chunk(c.data, r))
 		if err == nil {
 			if !up.Has(r) {
 				c.t.Errorf("%v was acknowledged, but is not in %v", r, up.Received)

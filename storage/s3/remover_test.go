@@ -119,7 +119,7 @@ func TestNeedlessObjectsOfAStoppedProcessAreRemovedByOthers(t *testing.T) {
 	last := startNode(t, opts)
 	up := mustLoad(t, last, c.id)
 	last.store.needless.take(c.id) // as if the state came from the cache
-	if err := last.store.Write(t.Context(), up.Clone(), storage.Chunk{Offset: threeCells - 100, Length: 100, Body: body(c.data, ranges.Range{Start: threeCells - 100, End: threeCells})},
+	if err := last.store.Write(t.Context(), up.Clone(), chunk(c.data, ranges.Range{Start: threeCells - 100, End: threeCells}),
 		func(p storage.Extent) storage.Upload { up.Add(p); return up.Clone() }); err != nil {
 		t.Fatal(err)
 	}

@@ -28,13 +28,13 @@ func TestWhatHasComeToLieWhereTheFileShouldIsLeftAlone(t *testing.T) {
 					t.Fatal(err)
 				}
 				foreign := n.store.fileKey(up.Record)
-				if _, err := n.Write(t.Context(), up.ID, 0, zeroes(size/2)); err != nil {
+				if _, err := n.Write(t.Context(), up.ID, storage.Chunk{Length: size / 2, Body: zeroes(size / 2)}); err != nil {
 					t.Fatal(err)
 				}
 				if err := n.store.client.Put(t.Context(), api.JSONObject(foreign, []byte("of the app"))); err != nil {
 					t.Fatal(err)
 				}
-				if _, err := n.Write(t.Context(), up.ID, size/2, zeroes(size-size/2)); !errors.Is(err, storage.ErrKeyTaken) || storage.Transient(err) {
+				if _, err := n.Write(t.Context(), up.ID, storage.Chunk{Offset: size / 2, Length: size - size/2, Body: zeroes(size - size/2)}); !errors.Is(err, storage.ErrKeyTaken) || storage.Transient(err) {
 					t.Errorf("write of the last bytes: %v, want ErrKeyTaken", err)
 				}
 				if err := n.Delete(t.Context(), up.ID); err != nil {

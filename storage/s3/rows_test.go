@@ -41,7 +41,7 @@ var whole = ranges.Of(0, threeCells)
 
 // sendOnce sends a chunk without retries.
 func (c *phone) sendOnce(r ranges.Range) error {
-	up, err := c.node.Write(c.t.Context(), c.id, r.Start, body(c.data, r))
+	up, err := c.node.Write(c.t.Context(), c.id, chunk(c.data, r))
 	if err == nil {
 		c.ack(r)
 	}
@@ -254,8 +254,8 @@ func TestF09FragmentsStayFew(t *testing.T) {
 		c.create(storage.Record{Size: int64(len(c.data))})
 		chunks := storagetest.Chunks(int64(len(c.data)), 2_503)
 		for i, r := range chunks {
-			broken := sized{io.MultiReader(body(c.data, r), iotest.ErrReader(io.ErrUnexpectedEOF)), int64(len(c.data)) - r.Start}
-			up, err := n.Write(t.Context(), c.id, r.Start, broken)
+			broken := io.MultiReader(chunk(c.data, r).Body, iotest.ErrReader(io.ErrUnexpectedEOF))
+			up, err := n.Write(t.Context(), c.id, storage.Chunk{Offset: r.Start, Length: int64(len(c.data)) - r.Start, Body: broken})
 			if r.End < up.Size && !errors.Is(err, storage.ErrBodyAborted) || !up.Has(r) {
 				t.Fatalf("write %v: %v; %v is there", r, err, up.Received)
 			}
@@ -303,7 +303,7 @@ func TestF13AnEmptyBodyOfUnknownLengthYieldsAnEmptyFile(t *testing.T) {
 	n := startNode(t, bucket(t))
 	c := &phone{t: t, node: n}
 	c.create(storage.Record{Size: storage.Unknown})
-	if _, err := n.Write(t.Context(), c.id, 0, sized{strings.NewReader(""), storage.Unknown}); err != nil {
+	if _, err := n.Write(t.Context(), c.id, storage.Chunk{Length: storage.Unknown, Body: strings.NewReader("")}); err != nil {
 		t.Fatal(err)
 	}
 	if n.wire.calls()["begin"] > 0 {
@@ -382,7 +382,7 @@ func TestF16BytesOfASlowClientAreStoredBeforeTheUploadCanExpire(t *testing.T) {
 	r, w := io.Pipe()
 	done := make(chan error, 1)
 	go func() {
-		_, err := n.Write(t.Context(), c.id, 0, sized{r, threeCells})
+		_, err := n.Write(t.Context(), c.id, storage.Chunk{Length: threeCells, Body: r})
 		done <- err
 	}()
 	sent := int64(0)
@@ -422,8 +422,8 @@ func TestF17BytesReceivedBeforeAShutdownAreStored(t *testing.T) {
 	chunks := storagetest.Chunks(threeCells, 2_000_003)
 	parallel(len(chunks), len(chunks), func(i int) {
 		received := ranges.Range{Start: chunks[i].Start, End: chunks[i].End - 1000}
-		broken := sized{io.MultiReader(body(c.data, received), iotest.ErrReader(io.ErrUnexpectedEOF)), chunks[i].Len()}
-		if up, err := n.Write(t.Context(), c.id, received.Start, broken); !errors.Is(err, storage.ErrBodyAborted) || !up.Has(received) {
+		broken := io.MultiReader(chunk(c.data, received).Body, iotest.ErrReader(io.ErrUnexpectedEOF))
+		if up, err := n.Write(t.Context(), c.id, storage.Chunk{Offset: received.Start, Length: chunks[i].Len(), Body: broken}); !errors.Is(err, storage.ErrBodyAborted) || !up.Has(received) {
 			t.Errorf("write %v: %v", received, err)
 		}
 		c.ack(received)

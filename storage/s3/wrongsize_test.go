@@ -154,7 +154,7 @@ func TestF18TheSecondOfTwoConcurrentMultipartUploadsIsAborted(t *testing.T) {
 			return
 		}
 		n.wire.before = nil // the goroutine that writes also puts the layout
-		if _, err := first.Write(context.Background(), c.id, 0, body(c.data, ranges.Of(0, layout.MinPart))); err != nil {
+		if _, err := first.Write(context.Background(), c.id, chunk(c.data, ranges.Of(0, layout.MinPart))); err != nil {
 			t.Errorf("write by the first: %v", err)
 		}
 	}
