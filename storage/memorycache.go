@@ -140,7 +140,7 @@ func (x *MemoryCache) noteEvicted(id string, invalidated bool) {
 	if now.Sub(x.pruned) > generationTTL || len(x.evicted) >= 2*maxEvicted && now.Sub(x.pruned) > minPruneInterval {
 		x.prune(now)
 	}
-	x.evicted[id] = evicted{now, invalidated || x.evicted[id].invalidated}
+	x.evicted[id] = evicted{now, invalidated}
 }
 
 // prune removes the evictions that do not matter any more. If there are too many others, it

@@ -98,6 +98,18 @@ func TestF32MemoryCacheIsBoundedByBytes(t *testing.T) {
 	}
 }
 
+// Uploads of which nothing was received take memory, too.
+func TestMemoryCacheIsBoundedForSmallUploads(t *testing.T) {
+	cache := &storage.MemoryCache{Limit: 1 << 20}
+	if _, err := put(t, cache, storage.Upload{Record: storage.Record{ID: "it"}}); err != nil {
+		t.Fatal(err)
+	}
+	other(t, cache, 1<<20/512)
+	if _, err := cache.Get(t.Context(), "it"); err == nil {
+		t.Error("the first of many is still known")
+	}
+}
+
 // The state of an upload takes more memory as it grows.
 func TestMemoryCacheCountsWhatIsAppended(t *testing.T) {
 	cache := &storage.MemoryCache{Limit: 1 << 20}

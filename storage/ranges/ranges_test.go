@@ -43,6 +43,7 @@ func TestSetMergesOverlappingAndAdjacentRanges(t *testing.T) {
 		{"containing several", []Range{{2, 4}, {6, 8}, {10, 12}, {1, 11}}, "1-11"},
 		{"filling the gap", []Range{{0, 5}, {10, 15}, {5, 10}}, "0-14"},
 		{"the same twice", []Range{{3, 7}, {3, 7}}, "3-6"},
+		{"over one at the edge", []Range{{Max - 1, Max}, {Max - 5, Max}}, "9223372036854775802-9223372036854775806"},
 		{"up to the edge", []Range{{0, 1}, {Max - 1, Max}}, "0-0,9223372036854775806-9223372036854775806"},
 	} {
 		if got := NewSet(c.add...).String(); got != c.want {

@@ -35,7 +35,7 @@ const generationTTL = time.Minute
 // A range is its start and its end, half-open, in 16 hexadecimal digits each. An extent is its
 // range, kind, name and metadata, the latter three separated by NUL.
 //
-// A node keeps the state that it has seen last, and gets only the changes since then. So the
+// A node keeps the state that it knows last, and gets only the changes since then. So the
 // work of a call, and the length of its answer, do not grow with what is there.
 //
 // Updates that failed are compensated as soon as Redis is up again, before other calls: the
@@ -45,13 +45,13 @@ const generationTTL = time.Minute
 // noticed.
 type Cache struct {
 	*Redis
-	seen seen
+	latest snapshots
 }
 
 var _ storage.Cache = (*Cache)(nil)
 
 // NewCache returns a Cache.
-func NewCache(r *Redis) *Cache { return &Cache{Redis: r, seen: newSeen()} }
+func NewCache(r *Redis) *Cache { return &Cache{Redis: r, latest: newSnapshots()} }
 
 var stateKeys = []string{"state", "over"}
 
@@ -63,7 +63,7 @@ func (x *Cache) Get(ctx context.Context, id string) (storage.Upload, error) {
 
 // get returns the cached state. If it fails, compensation is called later.
 func (x *Cache) get(ctx context.Context, id string, compensation *call) (snapshot, error) {
-	last := x.seen.get(id)
+	last := x.latest.get(id)
 	return x.query(ctx, last, call{script: getScript, id: id, names: stateKeys[:1], args: []any{last.generation, last.seq}, compensation: compensation})
 }
 
@@ -126,7 +126,7 @@ func (x *Cache) replace(ctx context.Context, generation string, before snapshot,
 	case ok:
 		up.ModifiedAt = time.UnixMilli(up.ModifiedAt.UnixMilli())
 		s := snapshot{generation, seq, seq, up}
-		x.seen.put(up.ID, s)
+		x.latest.put(up.ID, s)
 		return s, nil
 	case reply == "over":
 		return snapshot{}, storage.ErrGone
@@ -138,7 +138,7 @@ func (x *Cache) replace(ctx context.Context, generation string, before snapshot,
 
 // Append implements storage.Cache.
 func (x *Cache) Append(ctx context.Context, id string, p storage.Extent) (storage.Upload, error) {
-	last := x.seen.get(id)
+	last := x.latest.get(id)
 	s, err := x.query(ctx, last, call{script: appendScript, id: id, names: stateKeys[:1], mustCompensate: true, compensation: forgetCall(id),
 		args: []any{x.opts.StateTTL.Milliseconds(), time.Now().UnixMilli(), extentText(p), last.generation, last.seq}})
 	if err == nil && s.needsCompaction() {
@@ -195,7 +195,7 @@ func (x *Cache) query(ctx context.Context, last snapshot, c call) (snapshot, err
 	if err != nil {
 		return snapshot{}, storage.Unavailable("parse cached state of", c.id, err)
 	}
-	x.seen.put(c.id, s)
+	x.latest.put(c.id, s)
 	return s, nil
 }
 

@@ -3,6 +3,7 @@ package redis
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -324,6 +325,37 @@ func TestMissedUpdatesAreInvalidatedBeforeTheCacheIsUsed(t *testing.T) {
 			})
 		}
 	}
+}
+
+// The same if Redis is lost after Store has read the state.
+func TestAStoreThatFailsHalfwayIsCompensated(t *testing.T) {
+	t.Parallel()
+	var n *node
+	var cutOff atomic.Bool
+	n = newNode(t, Options{URL: servers.Redis(t).URL("redis"), Observe: func(ctx context.Context, script string) (context.Context, func(error)) {
+		if script == "put" && cutOff.Load() {
+			n.faults.set(cut, nil)
+		}
+		return ctx, func(error) {}
+	}})
+	n.put(t, upload("it"))
+	loaded := upload("it")
+	loaded.Received.Add(ranges.Of(0, 10))
+	generation, err := n.cache.Generation(t.Context(), "it")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cutOff.Store(true)
+	if _, err := n.cache.Store(t.Context(), generation, loaded); err == nil {
+		t.Error("no error while partitioned from Redis")
+	}
+	cutOff.Store(false)
+	n.faults.set(nil, nil)
+	eventually(t, 30*time.Second, "Redis is used again", func() bool {
+		_, err := n.cache.Get(t.Context(), "it")
+		return err == nil || errors.Is(err, storage.ErrNotFound)
+	})
+	n.wantOffset(t, "it", -1)
 }
 
 func TestFailedUnlockIsRetriedAfterRecovery(t *testing.T) {

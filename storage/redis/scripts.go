@@ -81,7 +81,7 @@ var storeScript = newScript("put", luaState+`
 	if redis.call("EXISTS", KEYS[2]) == 1 then
 		return "over"
 	end
-	local head = redis.call("HMGET", state, "begun", "record", "seq", "touched")
+	local head = redis.call("HMGET", state, "begun", "record", "seq")
 	if head[1] ~= ARGV[7] then
 		return false
 	end
@@ -93,9 +93,6 @@ var storeScript = newScript("put", luaState+`
 	redis.call("DEL", state)
 	redis.call("HSET", state, "run", run, "begun", ARGV[7], "record", ARGV[3], "size", ARGV[4],
 		"received", ARGV[5], "extents", ARGV[6], "base", seq, "seq", seq)
-	if head[4] then
-		redis.call("HSET", state, "touched", head[4])
-	end
 	touch(ARGV[1], ARGV[2])
 	return seq`)
 

@@ -175,28 +175,28 @@ func parseRange(text string) (r ranges.Range, rest string, err error) {
 	return r, text[32:], nil
 }
 
-// maxSeen is about how many bytes of memory the states take that a node keeps. Others it gets
+// maxSnapshots is about how many bytes of memory the states take that a node keeps. Others it gets
 // whole.
-const maxSeen = 64 << 20
+const maxSnapshots = 64 << 20
 
-// seen keeps the states that this node has seen last, by upload id.
-type seen struct {
+// snapshots keeps the state that this node knows last of each upload, by id.
+type snapshots struct {
 	mu  *sync.Mutex
 	all *lru.Cache[snapshot]
 }
 
-func newSeen() seen { return seen{new(sync.Mutex), lru.New[snapshot](maxSeen)} }
+func newSnapshots() snapshots { return snapshots{new(sync.Mutex), lru.New[snapshot](maxSnapshots)} }
 
-// get returns the state that was seen last, or a zero one.
-func (x seen) get(id string) snapshot {
+// get returns the state that is known last, or a zero one.
+func (x snapshots) get(id string) snapshot {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	s, _ := x.all.Get(id)
 	return s
 }
 
-// put keeps a state, unless a later one of the same generation was seen.
-func (x seen) put(id string, s snapshot) {
+// put keeps a state, unless a later one of the same generation is known.
+func (x snapshots) put(id string, s snapshot) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if last, ok := x.all.Get(id); ok && last.generation == s.generation && last.seq > s.seq {
