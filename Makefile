@@ -8,9 +8,12 @@ tools       := $(CURDIR)/.cache
 staticcheck := $(tools)/staticcheck@v0.6.1/staticcheck
 govulncheck := $(tools)/govulncheck@v1.1.4/govulncheck
 versitygw   := $(tools)/versitygw@v1.8.0/versitygw
+gofakes3    := $(tools)/gofakes3@v1.2.0/gofakes3
+java        := $(tools)/java/s3proxy.classpath $(tools)/java/s3mock.classpath
+moto        := $(tools)/moto@5.2.5/bin/moto_server
 
 .DEFAULT_GOAL := help
-.PHONY: help versitygw run test lint vuln unit unit-race unit-s3 e2e cluster bench bench-client
+.PHONY: help versitygw servers run test lint vuln unit unit-race unit-s3 e2e cluster bench bench-client
 
 # Lists what can be made.
 help:
@@ -20,6 +23,7 @@ help:
 	@echo 'make unit | e2e | cluster   the packages | the binary with real clients | three nodes'
 	@echo 'make bench ARGS="-s3"    compare with tusd, over S3'
 	@echo 'make bench-client        compare holdfast upload with curl over a slow line'
+	@echo 'make servers             two nodes over S3 servers in Java; needs Maven'
 	@echo 'make versitygw           build the S3 server of the tests into .cache'
 	@echo 'go test ./storage        one package, in seconds; S3 needs versitygw on the PATH'
 
@@ -29,9 +33,9 @@ versitygw: $(versitygw)
 run:
 	go run ./cmd/holdfast $(ARGS)
 
-# Everything. Needs Go, a C compiler, curl, openssl, Node.js with npm and redis-server,
-# and the network for what these have to fetch. What runs side by side waits more than it
-# computes; each line says which part it is from.
+# Everything. Needs Go, a C compiler, curl, openssl, Node.js with npm, Python with venv and
+# redis-server, and the network for what these have to fetch. What runs side by side waits
+# more than it computes; each line says which part it is from.
 test: lint
 	@echo "test: the packages, with the race detector and without, and known vulnerabilities"
 	@$(MAKE) --no-print-directory -j3 vuln unit-race unit-s3
@@ -52,7 +56,7 @@ vuln: $(govulncheck)
 		echo "govulncheck: its database cannot be reached, nothing was checked"; exit 0; fi; exit $$status
 
 # Tests are vetted by lint.
-go_test = PATH="$(dir $(versitygw)):$$PATH" go test -vet=off
+go_test = PATH="$(dir $(versitygw)):$(dir $(gofakes3)):$(dir $(moto)):$$PATH" go test -vet=off
 says    = 2>&1 | sed -u 's/^/$@: /'
 
 # What runs without the race detector, and only there: it sends the most through the same
@@ -76,9 +80,14 @@ unit-s3: $(versitygw)
 e2e: $(versitygw)
 	$(go_test) -race -v -parallel 4 -timeout 30m ./test | grep --line-buffered -v '^=== ' $(says)
 
-# Three real nodes over S3 and Redis, and what may befall them: three minutes.
-cluster: $(versitygw)
+# Three real nodes over S3 and Redis, and what may befall them: three minutes. Two of them
+# over other S3 servers.
+cluster: $(versitygw) $(gofakes3) $(moto)
 	$(go_test) -v -timeout 30m ./test/cluster | grep --line-buffered -v '^=== ' $(says)
+
+# Two nodes over S3 servers that are too slow for every run. Needs Java 17 and Maven.
+servers: $(versitygw) $(java)
+	JAVA_S3_SERVERS=$(tools)/java $(go_test) -v -timeout 30m -run InJava ./test/cluster
 
 # holdfast beside tusd; ARGS="-s3" over S3, ARGS="-runs 5 -dir /mnt/disk" and so on.
 bench: $(versitygw)
@@ -94,6 +103,20 @@ $(staticcheck):
 
 $(govulncheck):
 	GOBIN=$(dir $@) go install golang.org/x/vuln/cmd/govulncheck@v1.1.4
+
+$(gofakes3):
+	GOBIN=$(dir $@) go install github.com/johannesboyne/gofakes3/cmd/gofakes3@v1.2.0
+
+$(tools)/java/%.classpath: test/servers/maven/%.xml
+	mkdir -p $(dir $@)
+	mvn -q -B -f $< dependency:build-classpath -Dmdep.outputFile=$@
+
+# An S3 server in Python. It is complete only with its program, which comes last.
+$(moto): test/servers/moto.txt
+	rm -rf $(tools)/moto@5.2.5
+	python3 -m venv $(tools)/moto@5.2.5
+	$(dir $@)python3 -m pip install --quiet --disable-pip-version-check --no-compile -r $<
+	touch $@
 
 $(versitygw):
 	GOBIN=$(dir $@) go install github.com/versity/versitygw/cmd/versitygw@v1.8.0

@@ -34,8 +34,10 @@ type settings struct {
 	location  func(storage.Upload) map[string]string
 	storeName string         // for the log
 	arbiter   *redis.Arbiter // nil without --redis
-	closers   []func() error // of the store and of Redis, called in reverse order
-	server    *holdfast.Server
+	// watchNodes looks for other processes that use the store, nil if there can be none.
+	watchNodes func(ctx context.Context)
+	closers    []func() error // of the store and of Redis, called in reverse order
+	server     *holdfast.Server
 }
 
 func (s *settings) open(cfg config.Config, log *slog.Logger) (err error) {
@@ -76,6 +78,9 @@ func (s *settings) close() error {
 func (s *Server) work(ctx context.Context) {
 	var running sync.WaitGroup
 	running.Go(func() { s.Server.Run(ctx) })
+	if s.watchNodes != nil {
+		running.Go(func() { s.watchNodes(ctx) })
+	}
 	if s.webhooks != nil {
 		running.Go(func() { s.webhooks.Run(ctx) })
 	}

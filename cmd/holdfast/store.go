@@ -62,6 +62,7 @@ func (s *settings) openS3(cfg config.Config) error {
 	if err != nil {
 		return err
 	}
+	s.watchNodes = func(ctx context.Context) { store.WatchNodes(ctx, cfg.Redis != "") }
 	s.metrics.Memory(store.Memory)
 	s.closers = append(s.closers, store.Close)
 	s.options.Store, s.location, s.storeName = store, store.Location, "s3://"+cfg.S3Bucket+"/"+cfg.S3Prefix

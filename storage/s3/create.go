@@ -16,6 +16,9 @@ import (
 // Create implements storage.Store. It lists the objects of an id only if a client has
 // chosen that, and unless Load has just found none.
 func (s *Store) Create(ctx context.Context, rec storage.Record) error {
+	if err := s.besideOlder("create", rec.ID); err != nil {
+		return err
+	}
 	if err := layout.CheckMaxSize(rec.Size, layout.MaxSize); err != nil {
 		return err
 	}

@@ -52,7 +52,7 @@ func (s *Store) finish(ctx context.Context, up storage.Upload) (done storage.Upl
 			s.abortLeftover(ctx, up, l)
 			return now, nil
 		case s.partsVanished(up, now):
-			err = errLost
+			err = errCompleting
 			continue
 		}
 		if done, err = s.complete(ctx, now); err == nil || errors.Is(err, storage.ErrIncomplete) || errors.Is(err, storage.ErrKeyTaken) {

@@ -155,6 +155,7 @@ func (s *Store) dropCachedBefore(at time.Time) {
 	defer s.mu.Unlock()
 	maps.DeleteFunc(s.layouts, func(_ string, d cachedLayout) bool { return d.at.Before(at) })
 	maps.DeleteFunc(s.files, func(_ string, f fileFound) bool { return f.at.Before(at) })
+	s.dropReported()
 	maps.DeleteFunc(s.missing, func(_ string, since time.Time) bool { return since.Before(at.Add(-s.opts.lostGrace)) })
 }
 

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -235,24 +234,9 @@ func (s *Store) withoutParts(ctx context.Context, up storage.Upload) (storage.Up
 		up, err = s.withDone(ctx, up)
 	}
 	if err == nil && !up.Finished {
-		err = s.lostError(up.ID)
+		err = s.lostError(ctx, up.ID)
 	}
 	return up, err
-}
-
-// errLost means that S3 shows neither all parts of an upload nor its file.
-var errLost = errors.New("neither parts nor file found in S3")
-
-// lostError returns the error for an upload of which S3 shows neither parts nor file: a
-// transient one until it has been so for lostGrace, and ErrGone then. Some servers show
-// neither while they complete the multipart upload, and treating that as ErrGone would
-// have the new file removed.
-func (s *Store) lostError(id string) error {
-	since := s.missingSince(id)
-	if time.Since(since) < s.opts.lostGrace {
-		return storage.Unavailable("load", id, errLost)
-	}
-	return fmt.Errorf("load %s: %w: %w since %s", id, storage.ErrGone, errLost, since.Format(time.RFC3339))
 }
 
 // missingSince returns when this process first found that what (an upload or a multipart

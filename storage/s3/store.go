@@ -23,6 +23,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/singleflight"
@@ -77,6 +78,7 @@ type Options struct {
 	partSize       int64          // target size of parts
 	copy           int64          // how many bytes one request copies, unless that makes too many parts
 	longestPause   time.Duration  // the longest backoff between two attempts of a request
+	nodeInterval   time.Duration  // time between two reports of this node
 	lostGrace      time.Duration  // how long the data of an upload may be missing before the upload is gone
 	reservationTTL time.Duration  // how long a reservation counts without an upload: longer than a creation or deletion takes
 	removeAfter    time.Duration  // how long needless objects stay; a listing that takes longer than half of it is repeated
@@ -116,6 +118,9 @@ func (opts *Options) setDefaults() {
 	if opts.now == nil {
 		opts.now = time.Now
 	}
+	if opts.nodeInterval == 0 {
+		opts.nodeInterval = nodeInterval
+	}
 	if opts.lostGrace == 0 {
 		opts.lostGrace = 15 * time.Minute
 	}
@@ -141,6 +146,7 @@ type Store struct {
 	absent    absent
 	active    activities
 	copies    copyHealth
+	olderNode atomic.Pointer[report] // that this one must not create uploads beside; see WatchNodes
 
 	deletions deletions
 
@@ -150,6 +156,7 @@ type Store struct {
 	files          map[string]fileFound
 	writers        map[string][]*writer // running writes, by upload id
 	missing        map[string]time.Time // since when S3 lists only the record of an upload, or not all parts of a multipart upload; by their ids
+	reported       map[string]struct{}  // ids of missing for which the log has said so
 }
 
 var (
@@ -164,7 +171,8 @@ var (
 	_ storage.DeletionCompleter = (*Store)(nil)
 )
 
-// Open returns the store in a bucket. It fails if the bucket does not exist or can't be used.
+// Open returns the store in a bucket. It tries first what the S3 server can do, and logs what
+// that lacks; see Check. It fails if the bucket does not exist or can't be used.
 func Open(ctx context.Context, opts Options) (*Store, error) {
 	opts.setDefaults()
 	client, err := connect(ctx, opts)
@@ -173,7 +181,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	}
 	pool := newMemoryPool(opts.Memory)
 	s := &Store{
-		opts: opts, budget: pool, tailCache: newTailCache(), layouts: map[string]cachedLayout{}, files: map[string]fileFound{}, writers: map[string][]*writer{}, missing: map[string]time.Time{},
+		opts: opts, budget: pool, tailCache: newTailCache(), layouts: map[string]cachedLayout{}, files: map[string]fileFound{}, writers: map[string][]*writer{}, missing: map[string]time.Time{}, reported: map[string]struct{}{},
 		client: client,
 	}
 	pool.reclaim = s.tailCache.dropOldest
@@ -195,6 +203,9 @@ const closeTimeout = 5 * time.Second
 
 // Check implements storage.Checker.
 func (s *Store) Check(ctx context.Context) error {
+	if err := s.besideOlder("use", s.opts.Bucket); err != nil {
+		return err
+	}
 	return storage.Unavailable("find the bucket", s.opts.Bucket, s.client.HeadBucket(ctx))
 }
 

@@ -60,6 +60,7 @@ func (c *cluster) wantOnlyFiles(uploads ...*upload) {
 			switch {
 			case missing[key]:
 				delete(missing, key)
+			case strings.HasPrefix(key, ".holdfast/nodes/"):
 			case !strings.HasSuffix(key, "/gone") && !strings.HasPrefix(key, ".holdfast/done/"):
 				surplus = append(surplus, key)
 			}

@@ -26,9 +26,10 @@ const (
 type Server struct {
 	Addr string // HOST:PORT
 
-	t     testing.TB
-	start func() *exec.Cmd
-	cmd   *exec.Cmd
+	t           testing.TB
+	start       func() *exec.Cmd
+	startWithin time.Duration
+	cmd         *exec.Cmd
 }
 
 // S3 starts an S3 server with no bucket in it.
@@ -51,8 +52,7 @@ func Redis(t testing.TB) *Server {
 	t.Helper()
 	s := &Server{Addr: freeAddr(t), t: t}
 	s.start = func() *exec.Cmd {
-		host, port, _ := net.SplitHostPort(s.Addr)
-		return exec.Command(find(t, "redis-server"), "--bind", host, "--port", port, "--save", "", "--appendonly", "no")
+		return exec.Command(find(t, "redis-server"), "--bind", hostOf(s.Addr), "--port", portOf(s.Addr), "--save", "", "--appendonly", "no")
 	}
 	s.Start()
 	t.Cleanup(s.Kill)
@@ -67,7 +67,7 @@ func (s *Server) Start() {
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatalf("start %s: %v", s.cmd.Path, err)
 	}
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(max(s.startWithin, 20*time.Second)); ; time.Sleep(20 * time.Millisecond) {
 		conn, err := net.Dial("tcp", s.Addr)
 		if err == nil {
 			conn.Close()
@@ -129,4 +129,14 @@ func freeAddr(t testing.TB) string {
 		t.Fatal(err)
 	}
 	return addr
+}
+
+func hostOf(addr string) string {
+	host, _, _ := net.SplitHostPort(addr) // from freeAddr
+	return host
+}
+
+func portOf(addr string) string {
+	_, port, _ := net.SplitHostPort(addr)
+	return port
 }

@@ -159,6 +159,9 @@ func (c *Client) bucketIsThere(ctx context.Context, opts Options) error {
 	if err == nil {
 		return nil
 	}
+	if Status(err) == http.StatusForbidden {
+		return c.denied(ctx)
+	}
 	if !errors.Is(err, ErrMissing) {
 		return fmt.Errorf("S3: %w", err)
 	}

@@ -29,7 +29,7 @@ func (c *Client) Remove(ctx context.Context, keys ...string) error {
 		if err := remove(ctx, batch); err != nil {
 			return err
 		}
-		if c.Can.PutIfAbsent {
+		if c.Can.PutIfAbsent && c.Can.CompleteIfAbsent {
 			continue
 		}
 		if err := c.Arbiter.Forget(ctx, batch...); err != nil {

@@ -31,12 +31,11 @@ func (p *prober) plain(name string) api.Object {
 
 // objects checks the requests about single objects that everything else relies on.
 func (p *prober) objects(ctx context.Context) error {
-	client := p.client.WithSums(api.SumsOff)
 	o := p.plain("object")
-	if err := client.Put(ctx, o); err != nil {
+	if err := p.client.Put(ctx, o); err != nil {
 		return p.refused(checkObjects, "store an object", "s3:PutObject", err)
 	}
-	h, err := client.Head(ctx, o.Key)
+	h, err := p.client.Head(ctx, o.Key)
 	switch {
 	case errors.Is(err, api.ErrMissing):
 		p.add(checkObjects, Fails, "S3 does not find an object that it has just stored: holdfast needs a server that is consistent after a write")
@@ -148,7 +147,7 @@ func (p *prober) conditionalPuts(ctx context.Context) error {
 func (p *prober) putOnce(ctx context.Context, name string) error {
 	o := p.plain(name)
 	o.IfAbsent = true
-	return p.client.WithSums(api.SumsOff).Put(ctx, o)
+	return p.client.Put(ctx, o)
 }
 
 // putAtOnce returns how many of several concurrent writers have created one object.
