@@ -56,6 +56,13 @@ var attempts = []attempt{
 	{"PUT whole creates", "PUT", "another", []string{"Content-Length: 100"}, true},
 	{"POST a range", "POST", "live", []string{"Content-Range: bytes 10-59/100", "Content-Length: 50"}, false},
 	{"PATCH a range", "PATCH", "live", []string{"Content-Range: bytes 10-59/100", "Content-Length: 50"}, false},
+	{"IETF HEAD", "HEAD", "live", []string{ietfSix}, false},
+	{"IETF GET of a file", "GET", "done", []string{ietfSix}, false},
+	{"IETF DELETE", "DELETE", "live", []string{ietfSix}, false},
+	{"IETF PATCH", "PATCH", "live", []string{ietfSix, "Upload-Complete: ?0", "Upload-Offset: 10", "Content-Type: application/partial-upload", "Content-Length: 50"}, false},
+	{"IETF POST creates", "POST", "", []string{ietfSix, "Upload-Complete: ?1", "Content-Length: 100"}, true},
+	{"IETF PUT creates", "PUT", "another", []string{ietfSix, "Upload-Complete: ?1", "Content-Length: 100"}, true},
+	{"IETF PUT", "PUT", "live", []string{ietfSix, "Upload-Complete: ?1", "Content-Length: 100"}, false},
 	{"another method", "PROPFIND", "live", nil, false},
 }
 

@@ -89,14 +89,19 @@ func (c *ietfClient) try(ctx context.Context, method, url string, body io.Reader
 	}})
 	req := request(c.T, method, url, body).WithContext(ctx)
 	for _, f := range fields {
-		name, value, _ := strings.Cut(f, ": ")
-		req.Header.Add(name, value)
+		setField(req.Header, f)
 	}
 	if c.number != 0 {
 		req.Header.Set("Upload-Draft-Interop-Version", strconv.Itoa(c.number))
 	}
 	answer, err := Do(c.http, req)
 	return answer, informed, err
+}
+
+// setField sets a header field given as "Name: value".
+func setField(h http.Header, field string) {
+	name, value, _ := strings.Cut(field, ": ")
+	h.Set(name, value)
 }
 
 // create creates an upload with some content, and returns its URL.

@@ -20,6 +20,8 @@ type tusJob struct {
 	ChunkSize  int64  `json:"chunkSize,omitempty"`
 	Parallel   int    `json:"parallel,omitempty"`
 	Deferred   bool   `json:"deferred,omitempty"`
+	Protocol   string `json:"protocol,omitempty"`
+	WithData   bool   `json:"withData,omitempty"`
 	Store      string `json:"store,omitempty"`
 	AbortAfter int64  `json:"abortAfter,omitempty"`
 	DieAfter   int64  `json:"dieAfter,omitempty"`

@@ -4,6 +4,8 @@
 //   chunkSize         bytes of a PATCH; without it, one PATCH carries all
 //   parallel          number of parts to send at once and concatenate
 //   deferred          send as a stream whose length is not known
+//   protocol          'ietf-draft-03' or 'ietf-draft-05'; without it, tus
+//   withData          send the first chunk with the creation
 //   store             a file that keeps the URLs of uploads between runs
 //   abortAfter        bytes after which the upload is aborted
 //   dieAfter          bytes after which the process ends without a word
@@ -33,6 +35,8 @@ function finish() {
 
 const upload = new tus.Upload(source(), {
   endpoint: job.endpoint,
+  protocol: job.protocol || 'tus-v1',
+  uploadDataDuringCreation: Boolean(job.withData),
   chunkSize: job.chunkSize || Infinity,
   parallelUploads: job.parallel || 1,
   uploadLengthDeferred: Boolean(job.deferred),
@@ -46,7 +50,7 @@ const upload = new tus.Upload(source(), {
     return status === 0 || status === 409 || status === 423 || status >= 500
   },
   onAfterResponse(req, res) {
-    if (req.getMethod() === 'PATCH' && res.getStatus() === 204 && result.firstOffset === null) {
+    if (req.getMethod() === 'PATCH' && res.getStatus() < 300 && result.firstOffset === null) {
       result.firstOffset = Number(req.getHeader('Upload-Offset'))
     }
   },
