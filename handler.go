@@ -103,16 +103,17 @@ func protocolsOf(uploads *storage.Uploads, opts protocol.Options) ([]protocol.Pr
 
 func (s *Server) protocolOptions() protocol.Options {
 	opts := protocol.Options{
-		URLs:        s.opts.Limits.URLs,
-		IdleTimeout: s.opts.IdleTimeout,
-		LockTimeout: s.opts.LockTimeout,
-		Shutdown:    s.shutdown,
-		Spools:      s.opts.Spools,
-		Elsewhere:   http.HandlerFunc(s.elsewhere),
-		Reserved:    isProbe,
-		Log:         s.opts.Log,
-		Metrics:     s.opts.Metrics,
-		Tracer:      s.opts.Tracer,
+		URLs:               s.opts.Limits.URLs,
+		IdleTimeout:        s.opts.IdleTimeout,
+		LockTimeout:        s.opts.LockTimeout,
+		NoInterimResponses: s.opts.NoInterimResponses,
+		Shutdown:           s.shutdown,
+		Spools:             s.opts.Spools,
+		Elsewhere:          http.HandlerFunc(s.elsewhere),
+		Reserved:           isProbe,
+		Log:                s.opts.Log,
+		Metrics:            s.opts.Metrics,
+		Tracer:             s.opts.Tracer,
 	}
 	if s.auth != nil {
 		opts.TicketIssuer = s.auth.TicketIssuer()

@@ -79,6 +79,9 @@ type Options struct {
 	// LockTimeout is how long a tus request waits for an earlier one of the same upload
 	// to end, 20 s if 0.
 	LockTimeout time.Duration
+	// NoInterimResponses sends no 104 (Upload Resumption Supported) to clients of the IETF
+	// draft: for a proxy in front that takes an interim response for the final one.
+	NoInterimResponses bool
 	// SweepInterval is the time between two sweeps, which remove expired uploads and
 	// finish what a crash has interrupted; 1 min if 0.
 	SweepInterval time.Duration

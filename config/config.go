@@ -87,7 +87,9 @@ type Config struct {
 	// whole request is not limited.
 	IdleTimeout time.Duration `name:"idle-timeout" group:"Uploads:" default:"60s" placeholder:"TIME" help:"A client that sends, or takes, no byte for this long is cut off. What has arrived is kept; the duration of a whole request is not limited."`
 	// LockTimeout is how long a request waits for the lock of an upload.
-	LockTimeout time.Duration `name:"lock-timeout" group:"Uploads:" default:"20s" placeholder:"TIME" help:"How long a tus request waits for an earlier one of the same upload to end."`
+	LockTimeout time.Duration `name:"lock-timeout" group:"Uploads:" default:"20s" placeholder:"TIME" help:"How long a tus or IETF request waits for an earlier one of the same upload to end."`
+	// InterimResponses sends 104 to clients of the IETF draft.
+	InterimResponses bool `name:"interim-responses" group:"Uploads:" default:"true" negatable:"" help:"Send 104 (Upload Resumption Supported) to clients of resumable uploads by the IETF draft, such as URLSession, which resume only after it. Turn it off behind a proxy that takes an interim response for the final one, as nginx does."`
 	// SweepInterval is the time between two sweeps.
 	SweepInterval time.Duration `name:"sweep-interval" group:"Uploads:" default:"1m" placeholder:"TIME" help:"Time between two sweeps, which remove expired uploads and finish what a crash has interrupted."`
 

@@ -40,7 +40,7 @@ func TestWithoutSettingsParseReturnsTheDefault(t *testing.T) {
 	want := config.Config{
 		Listen: ":8080", BasePath: "/files/", TrustForwarded: true, CORSOrigins: []string{"*"},
 		Data: "./data", Fsync: true, S3Checksums: "auto", S3Timeout: 20 * time.Second, BufferMemory: 256 << 20, BufferDisk: 64 << 30, FileMode: 0o640, RedisPrefix: "holdfast:",
-		ExpireAfter: 24 * time.Hour, RememberFinished: 7 * 24 * time.Hour, IdleTimeout: time.Minute, LockTimeout: 20 * time.Second, SweepInterval: time.Minute,
+		ExpireAfter: 24 * time.Hour, RememberFinished: 7 * 24 * time.Hour, IdleTimeout: time.Minute, LockTimeout: 20 * time.Second, InterimResponses: true, SweepInterval: time.Minute,
 		OTLPService: "holdfast", OTLPSample: 1,
 		HookEvents: []string{"post-finish"}, HookTimeout: 10 * time.Second, HookRetryInitial: 5 * time.Second,
 		HookRetryMaxAge: 24 * time.Hour, HookProgressInterval: time.Second,
@@ -139,6 +139,7 @@ var settings = map[string]struct {
 	"remember-finished": {"720h", func(c *config.Config) { c.RememberFinished = 30 * 24 * time.Hour }},
 	"idle-timeout":      {"250ms", func(c *config.Config) { c.IdleTimeout = 250 * time.Millisecond }},
 	"lock-timeout":      {"5s", func(c *config.Config) { c.LockTimeout = 5 * time.Second }},
+	"interim-responses": {"false", func(c *config.Config) { c.InterimResponses = false }},
 	"sweep-interval":    {"1h30m", func(c *config.Config) { c.SweepInterval = 90 * time.Minute }},
 	"admin-listen":      {"127.0.0.1:9090", func(c *config.Config) { c.AdminListen = "127.0.0.1:9090" }},
 	"admin-host":        {"a.example,b.example", func(c *config.Config) { c.AdminHosts = []string{"a.example", "b.example"} }},

@@ -206,3 +206,25 @@ func contentAfterAnnouncement(t *testing.T, client *http.Client, url string, maj
 	}
 	return location
 }
+
+// Behind a proxy that can't pass interim responses all else works. No client then knows that
+// it may resume, so that a temporary error is a response.
+func TestIETFWorksWithoutInterimResponses(t *testing.T) {
+	t.Parallel()
+	s := start(t, "--no-interim-responses", "--idle-timeout", "1s")
+	for _, v := range ietfVersions {
+		c := &ietfClient{t, v, s, http.DefaultClient}
+		answer, informed := c.send("POST", s.URL(""), strings.NewReader("ab"), c.completeness(false))
+		demand(t, answer, 201)
+		c.wantState("creation", answer, 2, false)
+		if len(informed) > 0 {
+			t.Errorf("%s: %v", v, informed)
+		}
+		demand(t, c.append(answer.Header.Get("Location"), 2, "cde", true), 201)
+		c.wantContent(answer.Header.Get("Location"), "abcde")
+	}
+	w := dial(t, s.Addr)
+	w.send("PUT /files/it HTTP/1.1", "Host: "+s.Addr, ietfSix, "Upload-Complete: ?1", "Content-Length: 5")
+	w.write("ab")
+	demand(t, w.answer(), 503)
+}

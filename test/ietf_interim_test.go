@@ -172,6 +172,14 @@ var ietfDigests = []ietfStatement{
 			}
 		}
 	}},
+	{"Repr-Digest", "a CRC32C of the file is verified by the request that completes it", func(c *ietfClient) {
+		for digest, want := range map[string]int{"crc32c=:xFDWlw==:": 201, "crc32c=:xFDWlA==:": 400} {
+			url := c.create("ab", false)
+			answer := c.append(url, 2, "cde", true, "Repr-Digest: "+digest)
+			demand(c.T, answer, want)
+			c.wantFields(digest, answer.Header, c.completeness(true))
+		}
+	}},
 	{"Want-Repr-Digest", "the digest of the file is given on request", func(c *ietfClient) {
 		answer, _ := c.send("POST", c.s.URL(""), strings.NewReader("abcde"), c.completeness(true), "Want-Repr-Digest: crc32c=1")
 		demand(c.T, answer, 201)

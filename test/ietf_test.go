@@ -38,7 +38,7 @@ var ietfVersions = []ietfVersion{
 	{number: 8, incomplete: 204, progress: true, partialType: true, mustComplete: true, lifetime: "max-age", inactive: 410, invalidates: true},
 	{number: 9, incomplete: 204, progress: true, partialType: true, mustComplete: true, lifetime: "max-age", inactive: 410, invalidates: true},
 	{number: 10, incomplete: 204, progress: true, partialType: true, mustComplete: true, lifetime: "max-age", inactive: 410, invalidates: true},
-	{number: 0, incomplete: 204, partialType: true, mustComplete: true, lifetime: "max-age", inactive: 410, invalidates: true},
+	{number: 0, incomplete: 204, mustComplete: true, lifetime: "max-age", inactive: 410, invalidates: true},
 }
 
 func (v ietfVersion) String() string {

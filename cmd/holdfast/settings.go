@@ -46,7 +46,7 @@ func (s *settings) open(cfg config.Config, log *slog.Logger) (err error) {
 		BasePath: cfg.BasePath, TrustForwarded: cfg.TrustForwarded,
 		CORS:    protocol.CORS{Origins: cfg.CORSOrigins, Credentials: cfg.CORSCredentials},
 		MaxSize: int64(cfg.MaxSize), ExpireAfter: cmp.Or(cfg.ExpireAfter, -1), RememberFinished: cmp.Or(cfg.RememberFinished, -1),
-		IdleTimeout: cfg.IdleTimeout, LockTimeout: cfg.LockTimeout, SweepInterval: cfg.SweepInterval,
+		IdleTimeout: cfg.IdleTimeout, LockTimeout: cfg.LockTimeout, NoInterimResponses: !cfg.InterimResponses, SweepInterval: cfg.SweepInterval,
 		Limits:  limits.Options{UploadsPerMinute: cfg.LimitUploadsPerMinute, IncompleteUploads: cfg.LimitIncompleteUploads, BytesPerDay: int64(cfg.LimitBytesPerDay)},
 		Log:     log,
 		Metrics: func(protocol string) protocol.RequestMetrics { return s.metrics.Request(protocol) },

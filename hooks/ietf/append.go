@@ -57,7 +57,7 @@ func (x *exchange) store() error {
 // the doing of a creation on the URL of an older upload.
 func (x *exchange) endsUpload(err error) bool {
 	ours := x.id == "" || x.method == http.MethodPatch
-	return errors.Is(err, errRejected) || ours && x.invalidates && errors.Is(err, storage.ErrOutOfRange)
+	return errors.Is(err, errRejected) || errors.Is(err, storage.ErrChecksum) || ours && x.invalidates && errors.Is(err, storage.ErrOutOfRange)
 }
 
 // checkEnd compares the end of the content with the size of the upload, which it sets if
@@ -136,5 +136,8 @@ func (x *exchange) stored() bool {
 func (x *exchange) discard() error {
 	x.discarded = true
 	_, err := x.uploads.DeleteIfUnfinished(x.r.Context(), x.up.ID)
+	if errors.Is(err, storage.ErrGone) {
+		return nil // the core has removed it
+	}
 	return err
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/holdfast-upload/holdfast/hooks/transport"
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
@@ -12,10 +11,6 @@ import (
 // stores the content from its beginning, as if that were sent again.
 func (x *exchange) create() error {
 	if err := x.checkSizes(); err != nil {
-		return err
-	}
-	var err error
-	if x.repr, err = transport.NewReprDigest(x.r.Header); err != nil {
 		return err
 	}
 	unlock, err := x.open()

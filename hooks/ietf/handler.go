@@ -70,6 +70,10 @@ func (d *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// announces reports whether the client may be sent 104 (Upload Resumption Supported): only
+// if it has sent a version, which each 104 repeats.
+func (x *exchange) announces() bool { return x.interop != 0 && !x.opts.NoInterimResponses }
+
 // exchange is a request and what is known of its upload.
 type exchange struct {
 	*Handler
@@ -101,6 +105,12 @@ func (x *exchange) serve() (err error) {
 	content.Header.Del("Repr-Digest")
 	if err := x.body.VerifyDigests(content); err != nil {
 		return err
+	}
+	if x.repr, err = transport.NewReprDigest(x.r.Header); err != nil {
+		return err
+	}
+	if sum, ok := x.repr.CRC32C(); ok {
+		x.r = x.r.WithContext(storage.Expect(x.r.Context(), sum))
 	}
 	if creates := x.method == http.MethodPost || x.method == http.MethodPut; creates && (id != "" || x.method == http.MethodPost) {
 		return x.create()

@@ -38,7 +38,7 @@ func (x *exchange) respond() {
 
 // setVersion repeats the version of the client.
 func (x *exchange) setVersion(h http.Header) {
-	if x.announces() {
+	if x.interop != 0 {
 		h.Set(interopVersion, x.version())
 	}
 }

@@ -41,16 +41,15 @@ const first = 3 // the interop version of versions[0]
 func rulesOf(values []string) rules {
 	n, ok := integer(values)
 	if !ok || n < first || n >= first+int64(len(versions)) {
-		return latest
+		// A proxy may have removed the version of a client that knows no media type.
+		unknown := latest
+		unknown.partialType = false
+		return unknown
 	}
 	v := versions[n-first]
 	v.interop = int(n)
 	return v
 }
-
-// announces reports whether the client may be sent 104 (Upload Resumption Supported):
-// only if it has sent a version, which each 104 repeats.
-func (v rules) announces() bool { return v.interop != 0 }
 
 func (v rules) version() string { return strconv.Itoa(v.interop) }
 

@@ -50,6 +50,8 @@ type Options struct {
 	Redact func(r *http.Request) (*http.Request, Tickets)
 	// Guards are called in their order, before the protocol handles a request.
 	Guards []Guard
+	// NoInterimResponses forbids responses before the final one, other than 100.
+	NoInterimResponses bool
 	// TicketIssuer, if set, adds tickets to the URLs of uploads.
 	TicketIssuer TicketIssuer
 	// Elsewhere handles requests that are not below the base path; nil responds 404. They

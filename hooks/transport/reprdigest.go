@@ -1,9 +1,12 @@
 package transport
 
 import (
+	"encoding/binary"
 	"hash"
 	"net/http"
 	"strings"
+
+	"github.com/holdfast-upload/holdfast/storage/crc32c"
 )
 
 // ReprDigest verifies the Repr-Digest (RFC 9530, section 3) of a file whose bytes arrive in
@@ -33,6 +36,19 @@ func (d *ReprDigest) Write(p []byte) (int, error) {
 		_, _ = sum.Write(p) // a hash never fails
 	}
 	return len(p), nil
+}
+
+// CRC32C returns the CRC32C that the client gave, if it did.
+func (d *ReprDigest) CRC32C() (sum crc32c.Sum, ok bool) {
+	if d == nil {
+		return 0, false
+	}
+	for _, one := range d.digests {
+		if one.algorithm == "crc32c" {
+			return crc32c.Sum(binary.BigEndian.Uint32(one.want)), true
+		}
+	}
+	return 0, false
 }
 
 // Check returns problem.ErrDigest if the bytes that were written do not match.
