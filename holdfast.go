@@ -1,8 +1,8 @@
 // Package holdfast is an upload service for large files over bad networks, as an
 // http.Handler.
 //
-// It serves tus and Content-Range uploads from one core: an upload begun with one
-// protocol can be continued, watched and finished with another. Every byte that it has
+// It serves tus, Content-Range and IETF resumable uploads from one core: an upload begun
+// with one protocol can be continued, watched and finished with another. Every byte that it has
 // acknowledged stays acknowledged, and the program is notified of every finished upload at
 // least once, through crashes of either.
 //
