@@ -144,6 +144,17 @@ var ietfDigests = []ietfStatement{
 		demand(c.T, c.append(url, 2, "cde", true, "Content-Digest: "+sha256Of("cde")), 201)
 		c.wantContent(url, "abcde")
 	}},
+	{"Content-Digest", "a creation is announced before its content is verified", func(c *ietfClient) {
+		w := dial(c.T, c.s.Addr)
+		w.send("POST /files/ HTTP/1.1", "Host: "+c.s.Addr, c.versionField(), c.completeness(true), "Content-Length: 5", "Content-Digest: "+sha256Of("abcde"))
+		if c.number != 0 {
+			if a := w.answer(); a.Status != 104 {
+				c.Fatalf("status %d", a.Status)
+			}
+		}
+		w.write("abcde")
+		demand(c.T, w.answer(), 201)
+	}},
 	{"Repr-Digest", "a file that does not match is not complete", func(c *ietfClient) {
 		answer, _ := c.send("POST", c.s.URL(""), strings.NewReader("abcde"), c.completeness(true), "Repr-Digest: "+sha256Of("abxde"))
 		demand(c.T, answer, 400)

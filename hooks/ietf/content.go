@@ -41,8 +41,14 @@ func (c *content) forStore() io.Reader {
 	return c
 }
 
-// close keeps what is known of the file for the next request.
-func (c *content) close() { c.x.files.put(c.x.up, c.file) }
+// close ends the reports of progress, and keeps what is known of the file for the next
+// request.
+func (c *content) close() {
+	c.x.reported.mu.Lock()
+	defer c.x.reported.mu.Unlock()
+	c.x.reported.ended = true
+	c.x.files.put(c.x.up, c.file)
+}
 
 // Read implements io.Reader.
 func (c *content) Read(p []byte) (int, error) {

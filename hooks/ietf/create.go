@@ -13,7 +13,13 @@ func (x *exchange) create() error {
 	if err := x.checkSizes(); err != nil {
 		return err
 	}
+	resume := func() {}
+	if x.resumable && x.announces() {
+		// The 104 must not wait for content whose digest the core would verify first.
+		resume = x.body.SuspendVerification()
+	}
 	unlock, err := x.open()
+	resume()
 	if err != nil {
 		return err
 	}

@@ -25,7 +25,6 @@ import (
 	"cmp"
 	"errors"
 	"net/http"
-	"time"
 
 	"github.com/holdfast-upload/holdfast/hooks/protocol"
 	"github.com/holdfast-upload/holdfast/hooks/transport"
@@ -87,10 +86,7 @@ type exchange struct {
 	repr      *transport.ReprDigest
 	announced bool // the client knows from a 104 that it may resume
 	discarded bool // the upload has been removed because of this request
-	reported  struct {
-		at     time.Time
-		offset int64
-	} // the last report of progress
+	reported  reported
 }
 
 func (x *exchange) serve() (err error) {

@@ -3,6 +3,7 @@ package ietf
 import (
 	"maps"
 	"strconv"
+	"sync"
 	"time"
 )
 
@@ -13,6 +14,14 @@ const (
 	// look at the state.
 	progressInterval = 3 * time.Second
 )
+
+// reported is the last report of progress of a request.
+type reported struct {
+	mu     sync.Mutex
+	at     time.Time
+	offset int64
+	ended  bool // the response may be under way: no report may follow
+}
 
 // announce sends 104 (Upload Resumption Supported) with the URL of the upload.
 func (x *exchange) announce() {
@@ -26,15 +35,21 @@ func (x *exchange) announce() {
 // report sends 104 with the offset up to which the content is stored, at most once in
 // progressInterval. It is called while the content is read.
 func (x *exchange) report() {
-	if !x.announced || !x.progress || time.Since(x.reported.at) < progressInterval {
+	if !x.announced || !x.progress {
 		return
 	}
-	x.reported.at = time.Now()
+	p := &x.reported
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ended || time.Since(p.at) < progressInterval {
+		return
+	}
+	p.at = time.Now()
 	up, err := x.uploads.Get(x.r.Context(), x.up.ID)
-	if err != nil || up.Finished || up.Offset() <= x.reported.offset {
+	if err != nil || up.Finished || up.Offset() <= p.offset {
 		return
 	}
-	x.reported.offset = up.Offset()
+	p.offset = up.Offset()
 	x.inform(map[string]string{uploadOffset: strconv.FormatInt(up.Offset(), 10)})
 }
 

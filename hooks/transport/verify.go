@@ -191,6 +191,14 @@ func (b *Body) VerifyDigests(r *http.Request) (err error) {
 	return err
 }
 
+// SuspendVerification makes the body appear to have no digests until resume is called:
+// nothing may be read meanwhile.
+func (b *Body) SuspendVerification() (resume func()) {
+	suspended := b.toVerify
+	b.toVerify = nil
+	return func() { b.toVerify = suspended }
+}
+
 // LimitSpool limits a body that is spooled for verification: one with more than n bytes is
 // rejected with the given error. The lowest of several limits applies.
 func (b *Body) LimitSpool(n int64, tooLong error) {
