@@ -106,7 +106,8 @@ func (w *watch) put(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return w.store.client.Put(ctx, api.JSONObject(w.key, text))
+	// Not canceled with ctx: S3 might store it after leave has removed it.
+	return w.store.client.Put(context.WithoutCancel(ctx), api.JSONObject(w.key, text))
 }
 
 // renewed handles a report of another live node. It returns the report if this node must not
