@@ -100,7 +100,7 @@ type Config struct {
 	// HookEvents are the hooks to send.
 	HookEvents []string `name:"hook-events" group:"Hooks:" default:"post-finish" placeholder:"EVENT" requires:"hook-url,hook-url-override" help:"Hooks that are sent, comma-separated. pre-create and pre-finish are blocking: the app may reject or change the upload, and without its response nothing is created or finished. post-finish is delivered at least once. post-create, post-receive and post-terminate are best-effort."`
 	// HookSecrets sign every hook, all of them.
-	HookSecrets []string `name:"hook-secret" group:"Hooks:" placeholder:"SECRET" nonempty:"true" help:"Secret that signs every hook by Standard Webhooks: whsec_ and 24 to 64 random bytes in base64. A second one, separated by a comma, signs too, for rotation. Better given as HOLDFAST_HOOK_SECRET or in a file than as a flag, which others on the machine can see."`
+	HookSecrets []string `name:"hook-secret" secret:"" group:"Hooks:" placeholder:"SECRET" nonempty:"true" help:"Secret that signs every hook by Standard Webhooks: whsec_ and 24 to 64 random bytes in base64. A second one, separated by a comma, signs too, for rotation. Better given as HOLDFAST_HOOK_SECRET or in a file than as a flag, which others on the machine can see."`
 	// HookSecretFile holds further secrets, one in a line.
 	HookSecretFile string `name:"hook-secret-file" group:"Hooks:" placeholder:"FILE" nonempty:"true" help:"File of secrets, one in a line."`
 	// HookForwardHeader names the headers of the client's request that are sent with hooks.
@@ -131,7 +131,7 @@ type Config struct {
 	OTLPSample float64 `name:"otlp-sample" group:"Observability:" default:"1" placeholder:"RATIO" help:"Share of requests that are traced, 0 to 1. With --trust-forwarded-headers, a request with a traceparent is traced if that says so."`
 
 	// AuthJWTSecrets are the secrets of tokens signed with HS256.
-	AuthJWTSecrets []string `name:"auth-jwt-secret" group:"Access:" placeholder:"SECRET" nonempty:"true" help:"Accept JWTs signed with this secret (HS256), of 32 bytes or more. Several, comma-separated or given more than once, are all accepted, for rotation. Better kept in the environment or a file than on the command line."`
+	AuthJWTSecrets []string `name:"auth-jwt-secret" secret:"" group:"Access:" placeholder:"SECRET" nonempty:"true" help:"Accept JWTs signed with this secret (HS256), of 32 bytes or more. Several, comma-separated or given more than once, are all accepted, for rotation. Better kept in the environment or a file than on the command line."`
 	// AuthJWTSecretFiles are files with such secrets, one in a line.
 	AuthJWTSecretFiles []string `name:"auth-jwt-secret-file" group:"Access:" placeholder:"FILE" nonempty:"true" help:"File of such secrets, one in a line."`
 	// AuthJWKSURL is the URL of the public keys that tokens are verified with.
@@ -147,7 +147,7 @@ type Config struct {
 	// AuthHookTimeout is how long the app may take to authenticate a request.
 	AuthHookTimeout time.Duration `name:"auth-hook-timeout" group:"Access:" default:"5s" placeholder:"TIME" help:"How long the app may take to authenticate a request."`
 	// TicketSecrets verify tickets; the first one signs them.
-	TicketSecrets []string `name:"ticket-secret" group:"Access:" placeholder:"SECRET" nonempty:"true" help:"Accept tickets signed with this secret, of 32 bytes or more: see holdfast ticket create. Several are all accepted, and the first one signs."`
+	TicketSecrets []string `name:"ticket-secret" secret:"" group:"Access:" placeholder:"SECRET" nonempty:"true" help:"Accept tickets signed with this secret, of 32 bytes or more: see holdfast ticket create. Several are all accepted, and the first one signs."`
 	// TicketSecretFiles are files with such secrets, one in a line.
 	TicketSecretFiles []string `name:"ticket-secret-file" group:"Access:" placeholder:"FILE" nonempty:"true" help:"File of such secrets, one in a line."`
 	// TicketTTL is the lifetime of tickets that the server issues; 0 issues none.

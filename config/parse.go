@@ -25,6 +25,7 @@ type Command struct {
 	Remote     RemoteURLs // the settings of status and rm
 	List       List       // the settings of ls
 	Completion Completion // the settings of completion
+	Settings   []Setting  // of config check
 	Warnings   []string   // about settings that have no effect
 }
 
@@ -48,6 +49,10 @@ type commandLine struct {
 	Serve Config `cmd:"" default:"withargs" help:"Accept uploads. This is the default command."`
 
 	CheckStore Config `cmd:"" name:"check-store" help:"Try what the store of these settings can do, print it, and exit with 1 if holdfast can't work with it."`
+
+	Settings struct {
+		Check Config `cmd:"" help:"Print the settings as the server would understand them, each with where it comes from, without secrets. Exit with 2 if they are wrong."`
+	} `cmd:"" name:"config" help:"Check the settings."`
 
 	Health health `cmd:"" help:"Exit with 0 if the server on this machine is alive: for the health check of a container."`
 
@@ -143,15 +148,18 @@ func (c *commandLine) command(ctx *kong.Context) (Command, error) {
 	case "deliveries retry", "deliveries retry <ID>":
 		return Command{Name: "deliveries retry", Config: Config{AdminListen: retry.AdminListen}, IDs: retry.IDs}, retry.check()
 	}
-	cfg := c.Serve
-	if name == "check-store" {
-		cfg = c.CheckStore
+	cfg := &c.Serve
+	switch name {
+	case "check-store":
+		cfg = &c.CheckStore
+	case "config check":
+		cfg = &c.Settings.Check
 	}
 	cfg.BasePath = normalizePath(cfg.BasePath)
 	if err := errors.Join(cfg.validate(c.name), c.constraints(ctx)); err != nil {
 		return Command{}, err
 	}
-	return Command{Name: name, Config: cfg}, nil
+	return Command{Name: name, Config: *cfg, Settings: c.settings(ctx)}, nil
 }
 
 // BeforeResolve is called by kong once the flags are known. It adds the other sources of

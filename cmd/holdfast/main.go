@@ -63,6 +63,8 @@ func exit(stderr io.Writer, err error, code int) int {
 // runCommand runs the command of the command line.
 func runCommand(ctx context.Context, command config.Command, stdout io.Writer) error {
 	switch command.Name {
+	case "config check":
+		return config.WriteSettings(stdout, command.Settings)
 	case "check-store":
 		return checkStore(ctx, command.Config, stdout)
 	case "health":
