@@ -32,7 +32,7 @@ func (osFileSystem) Lock(path string) (io.Closer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+	if err := lockFile(f); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
@@ -50,13 +50,7 @@ func (osFileSystem) Lstat(path string) (fs.FileInfo, error)    { return os.Lstat
 func (osFileSystem) SameFile(a, b fs.FileInfo) bool            { return os.SameFile(a, b) }
 
 // SyncDir calls fsync. Whether the disk honors that is beyond it.
-func (osFileSystem) SyncDir(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}
+func (osFileSystem) SyncDir(path string) error { return syncDir(path) }
 
 // osFile does not sync the timestamps of the file.
 type osFile struct{ *os.File }
