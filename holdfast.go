@@ -58,6 +58,9 @@ type Options struct {
 	// TrustForwarded has the URLs of uploads, and the addresses of clients, follow
 	// Forwarded and X-Forwarded headers, as a proxy in front sets them.
 	TrustForwarded bool
+	// PublicURL is the URL below which clients reach uploads, such as
+	// "https://up.example.com/files/", which ends with "/". Empty takes it from each request.
+	PublicURL string
 	// CORS says which web pages may upload; the zero value allows none.
 	CORS protocol.CORS
 
@@ -138,7 +141,7 @@ func (o *Options) setDefaults() {
 			return onFinish(ctx, d.Upload)
 		})
 	}
-	urls := protocol.URLs{BasePath: o.BasePath, TrustForwarded: o.TrustForwarded}
+	urls := protocol.URLs{BasePath: o.BasePath, TrustForwarded: o.TrustForwarded, PublicURL: o.PublicURL}
 	o.Auth.URLs, o.Auth.Log = urls, o.Log
 	o.Limits.URLs, o.Limits.Log, o.Limits.ExpireAfter = urls, o.Log, o.ExpireAfter
 }

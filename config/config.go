@@ -26,9 +26,13 @@ type Config struct {
 	TLSCert string `name:"tls-cert" group:"Listening:" placeholder:"FILE" nonempty:"true" help:"PEM file of the certificate and its chain, to serve HTTPS. Needs --tls-key. It is read again when it changes."`
 	TLSKey  string `name:"tls-key" group:"Listening:" placeholder:"FILE" nonempty:"true" help:"PEM file of the private key. Needs --tls-cert."`
 	// TrustForwarded trusts the headers of a proxy in front.
-	TrustForwarded bool `name:"trust-forwarded-headers" group:"Listening:" default:"true" negatable:"" help:"Trust X-Forwarded-Host, X-Forwarded-Proto and Forwarded for the URLs of uploads, X-Forwarded-For for the address of a client, and traceparent. Turn it off if clients connect without a proxy."`
+	TrustForwarded bool `name:"trust-forwarded-headers" group:"Listening:" default:"true" negatable:"" help:"Trust X-Forwarded-Proto, -Host, -Port and -Prefix, and Forwarded, for the URLs of uploads, X-Forwarded-For for the address of a client, and traceparent. Turn it off if clients connect without a proxy."`
+	// PublicURL is the URL below which clients reach uploads; "" takes it from each request.
+	PublicURL string `name:"public-url" group:"Listening:" placeholder:"URL" nonempty:"true" help:"URL below which clients reach uploads, for Location, uploadUrl and tickets, such as https://up.example.com/files/. Empty takes it from each request, and from X-Forwarded-Proto, -Host, -Port and -Prefix or Forwarded if they are trusted."`
 	// CORSOrigins are the origins whose web pages may upload; empty turns CORS off.
 	CORSOrigins []string `name:"cors-origin" group:"Listening:" default:"*" placeholder:"ORIGIN" help:"Origins whose web pages may upload, such as https://app.example.com or https://*.example.com; comma-separated, or given more than once. Empty turns CORS off."`
+	// CORSExposeHeaders are further headers that web pages may read.
+	CORSExposeHeaders []string `name:"cors-expose-header" group:"Listening:" placeholder:"NAME" help:"Headers of responses that web pages may read, besides those of the protocols and those that a hook sets: such as those that a proxy in front adds."`
 
 	// Data is the directory of the disk store.
 	Data string `name:"data" group:"Storage:" default:"./data" placeholder:"DIR" help:"Directory that holds the uploads. It is created if it is missing, and used by one process at a time."`

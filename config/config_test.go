@@ -80,6 +80,8 @@ var settings = map[string]struct {
 	"cors-origin": {"https://a.example,capacitor://localhost", func(c *config.Config) {
 		c.CORSOrigins = []string{"https://a.example", "capacitor://localhost"}
 	}},
+	"public-url":         {"https://up.example/u", func(c *config.Config) { c.PublicURL = "https://up.example/u/" }},
+	"cors-expose-header": {"X-Cache,Server-Timing", func(c *config.Config) { c.CORSExposeHeaders = []string{"X-Cache", "Server-Timing"} }},
 	"data":               {"/srv/uploads", func(c *config.Config) { c.Data = "/srv/uploads" }},
 	"fsync":              {"false", func(c *config.Config) { c.Fsync = false }},
 	"key-template":       {"v/{year}/{id}", func(c *config.Config) { c.KeyTemplate = "v/{year}/{id}" }},
@@ -277,6 +279,11 @@ func TestInvalidValueIsRejectedByName(t *testing.T) {
 		{"redis", "http://redis", "redis://, rediss://, unix://"},
 		{"redis", "redis://localhost", "without --s3-bucket"},
 		{"buffer-memory", "1000", "1MiB"},
+		{"public-url", "up.example.com/files/", "not a URL"},
+		{"public-url", "https://up.example.com/files/?a=b", "not a URL"},
+		{"public-url", "https://user@up.example.com/files/", "not a URL"},
+		{"public-url", "https://up.example.com/../", "not a URL"},
+		{"cors-expose-header", "X: y", "not the name of a header"},
 		{"file-mode", "0888", "octal"},
 		{"file-mode", "0240", "read"},
 		{"file-mode", "04755", "octal"},

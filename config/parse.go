@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"strings"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -156,6 +157,9 @@ func (c *commandLine) command(ctx *kong.Context) (Command, error) {
 		cfg = &c.Settings.Check
 	}
 	cfg.BasePath = normalizePath(cfg.BasePath)
+	if cfg.PublicURL != "" {
+		cfg.PublicURL = strings.TrimRight(cfg.PublicURL, "/") + "/"
+	}
 	if err := errors.Join(cfg.validate(c.name), c.constraints(ctx)); err != nil {
 		return Command{}, err
 	}

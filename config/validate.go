@@ -29,8 +29,12 @@ func (c *Config) validate(name func(flag string) string) error {
 	case c.TLSCert != "" && c.TLSKey == "":
 		reject("tls-key", errors.New("is missing, while --tls-cert is set: HTTPS needs both, HTTP neither"))
 	}
+	reject("public-url", checkPublicURL(c.PublicURL))
 	for _, origin := range c.CORSOrigins {
 		reject("cors-origin", checkOrigin(origin))
+	}
+	for _, header := range c.CORSExposeHeaders {
+		reject("cors-expose-header", checkHeader(header))
 	}
 	if c.Data == "" {
 		reject("data", errors.New("is empty: uploads need a directory"))
@@ -120,6 +124,15 @@ func checkBasePath(path string) error {
 	segments := strings.Split(path, "/")
 	if !plainPath.MatchString(path) || slices.Contains(segments, ".") || slices.Contains(segments, "..") {
 		return fmt.Errorf("%q is not a path of letters, digits, '-', '_', '.' and '~' between slashes, such as /files/", path)
+	}
+	return nil
+}
+
+// checkPublicURL checks a URL that ends with "/".
+func checkPublicURL(raw string) error {
+	u, err := url.Parse(raw)
+	if raw != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || raw != u.Scheme+"://"+u.Host+u.Path || u.Host == "" || checkBasePath(u.Path) != nil) {
+		return fmt.Errorf("%q is not a URL of http or https with a path alone, such as https://up.example.com/files/", raw)
 	}
 	return nil
 }

@@ -61,6 +61,10 @@ func checkHookHeader(name string) error {
 	case "Upload-Ticket", "Referer":
 		return fmt.Errorf("%s must not be sent to the app: it may hold a ticket", name)
 	}
+	return checkHeader(name)
+}
+
+func checkHeader(name string) error {
 	if name == "" || strings.Trim(strings.ToLower(name), "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
 		return fmt.Errorf("%q is not the name of a header", name)
 	}

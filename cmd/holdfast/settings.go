@@ -43,8 +43,8 @@ type settings struct {
 func (s *settings) open(cfg config.Config, log *slog.Logger) (err error) {
 	s.log, s.metrics = log, instrument.New(version())
 	s.options = holdfast.Options{
-		BasePath: cfg.BasePath, TrustForwarded: cfg.TrustForwarded,
-		CORS:    protocol.CORS{Origins: cfg.CORSOrigins, Credentials: cfg.CORSCredentials},
+		BasePath: cfg.BasePath, TrustForwarded: cfg.TrustForwarded, PublicURL: cfg.PublicURL,
+		CORS:    protocol.CORS{Origins: cfg.CORSOrigins, Credentials: cfg.CORSCredentials, ExposeHeaders: cfg.CORSExposeHeaders},
 		MaxSize: int64(cfg.MaxSize), ExpireAfter: cmp.Or(cfg.ExpireAfter, -1), RememberFinished: cmp.Or(cfg.RememberFinished, -1),
 		IdleTimeout: cfg.IdleTimeout, LockTimeout: cfg.LockTimeout, NoInterimResponses: !cfg.InterimResponses, SweepInterval: cfg.SweepInterval,
 		Limits:  limits.Options{UploadsPerMinute: cfg.LimitUploadsPerMinute, IncompleteUploads: cfg.LimitIncompleteUploads, BytesPerDay: int64(cfg.LimitBytesPerDay)},

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"sync"
 	"time"
 
 	"github.com/holdfast-upload/holdfast/hooks/protocol"
@@ -88,6 +89,7 @@ func (a *Auth) TicketIssuer() protocol.TicketIssuer {
 	if a.opts.TicketTTL <= 0 || len(a.opts.TicketSecrets) == 0 {
 		return nil
 	}
+	var warn sync.Once
 	return func(r *http.Request, up storage.Upload) string {
 		c, ok := protocol.PrincipalFrom(r.Context())
 		if !ok || c.Grant != nil || up.ID == "" {
@@ -97,6 +99,12 @@ func (a *Auth) TicketIssuer() protocol.TicketIssuer {
 		if err != nil {
 			a.opts.Log.ErrorContext(r.Context(), "cannot sign a ticket", "id", up.ID, "error", err)
 			return ""
+		}
+		if a.opts.URLs.LooksUnreachable(r) {
+			warn.Do(func() {
+				a.opts.Log.WarnContext(r.Context(), "the URL of an upload with its ticket is at a loopback address, though the request came through a proxy; "+
+					"set --public-url, or have the proxy send X-Forwarded-Host", "url", a.opts.URLs.Upload(r, up.ID))
+			})
 		}
 		return ticketQuery(ticket)
 	}

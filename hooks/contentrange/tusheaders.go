@@ -3,7 +3,6 @@ package contentrange
 import (
 	"net/http"
 	"strconv"
-	"strings"
 
 	"github.com/holdfast-upload/holdfast/hooks/protocol"
 	"github.com/holdfast-upload/holdfast/storage"
@@ -30,21 +29,5 @@ func setTusHeaders(h http.Header, r *http.Request, urls protocol.URLs, up storag
 		}
 	}
 	set("Upload-Metadata", up.Metadata.Header())
-	set("Upload-Concat", concatenation(r, urls, up))
-}
-
-// concatenation returns the value of an Upload-Concat header, "" for an upload that has
-// nothing to do with a concatenation.
-func concatenation(r *http.Request, urls protocol.URLs, up storage.Upload) string {
-	switch {
-	case up.Partial:
-		return "partial"
-	case len(up.Parts) == 0:
-		return ""
-	}
-	parts := make([]string, len(up.Parts))
-	for i, id := range up.Parts {
-		parts[i] = urls.Upload(r, id)
-	}
-	return "final;" + strings.Join(parts, " ")
+	set("Upload-Concat", urls.Concatenation(r, up))
 }

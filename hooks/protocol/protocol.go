@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/rs/cors"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/holdfast-upload/holdfast/hooks/transport"
@@ -65,35 +64,4 @@ type Options struct {
 	Metrics func(protocol string) RequestMetrics
 	// Tracer, if set, traces each request.
 	Tracer trace.Tracer
-}
-
-// CORS configures which web pages may upload from a browser.
-type CORS struct {
-	// Origins lists the allowed origins, such as "https://app.example.com"; "*" allows
-	// all. An empty list turns CORS off.
-	Origins []string
-	// Credentials allows cookies. It requires explicit Origins.
-	Credentials bool
-}
-
-// handler returns nil if CORS is off.
-func (c CORS) handler() *cors.Cors {
-	if len(c.Origins) == 0 {
-		return nil
-	}
-	return cors.New(cors.Options{
-		AllowedOrigins: c.Origins,
-		AllowedMethods: methods,
-		AllowedHeaders: []string{"*"},
-		ExposedHeaders: []string{
-			"Location", "Range", "Content-Range", "Content-Disposition", "Accept-Ranges", "ETag", "Repr-Digest", "Retry-After", "WWW-Authenticate",
-			"Tus-Resumable", "Tus-Version", "Tus-Extension", "Tus-Max-Size", "Tus-Checksum-Algorithm",
-			"Upload-Offset", "Upload-Length", "Upload-Defer-Length", "Upload-Metadata", "Upload-Concat", "Upload-Expires",
-			"Upload-Complete", "Upload-Incomplete", "Upload-Limit", "Upload-Draft-Interop-Version", "Accept-Patch",
-		},
-		AllowCredentials: c.Credentials,
-		MaxAge:           int((24 * time.Hour).Seconds()),
-		// Not 204: some browsers accept only 200 for a preflight request.
-		OptionsSuccessStatus: http.StatusOK,
-	})
 }

@@ -70,6 +70,7 @@ func (x *Exchange) WriteHeader(status int) {
 		x.Header().Del("Content-Length")
 		x.dropBody = true
 	}
+	x.router.expose(x.Header())
 	x.status = status
 	x.w.WriteHeader(status)
 	if body != "" {

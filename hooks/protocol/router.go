@@ -27,12 +27,13 @@ func Router(c CORS, o Options, protocols ...Protocol) http.Handler {
 	if o.Elsewhere == nil {
 		o.Elsewhere = http.NotFoundHandler()
 	}
-	return &router{Options: o, cors: c.handler(), embeddable: slices.Contains(c.Origins, "*"), protocols: protocols}
+	return &router{Options: o, cors: c.handler(), exposed: c.exposed(), embeddable: slices.Contains(c.Origins, "*"), protocols: protocols}
 }
 
 type router struct {
 	Options
 	cors       *cors.Cors // nil if web pages may not upload
+	exposed    []string   // headers that pages may read
 	embeddable bool       // pages of any origin may embed responses
 	protocols  []Protocol
 }
@@ -110,6 +111,9 @@ func Match(protocols []Protocol, r *http.Request) Protocol {
 // route has the request handled.
 func (rt *router) route(x *Exchange) {
 	if x.quiet {
+		if x.r.Method != http.MethodOptions {
+			rt.addCORS(x)
+		}
 		rt.Elsewhere.ServeHTTP(x, x.r)
 		return
 	}
@@ -119,9 +123,7 @@ func (rt *router) route(x *Exchange) {
 	if rt.refusesOrigin(x.r) {
 		x.setError(problem.CodeOrigin, slog.LevelInfo) // the browser refuses, by the headers that are missing
 	}
-	if rt.cors != nil {
-		rt.cors.HandlerFunc(x, x.r) // responds to preflight requests
-	}
+	rt.addCORS(x)
 	switch {
 	case x.status != 0:
 	case x.r.Method == http.MethodOptions:

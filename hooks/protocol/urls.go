@@ -14,8 +14,11 @@ type URLs struct {
 	// BasePath is the path prefix of uploads; it begins and ends with "/".
 	BasePath string
 	// TrustForwarded takes the client's scheme, host and address from Forwarded (RFC
-	// 7239) and X-Forwarded-Proto, -Host and -For, as set by proxies.
+	// 7239) and X-Forwarded-Proto, -Host, -Port, -Prefix and -For, as set by proxies.
 	TrustForwarded bool
+	// PublicURL, if set, is the URL below which clients reach uploads, whatever headers say.
+	// It ends with "/".
+	PublicURL string
 }
 
 // ID returns the upload id in the path of a request, "" for the collection and for a path
@@ -31,8 +34,11 @@ func (u URLs) ID(r *http.Request) string {
 // Upload returns the URL of an upload as the client of r reaches it. It is absolute:
 // some clients do not resolve a relative Location.
 func (u URLs) Upload(r *http.Request, id string) string {
+	if u.PublicURL != "" {
+		return u.PublicURL + id
+	}
 	scheme, host := u.Origin(r)
-	return scheme + "://" + host + u.BasePath + id
+	return scheme + "://" + host + u.forwardedPrefix(r) + u.BasePath + id
 }
 
 var (
@@ -47,6 +53,9 @@ func (u URLs) Origin(r *http.Request) (scheme, host string) {
 	scheme, host = "http", r.Host
 	if r.TLS != nil {
 		scheme = "https"
+	}
+	if public, err := url.Parse(u.PublicURL); u.PublicURL != "" && err == nil {
+		return public.Scheme, public.Host
 	}
 	if u.TrustForwarded {
 		scheme, host = forwarded(r.Header, scheme, host)
@@ -64,6 +73,7 @@ func forwarded(h http.Header, scheme, host string) (string, string) {
 	if x, _, _ := strings.Cut(h.Get("X-Forwarded-Host"), ","); plainHost.MatchString(x) {
 		host = x
 	}
+	host = withPort(host, h.Get("X-Forwarded-Port"))
 	if m := forwardedProto.FindStringSubmatch(h.Get("Forwarded")); m != nil {
 		scheme = strings.ToLower(m[1])
 	}

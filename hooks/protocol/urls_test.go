@@ -23,6 +23,15 @@ func TestUploadURLUsesTheOriginThatTheClientReached(t *testing.T) {
 		{"Forwarded", map[string]string{"Forwarded": `for=1.2.3.4;host="a.example:444";proto=https`}, false, true, "https://a.example:444/files/abc"},
 		{"default port is omitted", map[string]string{"X-Forwarded-Proto": "https", "X-Forwarded-Host": "a.example:443"}, false, true, "https://a.example/files/abc"},
 		{"not trusted", map[string]string{"X-Forwarded-Proto": "https", "X-Forwarded-Host": "a.example"}, false, false, "http://up.test:8080/files/abc"},
+		{"X-Forwarded-Port", map[string]string{"X-Forwarded-Host": "a.example", "X-Forwarded-Proto": "https", "X-Forwarded-Port": "8443"}, false, true, "https://a.example:8443/files/abc"},
+		{"a default X-Forwarded-Port", map[string]string{"X-Forwarded-Host": "a.example", "X-Forwarded-Proto": "https", "X-Forwarded-Port": "443"}, false, true, "https://a.example/files/abc"},
+		{"X-Forwarded-Port beside a port", map[string]string{"X-Forwarded-Host": "a.example:1", "X-Forwarded-Port": "2"}, false, true, "http://a.example:1/files/abc"},
+		{"X-Forwarded-Port that is none", map[string]string{"X-Forwarded-Host": "a.example", "X-Forwarded-Port": "80@evil"}, false, true, "http://a.example/files/abc"},
+		{"X-Forwarded-Port of IPv6", map[string]string{"X-Forwarded-Host": "[::2]", "X-Forwarded-Port": "81"}, false, true, "http://[::2]:81/files/abc"},
+		{"X-Forwarded-Prefix", map[string]string{"X-Forwarded-Prefix": "/api/v1/"}, false, true, "http://up.test:8080/api/v1/files/abc"},
+		{"invalid X-Forwarded-Prefix", map[string]string{"X-Forwarded-Prefix": "//evil.example"}, false, true, "http://up.test:8080/files/abc"},
+		{"X-Forwarded-Prefix with dots", map[string]string{"X-Forwarded-Prefix": "/a/.."}, false, true, "http://up.test:8080/files/abc"},
+		{"X-Forwarded-Prefix, not trusted", map[string]string{"X-Forwarded-Prefix": "/api", "X-Forwarded-Port": "1"}, false, false, "http://up.test:8080/files/abc"},
 		{"invalid host", map[string]string{"X-Forwarded-Host": "a.example/evil?x="}, false, true, "http://up.test:8080/files/abc"},
 	} {
 		r := httptest.NewRequest("POST", "http://up.test:8080/files/", nil)

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/tus/tusd/v2/pkg/handler"
@@ -139,4 +140,11 @@ func (d *Handler) setOrigin(r *http.Request) {
 	r.Header.Del("Forwarded")
 	r.Header.Set("X-Forwarded-Proto", scheme)
 	r.Header.Set("X-Forwarded-Host", host)
+	if parts, ok := strings.CutPrefix(r.Header.Get("Upload-Concat"), "final;"); ok && d.opts.URLs.PublicURL != "" {
+		urls := strings.Fields(parts)
+		for i := range urls {
+			urls[i] = d.opts.URLs.Relative(urls[i])
+		}
+		r.Header.Set("Upload-Concat", "final;"+strings.Join(urls, " "))
+	}
 }

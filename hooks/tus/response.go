@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/tus/tusd/v2/pkg/handler"
@@ -71,6 +72,9 @@ func (x *response) beforeHeader(status int) int {
 	}
 	if at := x.handler.uploads.Expires(x.upload); x.upload.ID != "" && !at.IsZero() && status < 300 {
 		h.Set("Upload-Expires", at.UTC().Format(http.TimeFormat))
+	}
+	if strings.HasPrefix(h.Get("Upload-Concat"), "final;") {
+		h.Set("Upload-Concat", x.handler.opts.URLs.Concatenation(x.r, x.upload))
 	}
 	if x.reads() && status < 300 {
 		transport.SetReprDigest(h, x.r, x.upload)
