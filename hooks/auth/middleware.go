@@ -18,6 +18,12 @@ func (a *Auth) Authenticate(x *protocol.Exchange) error {
 		if c := challenge(err); c != "" {
 			x.Header().Set("WWW-Authenticate", c)
 		}
+		if errors.Is(err, errExpired) {
+			// Tasks that a background session has queued come with such credentials. A client
+			// that is still sending may see a connection reset in place of the response, and
+			// repeat the request for ever.
+			x.Body.Drain(x.Request())
+		}
 		return err
 	}
 	// Responses depend on the principal, so shared caches must not store them.

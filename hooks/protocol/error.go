@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"io"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -44,7 +45,9 @@ func (x *Exchange) refuse(err error) {
 	if p.Retry() {
 		h.Set("Retry-After", p.RetryAfter)
 	}
-	transport.RejectBody(x, x.r)
+	if x.Body.Err() != io.EOF { // or all of it was read
+		transport.RejectBody(x, x.r)
+	}
 	contentType, body := p.Body()
 	h.Set("Content-Type", contentType)
 	h.Set("Content-Length", strconv.Itoa(len(body)))
