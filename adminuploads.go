@@ -37,7 +37,7 @@ func (s *Server) listUploads(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) uploadLine(up storage.Upload) uploadLine {
 	line := uploadLine{
-		ID: up.ID, Name: up.Filename(), Type: up.ContentType(), State: uploadState(up),
+		ID: up.ID, Name: up.DisplayName(), Type: up.ContentType(), State: uploadState(up),
 		Received: up.Received.Bytes(), Ranges: up.Received.Count(),
 		Created: up.Created.UTC(), Age: time.Since(up.Created).Truncate(time.Second).String(), Owner: up.Owner,
 	}

@@ -43,7 +43,7 @@ func (r Record) ContentType() string {
 // on the origin that serves them. A long name is truncated before its extension, so that
 // the value takes no more than 1 KiB.
 func (r Record) Disposition() string {
-	if name := r.Filename(); name != "" {
+	if name := r.DisplayName(); name != "" {
 		if d := mime.FormatMediaType("attachment", map[string]string{"filename": truncateName(name)}); d != "" {
 			return d
 		}

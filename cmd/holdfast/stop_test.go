@@ -44,6 +44,9 @@ func TestTheAppsResponseEndsTheRequestsOfAStoppedUpload(t *testing.T) {
 		"a chunk": func() answer {
 			return do(t, h1(t), "PUT", r.URL()+"chunk", trickle(t), "Content-Range", "bytes 0-*/"+strconv.Itoa(size))
 		},
+		"IETF": func() answer {
+			return do(t, h1(t), "POST", r.URL(), trickle(t), "Upload-Draft-Interop-Version", "6", "Upload-Complete", "?1")
+		},
 		"a file": func() answer { return do(t, h1(t), "PUT", r.URL()+"file", trickle(t)) },
 	} {
 		if a := send(); a.StatusCode != 418 || string(a.body) != "not here" || a.Header.Get("X-Why") != "quota" {

@@ -102,7 +102,7 @@ func next(up storage.Upload) []string {
 }
 
 func name(up storage.Upload) string {
-	if n := up.Filename(); n != "" {
+	if n := up.DisplayName(); n != "" {
 		return n
 	}
 	return up.ID
