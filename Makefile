@@ -13,11 +13,7 @@ java        := $(tools)/java/s3proxy.classpath $(tools)/java/s3mock.classpath
 moto        := $(tools)/moto@5.2.5/bin/moto_server
 
 .DEFAULT_GOAL := help
-<<<<<<< HEAD
-.PHONY: help versitygw servers run test lint vuln unit unit-race unit-s3 e2e cluster bench bench-client
-=======
-.PHONY: help versitygw run test lint vuln unit unit-race unit-s3 e2e cluster bench bench-client release
->>>>>>> 14f6745 (Reproducible release binaries for Linux, macOS and Windows, with checksums and SBOMs)
+.PHONY: help versitygw servers run test lint vuln unit unit-race unit-s3 e2e cluster bench bench-client release
 
 # Lists what can be made.
 help:
@@ -27,11 +23,8 @@ help:
 	@echo 'make unit | e2e | cluster   the packages | the binary with real clients | three nodes'
 	@echo 'make bench ARGS="-s3"    compare with tusd, over S3'
 	@echo 'make bench-client        compare holdfast upload with curl over a slow line'
-<<<<<<< HEAD
 	@echo 'make servers             two nodes over S3 servers in Java; needs Maven'
-=======
 	@echo 'make release VERSION=v1.2.3   binaries, checksums and SBOMs into dist/'
->>>>>>> 14f6745 (Reproducible release binaries for Linux, macOS and Windows, with checksums and SBOMs)
 	@echo 'make versitygw           build the S3 server of the tests into .cache'
 	@echo 'go test ./storage        one package, in seconds; S3 needs versitygw on the PATH'
 
