@@ -17,6 +17,7 @@
 //	PUT with Content-Range: bytes */T     (empty) asks for the state; see query
 //	PUT without Content-Range             stores a whole file; see putWhole
 //	GET, HEAD                             return the state, or the file
+//	GET, HEAD with Content-Range          report whether that range is stored; see serveRangeQuery
 //	DELETE                                deletes the upload
 //
 // A PUT is rejected if header fields of another protocol mark its body as a part of a file,
@@ -127,7 +128,11 @@ func (d *Handler) Receive(r *http.Request, id string, create bool, body *transpo
 
 // serveBodiless serves GET, HEAD and DELETE.
 func (d *Handler) serveBodiless(w http.ResponseWriter, r *http.Request, id string) error {
-	if r.Method != http.MethodDelete {
+	switch {
+	case r.Method == http.MethodDelete:
+	case len(r.Header.Values("Content-Range")) > 0:
+		return d.serveRangeQuery(w, r, id)
+	default:
 		return d.get(w, r, id)
 	}
 	if err := d.uploads.Delete(r.Context(), id); err != nil {
