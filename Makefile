@@ -13,7 +13,7 @@ java        := $(tools)/java/s3proxy.classpath $(tools)/java/s3mock.classpath
 moto        := $(tools)/moto@5.2.5/bin/moto_server
 
 .DEFAULT_GOAL := help
-.PHONY: help versitygw servers run test lint vuln unit unit-race unit-s3 e2e cluster bench bench-client release
+.PHONY: help versitygw servers run test lint vuln unit unit-race unit-s3 e2e cluster libraries bench bench-client release
 
 # Lists what can be made.
 help:
@@ -21,6 +21,7 @@ help:
 	@echo 'make test                everything, as CI does: lint, packages, binary, three nodes'
 	@echo 'make lint | vuln         gofmt, go vet and staticcheck | known vulnerabilities'
 	@echo 'make unit | e2e | cluster   the packages | the binary with real clients | three nodes'
+	@echo 'make libraries           all upload libraries of Google and Microsoft; some take long to build'
 	@echo 'make bench ARGS="-s3"    compare with tusd, over S3'
 	@echo 'make bench-client        compare holdfast upload with curl over a slow line'
 	@echo 'make servers             two nodes over S3 servers in Java; needs Maven'
@@ -89,6 +90,11 @@ cluster: $(versitygw) $(gofakes3) $(moto)
 # Two nodes over S3 servers that are too slow for every run. Needs Java 17 and Maven.
 servers: $(versitygw) $(java)
 	JAVA_S3_SERVERS=$(tools)/java $(go_test) -v -timeout 30m -run InJava ./test/cluster
+
+# Google's and Microsoft's upload libraries, those too that test leaves out because they take
+# long to install or to build.
+libraries: $(versitygw)
+	$(go_test) -v -timeout 20m ./test -run 'Libraries|Library' -libraries
 
 # holdfast beside tusd; ARGS="-s3" over S3, ARGS="-runs 5 -dir /mnt/disk" and so on.
 bench: $(versitygw)

@@ -11,6 +11,8 @@ import (
 
 	"github.com/holdfast-upload/holdfast/hooks/auth"
 	"github.com/holdfast-upload/holdfast/hooks/contentrange"
+	"github.com/holdfast-upload/holdfast/hooks/google"
+	"github.com/holdfast-upload/holdfast/hooks/graph"
 	"github.com/holdfast-upload/holdfast/hooks/ietf"
 	"github.com/holdfast-upload/holdfast/hooks/problem"
 	"github.com/holdfast-upload/holdfast/hooks/protocol"
@@ -69,6 +71,11 @@ func (s *Server) elsewhere(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// servesOutside reports whether a path outside of the base path is one of a protocol.
+func (s *Server) servesOutside(path string) bool {
+	return s.opts.GoogleUploads && google.ServesPath(path) || s.opts.GraphUploads && graph.ServesPath(path)
+}
+
 // isProbe reports whether path is that of a probe, where no upload can be.
 func isProbe(path string) bool { return path == "/healthz" || path == "/readyz" }
 
@@ -83,22 +90,29 @@ func probes(method string) bool {
 // its body again, or not at all.
 func (s *Server) routes() (http.Handler, error) {
 	opts := s.protocolOptions()
-	protocols, err := protocolsOf(s.uploads, opts)
+	protocols, err := protocolsOf(s.uploads, opts, s.opts.GoogleUploads, s.opts.GraphUploads)
 	if err != nil {
 		return nil, err
 	}
 	return protocol.Router(s.opts.CORS, opts, protocols...), nil
 }
 
-// protocolsOf returns the protocols. A request belongs to the first one that matches it.
-func protocolsOf(uploads *storage.Uploads, opts protocol.Options) ([]protocol.Protocol, error) {
+// protocolsOf returns the protocols. A request belongs to the first one that matches it: to
+// Google's and Microsoft's by its URL, to the others by its headers.
+func protocolsOf(uploads *storage.Uploads, opts protocol.Options, withGoogle, withGraph bool) ([]protocol.Protocol, error) {
 	tusHandler, err := tus.New(uploads, opts)
 	if err != nil {
 		return nil, fmt.Errorf("tus: %w", err)
 	}
 	ranged := contentrange.New(uploads, opts)
-	resumable := ietf.New(uploads, opts, ranged.Respond)
-	return []protocol.Protocol{resumable, ranged, tusHandler}, nil
+	var protocols []protocol.Protocol
+	if withGoogle {
+		protocols = append(protocols, google.New(uploads, ranged, opts))
+	}
+	if withGraph {
+		protocols = append(protocols, graph.New(uploads, opts, ranged.RespondSession))
+	}
+	return append(protocols, ietf.New(uploads, opts, ranged.Respond), ranged, tusHandler), nil
 }
 
 func (s *Server) protocolOptions() protocol.Options {
@@ -111,6 +125,7 @@ func (s *Server) protocolOptions() protocol.Options {
 		Spools:             s.opts.Spools,
 		Elsewhere:          http.HandlerFunc(s.elsewhere),
 		Reserved:           isProbe,
+		Outside:            s.servesOutside,
 		Log:                s.opts.Log,
 		Metrics:            s.opts.Metrics,
 		Tracer:             s.opts.Tracer,

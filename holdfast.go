@@ -61,6 +61,13 @@ type Options struct {
 	// PublicURL is the URL below which clients reach uploads, such as
 	// "https://up.example.com/files/", which ends with "/". Empty takes it from each request.
 	PublicURL string
+	// GoogleUploads serves the uploads of Google Cloud Storage's JSON API: uploads are
+	// created below "/upload/storage/v1/b/", and found below "/storage/v1/b/" and
+	// "/download/storage/v1/b/", which the caller must route to the Server too.
+	GoogleUploads bool
+	// GraphUploads creates upload sessions for clients of Microsoft Graph, by POST to any path
+	// that ends with "/createUploadSession" and that the caller routes to the Server.
+	GraphUploads bool
 	// CORS says which web pages may upload; the zero value allows none.
 	CORS protocol.CORS
 

@@ -18,7 +18,7 @@ func allProtocols(t testing.TB) []protocol.Protocol {
 	t.Helper()
 	uploads := storage.New(storagetest.NewMemory(4096).Node(), new(storage.MemoryLocker), new(storage.MemoryCache), storage.Options{})
 	opts := protocol.Options{URLs: protocol.URLs{BasePath: "/files/"}, Shutdown: transport.NewShutdown()}
-	protocols, err := protocolsOf(uploads, opts)
+	protocols, err := protocolsOf(uploads, opts, true, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,6 +90,38 @@ func TestProtocolsAreDistinguished(t *testing.T) {
 					t.Errorf("%s %s %v: %q, want %q", method, path, c.fields, got, c.want)
 				}
 			}
+		}
+	}
+}
+
+// URLs of Google's API decide the protocol, whatever fields a request has.
+func TestGooglesURLsDecideTheProtocol(t *testing.T) {
+	protocols := allProtocols(t)
+	for _, fields := range [][]string{nil, {"Content-Range: bytes 0-4/10"}, {"Upload-Draft-Interop-Version: 6", "Upload-Complete: ?1"}, {"Tus-Resumable: 1.0.0"}} {
+		for _, request := range []string{"PUT /files/it?uploadType=resumable", "POST /files/it?uploadType=resumable", "DELETE /files/it?uploadType=resumable",
+			"POST /upload/storage/v1/b/bk/o?uploadType=media", "GET /storage/v1/b/bk/o/name", "HEAD /download/storage/v1/b/bk/o/name"} {
+			method, path, _ := strings.Cut(request, " ")
+			if got := protocolOf(protocols, method, path, fields...); got != "google" {
+				t.Errorf("%s %v: %q", request, fields, got)
+			}
+		}
+		if got := protocolOf(protocols, "HEAD", "/files/it?uploadType=resumable", fields...); got == "google" {
+			t.Errorf("HEAD of a session %v: google", fields)
+		}
+	}
+}
+
+// So does createUploadSession, but at the URL of an upload.
+func TestTheURLOfAGraphSessionDecidesTheProtocol(t *testing.T) {
+	protocols := allProtocols(t)
+	for url, want := range map[string]string{
+		"/v1.0/me/drive/root:/Docs/v.mp4:/createUploadSession": "graph",
+		"/files/a/createUploadSession":                         "graph",
+		"/createUploadSession":                                 "graph",
+		"/files/createUploadSession":                           "content-range",
+	} {
+		if got := protocolOf(protocols, "POST", url, "Content-Range: bytes 0-4/10"); got != want {
+			t.Errorf("%s: %q, want %q", url, got, want)
 		}
 	}
 }

@@ -21,6 +21,10 @@ type Config struct {
 	Listen string `name:"listen" group:"Listening:" default:":8080" placeholder:"HOST:PORT" help:"Address to accept connections on. No host means every address of the machine; port 0 picks a free one and logs it."`
 	// BasePath is the URL path prefix of uploads. It begins and ends with "/".
 	BasePath string `name:"base-path" group:"Listening:" default:"/files/" placeholder:"PATH" help:"URL path below which uploads are created and found."`
+	// GoogleUploads serves the uploads of Google Cloud Storage's JSON API.
+	GoogleUploads bool `name:"google-uploads" group:"Listening:" default:"true" negatable:"" help:"Serve uploads with Google Cloud Storage's client libraries and rclone, at the paths of its JSON API, which are outside of --base-path: /upload/storage/v1/b/, /storage/v1/b/ and /download/storage/v1/b/."`
+	// GraphUploads creates upload sessions for clients of Microsoft Graph.
+	GraphUploads bool `name:"graph-uploads" group:"Listening:" default:"true" negatable:"" help:"Create upload sessions for client libraries of Microsoft Graph, by POST to any path that ends with /createUploadSession."`
 	// TLSCert and TLSKey are PEM files. With both the server speaks HTTPS, without them
 	// plain HTTP.
 	TLSCert string `name:"tls-cert" group:"Listening:" placeholder:"FILE" nonempty:"true" help:"PEM file of the certificate and its chain, to serve HTTPS. Needs --tls-key. It is read again when it changes."`

@@ -38,7 +38,7 @@ func writeYAML(t *testing.T, text string) (path string) {
 
 func TestWithoutSettingsParseReturnsTheDefault(t *testing.T) {
 	want := config.Config{
-		Listen: ":8080", BasePath: "/files/", TrustForwarded: true, CORSOrigins: []string{"*"},
+		Listen: ":8080", BasePath: "/files/", GoogleUploads: true, GraphUploads: true, TrustForwarded: true, CORSOrigins: []string{"*"},
 		Data: "./data", Fsync: true, S3Checksums: "auto", S3Timeout: 20 * time.Second, BufferMemory: 256 << 20, BufferDisk: 64 << 30, FileMode: 0o640, RedisPrefix: "holdfast:",
 		ExpireAfter: 24 * time.Hour, RememberFinished: 7 * 24 * time.Hour, IdleTimeout: time.Minute, LockTimeout: 20 * time.Second, InterimResponses: true, SweepInterval: time.Minute,
 		OTLPService: "holdfast", OTLPSample: 1,
@@ -76,6 +76,8 @@ var settings = map[string]struct {
 	"base-path":               {"up/v1", func(c *config.Config) { c.BasePath = "/up/v1/" }},
 	"tls-cert":                {"cert.pem", func(c *config.Config) { c.TLSCert = "cert.pem" }},
 	"tls-key":                 {"key.pem", func(c *config.Config) { c.TLSKey = "key.pem" }},
+	"google-uploads":          {"false", func(c *config.Config) { c.GoogleUploads = false }},
+	"graph-uploads":           {"false", func(c *config.Config) { c.GraphUploads = false }},
 	"trust-forwarded-headers": {"false", func(c *config.Config) { c.TrustForwarded = false }},
 	"cors-origin": {"https://a.example,capacitor://localhost", func(c *config.Config) {
 		c.CORSOrigins = []string{"https://a.example", "capacitor://localhost"}
@@ -262,6 +264,8 @@ func TestInvalidValueIsRejectedByName(t *testing.T) {
 		{"base-path", "/a/../b/", "/files/"},
 		{"base-path", "https://x.example/files/", "/files/"},
 		{"base-path", "/a b/", "/files/"},
+		{"google-uploads", "perhaps", "true"},
+		{"graph-uploads", "perhaps", "true"},
 		{"trust-forwarded-headers", "perhaps", "true"},
 		{"cors-origin", "app.example.com", "scheme://host"},
 		{"cors-origin", "https://app.example.com/", "no path"},
@@ -402,7 +406,7 @@ func wantError(t *testing.T, err error, words ...string) {
 
 func TestHelpListsEverySetting(t *testing.T) {
 	defaults := map[string]string{
-		"listen": ":8080", "base-path": "/files/", "trust-forwarded-headers": "on", "cors-origin": "*",
+		"listen": ":8080", "base-path": "/files/", "google-uploads": "on", "graph-uploads": "on", "trust-forwarded-headers": "on", "cors-origin": "*",
 		"data": "./data", "fsync": "on", "max-size": "0", "expire-after": "24h", "idle-timeout": "60s",
 		"lock-timeout": "20s", "sweep-interval": "1m", "otlp-service": "holdfast", "otlp-sample": "1", "log-format": "text", "log-level": "info", "shutdown-timeout": "30s",
 		"tls-cert": "", "tls-key": "",

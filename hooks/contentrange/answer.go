@@ -1,12 +1,10 @@
 package contentrange
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"time"
 
-	"github.com/holdfast-upload/holdfast/hooks/problem"
 	"github.com/holdfast-upload/holdfast/hooks/protocol"
 	"github.com/holdfast-upload/holdfast/hooks/transport"
 	"github.com/holdfast-upload/holdfast/storage"
@@ -56,8 +54,16 @@ func (d *Handler) Respond(w http.ResponseWriter, r *http.Request, up storage.Upl
 		protocol.WriteJSON(w, http.StatusCreated, finishedBody{up.ID, name(up), up.Size, rangeLists, progress})
 		return
 	}
-	setRange(w.Header(), up)
+	protocol.SetRange(w.Header(), up)
 	protocol.WriteJSON(w, http.StatusAccepted, acceptedBody{rangeLists, progress})
+}
+
+// RespondSession answers the creation of an upload with its state, and the URL at which its
+// client sends it.
+func (d *Handler) RespondSession(w http.ResponseWriter, r *http.Request, up storage.Upload, url string) {
+	progress := d.progress(r, up)
+	progress.URL = url
+	protocol.WriteJSON(w, http.StatusOK, acceptedBody{rangeListsOf(up, maxListed), progress})
 }
 
 func (d *Handler) progress(r *http.Request, up storage.Upload) incompleteBody {
@@ -69,26 +75,9 @@ func (d *Handler) progress(r *http.Request, up storage.Upload) incompleteBody {
 }
 
 // reject writes the response for an error. Temporary errors are always 503 with
-// Retry-After, or 423 for what may be the HEAD of a tus client. The app's own response to a rejected upload is sent unchanged.
+// Retry-After, or 423 for what may be the HEAD of a tus client.
 func (d *Handler) reject(w http.ResponseWriter, r *http.Request, err error) {
-	var rejection *problem.Rejection
-	if errors.As(err, &rejection) {
-		protocol.WriteRejection(w, r, rejection)
-		return
-	}
-	p := protocol.FromError(r, d.opts.Log, err)
-	if p.Retry() {
-		w.Header().Set("Retry-After", p.RetryAfter)
-	}
-	protocol.WriteJSON(w, p.Status, map[string]any{"error": map[string]string{"code": p.Code, "message": p.Message}})
-}
-
-// setRange sets Range to the first contiguous range, "bytes=0-99", as Google's resumable
-// uploads do. The header is left out while byte 0 is missing.
-func setRange(h http.Header, up storage.Upload) {
-	if n := up.Offset(); n > 0 {
-		h.Set("Range", "bytes="+ranges.Of(0, n).String())
-	}
+	d.opts.Reject(w, r, err)
 }
 
 func next(up storage.Upload) []string {

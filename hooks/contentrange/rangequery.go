@@ -37,7 +37,7 @@ func (d *Handler) serveRangeQuery(w http.ResponseWriter, r *http.Request, id str
 	if asked.total != unknown && up.Size != storage.Unknown && asked.total != up.Size {
 		return fmt.Errorf("%w: Content-Range has a total of %d, the upload has %d bytes", storage.ErrSizeMismatch, asked.total, up.Size)
 	}
-	setRange(w.Header(), up)
+	protocol.SetRange(w.Header(), up)
 	if !asked.query && !isStored(up, ranges.Range{Start: asked.start, End: asked.end}) {
 		w.WriteHeader(http.StatusNoContent)
 		return nil

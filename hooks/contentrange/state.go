@@ -53,10 +53,16 @@ type stateBody struct {
 	Complete bool   `json:"complete"`
 	rangeLists
 	incompleteBody
+	// Next is there for a finished upload too, and empty: clients of Microsoft Graph's
+	// upload sessions fail without it.
+	Next []string `json:"nextExpectedRanges"`
 }
 
 func (d *Handler) status(r *http.Request, up storage.Upload) stateBody {
 	s := stateBody{ID: up.ID, Offset: up.Offset(), Complete: up.Finished, rangeLists: rangeListsOf(up, storage.MaxRanges+1), incompleteBody: d.progress(r, up)}
+	if s.Next = s.incompleteBody.Next; s.Next == nil {
+		s.Next = []string{}
+	}
 	if up.Size != storage.Unknown {
 		s.Size = &up.Size
 	}
@@ -87,7 +93,7 @@ func (d *Handler) get(w http.ResponseWriter, r *http.Request, id string) error {
 	if up.Finished && !wantsState(r, up) {
 		return protocol.ServeFile(w, r, d.uploads, up, d.opts.IdleTimeout)
 	}
-	setRange(h, up)
+	protocol.SetRange(h, up)
 	protocol.WriteJSON(w, http.StatusOK, d.status(r, up))
 	return nil
 }

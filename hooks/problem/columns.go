@@ -22,7 +22,7 @@ var columns = map[string]column{
 	"content-range": {status: retryable},
 	"tus":           {status: tusStatus},
 	"ietf":          {status: retryableButRate, body: details},
-	"google":        {status: retryable},
+	"google":        {status: retryableButRate, body: googleError},
 	"graph":         {status: retryable},
 }
 
@@ -70,6 +70,12 @@ func jsonBody(p Problem) (string, []byte) {
 // details is the format of RFC 9457.
 func details(p Problem) (string, []byte) {
 	return "application/problem+json", encode(map[string]any{"title": p.Message, "status": p.Status, "code": p.Code})
+}
+
+// googleError is the format of Google's JSON APIs.
+func googleError(p Problem) (string, []byte) {
+	detail := map[string]string{"domain": "global", "reason": p.Code, "message": p.Message}
+	return "application/json", encode(map[string]any{"error": map[string]any{"code": p.Status, "message": p.Message, "errors": []any{detail}}})
 }
 
 func encode(v any) []byte {

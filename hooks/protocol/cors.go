@@ -28,7 +28,7 @@ const exposeHeaders = "Access-Control-Expose-Headers"
 var exposed = []string{
 	"Location", "Range", "Content-Range", "Content-Disposition", "Accept-Ranges", "ETag", "Repr-Digest", "Retry-After", "WWW-Authenticate",
 	"Tus-Resumable", "Tus-Version", "Tus-Extension", "Tus-Max-Size", "Tus-Checksum-Algorithm",
-	"Upload-Offset", "Upload-Length", "Upload-Defer-Length", "Upload-Metadata", "Upload-Concat", "Upload-Expires",
+	"Upload-Offset", "Upload-Length", "Upload-Defer-Length", "Upload-Metadata", "Upload-Concat", "Upload-Expires", "X-HTTP-Status-Code-Override",
 	"Upload-Complete", "Upload-Incomplete", "Upload-Limit", "Upload-Draft-Interop-Version", "Accept-Patch",
 }
 

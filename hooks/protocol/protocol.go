@@ -59,7 +59,10 @@ type Options struct {
 	// Reserved, if set, reports whether a path is for Elsewhere although it may be below the
 	// base path.
 	Reserved func(path string) bool
-	Log      *slog.Logger
+	// Outside, if set, reports whether a path that is not below the base path is one of a
+	// protocol nevertheless.
+	Outside func(path string) bool
+	Log     *slog.Logger
 	// Metrics, if set, measures the requests of a protocol, "" if none matched.
 	Metrics func(protocol string) RequestMetrics
 	// Tracer, if set, traces each request.

@@ -77,7 +77,8 @@ func (rt *router) isElsewhere(r *http.Request) bool {
 	if r.Method == http.MethodOptions && r.URL.Path == "*" {
 		return false
 	}
-	return !strings.HasPrefix(r.URL.Path, rt.URLs.BasePath) || rt.Reserved != nil && rt.Reserved(r.URL.Path)
+	ours := strings.HasPrefix(r.URL.Path, rt.URLs.BasePath) || rt.Outside != nil && rt.Outside(r.URL.Path)
+	return !ours || rt.Reserved != nil && rt.Reserved(r.URL.Path)
 }
 
 // observe begins to measure and trace a request to an upload.

@@ -41,6 +41,14 @@ func (u URLs) Upload(r *http.Request, id string) string {
 	return scheme + "://" + host + u.forwardedPrefix(r) + u.BasePath + id
 }
 
+// WithQuery returns a URL with another parameter in its query.
+func WithQuery(url, parameter string) string {
+	if strings.Contains(url, "?") {
+		return url + "&" + parameter
+	}
+	return url + "?" + parameter
+}
+
 var (
 	forwardedHost  = regexp.MustCompile(`(?i)(?:^|[;,\s])host="?([^";,\s]+)`)
 	forwardedProto = regexp.MustCompile(`(?i)(?:^|[;,\s])proto="?(https?)\b`)
