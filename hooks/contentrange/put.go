@@ -305,8 +305,8 @@ func metadata(h http.Header) map[string]string {
 	if typ, _, err := mime.ParseMediaType(h.Get("Content-Type")); err == nil && typ != "application/x-www-form-urlencoded" {
 		meta["filetype"] = typ
 	}
-	if _, params, err := mime.ParseMediaType(h.Get("Content-Disposition")); err == nil && params["filename"] != "" {
-		meta["filename"] = params["filename"]
+	if name := protocol.Filename(h); name != "" {
+		meta["filename"] = name
 	}
 	return meta
 }

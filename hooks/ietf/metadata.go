@@ -3,10 +3,10 @@ package ietf
 import (
 	"encoding/base64"
 	"fmt"
-	"mime"
 	"net/http"
 	"strings"
 
+	"github.com/holdfast-upload/holdfast/hooks/protocol"
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
@@ -23,8 +23,8 @@ func metadata(h http.Header) (storage.Metadata, error) {
 	if typ := mediaType(h); typ != "" && typ != partialUpload && typ != "application/x-www-form-urlencoded" {
 		meta["filetype"] = typ
 	}
-	if _, params, err := mime.ParseMediaType(h.Get("Content-Disposition")); err == nil && params["filename"] != "" {
-		meta["filename"] = params["filename"]
+	if name := protocol.Filename(h); name != "" {
+		meta["filename"] = name
 	}
 	return meta, nil
 }
