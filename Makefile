@@ -13,7 +13,7 @@ java        := $(tools)/java/s3proxy.classpath $(tools)/java/s3mock.classpath
 moto        := $(tools)/moto@5.2.5/bin/moto_server
 
 .DEFAULT_GOAL := help
-.PHONY: help versitygw servers run test lint vuln unit unit-race unit-s3 e2e cluster libraries bench bench-client release
+.PHONY: help versitygw servers run test lint vuln unit unit-race unit-race-s3 unit-s3 e2e cluster libraries bench bench-client release
 
 # Lists what can be made.
 help:
@@ -39,10 +39,9 @@ run:
 # redis-server, and the network for what these have to fetch. What runs side by side waits
 # more than it computes; each line says which part it is from.
 test: lint
-	@echo "test: the packages, with the race detector and without, and known vulnerabilities"
-	@$(MAKE) --no-print-directory -j3 vuln unit-race unit-s3
-	@echo "test: the binary with real clients, and three nodes over S3 and Redis"
-	@$(MAKE) --no-print-directory -j2 e2e cluster
+	@echo "test: the packages, with the race detector and without; the binary with real clients;"
+	@echo "test: three nodes over S3 and Redis; and known vulnerabilities"
+	@$(MAKE) --no-print-directory -j3 cluster unit-s3 e2e unit-race-s3 unit-race vuln
 	@echo "test: all is well"
 
 lint: $(staticcheck)
@@ -70,13 +69,16 @@ s3_suite  := ^TestS3ImplementsStore$$
 s3_large  := ^TestRequestsOf|^TestF09FragmentsStayFew$$|^TestManySlowClients
 
 # The tests of the packages, the store suites and the seeds of the fuzz tests.
-unit: unit-race unit-s3
+unit: unit-race unit-race-s3 unit-s3
 
 unit-race: $(versitygw)
-	$(go_test) -race -timeout 30m -skip '$(s3_faults)/^(one|unaligned|a)_|$(s3_suite)/^(three|deferred)_|$(s3_suite)/^one_/killed_after_each_step$$|$(s3_large)' $$(go list ./... | grep -v -e '/test$$' -e '/test/cluster$$') $(says)
+	$(go_test) -race -timeout 30m $$(go list ./... | grep -v -e '/test$$' -e '/test/cluster$$' -e '/storage/s3$$') $(says)
+
+unit-race-s3: $(versitygw)
+	$(go_test) -race -parallel 4 -timeout 30m -skip '$(s3_faults)/^(one|unaligned|a)_|$(s3_suite)/^(three|deferred)_|$(s3_suite)/^one_/killed_after_each_step$$|$(s3_large)' ./storage/s3 $(says)
 
 unit-s3: $(versitygw)
-	$(go_test) -timeout 30m -run '$(s3_faults)|$(s3_suite)|$(s3_large)' -skip '$(s3_faults)/^shuffled_' ./storage/s3 $(says)
+	$(go_test) -parallel 4 -timeout 30m -run '$(s3_faults)|$(s3_suite)|$(s3_large)' -skip '$(s3_faults)/^shuffled_' ./storage/s3 $(says)
 
 # The real binary with real clients.
 e2e: $(versitygw)
