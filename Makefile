@@ -47,6 +47,7 @@ test: lint
 lint: $(staticcheck)
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "gofmt would change:"; echo "$$unformatted"; exit 1; }
 	go vet ./...
+	go vet -tags servers ./test/cluster
 	$(staticcheck) ./...
 
 # Known vulnerabilities in what is imported. The database is on the network; where
@@ -91,7 +92,7 @@ cluster: $(versitygw) $(gofakes3) $(moto)
 
 # Two nodes over S3 servers that are too slow for every run. Needs Java 17 and Maven.
 servers: $(versitygw) $(java)
-	JAVA_S3_SERVERS=$(tools)/java $(go_test) -v -timeout 30m -run InJava ./test/cluster
+	JAVA_S3_SERVERS=$(tools)/java $(go_test) -v -tags servers -timeout 30m -run InJava ./test/cluster
 
 # Google's and Microsoft's upload libraries, those too that test leaves out because they take
 # long to install or to build.

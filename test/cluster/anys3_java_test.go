@@ -1,18 +1,15 @@
+//go:build servers
+
 package cluster
 
 import (
-	"os"
 	"testing"
 
 	"github.com/holdfast-upload/holdfast/test/servers"
 )
 
-// The same on servers that are too slow to start for every run: `make servers` sets the
-// variable that names where they are.
+// The same on servers that are too slow to start for every run; `make servers` runs it.
 func TestTwoNodesWorkOnS3ServersInJava(t *testing.T) {
-	if os.Getenv("JAVA_S3_SERVERS") == "" {
-		return
-	}
 	redis := servers.Redis(t)
 	t.Run("S3Proxy", func(t *testing.T) {
 		testServer(t, servers.S3Proxy(t).URL("http"), redis, "conditional put, checksums, conditional completion")
