@@ -95,13 +95,13 @@ func TestJoinedBytesCountLikeSentOnes(t *testing.T) {
 	t.Parallel()
 	s := guarded(t, "--limit-bytes-per-day", "1000")
 	anna := Bearer(Token("anna"))
-	ask(t, "POST", s.URL(""), strings.NewReader(strings.Repeat("x", 100)),
-		[]string{tusVersion, offsetBytes, "Upload-Length: 100", "Upload-Concat: partial", anna}, 201)
+	another := ask(t, "POST", s.URL(""), strings.NewReader(strings.Repeat("x", 100)),
+		[]string{tusVersion, offsetBytes, "Upload-Length: 100", "Upload-Concat: partial", anna}, 201).Header.Get("Location")
 	part := createTus(t, s, 100, "Upload-Concat: partial", anna)
 	ask(t, "PATCH", part, strings.NewReader(strings.Repeat("x", 100)), []string{tusVersion, offsetBytes, "Upload-Offset: 0", anna}, 204)
 	join := func(times, want int) Answer {
 		t.Helper()
-		concat := "Upload-Concat: final;" + strings.Repeat(part+" ", times)
+		concat := "Upload-Concat: final;" + strings.Repeat(part+" "+another+" ", times/2) + strings.Repeat(part, times%2)
 		return ask(t, "POST", s.URL(""), nil, []string{tusVersion, concat, anna}, want)
 	}
 	join(11, 413) // more than a day's

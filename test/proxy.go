@@ -28,7 +28,7 @@ type Proxy struct {
 	listener net.Listener
 	target   atomic.Pointer[string]
 	cut      func() Cut
-	line     *lineCuts // nil unless CutLine was called
+	line     atomic.Pointer[lineCuts] // nil unless CutLine was called
 	sent     atomic.Int64
 	cuts     atomic.Int64
 

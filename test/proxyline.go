@@ -14,7 +14,7 @@ type lineCuts struct {
 
 // CutLine has all connections break at once, again and again, each time after next() bytes
 // were sent over all of them together. It is called before the first connection.
-func (p *Proxy) CutLine(next func() int64) { p.line = &lineCuts{left: next(), next: next} }
+func (p *Proxy) CutLine(next func() int64) { p.line.Store(&lineCuts{left: next(), next: next}) }
 
 // Break breaks all connections.
 func (p *Proxy) Break() {
@@ -33,7 +33,7 @@ type countedConn struct {
 }
 
 func (p *Proxy) counted(c net.Conn) net.Conn {
-	if p.line == nil {
+	if p.line.Load() == nil {
 		return c
 	}
 	return countedConn{c, p}
@@ -42,7 +42,7 @@ func (p *Proxy) counted(c net.Conn) net.Conn {
 // Read implements io.Reader.
 func (c countedConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
-	l := c.proxy.line
+	l := c.proxy.line.Load()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.left -= int64(n); l.left <= 0 {

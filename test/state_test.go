@@ -29,7 +29,7 @@ func onEachStore(t *testing.T, test func(t *testing.T, s *Server), args ...strin
 func wantState(t *testing.T, a Answer, size int64) {
 	t.Helper()
 	s := a.State
-	if s.Size == nil || *s.Size != size || s.Offset != size || !s.Complete || s.Missing == nil || len(s.Missing) > 0 || s.NextExpectedRanges != nil {
+	if s.Size == nil || *s.Size != size || s.Offset != size || !s.Complete || s.Missing == nil || len(s.Missing) > 0 || s.NextExpectedRanges == nil || len(s.NextExpectedRanges) > 0 {
 		t.Errorf("not the state of a finished upload of %d bytes: %s", size, a.Body)
 	}
 	want := []string{fmt.Sprintf("0-%d", size-1)}

@@ -17,7 +17,7 @@
 //	PUT with Content-Range: bytes */T     (empty) asks for the state; see query
 //	PUT without Content-Range             stores a whole file; see putWhole
 //	GET, HEAD                             return the state, or the file
-//	GET, HEAD with Content-Range          report whether that range is stored; see serveRangeQuery
+//	GET with Content-Range                reports whether that range is stored; see serveRangeQuery
 //	DELETE                                deletes the upload
 //
 // A PUT is rejected if header fields of another protocol mark its body as a part of a file,
@@ -130,7 +130,7 @@ func (d *Handler) Receive(r *http.Request, id string, create bool, body *transpo
 func (d *Handler) serveBodiless(w http.ResponseWriter, r *http.Request, id string) error {
 	switch {
 	case r.Method == http.MethodDelete:
-	case len(r.Header.Values("Content-Range")) > 0:
+	case r.Method == http.MethodGet && len(r.Header.Values("Content-Range")) > 0:
 		return d.serveRangeQuery(w, r, id)
 	default:
 		return d.get(w, r, id)

@@ -10,7 +10,7 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/ranges"
 )
 
-// serveRangeQuery answers a GET or HEAD with a Content-Range, by which some browser uploaders
+// serveRangeQuery answers a GET with a Content-Range, by which some browser uploaders
 // (Flow.js and Resumable.js with testChunks) ask whether a chunk is stored: 200 and the state
 // if all of it is, else 204. They do not send a chunk that is answered 200, and give up on
 // 404: so an upload that is not there has no chunk.
