@@ -13,7 +13,7 @@ java        := $(tools)/java/s3proxy.classpath $(tools)/java/s3mock.classpath
 moto        := $(tools)/moto@5.2.5/bin/moto_server
 
 .DEFAULT_GOAL := help
-.PHONY: help versitygw servers run test lint vuln unit unit-race unit-race-s3 unit-s3 unit-plain e2e e2e-race cluster libraries bench bench-client release
+.PHONY: help versitygw servers run test lint vuln unit unit-race unit-s3 unit-plain race e2e cluster libraries bench bench-client release
 
 # Lists what can be made.
 help:
@@ -21,7 +21,7 @@ help:
 	@echo 'make test                everything, as CI does: lint, packages, binary, three nodes'
 	@echo 'make lint | vuln         gofmt, go vet and staticcheck | known vulnerabilities'
 	@echo 'make unit | e2e | cluster   the packages | the binary with real clients | three nodes'
-	@echo 'make e2e-race            the binary with real clients, with the race detector'
+	@echo 'make race                storage/s3 and the binary, with the race detector; takes long'
 	@echo 'make libraries           all upload libraries of Google and Microsoft; some take long to build'
 	@echo 'make bench ARGS="-s3"    compare with tusd, over S3'
 	@echo 'make bench-client        compare holdfast upload with curl over a slow line'
@@ -42,7 +42,7 @@ run:
 test: lint
 	@echo "test: the packages, with the race detector and without; the binary with real clients;"
 	@echo "test: three nodes over S3 and Redis; and known vulnerabilities"
-	@$(MAKE) --no-print-directory -j3 cluster unit-race e2e unit-race-s3 unit-s3 unit-plain vuln
+	@$(MAKE) --no-print-directory -j3 cluster unit-race e2e unit-s3 unit-plain vuln
 	@echo "test: all is well"
 
 lint: $(staticcheck)
@@ -62,38 +62,35 @@ vuln: $(govulncheck)
 go_test = PATH="$(dir $(versitygw)):$(dir $(gofakes3)):$(dir $(moto)):$$PATH" go test -vet=off
 says    = 2>&1 | sed -u 's/^/$@: /'
 
-# The race detector costs a second build and several times the work, so it runs where it sees
-# the most: in the packages below, and in storage/s3 while chunks arrive at once. What only
-# sends more through the same few lines runs without it, and only once: the store suite over
-# S3, the faults of one chunk at a time, and the power losses of the disk. Of the suite's
-# variants the one that defers files is not killed after each step (rows that end in "step").
-race      := . ./client ./hooks/... ./storage ./storage/crc32c ./storage/disk ./storage/internal/... ./storage/ranges ./storage/redis
-s3_faults := ^TestAnyRequestMayGoWrong$$
+# The race detector costs a second build and several times the work. `make test` has it in the
+# packages below; `make race`, which CI runs beside it, in storage/s3 and in the binary with
+# real clients too. What only sends more through the same few lines runs without it: the store
+# suite over S3 and the power losses of the disk. Of the suite's variants the one that defers
+# files is not killed after each step (rows that end in "step").
+raced     := . ./client ./hooks/... ./storage ./storage/crc32c ./storage/disk ./storage/internal/... ./storage/ranges ./storage/redis
 s3_suite  := ^TestS3ImplementsStore$$
-s3_large  := ^TestRequestsOf|^TestF09FragmentsStayFew$$|^TestManySlowClients
 power     := ^TestStoreConformanceAcrossPowerLosses$$
 
 # The tests of the packages, the store suites and the seeds of the fuzz tests.
-unit: unit-race unit-race-s3 unit-s3 unit-plain
+unit: unit-race unit-s3 unit-plain
 
 unit-race:
-	$(go_test) -race -timeout 30m -skip '$(power)' $(race) $(says)
-
-unit-race-s3: $(versitygw)
-	$(go_test) -race -parallel 4 -timeout 30m -skip '$(s3_faults)/^(one|unaligned|a)_|$(s3_suite)|$(s3_large)' ./storage/s3/... $(says)
+	$(go_test) -race -timeout 30m -skip '$(power)' $(raced) $(says)
 
 unit-s3: $(versitygw)
-	$(go_test) -parallel 4 -timeout 30m -run '$(s3_faults)|$(s3_suite)|$(s3_large)' -skip '$(s3_faults)/^shuffled_|$(s3_suite)/^deferred_/p$$' ./storage/s3 $(says)
+	$(go_test) -parallel 4 -timeout 30m -skip '$(s3_suite)/^deferred_/p$$' ./storage/s3/... $(says)
 
 unit-plain: $(versitygw)
-	$(go_test) -timeout 30m $$(go list ./... | grep -vxF "$$(go list $(race))" | grep -v -e '/test$$' -e '/test/cluster$$' -e '/storage/s3') $(says)
+	$(go_test) -timeout 30m $$(go list ./... | grep -vxF "$$(go list $(raced))" | grep -v -e '/test$$' -e '/test/cluster$$' -e '/storage/s3') $(says)
 	$(go_test) -timeout 30m -run '$(power)' ./storage/disk $(says)
 
-# The real binary with real clients; e2e-race has the race detector in both, and takes longer.
+# The real binary with real clients.
 e2e: $(versitygw)
 	$(go_test) -v -parallel 4 -timeout 30m ./test | grep --line-buffered -v '^=== ' $(says)
 
-e2e-race: $(versitygw)
+# The race detector in storage/s3, and in the binary with real clients: half an hour.
+race: $(versitygw)
+	$(go_test) -race -timeout 60m -skip '$(s3_suite)/^(three|deferred)_' ./storage/s3/... $(says)
 	$(go_test) -race -v -parallel 4 -timeout 60m ./test | grep --line-buffered -v '^=== ' $(says)
 
 # Three real nodes over S3 and Redis, and what may befall them: three minutes. Two of them
