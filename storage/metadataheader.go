@@ -30,6 +30,30 @@ func (m Metadata) Header() string {
 	return strings.Join(pairs, ",")
 }
 
+// ParseMetadata parses the value of an Upload-Metadata header (tus 1.0, section
+// Upload-Metadata): comma-separated pairs of a key and an optional base64 value, with unique
+// keys. Creation bounds its size.
+//
+// Errors: ErrBadRequest.
+func ParseMetadata(header string) (Metadata, error) {
+	meta := Metadata{}
+	if strings.TrimSpace(header) == "" {
+		return meta, nil
+	}
+	for pair := range strings.SplitSeq(header, ",") {
+		key, text, _ := strings.Cut(strings.TrimSpace(pair), " ")
+		if _, repeated := meta[key]; key == "" || repeated {
+			return nil, fmt.Errorf("%w: Upload-Metadata: empty or duplicate key", ErrBadRequest)
+		}
+		value, err := base64.StdEncoding.DecodeString(text)
+		if err != nil {
+			return nil, fmt.Errorf("%w: Upload-Metadata: the value of %.100q is not base64", ErrBadRequest, key)
+		}
+		meta[key] = string(value)
+	}
+	return meta, nil
+}
+
 // headerLength returns the length of Header, if no entry is left out.
 func (m Metadata) headerLength() int {
 	length := 0

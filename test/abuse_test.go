@@ -31,6 +31,7 @@ func TestF32MetadataHaveOneBoundInEveryProtocol(t *testing.T) {
 		"a chunk":         {"PUT", "b", []string{named(most + 20), "Content-Range: bytes 0-4/10"}, 431},
 		"a later chunk":   {"PUT", "there", []string{named(900_000), "Content-Range: bytes 5-9/10"}, 431},
 		"tus":             {"POST", "", []string{tusVersion, "Upload-Length: 5", "Upload-Metadata: a " + strings.Repeat("YWFh", 16*kib)}, 431},
+		"IETF":            {"POST", "", []string{"Upload-Draft-Interop-Version: 6", "Upload-Complete: ?1", "Upload-Metadata: a " + strings.Repeat("YWFh", 16*kib)}, 431},
 		"a long type":     {"PUT", "c", []string{"Content-Type: video/" + strings.Repeat("x", most+20)}, 431},
 		"PUT, just fits":  {"PUT", "d", []string{named(most)}, 201},
 		"tus, just fits":  {"POST", "", []string{tusVersion, "Upload-Length: 5", "Upload-Metadata: abcd " + base64.StdEncoding.EncodeToString(make([]byte, most))}, 201},

@@ -4,7 +4,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"strconv"
 
 	"github.com/holdfast-upload/holdfast/hooks/problem"
 	"github.com/holdfast-upload/holdfast/hooks/transport"
@@ -49,11 +48,7 @@ func (x *Exchange) refuse(err error) {
 		transport.RejectBody(x, x.r)
 	}
 	contentType, body := p.Body()
-	h.Set("Content-Type", contentType)
-	h.Set("Content-Length", strconv.Itoa(len(body)))
-	h.Set("Cache-Control", "no-store")
-	x.WriteHeader(p.Status)
-	_, _ = x.Write(body) // a client that disconnected will retry
+	writeBody(x, p.Status, contentType, body)
 }
 
 // setError records the code of the problem with which the request failed, and the level of
