@@ -13,7 +13,7 @@ import (
 
 func TestMemoryCacheIsACache(t *testing.T) {
 	cache := new(storage.MemoryCache)
-	storagetest.TestIndex(t, func() storage.Cache { return cache })
+	storagetest.TestCache(t, func() storage.Cache { return cache })
 }
 
 // put stores up with a new generation.

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"github.com/holdfast-upload/holdfast/cmd/holdfast/internal/commands"
 	"strings"
 	"testing"
 	"time"
@@ -52,7 +53,7 @@ func TestDeliveriesAreListedAndRetried(t *testing.T) {
 		line.Size != 5 || time.Since(line.Finished) > time.Minute || line.Age == "" {
 		t.Errorf("list: %d %s", code, out)
 	}
-	if code, out, errs := holdfastDeliveries(addr, "retry", "one"); code != 1 || !strings.Contains(out, "502") || !strings.Contains(errs, errSomeFailed.Error()) {
+	if code, out, errs := holdfastDeliveries(addr, "retry", "one"); code != 1 || !strings.Contains(out, "502") || !strings.Contains(errs, commands.ErrSomeFailed.Error()) {
 		t.Errorf("while the app is down: %d %s %s", code, out, errs)
 	}
 	b.change(respond("{}"))

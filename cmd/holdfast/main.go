@@ -68,13 +68,13 @@ func runCommand(ctx context.Context, command config.Command, stdout io.Writer) e
 	case "check-store":
 		return checkStore(ctx, command.Config, stdout)
 	case "health":
-		return health(ctx, command.Config)
+		return commands.Health(ctx, command.Config)
 	case "ticket create":
 		return ticket(stdout, command.Ticket)
 	case "deliveries":
-		return listDeliveries(ctx, command, stdout)
+		return commands.ListDeliveries(ctx, command, stdout)
 	case "deliveries retry":
-		return retryDeliveries(ctx, command, stdout)
+		return commands.RetryDeliveries(ctx, command, stdout)
 	}
 	signal.Ignore(syscall.SIGPIPE) // without a reader of the log its lines are lost, but the server stays
 	s, err := Open(command.Config, slog.Default())

@@ -39,7 +39,7 @@ func TestLockerConformance(t *testing.T) {
 
 func TestCacheConformance(t *testing.T) {
 	cache := instrument.New("test").Cache(new(storage.MemoryCache))
-	storagetest.TestIndex(t, func() storage.Cache { return cache })
+	storagetest.TestCache(t, func() storage.Cache { return cache })
 }
 
 // bare is a store without optional interfaces.

@@ -31,7 +31,7 @@ func lockerSuite(t *testing.T, url string) {
 func cacheSuite(t *testing.T, url string) {
 	nodes := newNodes(t, 2, Options{URL: url})
 	var next atomic.Int64
-	storagetest.TestIndex(t, func() storage.Cache { return nodes[next.Add(1)%2].cache })
+	storagetest.TestCache(t, func() storage.Cache { return nodes[next.Add(1)%2].cache })
 }
 
 // node is the use of Redis by one process.

@@ -15,11 +15,11 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/ranges"
 )
 
-// TestIndex checks that an index keeps every promise of storage.Index, but for
+// TestCache checks that a cache keeps every promise of storage.Cache, but for
 // forgetting, which it should not do while it is tested. Each call of node
 // returns another node's view of the same index; for an index of one process
 // that is always the same one.
-func TestIndex(t *testing.T, node func() storage.Cache) {
+func TestCache(t *testing.T, node func() storage.Cache) {
 	for _, c := range []struct {
 		name string
 		run  func(*indexFixture)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"text/tabwriter"
@@ -29,19 +28,19 @@ type listed struct {
 
 // list prints the uploads of the server whose admin address is given.
 func list(ctx context.Context, command config.Command, std IO) error {
-	body, err := getAdmin(ctx, command.List.AdminListen, "/uploads")
+	resp, err := call(ctx, http.MethodGet, "http", command.List.AdminListen, "/uploads")
 	if err != nil {
 		return fmt.Errorf("request to the admin address of the server: %w", err)
 	}
-	defer body.Close()
+	defer resp.Body.Close()
 	if command.List.JSON {
-		_, err := io.Copy(std.Stdout, body)
+		_, err := io.Copy(std.Stdout, resp.Body)
 		return err
 	}
 	table := tabwriter.NewWriter(std.Stdout, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(table, "ID\tSTATE\tRECEIVED\tSIZE\tAGE\tOWNER\tNAME")
 	var failed error
-	for dec := json.NewDecoder(body); ; {
+	for dec := json.NewDecoder(resp.Body); ; {
 		var up listed
 		if err := dec.Decode(&up); errors.Is(err, io.EOF) {
 			return errors.Join(failed, table.Flush())
@@ -84,27 +83,4 @@ func age(d time.Duration) string {
 		return fmt.Sprintf("%dh", int(d.Hours()))
 	}
 	return fmt.Sprintf("%dd", int(d.Hours()/24))
-}
-
-// getAdmin makes a request to the admin address of a server, as its --admin-listen has it.
-func getAdmin(ctx context.Context, addr, path string) (io.ReadCloser, error) {
-	name, port, err := net.SplitHostPort(addr)
-	if err != nil {
-		return nil, err
-	}
-	if ip := net.ParseIP(name); name == "" || ip != nil && ip.IsUnspecified() {
-		name = "localhost"
-	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(name, port)+path, nil)
-	if err != nil {
-		return nil, err
-	}
-	resp, err := http.DefaultClient.Do(r)
-	if err != nil {
-		return nil, err
-	}
-	if resp.StatusCode != http.StatusOK {
-		return nil, errors.Join(fmt.Errorf("GET %s: %s", path, resp.Status), resp.Body.Close())
-	}
-	return resp.Body, nil
 }

@@ -1,4 +1,4 @@
-package main
+package commands
 
 import (
 	"context"
@@ -16,8 +16,8 @@ import (
 	"github.com/holdfast-upload/holdfast/config"
 )
 
-// health returns nil if the server with these settings, on this machine, is alive.
-func health(ctx context.Context, cfg config.Config) error {
+// Health returns nil if the server with these settings, on this machine, is alive.
+func Health(ctx context.Context, cfg config.Config) error {
 	scheme := "http"
 	if cfg.TLSCert != "" {
 		scheme = "https"
@@ -31,13 +31,13 @@ func health(ctx context.Context, cfg config.Config) error {
 	return resp.Body.Close()
 }
 
-// listDeliveries prints the server's pending and dead-lettered deliveries.
-func listDeliveries(ctx context.Context, command config.Command, stdout io.Writer) error {
+// ListDeliveries prints the server's pending and dead-lettered deliveries.
+func ListDeliveries(ctx context.Context, command config.Command, stdout io.Writer) error {
 	return copyLines(ctx, http.MethodGet, command.Config.AdminListen, "/deliveries", stdout)
 }
 
-// retryDeliveries makes the server retry deliveries now, and prints the results.
-func retryDeliveries(ctx context.Context, command config.Command, stdout io.Writer) error {
+// RetryDeliveries makes the server retry deliveries now, and prints the results.
+func RetryDeliveries(ctx context.Context, command config.Command, stdout io.Writer) error {
 	return copyLines(ctx, http.MethodPost, command.Config.AdminListen, "/deliveries/retry?"+url.Values{"id": command.IDs}.Encode(), stdout)
 }
 
@@ -68,10 +68,11 @@ func call(ctx context.Context, method, scheme, addr, path string) (*http.Respons
 	return resp, nil
 }
 
-var errSomeFailed = errors.New("some deliveries failed")
+// ErrSomeFailed means that the app did not acknowledge a delivery that was retried.
+var ErrSomeFailed = errors.New("some deliveries failed")
 
 // copyLines prints the JSON lines of a response of the admin address. It returns
-// errSomeFailed if one of them has an error.
+// ErrSomeFailed if one of them has an error.
 func copyLines(ctx context.Context, method, addr, path string, to io.Writer) error {
 	resp, err := call(ctx, method, "http", addr, path)
 	if err != nil {
@@ -88,7 +89,7 @@ func copyLines(ctx context.Context, method, addr, path string, to io.Writer) err
 		}
 		var v struct{ Error string }
 		if err := json.Unmarshal(line, &v); err != nil || v.Error != "" {
-			failed = errSomeFailed
+			failed = ErrSomeFailed
 		}
 		if _, err := fmt.Fprintf(to, "%s\n", line); err != nil {
 			return err
