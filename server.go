@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/holdfast-upload/holdfast/hooks/admin"
 	"github.com/holdfast-upload/holdfast/hooks/auth"
 	"github.com/holdfast-upload/holdfast/hooks/limits"
 	"github.com/holdfast-upload/holdfast/hooks/protocol"
@@ -110,6 +111,10 @@ func (s *Server) logEvent(ctx context.Context, e storage.Event) {
 
 // Uploads returns the core, to create, read, list and delete uploads in this process.
 func (s *Server) Uploads() *storage.Uploads { return s.uploads }
+
+// AdminHandler serves what operators need and clients must not reach; it asks for no
+// credentials. See package hooks/admin for its requests, and for a Guard to put in front.
+func (s *Server) AdminHandler() http.Handler { return admin.New(s.uploads) }
 
 // Run sweeps and delivers until ctx is done; deliveries under way then get
 // Options.Delivery.Grace. Call it once.

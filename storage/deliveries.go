@@ -23,6 +23,9 @@ func (u *Uploads) RunDeliveries(ctx context.Context) {
 	}
 }
 
+// HasDeliverer reports whether events of finished uploads are delivered.
+func (u *Uploads) HasDeliverer() bool { return u.outbox != nil }
+
 // Redeliver delivers the event of a finished upload now, pending or dead-lettered, and
 // returns nil once the app has acknowledged it.
 //

@@ -13,6 +13,7 @@ import (
 
 	"github.com/holdfast-upload/holdfast"
 	"github.com/holdfast-upload/holdfast/config"
+	"github.com/holdfast-upload/holdfast/hooks/admin"
 	"github.com/holdfast-upload/holdfast/hooks/transport"
 )
 
@@ -78,7 +79,7 @@ func (s *Server) adminRoutes() http.Handler {
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
-	return guardAdmin(adminHosts(s.cfg.AdminListen, s.cfg.AdminHosts), mux)
+	return admin.Guard(mux, s.cfg.AdminListen, s.cfg.AdminHosts...)
 }
 
 // URL is where uploads are created, from this machine.

@@ -1,4 +1,4 @@
-package main
+package admin
 
 import (
 	"net"
@@ -10,10 +10,14 @@ import (
 	"strings"
 )
 
-// guardAdmin rejects requests to the admin address that a web page may have made a browser
-// send: those from another origin, and those to a host that is not one of this server's (DNS
-// rebinding).
-func guardAdmin(hosts []string, next http.Handler) http.Handler {
+// Guard rejects requests that a web page may have made an operator's browser send: those from
+// another origin, and those to a host that is not one of this server's (DNS rebinding). It
+// stands in front of everything on the admin address, which is listen. Hosts are further names
+// of it, without ports.
+func Guard(next http.Handler, listen string, hosts ...string) http.Handler {
+	host, _, _ := net.SplitHostPort(listen)
+	machine, _ := os.Hostname() // without a name, none matches
+	hosts = slices.Concat(hosts, []string{host, machine})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case !isOwnHost(r.Host, hosts):
@@ -27,7 +31,7 @@ func guardAdmin(hosts []string, next http.Handler) http.Handler {
 }
 
 // isOwnHost reports whether a Host header names this server: an IP address, a name that
-// is not registered on the Internet, the name of the machine, or one of hosts.
+// is not registered on the Internet, or one of hosts.
 func isOwnHost(header string, hosts []string) bool {
 	host := header
 	if name, _, err := net.SplitHostPort(header); err == nil {
@@ -37,8 +41,7 @@ func isOwnHost(header string, hosts []string) bool {
 	if _, err := netip.ParseAddr(host); err == nil || !strings.Contains(host, ".") {
 		return true
 	}
-	machine, _ := os.Hostname() // without a name, none matches
-	if slices.ContainsFunc(append(hosts, machine), func(own string) bool { return strings.EqualFold(own, host) }) {
+	if slices.ContainsFunc(hosts, func(own string) bool { return strings.EqualFold(own, host) }) {
 		return true
 	}
 	return slices.ContainsFunc(privateDomains, func(domain string) bool { return strings.HasSuffix(host, domain) })
@@ -59,10 +62,4 @@ func isCrossOrigin(r *http.Request) bool {
 	}
 	u, err := url.Parse(origin)
 	return err != nil || !strings.EqualFold(u.Host, r.Host)
-}
-
-// adminHosts returns the names by which the admin address is reached.
-func adminHosts(listen string, hosts []string) []string {
-	host, _, _ := net.SplitHostPort(listen)
-	return append(slices.Clone(hosts), host)
 }

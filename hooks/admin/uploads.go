@@ -1,4 +1,4 @@
-package holdfast
+package admin
 
 import (
 	"net/http"
@@ -24,18 +24,18 @@ type uploadLine struct {
 
 // listUploads lists the uploads that the store has work with: incomplete ones, and finished
 // ones whose delivery is pending.
-func (s *Server) listUploads(w http.ResponseWriter, r *http.Request) {
+func (h *Handler) listUploads(w http.ResponseWriter, r *http.Request) {
 	out := newLineWriter(w)
-	for up, err := range s.uploads.All(r.Context()) {
+	for up, err := range h.uploads.All(r.Context()) {
 		if err != nil {
 			out.write(errorLine{err.Error()})
 			continue
 		}
-		out.write(s.uploadLine(up))
+		out.write(h.uploadLine(up))
 	}
 }
 
-func (s *Server) uploadLine(up storage.Upload) uploadLine {
+func (h *Handler) uploadLine(up storage.Upload) uploadLine {
 	line := uploadLine{
 		ID: up.ID, Name: up.DisplayName(), Type: up.ContentType(), State: uploadState(up),
 		Received: up.Received.Bytes(), Ranges: up.Received.Count(),
@@ -47,7 +47,7 @@ func (s *Server) uploadLine(up storage.Upload) uploadLine {
 	if up.Finished {
 		line.Received, line.Ranges = up.Size, 1
 	}
-	if at := s.uploads.Expires(up); !at.IsZero() {
+	if at := h.uploads.Expires(up); !at.IsZero() {
 		at = at.UTC().Truncate(time.Second)
 		line.Expires = &at
 	}
