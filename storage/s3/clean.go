@@ -115,23 +115,26 @@ func (s *Store) abortOrphan(ctx context.Context, m api.Begun) error {
 	return s.client.Abort(ctx, m.Key, m.UploadID)
 }
 
-// orphaned reports whether a multipart upload is the store's own, but no layout refers to
-// it. Other programs may use the bucket too: those whose key no upload has or had are
-// not touched.
+// orphaned reports whether a multipart upload is the store's own, and no layout of an
+// unfinished upload refers to it. Other programs may use the bucket too: those whose key
+// no upload has or had are not touched.
 func (s *Store) orphaned(ctx context.Context, m api.Begun) (bool, error) {
-	ids, err := s.reservedBy(ctx, strings.TrimPrefix(m.Key, s.opts.Prefix))
+	ids, fileOf, err := s.reservedBy(ctx, strings.TrimPrefix(m.Key, s.opts.Prefix))
 	if err != nil {
 		return false, err
 	}
 	ours := false
 	for _, id := range ids {
 		used, err := s.layoutRefersTo(ctx, id, m)
-		if err != nil || used {
+		if err != nil || used && id != fileOf {
 			return false, err
 		}
-		_, err = s.Load(ctx, id)
+		up, err := s.Load(ctx, id)
 		if err != nil && !errors.Is(err, storage.ErrGone) && !errors.Is(err, storage.ErrNotFound) {
 			return false, err
+		}
+		if used && !up.Finished {
+			return false, nil
 		}
 		ours = ours || !errors.Is(err, storage.ErrNotFound)
 	}

@@ -152,11 +152,12 @@ func (s *Store) unclaimOver(ctx context.Context, claims map[string][]string) err
 	return nil
 }
 
-// reservedBy returns the ids of all uploads whose file is, or is to be, under a key.
-func (s *Store) reservedBy(ctx context.Context, key string) (ids []string, err error) {
+// reservedBy returns the ids of all uploads whose file is, or is to be, under a key, and of
+// the one whose file is there, which is "" if none is.
+func (s *Store) reservedBy(ctx context.Context, key string) (ids []string, fileOf string, err error) {
 	t, err := s.list(ctx, reservedName(key))
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	for _, c := range t.claims {
 		ids = append(ids, c.id)
@@ -166,10 +167,11 @@ func (s *Store) reservedBy(ctx context.Context, key string) (ids []string, err e
 	}
 	h, err := s.client.Head(ctx, s.opts.Prefix+key)
 	if errors.Is(err, api.ErrMissing) {
-		return ids, nil
+		return ids, "", nil
 	}
-	if id, _ := identity(h.Metadata[recordName]); id != "" && id != key {
-		ids = append(ids, id)
+	fileOf, _ = identity(h.Metadata[recordName])
+	if fileOf != "" && fileOf != key {
+		ids = append(ids, fileOf)
 	}
-	return ids, err
+	return ids, fileOf, err
 }
