@@ -32,6 +32,7 @@ type Server struct {
 	draining   atomic.Bool // Shutdown has begun
 	requests   sync.WaitGroup
 	closeStore func() error
+	closed     func() error // closes what New has opened, once
 }
 
 // New returns a Server. It fails if an option is wrong or the directory of the disk
@@ -48,8 +49,9 @@ func New(opts Options) (*Server, error) {
 			return nil, err
 		}
 	}
+	s.closed = sync.OnceValue(s.close)
 	if err := s.open(); err != nil {
-		return nil, errors.Join(err, s.close())
+		return nil, errors.Join(err, s.closed())
 	}
 	return s, nil
 }
@@ -116,7 +118,8 @@ func (s *Server) Uploads() *storage.Uploads { return s.uploads }
 // credentials. See package hooks/admin for its requests, and for a Guard to put in front.
 func (s *Server) AdminHandler() http.Handler { return admin.New(s.uploads) }
 
-// Run sweeps and delivers until ctx is done; deliveries under way then get
+// Run sweeps, delivers and does what else the store and the Observer have to do between
+// requests, until ctx is done; deliveries under way then get
 // Options.Delivery.Grace. Call it once.
 func (s *Server) Run(ctx context.Context) {
 	var running sync.WaitGroup
@@ -128,7 +131,8 @@ func (s *Server) Run(ctx context.Context) {
 // Shutdown lets running requests end until ctx is done; after half of that time the
 // bodies of uploads are cut off, what came of them is stored, and their clients are
 // asked to retry. Ready fails from now on. It closes what New has opened, and is called
-// after the http.Server has stopped to accept connections, or beside its Shutdown.
+// after the http.Server has stopped to accept connections, or beside its Shutdown. See Serve
+// for both, in their order.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.Drain(ctx)
 	ended := make(chan struct{})
@@ -137,7 +141,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	case <-ended:
 	case <-ctx.Done():
 	}
-	return s.close()
+	return s.closed()
 }
 
 func (s *Server) close() error {

@@ -66,6 +66,23 @@ func (t KeyTemplate) Key(f File) string {
 	return strings.Join(segments, "/")
 }
 
+// Check returns an error unless valid accepts the template's keys of files with the shortest
+// and the longest names, and with ids of 1 and of maxID bytes.
+func (t KeyTemplate) Check(maxID int, valid func(key string) error) error {
+	id, long, wide := strings.Repeat("i", maxID), strings.Repeat("n", 300), strings.Repeat("\U0001F600", 100)
+	for _, f := range []File{
+		{ID: "i"}, {ID: "i", Name: "name.mp4", Owner: "owner"},
+		{ID: id, Name: long + ".abcdefghij", Owner: long},
+		{ID: id, Name: wide + ".abcdefghij", Owner: wide}, // there may be no room even for one character
+	} {
+		f.Creation = time.Now()
+		if err := valid(t.Key(f)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Directory returns the directory of the keys of that time, as far as it is the same for all
 // files.
 func (t KeyTemplate) Directory(now time.Time) string {

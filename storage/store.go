@@ -130,6 +130,12 @@ type Linker interface {
 	Link(ctx context.Context, up Upload) (string, error)
 }
 
+// Runner is a Store with work of its own between requests.
+type Runner interface {
+	// Run does that work until ctx is done. Uploads.Run calls it, once.
+	Run(ctx context.Context)
+}
+
 // Checker is a Store that can report whether it would accept a write now.
 type Checker interface {
 	// Check returns nil if uploads can be stored.

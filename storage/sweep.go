@@ -29,9 +29,18 @@ func (u *Uploads) Sweep(ctx context.Context) error {
 	return (&sweeper{uploads: u}).sweep(ctx)
 }
 
-// Run sweeps every interval until ctx is done. Of the nodes that share a store, only one
-// sweeps at a time.
+// Run does the work between requests until ctx is done: it sweeps every interval, and runs
+// what the store (see Runner) and the Observer have to do. Of the nodes that share a store,
+// only one sweeps at a time.
 func (u *Uploads) Run(ctx context.Context, interval time.Duration) {
+	run := sideBySide(func(ctx context.Context) { u.sweepEvery(ctx, interval) }, u.opts.Observer.Run)
+	if store, ok := u.store.(Runner); ok {
+		run = sideBySide(run, store.Run)
+	}
+	run(ctx)
+}
+
+func (u *Uploads) sweepEvery(ctx context.Context, interval time.Duration) {
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	s := &sweeper{uploads: u, recheckInterval: recheckAfter * interval, stallTimeout: stallTimeout}

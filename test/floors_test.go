@@ -27,8 +27,9 @@ var floors = [][]string{
 	{"hooks/protocol"},
 	{"hooks/"}, // the protocols, and what stands in front of them
 	{"hooks/limits/redislimits"},
-	{""},                               // the root, which assembles the above
-	{"cmd/holdfast/internal/commands"}, // what people use as clients
+	{""}, // the root, which assembles the above
+	{"cmd/holdfast/internal/stores"},
+	{"cmd/holdfast/internal/commands"},
 	{"cmd/"},
 	{"test/", "test"},
 }

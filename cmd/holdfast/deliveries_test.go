@@ -3,10 +3,11 @@ package main
 import (
 	"bytes"
 	"encoding/json"
-	"github.com/holdfast-upload/holdfast/cmd/holdfast/internal/commands"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/holdfast-upload/holdfast/cmd/holdfast/internal/commands"
 )
 
 // adminAddr waits for the admin address.

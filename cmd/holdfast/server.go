@@ -95,16 +95,9 @@ func (s *Server) URL() string {
 	return scheme + "://" + net.JoinHostPort(host, port) + s.cfg.BasePath
 }
 
-// Run serves until ctx is done, then shuts down: it accepts no new connections, gives
-// requests half of the shutdown timeout to complete, and then aborts them. Run returns at
-// the timeout at the latest, and closes the Server.
+// Run serves until ctx is done, shuts down as holdfast.Server.Serve does, and closes the
+// Server.
 func (s *Server) Run(ctx context.Context) error {
-	work, stopWork := context.WithCancel(context.Background())
-	defer stopWork()
-	worked := make(chan struct{})
-	go func() { defer close(worked); s.work(work) }()
-	served := make(chan error, 1)
-	go func() { served <- s.serve() }()
 	if s.admin != nil {
 		s.log.Info("admin listening", "addr", s.adminAt.Addr().String())
 		go func() {
@@ -113,41 +106,14 @@ func (s *Server) Run(ctx context.Context) error {
 			}
 		}()
 	}
-	s.log.Info("listening", "addr", s.listener.Addr().String(), "url", s.URL(), "store", s.storeName, "version", version())
-	var err error
-	select {
-	case err = <-served:
-		err = fmt.Errorf("serve: %w", err)
-	case <-ctx.Done():
-		s.log.Info("shutting down", "timeout", s.cfg.ShutdownTimeout)
-		s.drain(stopWork, worked)
-	}
+	end, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	context.AfterFunc(ctx, func() { time.AfterFunc(s.cfg.ShutdownTimeout, cancel) })
+	s.log.Info("listening", "addr", s.listener.Addr().String(), "url", s.URL(), "store", s.stores.Name, "version", version())
+	err := s.Serve(ctx, s.http, s.listener, s.cfg.ShutdownTimeout)
+	s.tracing.Close(end)
 	s.log.Info("stopped")
 	return errors.Join(err, s.Close())
-}
-
-func (s *Server) serve() error {
-	if s.http.TLSConfig != nil {
-		return s.http.ServeTLS(s.listener, "", "")
-	}
-	return s.http.Serve(s.listener)
-}
-
-// drain waits until requests, sweeps and deliveries have ended, at most for the shutdown
-// timeout. Deliveries continue while requests may still finish uploads.
-func (s *Server) drain(stopWork func(), worked <-chan struct{}) {
-	deadline, cancel := context.WithTimeout(context.Background(), s.cfg.ShutdownTimeout)
-	defer cancel()
-	s.Drain(deadline)
-	if err := s.http.Shutdown(deadline); err != nil {
-		s.log.Warn("shutdown timeout exceeded; aborting requests", "error", err)
-	}
-	stopWork()
-	select {
-	case <-worked:
-	case <-deadline.Done():
-	}
-	s.tracing.Close(deadline)
 }
 
 // Close stops the Server at once and aborts its requests. It may be called more than once.
@@ -173,7 +139,7 @@ func (s *Server) close() error {
 		cancel()
 		errs = append(errs, s.Shutdown(done))
 	}
-	return errors.Join(append(errs, s.settings.close())...)
+	return errors.Join(append(errs, s.stores.Close())...)
 }
 
 // ignoreClosed returns err, or nil if the listener was closed already.

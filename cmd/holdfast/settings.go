@@ -3,15 +3,12 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
-	"strings"
-	"sync"
 	"time"
 
 	"github.com/holdfast-upload/holdfast"
+	"github.com/holdfast-upload/holdfast/cmd/holdfast/internal/stores"
 	"github.com/holdfast-upload/holdfast/config"
 	"github.com/holdfast-upload/holdfast/hooks/auth"
 	"github.com/holdfast-upload/holdfast/hooks/limits"
@@ -19,25 +16,18 @@ import (
 	"github.com/holdfast-upload/holdfast/hooks/webhook"
 	"github.com/holdfast-upload/holdfast/storage"
 	"github.com/holdfast-upload/holdfast/storage/instrument"
-	"github.com/holdfast-upload/holdfast/storage/redis"
 	"github.com/holdfast-upload/holdfast/storage/tracing/otlp"
 )
 
 // settings holds the options of a server, built from a config.Config, and the resources
 // that they use.
 type settings struct {
-	options   holdfast.Options
-	log       *slog.Logger
-	metrics   *instrument.Metrics
-	tracing   *otlp.Exporter    // nil without --otlp-endpoint
-	webhooks  *webhook.Webhooks // nil without --hook-url
-	location  func(storage.Upload) map[string]string
-	storeName string         // for the log
-	arbiter   *redis.Arbiter // nil without --redis
-	// watchNodes looks for other processes that use the store, nil if there can be none.
-	watchNodes func(ctx context.Context)
-	closers    []func() error // of the store and of Redis, called in reverse order
-	server     *holdfast.Server
+	options holdfast.Options
+	log     *slog.Logger
+	metrics *instrument.Metrics
+	tracing *otlp.Exporter // nil without --otlp-endpoint
+	stores  *stores.Stores
+	server  *holdfast.Server
 }
 
 func (s *settings) open(cfg config.Config, log *slog.Logger) (err error) {
@@ -57,34 +47,12 @@ func (s *settings) open(cfg config.Config, log *slog.Logger) (err error) {
 			Sweep: s.metrics.Sweep,
 		},
 	}
-	for _, step := range []func(config.Config) error{s.openTracing, s.setKeys, s.openStore, s.openAuth, s.openWebhooks} {
+	for _, step := range []func(config.Config) error{s.openTracing, s.setKeys, s.openStores, s.openAuth, s.openWebhooks} {
 		if err := step(cfg); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func (s *settings) close() error {
-	var err error
-	for _, closer := range slices.Backward(s.closers) {
-		err = errors.Join(err, closer())
-	}
-	s.closers = nil
-	return err
-}
-
-// work runs the background tasks until ctx is done.
-func (s *Server) work(ctx context.Context) {
-	var running sync.WaitGroup
-	running.Go(func() { s.Server.Run(ctx) })
-	if s.watchNodes != nil {
-		running.Go(func() { s.watchNodes(ctx) })
-	}
-	if s.webhooks != nil {
-		running.Go(func() { s.webhooks.Run(ctx) })
-	}
-	running.Wait()
 }
 
 func (s *settings) openTracing(cfg config.Config) (err error) {
@@ -96,28 +64,25 @@ func (s *settings) openTracing(cfg config.Config) (err error) {
 	return err
 }
 
-// setKeys makes the key template determine the keys of finished files. It fails unless the
-// template yields valid keys for the shortest and the longest names.
+// setKeys makes the key template determine the keys of finished files.
 func (s *settings) setKeys(cfg config.Config) error {
 	template := cfg.KeyTemplate
 	if template == "" {
 		return nil
 	}
-	id, long, wide := strings.Repeat("i", storage.MaxIDLength), strings.Repeat("n", 300), strings.Repeat("\U0001F600", 100)
-	for _, f := range []config.File{
-		{ID: "i"}, {ID: "i", Name: "name.mp4", Owner: "owner"},
-		{ID: id, Name: long + ".abcdefghij", Owner: long},
-		{ID: id, Name: wide + ".abcdefghij", Owner: wide}, // there may be no room even for one character
-	} {
-		f.Creation = time.Now()
-		if err := storage.CheckKey(template.Key(f)); err != nil {
-			return fmt.Errorf("--key-template: %w", err)
-		}
+	if err := template.Check(storage.MaxIDLength, storage.CheckKey); err != nil {
+		return fmt.Errorf("--key-template: %w", err)
 	}
 	s.options.Key = func(rec storage.Record) string {
 		return template.Key(config.File{ID: rec.ID, Name: rec.Filename(), Owner: rec.Owner, Creation: time.Now()})
 	}
 	return nil
+}
+
+// openStores opens the store, and Redis if it is configured.
+func (s *settings) openStores(cfg config.Config) (err error) {
+	s.stores, err = stores.Open(cfg, s.log, s.metrics, &s.options)
+	return err
 }
 
 func (s *settings) openAuth(cfg config.Config) error {
@@ -153,11 +118,11 @@ func (s *settings) openWebhooks(cfg config.Config) error {
 	if err != nil {
 		return fmt.Errorf("--hook-ca, --hook-client-cert: %w", err)
 	}
-	s.webhooks, err = webhook.New(webhook.Options{
+	webhooks, err := webhook.New(webhook.Options{
 		URL: cfg.HookURL, URLs: cfg.HookURLOverride, Events: cfg.HookEvents, Secrets: secrets,
 		Forward: cfg.HookForwardHeader, Secret: cfg.AuthHookHeaders, Timeout: cfg.HookTimeout,
 		RetryInitial: cfg.HookRetryInitial, RetryMaxAge: cfg.HookRetryMaxAge, ProgressInterval: cfg.HookProgressInterval,
-		TLS: certificates, Storage: s.location, Log: s.log,
+		TLS: certificates, Storage: s.stores.Location, Log: s.log,
 		OnStop: func(ctx context.Context, id string, rejection error) error {
 			return s.server.Uploads().Stop(ctx, id, rejection)
 		},
@@ -165,10 +130,10 @@ func (s *settings) openWebhooks(cfg config.Config) error {
 	if err != nil {
 		return err
 	}
-	s.options.Policy, s.options.Delivery = s.webhooks.Policy(), s.webhooks.Delivery()
-	s.options.Observer = storage.Observers(s.options.Observer, s.webhooks.Observer())
+	s.options.Policy, s.options.Delivery = webhooks.Policy(), webhooks.Delivery()
+	s.options.Observer = storage.Observers(s.options.Observer, webhooks.Observer())
 	s.metrics.Hooks(func() instrument.Hooks {
-		d, h := s.server.Uploads().DeliveryStats(), s.webhooks.Stats()
+		d, h := s.server.Uploads().DeliveryStats(), webhooks.Stats()
 		return instrument.Hooks{
 			Pending: int64(d.Pending), InFlight: d.InFlight, Delivered: d.Delivered, Failed: d.Failed, DeadLettered: d.DeadLettered, Deferred: d.Deferred,
 			Queued: int64(h.Queued), Dropped: h.Dropped, BestEffortFailed: h.BestEffortFailed, BlockingFailed: h.BlockingFailed,

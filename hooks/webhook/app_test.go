@@ -158,7 +158,7 @@ func startNode(t *testing.T, opts Options, store storage.Store, locker storage.L
 	go func() {
 		defer close(n.ended)
 		var running sync.WaitGroup
-		running.Go(func() { n.app.Run(ctx) })
+		running.Go(func() { n.app.run(ctx) })
 		running.Go(func() { n.uploads.RunDeliveries(ctx) })
 		running.Wait()
 	}()

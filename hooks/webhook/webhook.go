@@ -79,8 +79,8 @@ func (o *Options) setDefaults() {
 	}
 }
 
-// Webhooks sends hooks to the app. Create it with New, pass its Policy, Observer and
-// Delivery to the core, and call Run.
+// Webhooks sends hooks to the app. Create it with New, and pass its Policy, Observer and
+// Delivery to the core.
 type Webhooks struct {
 	opts             Options
 	client           *client
@@ -133,7 +133,7 @@ func (a *Webhooks) Policy() storage.Policy {
 // Observer returns the observer that sends the best-effort hooks: post-create, post-receive
 // and post-terminate.
 func (a *Webhooks) Observer() storage.Observer {
-	o := storage.Observer{Event: a.notify}
+	o := storage.Observer{Event: a.notify, Run: a.run}
 	if a.url(tusd.HookPostReceive) != "" {
 		o.Progress = a.progress
 	}
@@ -149,9 +149,9 @@ func (a *Webhooks) Delivery() storage.DeliveryOptions {
 	return storage.DeliveryOptions{Deliverer: a, RetryInitial: a.opts.RetryInitial, RetryMaxAge: a.opts.RetryMaxAge, Grace: a.opts.Timeout}
 }
 
-// Run sends best-effort hooks until ctx is done and the queue is empty, at most for
+// run sends best-effort hooks until ctx is done and the queue is empty, at most for
 // Options.Timeout after ctx is done.
-func (a *Webhooks) Run(ctx context.Context) {
+func (a *Webhooks) run(ctx context.Context) {
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	stop := context.AfterFunc(ctx, func() { time.AfterFunc(a.opts.Timeout, cancel) })

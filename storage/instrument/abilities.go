@@ -18,6 +18,7 @@ var (
 	_ storage.Cleaner  = (*store)(nil)
 	_ storage.Checker  = (*store)(nil)
 	_ storage.Linker   = (*store)(nil)
+	_ storage.Runner   = (*store)(nil)
 
 	_ storage.ExactDeleter = (*store)(nil)
 	_ storage.Flusher      = (*store)(nil)
@@ -33,6 +34,13 @@ func (s *store) Sum(ctx context.Context, up storage.Upload) *crc32c.Sum {
 		return inner.Sum(ctx, up)
 	}
 	return nil
+}
+
+// Run implements storage.Runner.
+func (s *store) Run(ctx context.Context) {
+	if inner, ok := s.Store.(storage.Runner); ok {
+		inner.Run(ctx)
+	}
 }
 
 // ListIDs implements storage.IDLister. Like List, it lasts as long as its caller iterates.

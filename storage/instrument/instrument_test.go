@@ -50,6 +50,11 @@ type able struct{ bare }
 
 var errAble = errors.New("asked for")
 
+// runKey is the key of a function that Run calls.
+type runKey struct{}
+
+func (able) Run(ctx context.Context) { ctx.Value(runKey{}).(context.CancelFunc)() }
+
 func (able) Concat(context.Context, storage.Upload, []storage.Upload) (bool, error) {
 	return true, errAble
 }
@@ -72,6 +77,12 @@ func TestOptionalInterfacesFollowTheInnerStore(t *testing.T) {
 		if can {
 			s, wantErr, wantCalls = m.Store(able{}), errAble, 1
 		}
+		ran, run := context.WithCancel(t.Context())
+		s.(storage.Runner).Run(context.WithValue(t.Context(), runKey{}, run))
+		if (ran.Err() != nil) != can {
+			t.Errorf("able %v: Run has run: %v", can, ran.Err() != nil)
+		}
+		run()
 		done, concatErr := s.(storage.Concater).Concat(t.Context(), storage.Upload{}, nil)
 		link, linkErr := s.(storage.Linker).Link(t.Context(), storage.Upload{})
 		if done != can || (link == "https://link") != can {

@@ -47,15 +47,15 @@ type watch struct {
 
 func (s *Store) nodeKey(id string) string { return s.opts.Prefix + ".holdfast/nodes/" + id }
 
-// WatchNodes reports this process in the bucket, and warns in the log of other processes that
-// use it too, unless both share locks and state (by Redis). It returns when ctx is done.
+// Run implements storage.Runner: it reports this process in the bucket, and warns in the log of
+// other processes that use it too, unless both share locks and state, as an Arbiter shows.
 //
 // If S3 does not decide which of concurrent writers creates an object, and there is no shared
 // Arbiter, the process that was started later creates no more uploads, and Check fails.
-func (s *Store) WatchNodes(ctx context.Context, shared bool) {
+func (s *Store) Run(ctx context.Context) {
 	host, _ := os.Hostname() // only for the log
 	w := &watch{
-		store: s, own: report{Host: host, Started: s.opts.now(), Shared: shared}, key: s.nodeKey(rand.Text()),
+		store: s, own: report{Host: host, Started: s.opts.now(), Shared: s.opts.Arbiter != nil}, key: s.nodeKey(rand.Text()),
 		known: map[string]string{}, warned: map[string]struct{}{},
 	}
 	tick := time.NewTicker(s.opts.nodeInterval)

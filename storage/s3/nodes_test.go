@@ -36,10 +36,13 @@ func (l *lines) count(text string) int {
 func watchNodes(t *testing.T, opts Options, shared bool) (s *Store, log *lines, stop func()) {
 	log = &lines{}
 	opts.Log, opts.nodeInterval = slog.New(slog.NewTextHandler(log, nil)), 50*time.Millisecond
+	if shared {
+		opts.Arbiter = new(api.MemoryArbiter)
+	}
 	s = mustOpen(t, opts)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
-	go func() { defer close(ended); s.WatchNodes(ctx, shared) }()
+	go func() { defer close(ended); s.Run(ctx) }()
 	stop = func() { cancel(); <-ended }
 	t.Cleanup(stop)
 	return s, log, stop

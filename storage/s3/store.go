@@ -55,8 +55,9 @@ type Options struct {
 	// fails with ErrUnavailable; 20 s if 0. Requests that carry the bytes of uploads, copy
 	// them or complete a file may take longer.
 	Timeout time.Duration
-	// Arbiter is shared by the processes that share the bucket. It is needed only if S3
-	// does not honor If-None-Match; nil is for a single process.
+	// Arbiter is shared by the processes that share the bucket, as their Locker and Cache
+	// are; nil is for a single process. It decides what S3 does not if that does not honor
+	// If-None-Match.
 	Arbiter Arbiter
 	// Log is slog.Default() if nil.
 	Log *slog.Logger
@@ -146,7 +147,7 @@ type Store struct {
 	absent    absent
 	active    activities
 	copies    copyHealth
-	olderNode atomic.Pointer[report] // that this one must not create uploads beside; see WatchNodes
+	olderNode atomic.Pointer[report] // that this one must not create uploads beside; see Run
 
 	deletions deletions
 
@@ -165,6 +166,7 @@ var (
 	_ storage.Checker  = (*Store)(nil)
 	_ storage.Concater = (*Store)(nil)
 	_ storage.Linker   = (*Store)(nil)
+	_ storage.Runner   = (*Store)(nil)
 
 	_ storage.ExactDeleter = (*Store)(nil)
 

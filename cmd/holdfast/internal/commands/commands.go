@@ -1,6 +1,6 @@
-// Package commands has the commands of holdfast that people use as clients of a server:
-// upload, download, status, rm, ls and completion. Package client does the work; this one
-// shows it, and turns its errors into exit codes.
+// Package commands has the commands of holdfast but serve: those that people use as clients of
+// a server, those for the operator of one, and those that look at settings. Package client does
+// the work of the first; this one shows it, and turns errors into exit codes.
 package commands
 
 import (
@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/holdfast-upload/holdfast/client"
+	"github.com/holdfast-upload/holdfast/cmd/holdfast/internal/stores"
 	"github.com/holdfast-upload/holdfast/config"
 )
 
@@ -42,7 +43,9 @@ type IO struct {
 // for an error is that of ExitCode.
 func Run(ctx context.Context, command config.Command, std IO) (ok bool, err error) {
 	run, ok := map[string]func(context.Context, config.Command, IO) error{
-		"upload": upload, "download": download, "status": status, "rm": remove, "ls": list, "completion": completion,
+		"upload": upload, "download": download, "status": status, "rm": remove,
+		"ls": list, "deliveries": listDeliveries, "deliveries retry": retryDeliveries, "health": health,
+		"check-store": checkStore, "config check": checkConfig, "ticket create": createTicket, "completion": completion,
 	}[command.Name]
 	if !ok {
 		return false, nil
@@ -94,6 +97,16 @@ func urlStore() (client.URLStore, error) {
 		return nil, fmt.Errorf("find the state directory: %w (--no-resume goes without it)", err)
 	}
 	return client.DirURLStore(filepath.Join(dir, "holdfast", "uploads")), nil
+}
+
+// checkStore prints what the store that the settings name can do.
+func checkStore(ctx context.Context, command config.Command, std IO) error {
+	return stores.Check(ctx, command.Config, std.Stdout)
+}
+
+// checkConfig prints the settings as they are understood, without secrets.
+func checkConfig(_ context.Context, command config.Command, std IO) error {
+	return config.WriteSettings(std.Stdout, command.Settings)
 }
 
 // completion prints a script for a shell.

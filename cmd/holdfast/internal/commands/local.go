@@ -16,8 +16,9 @@ import (
 	"github.com/holdfast-upload/holdfast/config"
 )
 
-// Health returns nil if the server with these settings, on this machine, is alive.
-func Health(ctx context.Context, cfg config.Config) error {
+// health returns nil if the server with these settings, on this machine, is alive.
+func health(ctx context.Context, command config.Command, _ IO) error {
+	cfg := command.Config
 	scheme := "http"
 	if cfg.TLSCert != "" {
 		scheme = "https"
@@ -31,14 +32,14 @@ func Health(ctx context.Context, cfg config.Config) error {
 	return resp.Body.Close()
 }
 
-// ListDeliveries prints the server's pending and dead-lettered deliveries.
-func ListDeliveries(ctx context.Context, command config.Command, stdout io.Writer) error {
-	return copyLines(ctx, http.MethodGet, command.Config.AdminListen, "/deliveries", stdout)
+// listDeliveries prints the server's pending and dead-lettered deliveries.
+func listDeliveries(ctx context.Context, command config.Command, std IO) error {
+	return copyLines(ctx, http.MethodGet, command.Config.AdminListen, "/deliveries", std.Stdout)
 }
 
-// RetryDeliveries makes the server retry deliveries now, and prints the results.
-func RetryDeliveries(ctx context.Context, command config.Command, stdout io.Writer) error {
-	return copyLines(ctx, http.MethodPost, command.Config.AdminListen, "/deliveries/retry?"+url.Values{"id": command.IDs}.Encode(), stdout)
+// retryDeliveries makes the server retry deliveries now, and prints the results.
+func retryDeliveries(ctx context.Context, command config.Command, std IO) error {
+	return copyLines(ctx, http.MethodPost, command.Config.AdminListen, "/deliveries/retry?"+url.Values{"id": command.IDs}.Encode(), std.Stdout)
 }
 
 // call sends a request to a server on this machine. It does not verify the certificate,

@@ -1,4 +1,4 @@
-package main
+package stores
 
 import (
 	"context"
@@ -12,9 +12,9 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/s3"
 )
 
-// checkStore prints what the store can do, one check in a line. It returns an error if the
+// Check prints what the store can do, one check in a line. It returns an error if the
 // server would not start with it.
-func checkStore(ctx context.Context, cfg config.Config, stdout io.Writer) error {
+func Check(ctx context.Context, cfg config.Config, stdout io.Writer) error {
 	if cfg.S3Bucket == "" {
 		return checkDisk(ctx, cfg, stdout)
 	}
