@@ -36,8 +36,8 @@ versitygw: $(versitygw)
 run:
 	go run ./cmd/holdfast $(ARGS)
 
-# Everything. Needs Go, a C compiler, curl, openssl, Node.js with npm, Python with venv and
-# redis-server, and the network for what these have to fetch. What runs side by side waits
+# Everything. Needs Go, a C compiler, curl, openssl, Node.js with npm, Python with venv,
+# redis-server and Chromium, and the network for what these have to fetch. What runs side by side waits
 # more than it computes; each line says which part it is from.
 test: lint
 	@echo "test: the packages, with the race detector and without; the binary with real clients;"

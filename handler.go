@@ -20,8 +20,8 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
-// ServeHTTP implements http.Handler: uploads below Options.BasePath, /healthz and
-// /readyz.
+// ServeHTTP implements http.Handler: uploads and the page below Options.BasePath, /healthz
+// and /readyz.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.requests.Add(1)
 	defer s.requests.Done()
@@ -60,6 +60,8 @@ func (s *Server) HTTPServer() *http.Server {
 // elsewhere handles requests that are not below the base path.
 func (s *Server) elsewhere(w http.ResponseWriter, r *http.Request) {
 	switch {
+	case s.page != nil && s.page.Serves(r.URL.Path):
+		s.page.ServeHTTP(w, r)
 	case isProbe(r.URL.Path) && !probes(r.Method):
 		protocol.RejectMethod(w, r, "OPTIONS, GET, HEAD")
 	case r.URL.Path == "/healthz":
@@ -74,6 +76,12 @@ func (s *Server) elsewhere(w http.ResponseWriter, r *http.Request) {
 // servesOutside reports whether a path outside of the base path is one of a protocol.
 func (s *Server) servesOutside(path string) bool {
 	return s.opts.GoogleUploads && google.ServesPath(path) || s.opts.GraphUploads && graph.ServesPath(path)
+}
+
+// isReserved reports whether path is one that is answered by elsewhere, although it may be
+// below the base path.
+func (s *Server) isReserved(path string) bool {
+	return isProbe(path) || s.page != nil && s.page.Serves(path)
 }
 
 // isProbe reports whether path is that of a probe, where no upload can be.
@@ -124,7 +132,7 @@ func (s *Server) protocolOptions() protocol.Options {
 		Shutdown:           s.shutdown,
 		Spools:             s.opts.Spools,
 		Elsewhere:          http.HandlerFunc(s.elsewhere),
-		Reserved:           isProbe,
+		Reserved:           s.isReserved,
 		Outside:            s.servesOutside,
 		Log:                s.opts.Log,
 		Metrics:            s.opts.Metrics,

@@ -68,6 +68,9 @@ type Options struct {
 	// GraphUploads creates upload sessions for clients of Microsoft Graph, by POST to any path
 	// that ends with "/createUploadSession" and that the caller routes to the Server.
 	GraphUploads bool
+	// UploadPage serves a web page that uploads files, at "_upload/" below BasePath, to everybody:
+	// what it may upload is decided by Auth.
+	UploadPage bool
 	// CORS says which web pages may upload; the zero value allows none.
 	CORS protocol.CORS
 

@@ -14,6 +14,7 @@ import (
 	"github.com/holdfast-upload/holdfast/hooks/limits"
 	"github.com/holdfast-upload/holdfast/hooks/protocol"
 	"github.com/holdfast-upload/holdfast/hooks/transport"
+	"github.com/holdfast-upload/holdfast/hooks/uploadpage"
 	"github.com/holdfast-upload/holdfast/storage"
 	"github.com/holdfast-upload/holdfast/storage/disk"
 )
@@ -27,6 +28,7 @@ type Server struct {
 	limits   *limits.Limiter
 	shutdown *transport.Shutdown
 	handler  http.Handler
+	page     *uploadpage.Page // nil without Options.UploadPage
 
 	ready      readiness
 	draining   atomic.Bool // Shutdown has begun
@@ -43,6 +45,9 @@ func New(opts Options) (*Server, error) {
 		return nil, fmt.Errorf("base path %q does not begin and end with \"/\"", opts.BasePath)
 	}
 	s := &Server{opts: opts, shutdown: transport.NewShutdown(), limits: limits.New(opts.Limits), closeStore: func() error { return nil }}
+	if opts.UploadPage {
+		s.page = uploadpage.New(opts.BasePath)
+	}
 	if opts.Auth.Enabled() {
 		var err error
 		if s.auth, err = auth.New(opts.Auth); err != nil {

@@ -33,6 +33,8 @@ type Config struct {
 	TrustForwarded bool `name:"trust-forwarded-headers" group:"Listening:" default:"true" negatable:"" help:"Trust X-Forwarded-Proto, -Host, -Port and -Prefix, and Forwarded, for the URLs of uploads, X-Forwarded-For for the address of a client, and traceparent. Turn it off if clients connect without a proxy."`
 	// PublicURL is the URL below which clients reach uploads; "" takes it from each request.
 	PublicURL string `name:"public-url" group:"Listening:" placeholder:"URL" nonempty:"true" help:"URL below which clients reach uploads, for Location, uploadUrl and tickets, such as https://up.example.com/files/. Empty takes it from each request, and from X-Forwarded-Proto, -Host, -Port and -Prefix or Forwarded if they are trusted."`
+	// UploadPage serves a web page that uploads files.
+	UploadPage bool `name:"upload-page" group:"Listening:" help:"Serve a web page that uploads files, at _upload/ below --base-path. It is open to everybody, and uploads with a token or a ticket where those are needed."`
 	// CORSOrigins are the origins whose web pages may upload; empty turns CORS off.
 	CORSOrigins []string `name:"cors-origin" group:"Listening:" default:"*" placeholder:"ORIGIN" help:"Origins whose web pages may upload, such as https://app.example.com or https://*.example.com; comma-separated, or given more than once. Empty turns CORS off."`
 	// CORSExposeHeaders are further headers that web pages may read.

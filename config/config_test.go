@@ -78,6 +78,7 @@ var settings = map[string]struct {
 	"tls-key":                 {"key.pem", func(c *config.Config) { c.TLSKey = "key.pem" }},
 	"google-uploads":          {"false", func(c *config.Config) { c.GoogleUploads = false }},
 	"graph-uploads":           {"false", func(c *config.Config) { c.GraphUploads = false }},
+	"upload-page":             {"true", func(c *config.Config) { c.UploadPage = true }},
 	"trust-forwarded-headers": {"false", func(c *config.Config) { c.TrustForwarded = false }},
 	"cors-origin": {"https://a.example,capacitor://localhost", func(c *config.Config) {
 		c.CORSOrigins = []string{"https://a.example", "capacitor://localhost"}
@@ -266,6 +267,7 @@ func TestInvalidValueIsRejectedByName(t *testing.T) {
 		{"base-path", "/a b/", "/files/"},
 		{"google-uploads", "perhaps", "true"},
 		{"graph-uploads", "perhaps", "true"},
+		{"upload-page", "perhaps", "true"},
 		{"trust-forwarded-headers", "perhaps", "true"},
 		{"cors-origin", "app.example.com", "scheme://host"},
 		{"cors-origin", "https://app.example.com/", "no path"},

@@ -7,7 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
+	"slices"
 	"testing"
 )
 
@@ -58,7 +58,7 @@ func seeSources() error {
 			return err
 		case entry.IsDir() && (entry.Name() == "node_modules" || entry.Name() == ".git"):
 			return fs.SkipDir
-		case strings.HasSuffix(path, ".go"), strings.HasSuffix(path, ".mod"), strings.HasSuffix(path, ".js"):
+		case slices.Contains([]string{".go", ".mod", ".js", ".css", ".html"}, filepath.Ext(path)):
 			_, err = os.Stat(path)
 		}
 		return err

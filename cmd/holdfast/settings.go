@@ -33,7 +33,7 @@ type settings struct {
 func (s *settings) open(cfg config.Config, log *slog.Logger) (err error) {
 	s.log, s.metrics = log, instrument.New(version())
 	s.options = holdfast.Options{
-		BasePath: cfg.BasePath, TrustForwarded: cfg.TrustForwarded, PublicURL: cfg.PublicURL, GoogleUploads: cfg.GoogleUploads, GraphUploads: cfg.GraphUploads,
+		BasePath: cfg.BasePath, TrustForwarded: cfg.TrustForwarded, PublicURL: cfg.PublicURL, GoogleUploads: cfg.GoogleUploads, GraphUploads: cfg.GraphUploads, UploadPage: cfg.UploadPage,
 		CORS:    protocol.CORS{Origins: cfg.CORSOrigins, Credentials: cfg.CORSCredentials, ExposeHeaders: cfg.CORSExposeHeaders},
 		MaxSize: int64(cfg.MaxSize), ExpireAfter: cmp.Or(cfg.ExpireAfter, -1), RememberFinished: cmp.Or(cfg.RememberFinished, -1),
 		IdleTimeout: cfg.IdleTimeout, LockTimeout: cfg.LockTimeout, NoInterimResponses: !cfg.InterimResponses, SweepInterval: cfg.SweepInterval,
