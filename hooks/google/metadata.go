@@ -69,8 +69,13 @@ func (p properties) record(r *http.Request, t target) (storage.Record, error) {
 	return rec, nil
 }
 
-// nameID returns what the ids of all uploads with a name begin with, after the prefix that
-// the principal requires.
+// idsOf returns what the ids of all uploads with a name begin with.
+func idsOf(r *http.Request, bucket, name string) string {
+	c, _ := protocol.PrincipalFrom(r.Context())
+	return c.IDPrefix + nameID(r, bucket, name) + "-"
+}
+
+// nameID returns a hash of the principal, the bucket and a name, which is a part of an id.
 func nameID(r *http.Request, bucket, name string) string {
 	c, _ := protocol.PrincipalFrom(r.Context())
 	sum := sha256.Sum256([]byte(c.Subject + "\x00" + bucket + "\x00" + name))

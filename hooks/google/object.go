@@ -1,10 +1,12 @@
 package google
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"path"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/holdfast-upload/holdfast/hooks/protocol"
@@ -33,14 +35,19 @@ type resource struct {
 	Metadata        map[string]string `json:"metadata,omitempty"`
 }
 
-// resourceOf returns the description of a finished upload.
+// idBucket is the bucket in which each finished upload is an object that has its id as its
+// name, whatever protocol has created it, also if the app has chosen the id.
+const idBucket = "holdfast"
+
+// resourceOf returns the description of a finished upload. One that was created with another
+// protocol has neither bucket nor name of its own.
 func (h *Handler) resourceOf(r *http.Request, up storage.Upload) resource {
-	bucket, name := up.Metadata[metaBucket], up.Metadata[metaName]
-	if name == "" {
-		name = up.ID
+	bucket, name := idBucket, up.ID
+	if isNamed(up) {
+		bucket, name = up.Metadata[metaBucket], up.Metadata[metaName]
 	}
 	scheme, host := h.opts.URLs.Origin(r)
-	at := "/storage/v1/b/" + url.PathEscape(bucket) + "/o/" + url.PathEscape(name)
+	at := objectPath(r, up, bucket, name)
 	return resource{
 		Kind: "storage#object", ID: bucket + "/" + name + "/" + generation(up),
 		SelfLink:  scheme + "://" + host + at,
@@ -50,6 +57,20 @@ func (h *Handler) resourceOf(r *http.Request, up storage.Upload) resource {
 		Size: strconv.FormatInt(up.Size, 10), CRC32C: up.CRC32C, ETag: up.ID,
 		TimeCreated: timestamp(up.Created), Updated: timestamp(up.ModifiedAt), Metadata: ownMetadata(up),
 	}
+}
+
+// isNamed reports whether an upload has a bucket and a name.
+func isNamed(up storage.Upload) bool {
+	return up.Metadata[metaBucket] != "" && up.Metadata[metaName] != ""
+}
+
+// objectPath returns the path at which find finds an upload: that of its name, or of its id
+// if the id does not begin with the hash of the name.
+func objectPath(r *http.Request, up storage.Upload, bucket, name string) string {
+	if !strings.HasPrefix(up.ID, idsOf(r, bucket, name)) {
+		bucket, name = idBucket, up.ID
+	}
+	return "/storage/v1/b/" + url.PathEscape(bucket) + "/o/" + url.PathEscape(name)
 }
 
 // generation returns the number that distinguishes uploads of one name.
@@ -62,8 +83,9 @@ func ownMetadata(up storage.Upload) map[string]string {
 	own := map[string]string{}
 	for name, value := range up.Metadata {
 		switch {
-		case name == metaBucket, name == metaName, name == metaType, name == metaEncoding:
-		case name == metaFilename && value == path.Base(up.Metadata[metaName]):
+		case name == metaType, name == metaEncoding:
+		case isNamed(up) && (name == metaBucket || name == metaName):
+		case isNamed(up) && name == metaFilename && value == path.Base(up.Metadata[metaName]):
 		default:
 			own[name] = value
 		}
@@ -107,13 +129,21 @@ func setContentHeaders(header http.Header, up storage.Upload) {
 	header.Set("X-Goog-Stored-Content-Encoding", "identity")
 }
 
-// find returns the finished upload of an object: the newest of its name, or that of the
-// generation in the query. Their ids begin with a hash of the owner, the bucket and the
-// name, unless the app or a ticket has chosen another id. Those it does not find.
+// find returns the finished upload of an object: that with its id in idBucket, or the newest
+// of its name, or that of the generation in the query. Ids begin with a hash of the owner,
+// the bucket and the name, unless the app or a ticket has chosen another id. Those have no
+// other name than their id.
 func (h *Handler) find(r *http.Request, t target) (storage.Upload, error) {
-	c, _ := protocol.PrincipalFrom(r.Context())
 	wanted := r.URL.Query().Get("generation")
-	return h.uploads.NewestFinished(r.Context(), c.IDPrefix+nameID(r, t.bucket, t.name)+"-", func(up storage.Upload) bool {
-		return wanted == "" || wanted == generation(up)
-	})
+	matches := func(up storage.Upload) bool { return wanted == "" || wanted == generation(up) }
+	if t.bucket == idBucket && storage.CheckID(t.name) == nil {
+		up, err := h.uploads.Get(r.Context(), t.name)
+		if err == nil && up.Finished && matches(up) {
+			return up, nil
+		}
+		if err != nil && !errors.Is(err, storage.ErrNotFound) && !errors.Is(err, storage.ErrGone) {
+			return up, err
+		}
+	}
+	return h.uploads.NewestFinished(r.Context(), idsOf(r, t.bucket, t.name), matches)
 }

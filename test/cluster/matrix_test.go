@@ -1,0 +1,100 @@
+package cluster
+
+import (
+	"flag"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/holdfast-upload/holdfast/test"
+	"github.com/holdfast-upload/holdfast/test/speakers"
+)
+
+// allCells has the test with uploads of several protocols use all combinations of them.
+var allCells = flag.Bool("all-cells", false, "begin, continue and finish uploads by all combinations of protocols on three nodes")
+
+// Whatever protocols begin, continue and finish an upload, all of them watch it at each step
+// and download it at the end, on three nodes: no two requests in a row go to the same one.
+// The app is notified of each upload once, whichever node has finished it. Whatever protocol
+// cancels an upload, all of them say that it is gone.
+func TestEveryProtocolContinuesTheUploadsOfEveryOtherOnThreeNodes(t *testing.T) {
+	t.Parallel()
+	c, app := startHooked(t)
+	content := test.NewContent(1, speakers.FileSize)
+	clients := clientsOfNodes{http: speakers.NewHTTP(), file: content.Bytes(content.All())}
+	for _, node := range c.nodes {
+		clients.nodes = append(clients.nodes, node.Addr)
+	}
+	cells := speakers.Pairs()
+	if *allCells {
+		cells = speakers.Cells()
+	}
+	uploads := make([]*speakers.Upload, len(cells))
+	t.Run("upload", func(t *testing.T) {
+		for n, cell := range cells {
+			t.Run(cell.String(), func(t *testing.T) {
+				t.Parallel()
+				var err error
+				if uploads[n], err = cell.Run(clients.of(n), clients.file); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		cancelAll(t, clients)
+	})
+	if t.Failed() {
+		return
+	}
+	c.wantFinishedOnce(app, uploads)
+	for n, u := range uploads {
+		if err := cells[n].Cancel(u); err != nil {
+			t.Errorf("%s: %v", cells[n], err)
+		}
+	}
+}
+
+// clientsOfNodes makes clients, which begin with different nodes.
+type clientsOfNodes struct {
+	http  *http.Client
+	file  []byte
+	nodes []string
+}
+
+func (c clientsOfNodes) of(n int) *speakers.Client {
+	first := n % len(c.nodes)
+	return &speakers.Client{HTTP: c.http, Nodes: slices.Concat(c.nodes[first:], c.nodes[:first])}
+}
+
+// cancelAll has uploads begun by each protocol, and canceled by each.
+func cancelAll(t *testing.T, clients clientsOfNodes) {
+	for n, canceled := range speakers.AllCanceled() {
+		t.Run(canceled.String(), func(t *testing.T) {
+			t.Parallel()
+			if _, err := canceled.Run(clients.of(n), clients.file); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// wantFinishedOnce demands that the app is notified once of the finish of each upload, and of
+// no other.
+func (c *cluster) wantFinishedOnce(app *test.App, uploads []*speakers.Upload) {
+	c.t.Helper()
+	var events []string
+	for _, u := range uploads {
+		events = append(events, u.ID+".finished")
+	}
+	for deadline := time.Now().Add(deliveredWithin); len(missing(app, events)) > 0; time.Sleep(100 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			c.t.Fatalf("the app was not notified: %v", missing(app, events))
+		}
+	}
+	for id, times := range app.Received() {
+		if strings.HasSuffix(id, ".finished") && (!slices.Contains(events, id) || times != 1) {
+			c.t.Errorf("the app was notified of %s, %d times", id, times)
+		}
+	}
+}

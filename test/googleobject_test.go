@@ -1,0 +1,81 @@
+package test
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/holdfast-upload/holdfast/hooks/auth"
+	"github.com/holdfast-upload/holdfast/storage/ranges"
+)
+
+// objectLinks is what an object says of itself and of where it is.
+type objectLinks struct {
+	Name, Bucket, SelfLink, MediaLink string
+	Metadata                          map[string]string
+}
+
+// Google's libraries get an upload of any protocol by its id: the object that a session
+// answers with has links that work.
+func TestEveryFinishedUploadIsAnObjectUnderItsID(t *testing.T) {
+	t.Parallel()
+	s := guarded(t)
+	anna, bert := Bearer(Token("anna")), Bearer(Token("bert"))
+	upload := createTus(t, s, small.Size, anna, "Upload-Metadata: name dmlkZW8ubXA0")
+	object := "http://" + s.Addr + "/storage/v1/b/holdfast/o/" + idOf(upload)
+	rawAnswer(t, "GET", object, "", []string{anna}, 404) // it is not finished
+	a := rawAnswer(t, "PUT", upload+"?uploadType=resumable", string(small.Bytes(small.All())), []string{anna, "Content-Range: " + ContentRange(small.All(), small.Size)}, 200)
+	var found objectLinks
+	if err := json.Unmarshal(a.Body, &found); err != nil || found.SelfLink != object || found.Name != idOf(upload) || found.Bucket != "holdfast" || found.Metadata["name"] != "video.mp4" {
+		t.Errorf("the object is %s, %v", a.Body, err)
+	}
+	for _, link := range []string{found.MediaLink, object + "?alt=media"} {
+		if got := rawAnswer(t, "GET", link, "", []string{anna}, 200); string(got.Body) != string(small.Bytes(small.All())) {
+			t.Errorf("%s has %d bytes, not those of the file", link, len(got.Body))
+		}
+		rawAnswer(t, "GET", link, "", []string{bert}, 404)
+	}
+	rawAnswer(t, "GET", object+"?generation=1", "", []string{anna}, 404)
+	rawAnswer(t, "DELETE", object, "", []string{bert}, 404)
+	rawAnswer(t, "DELETE", object, "", []string{anna}, 204)
+	rawAnswer(t, "GET", object, "", []string{anna}, 404)
+	ask(t, http.MethodGet, upload, nil, []string{anna}, http.StatusGone)
+}
+
+// An upload whose id is not made of its name is found by its id, and keeps its name.
+func TestAnObjectWithAChosenIDHasLinksThatWork(t *testing.T) {
+	t.Parallel()
+	s := guarded(t)
+	anna := Bearer(Token("anna"))
+	ticket := TicketFor(auth.Ticket{Upload: "mine", Subject: "anna", Create: true})
+	a := rawAnswer(t, "POST", googleURL(s, "", "uploadType=media&name=holiday.mp4"), "text", []string{"Upload-Ticket: " + ticket}, 200)
+	var found objectLinks
+	if err := json.Unmarshal(a.Body, &found); err != nil || found.Name != "holiday.mp4" || found.Bucket != "videos" {
+		t.Errorf("the object is %s, %v", a.Body, err)
+	}
+	for _, link := range []string{found.MediaLink, found.SelfLink + "?alt=media"} {
+		if got := rawAnswer(t, "GET", link, "", []string{anna}, 200); string(got.Body) != "text" {
+			t.Errorf("%s has %q", link, got.Body)
+		}
+	}
+	rawAnswer(t, "GET", googleURL(s, "holiday.mp4", ""), "", []string{anna}, 404)
+}
+
+// An object whose name is also the id of another upload is not taken for it.
+func TestANameInTheBucketOfIDsIsStillAName(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	put(t, newClient(s, "video.mp4", small), ranges.Of(0, 300), http.StatusAccepted)
+	create := "http://" + s.Addr + "/upload/storage/v1/b/holdfast/o?uploadType=media&name=" + url.QueryEscape("video.mp4")
+	rawAnswer(t, "POST", create, "text", nil, 200)
+	object := "http://" + s.Addr + "/storage/v1/b/holdfast/o/video.mp4?alt=media"
+	if a := rawAnswer(t, "GET", object, "", nil, 200); string(a.Body) != "text" {
+		t.Errorf("the object has %q", a.Body)
+	}
+	other := strings.Replace(object, "/holdfast/", "/videos/", 1)
+	put(t, newClient(s, "video.mp4", small), ranges.Of(300, 700), http.StatusCreated)
+	wantFile(t, object, small) // the upload with this id is finished now
+	rawAnswer(t, "GET", other, "", nil, 404)
+}
