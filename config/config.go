@@ -134,7 +134,7 @@ type Config struct {
 	// AdminHosts are further names by which AdminListen is reached.
 	AdminHosts []string `name:"admin-host" group:"Observability:" placeholder:"NAME" requires:"admin-listen" help:"Names by which --admin-listen is reached, such as uploads.example.com, besides IP addresses, names without a dot or below .local or .internal, and the name of the machine. Requests to other names, and those of web pages, are rejected."`
 	// OTLPEndpoint is the URL below which traces are sent to v1/traces, "" for none.
-	OTLPEndpoint string `name:"otlp-endpoint" group:"Observability:" placeholder:"URL" help:"OpenTelemetry collector for traces, by OTLP over HTTP at v1/traces below this URL: http://collector:4318. Its headers are taken from OTEL_EXPORTER_OTLP_HEADERS. Empty turns tracing off."`
+	OTLPEndpoint string `name:"otlp-endpoint" group:"Observability:" placeholder:"URL" help:"OpenTelemetry collector for traces, by OTLP over HTTP, in JSON, at v1/traces below this URL: http://collector:4318. OTEL_EXPORTER_OTLP_HEADERS, _TIMEOUT, _COMPRESSION, _CERTIFICATE, _CLIENT_CERTIFICATE and _CLIENT_KEY are honored. Empty turns tracing off."`
 	// OTLPService is the service.name in traces.
 	OTLPService string `name:"otlp-service" group:"Observability:" default:"holdfast" placeholder:"NAME" help:"Name of this service in traces."`
 	// OTLPSample is the fraction of requests that are traced, 0 to 1.

@@ -10,9 +10,9 @@ import (
 	"sync"
 	"testing"
 
-	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	trace "go.opentelemetry.io/proto/otlp/trace/v1"
-	"google.golang.org/protobuf/proto"
+
+	"github.com/holdfast-upload/holdfast/test/otlpjson"
 )
 
 // otlp is a collector of traces that keeps all it gets.
@@ -38,11 +38,11 @@ func (c *otlp) take(w http.ResponseWriter, r *http.Request) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	body, err := io.ReadAll(r.Body)
-	var batch collector.ExportTraceServiceRequest
+	var batch *trace.TracesData
 	if err == nil {
-		err = proto.Unmarshal(body, &batch)
+		batch, err = otlpjson.Decode(body)
 	}
-	if err != nil || r.URL.Path != "/v1/traces" || r.Header.Get("Content-Type") != "application/x-protobuf" {
+	if err != nil || r.URL.Path != "/v1/traces" || r.Header.Get("Content-Type") != "application/json" {
 		c.wrong = append(c.wrong, fmt.Sprintf("%s %s: %v", r.Method, r.URL, err))
 	}
 	c.raw.Write(body)
@@ -56,7 +56,8 @@ func (c *otlp) take(w http.ResponseWriter, r *http.Request) {
 			c.spans = append(c.spans, scope.GetSpans()...)
 		}
 	}
-	w.Header().Set("Content-Type", "application/x-protobuf")
+	w.Header().Set("Content-Type", "application/json")
+	fmt.Fprint(w, "{}")
 }
 
 // under are the spans of that name below a span, of any depth.

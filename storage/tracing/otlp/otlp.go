@@ -1,16 +1,17 @@
-// Package otlp exports traces to an OpenTelemetry collector with OTLP over HTTP.
+// Package otlp exports traces to an OpenTelemetry collector with OTLP over HTTP, in JSON. It has
+// an exporter of its own because OpenTelemetry's brings gRPC into the program, for one POST.
 package otlp
 
 import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/url"
 	"os"
 	"sync/atomic"
 
 	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdk "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
@@ -35,16 +36,28 @@ type Exporter struct {
 	log      *slog.Logger
 }
 
+// protocol is the one value of OTEL_EXPORTER_OTLP_PROTOCOL that says what is sent.
+const protocol = "http/json"
+
 // New returns an Exporter. It does not connect to the collector: while that is
-// unreachable, traces are lost.
+// unreachable, traces are lost. It fails if a variable OTEL_EXPORTER_OTLP_* is wrong.
 func New(opts Options) (*Exporter, error) {
 	to, err := url.JoinPath(opts.Endpoint, "v1/traces")
 	if err != nil {
 		return nil, fmt.Errorf("set up traces: %w", err)
 	}
-	exporter, err := otlptracehttp.New(context.Background(), otlptracehttp.WithEndpointURL(to))
+	env, err := readEnvironment()
 	if err != nil {
 		return nil, fmt.Errorf("set up traces: %w", err)
+	}
+	if v := find("PROTOCOL"); v.value != "" && v.value != protocol {
+		opts.Log.Warn("traces are sent as "+protocol+" only", v.name, v.value)
+	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.TLSClientConfig = env.tls
+	exporter := &sender{
+		url: to, userAgent: "holdfast/" + opts.Version, env: env,
+		client: &http.Client{Transport: transport, Timeout: env.timeout},
 	}
 	host, _ := os.Hostname() // "" if it is unknown
 	return &Exporter{log: opts.Log, provider: sdk.NewTracerProvider(
