@@ -48,6 +48,7 @@ func TestProtocolsAreDistinguished(t *testing.T) {
 		last, part       = "Upload-Complete: ?1", "Upload-Complete: ?0"
 		oldLast, oldPart = "Upload-Incomplete: ?0", "Upload-Incomplete: ?1"
 		offset           = "Upload-Offset: 5"
+		form             = "Content-Type: multipart/form-data; boundary=x"
 	)
 	protocols := allProtocols(t)
 	for _, c := range []struct {
@@ -81,7 +82,11 @@ func TestProtocolsAreDistinguished(t *testing.T) {
 		{"POST PATCH", nil, "tus"},
 		{"POST PATCH", []string{offset}, "tus"},
 		{"POST PATCH", []string{"Upload-Complete: true"}, "tus"},
-		{"POST PATCH", []string{"X-Content-Range: bytes 0-4/10", six, last}, "tus"},
+		{"POST PATCH", []string{"X-Content-Range: bytes 0-4/10", six, last}, "content-range"},
+		{"POST PATCH", []string{"X-Content-Range: bytes 0-4/10", tus}, "tus"},
+		{"POST PUT PATCH", []string{form}, "content-range"},
+		{"POST PATCH", []string{form, tus}, "tus"},
+		{"POST PATCH", []string{form, six, last}, "ietf"},
 		{"OPTIONS TRACE PROPFIND CONNECT", []string{six, last, tus, ranged}, ""},
 	} {
 		for method := range strings.FieldsSeq(c.methods) {

@@ -37,9 +37,6 @@ func TestF29AFormIsNeverTheFile(t *testing.T) {
 	}
 	for i, method := range []string{http.MethodPut, http.MethodPost, http.MethodPatch} {
 		for j, contentRange := range []string{"Content-Range: bytes 0-9/10", "Content-Range: bytes 0-9/100", ""} {
-			if method != http.MethodPut && contentRange == "" {
-				continue // that is tus
-			}
 			t.Run(method+" "+contentRange, func(t *testing.T) {
 				url := s.URL(fmt.Sprintf("form-%d-%d", i, j))
 				body, contentType := form(t, "0123456789")
@@ -89,6 +86,64 @@ func TestF29APartOfAFileInAnotherDialectIsNeverTheFile(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Clients of the nginx upload module send the chunks of all files to one URL, and take 201 for
+// "go on".
+func TestF29AChunkForTheNginxUploadModuleIsNeverTheFile(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	const session, disposition = "Session-ID: 1111215056", `Content-Disposition: attachment; filename="big.txt"`
+	for i, c := range []struct {
+		method, path string
+		fields       []string
+		want         int
+	}{
+		{"POST", "it", []string{"X-Content-Range: bytes 0-9/100", session}, 400},
+		{"POST", "it", []string{"X-Content-Range: bytes 0-9/10", "X-" + session}, 400},
+		{"POST", "it", []string{"Content-Range: bytes 0-9/100", session}, 400},
+		{"POST", "it", []string{"Content-Range: bytes 0-9/10", "X-" + session}, 400},
+		{"PUT", "it", []string{"X-Content-Range: bytes 0-9/100", session}, 400},
+		{"PATCH", "it", []string{"X-Content-Range: bytes 0-9/100"}, 400},
+		{"POST", "", []string{"X-Content-Range: bytes 0-9/100", session}, 404},
+		{"POST", "", []string{"Content-Range: bytes 0-9/100", session}, 404},
+	} {
+		url := s.URL(c.path)
+		if c.path != "" {
+			url += fmt.Sprint(i)
+		}
+		a := ask(t, c.method, url, strings.NewReader("0123456789"), append(c.fields, disposition, "Content-Type: application/octet-stream"), c.want)
+		if c.want == 400 && !strings.Contains(string(a.Body), "nginx upload module") {
+			t.Errorf("%s %q: the answer does not help: %s", c.method, c.fields, a.Body)
+		}
+		if c.path != "" {
+			ask(t, http.MethodGet, url, nil, nil, http.StatusNotFound)
+		}
+	}
+	wantNothingStored(t, s)
+}
+
+// A chunk that is numbered in the query, without a Content-Range, is not the file either. A
+// question for one is not answered with the file, or the library would take it for stored.
+func TestF29ANumberedChunkIsNeverTheFile(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	const chunk = "?flowChunkNumber=1&flowChunkSize=10&flowTotalSize=25&flowTotalChunks=2"
+	for _, method := range []string{http.MethodPut, http.MethodPost, http.MethodPatch} {
+		a := ask(t, method, s.URL("it")+chunk, strings.NewReader("0123456789"), nil, http.StatusUnsupportedMediaType)
+		if !strings.Contains(string(a.Body), "docs/clients.md, section Flow.js") {
+			t.Errorf("%s: the answer does not help: %s", method, a.Body)
+		}
+	}
+	a := ask(t, http.MethodPatch, s.URL("it"), strings.NewReader("0123456789"),
+		[]string{"Upload-Offset: 0", "Upload-Length: 25", "Upload-Name: a", offsetBytes}, http.StatusUnsupportedMediaType)
+	if !strings.Contains(string(a.Body), "section FilePond") {
+		t.Errorf("the answer does not help: %s", a.Body)
+	}
+	wantNothingStored(t, s)
+	ask(t, http.MethodPut, s.URL("it"), strings.NewReader("0123456789"), nil, http.StatusCreated)
+	ask(t, http.MethodGet, s.URL("it")+chunk, nil, nil, http.StatusBadRequest)
+	ask(t, http.MethodPut, s.URL("one")+"?name=a&chunk=0&chunks=1", strings.NewReader("0123456789"), nil, http.StatusCreated)
 }
 
 // What is marked as a part in the way of resumable uploads (IETF draft) is stored as one.

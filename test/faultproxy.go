@@ -78,6 +78,7 @@ func (p *FaultProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case p.Fault == Refused && n == 2:
 		p.Fired.Add(1)
 		_, _ = io.Copy(io.Discard, r.Body) // a client that has not sent all may not read the answer
+		w.Header().Set("Access-Control-Allow-Origin", "*")
 		w.WriteHeader(http.StatusServiceUnavailable)
 		return
 	case p.Fault == CutBody && n == 2:

@@ -16,15 +16,20 @@ func checkCoding(h http.Header) error {
 	if e := h.Get("Content-Encoding"); e != "" && e != "identity" {
 		return fmt.Errorf("%w: send the bytes as they are, without Content-Encoding", problem.ErrMediaType)
 	}
-	typ, _, _ := strings.Cut(h.Get("Content-Type"), ";")
-	switch typ = strings.ToLower(strings.TrimSpace(typ)); typ {
-	case "multipart/form-data":
-		return fmt.Errorf("%w: %s wraps the file in a form: send its bytes alone as the body, "+
-			"as curl -T FILE, XMLHttpRequest.send(file) and fetch(url, {method: \"PUT\", body: file}) do", problem.ErrMediaType, typ)
+	switch typ := mediaType(h); typ {
+	case form:
+		return rejectForm("")
 	case "multipart/byteranges":
 		return fmt.Errorf("%w: %s holds several ranges: send each in a request of its own, with Content-Range", problem.ErrMediaType, typ)
 	}
 	return nil
+}
+
+// mediaType returns the type in Content-Type, in lower case and without its parameters,
+// however malformed these are.
+func mediaType(h http.Header) string {
+	typ, _, _ := strings.Cut(h.Get("Content-Type"), ";")
+	return strings.ToLower(strings.TrimSpace(typ))
 }
 
 // partialBodyHeaders are the header fields of other protocols that mark the body of a PUT
@@ -33,13 +38,26 @@ var partialBodyHeaders = []struct {
 	field, protocol string
 	marks           func(value string) bool
 }{
-	{"X-Content-Range", "the nginx upload module", nil},
+	{"X-Content-Range", "the nginx upload module (see " + recipes + ")", nil},
 	{"Upload-Complete", "resumable uploads (IETF draft)", is("?0")},
 	{"Upload-Incomplete", "resumable uploads (IETF draft)", is("?1")},
 	{"Upload-Offset", "tus and of resumable uploads (IETF draft), which send it by PATCH", nil},
 	{"Tus-Resumable", "tus, which sends files by POST and PATCH", nil},
 	{"X-Goog-Upload-Command", "Google's uploads", nil},
 	{"X-Goog-Upload-Offset", "Google's uploads", nil},
+}
+
+// checkSession rejects a chunk in the form of the nginx upload module, a POST whose file is
+// named by a header field. Its clients take 201 for "go on" and any other success for the end
+// of the file: they would stop after the first chunk.
+func checkSession(r *http.Request) error {
+	for _, field := range []string{"Session-ID", "X-Session-ID"} {
+		if r.Method == http.MethodPost && r.Header.Get(field) != "" {
+			return fmt.Errorf("%w: a POST with %s and a range is one of the nginx upload module: send chunks by PUT, to a URL for each file; see %s",
+				storage.ErrBadRequest, field, recipes)
+		}
+	}
+	return nil
 }
 
 // is returns a function that matches a Boolean of RFC 8941, with or without parameters.

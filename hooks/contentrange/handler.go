@@ -54,7 +54,8 @@ func New(uploads *storage.Uploads, opts protocol.Options) *Handler {
 func (d *Handler) Name() string { return "content-range" }
 
 // Matches implements protocol.Protocol. A Content-Range matches even beside header fields of
-// other protocols, some of which iOS adds by itself.
+// other protocols, some of which iOS adds by itself. So do chunks of libraries that would send
+// a Content-Range if they were configured to; see checkRecipe.
 func (d *Handler) Matches(r *http.Request) bool {
 	switch r.Method {
 	case http.MethodPut, http.MethodGet:
@@ -62,7 +63,7 @@ func (d *Handler) Matches(r *http.Request) bool {
 	case http.MethodHead, http.MethodDelete:
 		return !hasTusHeaders(r)
 	case http.MethodPost, http.MethodPatch:
-		return len(r.Header.Values("Content-Range")) > 0
+		return len(r.Header.Values("Content-Range")) > 0 || len(r.Header.Values("X-Content-Range")) > 0 && !hasTusHeaders(r) || needsRecipe(r)
 	}
 	return false
 }
@@ -85,6 +86,9 @@ func (d *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (d *Handler) serve(w http.ResponseWriter, r *http.Request, body *transport.Body) error {
+	if err := checkRecipe(r, body); err != nil {
+		return err
+	}
 	id := d.opts.URLs.ID(r)
 	if id == "" {
 		return fmt.Errorf("%w: this needs the URL of an upload, such as %sID", storage.ErrNotFound, d.opts.URLs.BasePath)

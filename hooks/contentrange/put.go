@@ -59,6 +59,9 @@ func (p *put) readRange(r *http.Request) (err error) {
 	case hasTusHeaders(r) || r.Header.Get("Upload-Offset") != "":
 		return fmt.Errorf("%w: Content-Range together with headers of the tus protocol", storage.ErrBadRequest)
 	}
+	if err := checkSession(r); err != nil {
+		return err
+	}
 	p.contentRange, err = parse(values[0])
 	return err
 }
