@@ -46,18 +46,18 @@ func (f *fileFeed) bytes() int64           { return f.has.Bytes() }
 // next returns the first missing range, up to a multiple of size: chunks that begin and end
 // at multiples of a power of two make the fewest fragments in a store of fixed parts.
 func (f *fileFeed) next(size int64) (chunk, error) {
-	first := f.missing.Ranges()[0]
+	first := f.missing.First()
 	end := (first.Start/size + 1) * size
 	if end-first.Start < size/2 {
 		end += size
 	}
 	r := ranges.Range{Start: first.Start, End: min(end, first.End)}
 	f.underWay.Add(r)
-	f.missing = f.missing.Minus(ranges.NewSet(r))
+	f.missing.Remove(r)
 	return chunk{Range: r, body: io.NewSectionReader(f.at, r.Start, r.Len()), total: f.size}, nil
 }
 
-func (f *fileFeed) landed(c chunk) { f.underWay = f.underWay.Minus(ranges.NewSet(c.Range)) }
+func (f *fileFeed) landed(c chunk) { f.underWay.Remove(c.Range) }
 
 func (f *fileFeed) stored(c chunk) {
 	f.landed(c)

@@ -23,8 +23,14 @@ type Cache interface {
 	Store(ctx context.Context, generation string, up Upload) (Upload, error)
 
 	// Append atomically adds a stored extent, as Upload.Add does, and returns the
-	// resulting entry, so that the caller that appends the last extent sees that the
-	// upload is complete.
+	// resulting entry: the caller that appends the last extent sees that the upload is
+	// complete, and a write that is under way sees what others have stored meanwhile,
+	// which decides where its next bytes go. It needs their extents for that, not only the
+	// ranges, so that an answer without them would be followed by a Get.
+	//
+	// The work of Get and Append, and what they transfer, does not grow with the number
+	// of extents that are there: an Upload shares most of them with earlier states of it,
+	// and a shared cache sends only what the caller does not know yet.
 	Append(ctx context.Context, id string, p Extent) (Upload, error)
 
 	// Invalidate removes the entry of an upload that was finished or deleted, and for a

@@ -131,7 +131,7 @@ func TestF05AFinishIsPublishedOnceWhileMarkDeliveredFails(t *testing.T) {
 	data := storagetest.Content(1, fileSize)
 	w := newWorld(t, storage.Options{})
 	w.memory.Inject(func(op storagetest.Op) storagetest.Outcome {
-		if op == storagetest.Retire {
+		if op == storagetest.MarkDelivered {
 			return storagetest.Fails
 		}
 		return storagetest.Works

@@ -91,7 +91,7 @@ func TestF23AMovedFileCannotBeConcatenated(t *testing.T) {
 // deleted, before the deletion.
 func TestADeletedUploadIsPublishedAsFinishedFirst(t *testing.T) {
 	w := newWorld(t, storage.Options{})
-	w.memory.Inject(failFirst(storagetest.Retire, storagetest.Fails))
+	w.memory.Inject(failFirst(storagetest.MarkDelivered, storagetest.Fails))
 	w.create(storage.Record{ID: "it"})
 	w.restart()
 	w.delete("it")

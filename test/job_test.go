@@ -136,7 +136,7 @@ func (j *job) sendOne(ctx context.Context, r ranges.Range) {
 	next, err := ParseRanges(answer.State.NextExpectedRanges)
 	if err != nil {
 		j.t.Error(err)
-	} else if !next.Empty() && r.Intersect(ranges.Of(next.Ranges()[0].Start, 1)).Len() > 0 {
+	} else if !next.Empty() && r.Intersect(ranges.Of(next.First().Start, 1)).Len() > 0 {
 		j.t.Errorf("chunk %v was taken, but is expected next: %s", r, answer.Body)
 	}
 	j.mu.Lock()

@@ -25,8 +25,8 @@ func TestACrashAtAnyStepLosesNoEvent(t *testing.T) {
 	}{
 		{"before the file is completed", storagetest.Finish, false, 1},
 		{"after it, before the delivery", storagetest.Finish, true, 1},
-		{"after the delivery, before it is recorded", storagetest.Retire, false, 2},
-		{"after it was recorded", storagetest.Retire, true, 1},
+		{"after the delivery, before it is recorded", storagetest.MarkDelivered, false, 2},
+		{"after it was recorded", storagetest.MarkDelivered, true, 1},
 	} {
 		for _, size := range []int64{0, 5} {
 			t.Run(fmt.Sprint(c.step, ", ", size, " bytes"), func(t *testing.T) {

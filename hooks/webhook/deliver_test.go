@@ -157,7 +157,7 @@ func TestADeliveryThatCouldNotBeRecordedIsNotRepeatedByTheSameProcess(t *testing
 			synctest.Test(t, func(t *testing.T) {
 				app, store, failures := &fakeApp{answer: always(200)}, newMemory(), 3
 				store.Inject(func(op storagetest.Op) storagetest.Outcome {
-					if op == storagetest.Retire && failures > 0 {
+					if op == storagetest.MarkDelivered && failures > 0 {
 						failures--
 						return outcome
 					}

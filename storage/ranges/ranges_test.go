@@ -76,6 +76,9 @@ func TestSetQueries(t *testing.T) {
 	if s.Prefix() != 10 || s.End() != 50 || s.Bytes() != 30 || s.Count() != 3 {
 		t.Errorf("prefix %d end %d bytes %d count %d", s.Prefix(), s.End(), s.Bytes(), s.Count())
 	}
+	if none := new(Set).First(); s.First() != s.Ranges()[0] || !none.Empty() {
+		t.Errorf("first %v; of an empty set %v", s.First(), none)
+	}
 	if late := NewSet(Range{1, 10}); late.Prefix() != 0 {
 		t.Errorf("a set without offset 0 has the prefix %d", late.Prefix())
 	}

@@ -170,6 +170,14 @@ func (s Set) Prefix() int64 {
 	return 0
 }
 
+// First returns the first contiguous range of s, an empty one if s is empty.
+func (s Set) First() Range {
+	if first := s.root.first(); first != nil {
+		return first.Range
+	}
+	return Range{}
+}
+
 // End returns the offset after the last one in s, 0 if s is empty.
 func (s Set) End() int64 {
 	if s.root == nil {

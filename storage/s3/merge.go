@@ -146,15 +146,14 @@ func (s *Store) assemble(ctx context.Context, up storage.Upload, r ranges.Range,
 	b := &buffer{budget: s.budget}
 	for at := r.Start; at < r.End; at = r.Start + b.size {
 		var err error
-		if rest := local.Within(ranges.Range{Start: at, End: r.End}); rest.Contains(ranges.Of(at, 1)) {
-			run := rest.Ranges()[0]
+		rest := ranges.Range{Start: at, End: r.End}
+		switch run := local.Within(rest).First(); {
+		case run.Empty():
+			err = s.readFragment(ctx, up, rest, b)
+		case run.Start > at:
+			err = s.readFragment(ctx, up, ranges.Range{Start: at, End: run.Start}, b)
+		default:
 			_, err = b.fill(h.section(h.all.Start, run), b.size+run.Len())
-		} else {
-			until := r.End
-			if !rest.Empty() {
-				until = rest.Ranges()[0].Start
-			}
-			err = s.readFragment(ctx, up, ranges.Range{Start: at, End: until}, b)
 		}
 		if err == nil && b.size == at-r.Start {
 			err = fmt.Errorf("assemble %s at %d: %w", up.ID, at, errMissingBytes)

@@ -20,7 +20,7 @@ func checksumCases() []storeCase {
 // checksumOfAnyOrder sends chunks in any order, some twice, some over others.
 func checksumOfAnyOrder(f *fixture) {
 	data := Content(3, f.size)
-	for _, retired := range []bool{false, true} {
+	for _, delivered := range []bool{false, true} {
 		up := f.create(f.size)
 		chunks := Chunks(f.size, f.size/6+1)
 		for _, r := range Chunks(f.size, f.size/4+1) {
@@ -31,8 +31,8 @@ func checksumOfAnyOrder(f *fixture) {
 			f.put(up, data, r)
 		}
 		f.finish(up.ID, data)
-		if retired {
-			f.retire(up.ID)
+		if delivered {
+			f.markDelivered(up.ID)
 		}
 		f.put(up, Content(4, f.size), ranges.Of(f.size/3, f.size/3)) // too late
 		f.wantChecksum(f.load(up.ID), data)
@@ -49,7 +49,7 @@ func checksumOfLateSize(f *fixture) {
 		up := f.create(storage.Unknown)
 		f.put(up, data, ranges.Of(size/2, size-size/2))
 		f.put(up, data, ranges.Of(0, size/2))
-		f.declare(up.ID, size)
+		f.setSize(up.ID, size)
 		f.finish(up.ID, data[:size])
 	}
 }
@@ -64,7 +64,7 @@ func digestIsKept(f *fixture) {
 		f.Error("the digest of a file is known before there is one")
 	}
 	f.finish(up.ID, data)
-	f.retire(up.ID)
+	f.markDelivered(up.ID)
 	if now := f.load(up.ID); string(now.SHA256()) != "the one of the file" {
 		f.Errorf("the digest of the file is %q", now.SHA256())
 	}

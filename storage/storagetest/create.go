@@ -97,8 +97,8 @@ func idIsCreatedOnce(f *fixture) {
 	again("full")
 	f.finish(up.ID, data)
 	again("finished")
-	f.retire(up.ID)
-	again("retired")
+	f.markDelivered(up.ID)
+	again("delivered")
 	f.wantFile(up.ID, data)
 }
 
@@ -187,20 +187,20 @@ func sizeIsDeclaredOnce(f *fixture) {
 	f.put(up, data, ranges.Of(0, f.size/3))
 	check := func(state string) {
 		f.Helper()
-		f.declare(up.ID, f.size)
+		f.setSize(up.ID, f.size)
 		if err := f.store.SetSize(f.ctx, up.ID, f.size+1); !errors.Is(err, storage.ErrSizeMismatch) {
-			f.Errorf("declare another size, %s: %v, want ErrSizeConflict", state, err)
+			f.Errorf("set the size to another, %s: %v, want ErrSizeConflict", state, err)
 		}
 		f.step()
-		f.declare(up.ID, f.size)
+		f.setSize(up.ID, f.size)
 	}
 	check("a third full")
 	f.put(up, data, ranges.Range{Start: f.size / 3, End: f.size})
 	check("full")
 	f.finish(up.ID, data)
 	check("finished")
-	f.retire(up.ID)
-	check("retired")
+	f.markDelivered(up.ID)
+	check("delivered")
 	f.wantFile(up.ID, data)
 }
 
@@ -213,7 +213,7 @@ func oneDeclaredSizeStays(f *fixture) {
 		for i, err := range errs {
 			won := int64(10+i/2) == size
 			if won && err != nil || !won && !errors.Is(err, storage.ErrSizeMismatch) {
-				f.Errorf("declare %d: %v, while the size is %d", 10+i/2, err, size)
+				f.Errorf("set the size to %d: %v, while the size is %d", 10+i/2, err, size)
 			}
 		}
 		f.finishAfter(up, size)
@@ -227,9 +227,9 @@ func declaredSizeIsZero(f *fixture) {
 			f.putFrom(f.store, up, ranges.Of(0, 0), strings.NewReader(""))
 			f.step()
 		}
-		f.declare(up.ID, 0)
+		f.setSize(up.ID, 0)
 		f.finish(up.ID, nil)
-		f.retire(up.ID)
+		f.markDelivered(up.ID)
 		f.wantFile(up.ID, nil)
 	}
 }

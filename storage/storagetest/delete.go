@@ -41,21 +41,21 @@ func (f *fixture) inState(state string, data []byte) storage.Upload {
 		f.put(up, data, ranges.Of(size/2, size/4))
 	case "declared":
 		f.put(up, data, ranges.Of(0, size/3))
-		f.declare(up.ID, size)
+		f.setSize(up.ID, size)
 	case "complete":
 		f.putAll(up, data)
 	case "finished", "partial finished":
 		f.putAll(up, data)
 		f.finish(up.ID, data)
-	case "retired":
+	case "delivered":
 		f.putAll(up, data)
 		f.finish(up.ID, data)
-		f.retire(up.ID)
+		f.markDelivered(up.ID)
 	}
 	return f.load(up.ID)
 }
 
-var states = []string{"new", "begun", "unknown size", "scattered", "declared", "complete", "finished", "retired",
+var states = []string{"new", "begun", "unknown size", "scattered", "declared", "complete", "finished", "delivered",
 	"partial finished"}
 
 func deleteInEveryState(f *fixture) {
@@ -194,7 +194,7 @@ func listHoldsUndelivered(f *fixture) {
 	f.delete(deleted.ID)
 	ids := f.ids()
 	for state, id := range byState {
-		if state != "retired" && !ids[id] {
+		if state != "delivered" && !ids[id] {
 			f.Errorf("the list lacks an upload that is %s", state)
 		}
 		delete(ids, id)
@@ -263,7 +263,7 @@ func cleanHarmsNothing(f *fixture) {
 			f.Errorf("%s: %+v before the cleaning, %+v after it", state, up, now)
 		}
 		if up.Size == storage.Unknown {
-			f.declare(up.ID, f.size)
+			f.setSize(up.ID, f.size)
 		}
 		f.put(up, data, ranges.Of(0, f.size))
 		f.finish(up.ID, data)

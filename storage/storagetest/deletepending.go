@@ -35,7 +35,7 @@ func deletedWhilePending(f *fixture) {
 	for _, rec := range []storage.Record{f.chosen(), {ID: storage.NewID(), Size: storage.Unknown, ClientChosenID: true}} {
 		up := f.createAs(rec)
 		if rec.Size == storage.Unknown {
-			f.declare(up.ID, f.size)
+			f.setSize(up.ID, f.size)
 		}
 		f.putAll(up, data)
 		finished := f.finish(up.ID, data)
@@ -47,7 +47,7 @@ func deletedWhilePending(f *fixture) {
 		deleted := f.pendingDeleted(finished)
 		for range 2 {
 			if err := f.store.MarkDelivered(f.ctx, deleted); err != nil {
-				f.Fatalf("retire: %v", err)
+				f.Fatalf("mark delivered: %v", err)
 			}
 			f.step()
 			f.wantForgottenEvent(finished)

@@ -5,15 +5,15 @@ import "github.com/holdfast-upload/holdfast/storage"
 // Op is an operation of Memory that can be made to fail.
 type Op string
 
-// The operations of Memory. Each piece that a Write stores is a Write of its own.
+// The operations of Memory. Each block that a Write stores is a Write of its own.
 const (
-	Create     Op = "create"
-	Declare    Op = "declare"
-	Write      Op = "write"
-	Finish     Op = "finish"
-	Retire     Op = "retire"
-	DeadLetter Op = "dead-letter"
-	Delete     Op = "delete"
+	Create        Op = "create"
+	SetSize       Op = "set size"
+	Write         Op = "write"
+	Finish        Op = "finish"
+	MarkDelivered Op = "mark delivered"
+	DeadLetter    Op = "dead-letter"
+	Delete        Op = "delete"
 
 	Load  Op = "load"
 	Open  Op = "open"
@@ -24,7 +24,7 @@ const (
 // Writes reports whether the operation changes what is stored.
 func (op Op) Writes() bool {
 	switch op {
-	case Create, Declare, Write, Finish, Retire, DeadLetter, Delete:
+	case Create, SetSize, Write, Finish, MarkDelivered, DeadLetter, Delete:
 		return true
 	}
 	return false

@@ -68,7 +68,7 @@ func lateWriteChangesNothing(f *fixture) {
 	finished := f.finish(up.ID, data)
 	for i, snapshot := range []storage.Upload{up, half, finished, up, half} {
 		if i == 3 {
-			f.retire(up.ID)
+			f.markDelivered(up.ID)
 		}
 		for _, r := range []ranges.Range{ranges.Of(0, f.size), ranges.Of(f.size/3, f.size/3), ranges.Of(f.size-1, 1)} {
 			f.put(snapshot, other, r)
@@ -109,7 +109,7 @@ func bytesBeyondTheEnd(f *fixture) {
 	<-src.Reached
 	for _, err := range []error{store.SetSize(f.ctx, up.ID, f.size/2), f.finishOnly(store, f.load(up.ID))} {
 		if err != nil {
-			f.Errorf("declare and finish: %v", err)
+			f.Errorf("set the size and finish: %v", err)
 		}
 	}
 	src.Open()
@@ -127,7 +127,7 @@ func emptyFile(f *fixture) {
 	f.step()
 	f.finish(written.ID, nil)
 	declared := f.create(storage.Unknown)
-	f.declare(declared.ID, 0)
+	f.setSize(declared.ID, 0)
 	f.finish(declared.ID, nil)
 	if _, err := f.store.Finish(f.ctx, f.load(up.ID)); err != nil {
 		f.Errorf("finish again: %v", err)
@@ -139,7 +139,7 @@ func unknownSize(f *fixture) {
 	data := Content(1, f.size)
 	early := f.create(storage.Unknown)
 	f.put(early, data, ranges.Of(f.size/2, f.size/4))
-	f.declare(early.ID, f.size)
+	f.setSize(early.ID, f.size)
 	f.putAll(early, data)
 	f.finish(early.ID, data)
 
@@ -148,12 +148,12 @@ func unknownSize(f *fixture) {
 	if got := f.load(late.ID); got.Complete() || got.Offset() != f.size {
 		f.Errorf("complete %v without a size, offset %d of %d", got.Complete(), got.Offset(), f.size)
 	}
-	f.declare(late.ID, f.size)
+	f.setSize(late.ID, f.size)
 	f.finish(late.ID, data)
 
 	short := f.create(storage.Unknown)
 	f.put(short, data, ranges.Of(0, 1))
-	f.declare(short.ID, 1)
+	f.setSize(short.ID, 1)
 	f.finish(short.ID, data[:1])
 }
 
@@ -200,7 +200,7 @@ func finishedKeepsRecord(f *fixture) {
 	up := f.createAs(storage.Record{ID: storage.NewID(), Size: storage.Unknown, Partial: true,
 		Metadata: map[string]string{"filename": "a.mp4"}, Parts: []string{"one", "two"}})
 	f.putAll(up, data)
-	f.declare(up.ID, f.size)
+	f.setSize(up.ID, f.size)
 	got := f.finish(up.ID, data)
 	if got.ID != up.ID || !got.Partial || got.Metadata["filename"] != "a.mp4" || len(got.Parts) != 2 || !got.Created.Equal(up.Created) {
 		f.Errorf("created %+v, finished %+v", up.Record, got.Record)
@@ -210,11 +210,11 @@ func finishedKeepsRecord(f *fixture) {
 	}
 }
 
-// retire marks the event of a finished upload as delivered.
-func (f *fixture) retire(id string) {
+// markDelivered marks the event of a finished upload as delivered.
+func (f *fixture) markDelivered(id string) {
 	f.Helper()
 	if err := f.store.MarkDelivered(f.ctx, f.load(id)); err != nil {
-		f.Fatalf("retire: %v", err)
+		f.Fatalf("mark delivered: %v", err)
 	}
 	f.step()
 	if up := f.load(id); up.DeliveryPending || !up.Finished {
@@ -235,10 +235,10 @@ func pendingUntilDelivered(f *fixture) {
 	}
 	errs := together(3, func(int) error { return f.store.MarkDelivered(f.ctx, finished.Clone()) })
 	if err := errors.Join(errs...); err != nil {
-		f.Errorf("retire at once: %v", err)
+		f.Errorf("mark delivered at once: %v", err)
 	}
 	f.step()
-	f.retire(up.ID)
+	f.markDelivered(up.ID)
 	f.wantFile(up.ID, data)
 	f.delete(up.ID)
 	f.wantGone(up)
@@ -262,7 +262,7 @@ func deadLetteredUntilDelivered(f *fixture) {
 		}
 	}
 	f.wantFile(up.ID, data)
-	f.retire(up.ID)
+	f.markDelivered(up.ID)
 	if f.load(up.ID).DeadLettered {
 		f.Error("delivered, and still dead-lettered")
 	}

@@ -17,12 +17,12 @@ func idsAreFoundByPrefix(f *fixture) {
 		return f.createAs(storage.Record{ID: id, Size: size})
 	}
 	create(prefix+"-begun", f.size)
-	finished, retired, deleted := create(prefix+"-finished", 1000), create(prefix+"-retired", 1000), create(prefix+"-deleted", 1000)
-	for _, up := range []storage.Upload{finished, retired} {
+	finished, delivered, deleted := create(prefix+"-finished", 1000), create(prefix+"-delivered", 1000), create(prefix+"-deleted", 1000)
+	for _, up := range []storage.Upload{finished, delivered} {
 		f.put(up, data, ranges.Of(0, 1000))
 		f.finish(up.ID, data)
 	}
-	f.retire(retired.ID)
+	f.markDelivered(delivered.ID)
 	f.delete(deleted.ID)
 	create(storage.NewID(), 1000)
 	var ids []string
@@ -35,7 +35,7 @@ func idsAreFoundByPrefix(f *fixture) {
 		}
 	}
 	slices.Sort(ids)
-	want := []string{prefix + "-begun", prefix + "-finished", prefix + "-retired"}
+	want := []string{prefix + "-begun", prefix + "-delivered", prefix + "-finished"}
 	if ids = slices.Compact(ids); !slices.Equal(ids, want) {
 		f.Errorf("found %v, want %v", ids, want)
 	}

@@ -107,7 +107,7 @@ func (f *fixture) wantBytes(id string, data []byte, r ranges.Range) {
 func lateWriteAfterDelete(f *fixture) {
 	for _, size := range []int64{f.size, f.size / 8} {
 		for _, r := range []ranges.Range{ranges.Of(0, size), ranges.Of(size/3, size/3)} {
-			for _, state := range []string{"begun", "complete", "finished", "retired"} {
+			for _, state := range []string{"begun", "complete", "finished", "delivered"} {
 				f.lateWriteLeavesNothing(Content(1, size), r, state)
 			}
 		}
@@ -125,14 +125,14 @@ func (f *fixture) lateWriteLeavesNothing(data []byte, r ranges.Range, state stri
 	if state != "begun" {
 		f.putFrom(f.store, f.load(up.ID), ranges.Of(0, size), cut(data, ranges.Of(0, size)))
 	}
-	if state == "finished" || state == "retired" {
+	if state == "finished" || state == "delivered" {
 		if _, err := f.store.Finish(f.ctx, f.load(up.ID)); err != nil {
 			f.Fatalf("finish: %v", err)
 		}
 	}
-	if state == "retired" {
+	if state == "delivered" {
 		if err := f.store.MarkDelivered(f.ctx, f.load(up.ID)); err != nil {
-			f.Fatalf("retire: %v", err)
+			f.Fatalf("mark delivered: %v", err)
 		}
 	}
 	if err := f.store.Delete(f.ctx, up.ID); err != nil {

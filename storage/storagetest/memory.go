@@ -1,21 +1,13 @@
 package storagetest
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
-	"io"
-	"iter"
-	"maps"
-	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/holdfast-upload/holdfast/storage"
-	"github.com/holdfast-upload/holdfast/storage/crc32c"
 	"github.com/holdfast-upload/holdfast/storage/ranges"
 )
 
@@ -40,7 +32,7 @@ var (
 
 // memory is the data that all views share.
 type memory struct {
-	piece int // bytes stored in one operation
+	blockSize int // bytes stored in one operation
 
 	mu      sync.Mutex
 	fault   func(Op) Outcome
@@ -49,22 +41,23 @@ type memory struct {
 
 type memoryUpload struct {
 	storage.Upload
-	pieces   []memoryPiece // they do not overlap
-	reported ranges.Set    // what some Write has reported
+	blocks   []block    // they do not overlap
+	reported ranges.Set // what some Write has reported
 	file     []byte
 	gone     time.Time // when it was deleted, zero if it was not
 	moved    bool      // its file was taken away
 }
 
-type memoryPiece struct {
+// block is bytes that one operation has stored.
+type block struct {
 	offset int64
 	data   []byte
 }
 
-// NewMemory is an empty Memory that stores what is written piece by piece, each
-// of so many bytes and each an operation of its own that can fail.
-func NewMemory(piece int) *Memory {
-	return &Memory{memory: &memory{piece: piece, uploads: map[string]*memoryUpload{}}}
+// NewMemory returns an empty Memory that stores what is written in blocks of blockSize bytes,
+// each in an operation of its own that can fail.
+func NewMemory(blockSize int) *Memory {
+	return &Memory{memory: &memory{blockSize: blockSize, uploads: map[string]*memoryUpload{}}}
 }
 
 // Node is the view of another process beside this one.
@@ -117,9 +110,9 @@ func (m *Memory) Load(_ context.Context, id string) (loaded storage.Upload, err 
 	return loaded, err
 }
 
-// Declare implements storage.Store.
+// SetSize implements storage.Store.
 func (m *Memory) SetSize(_ context.Context, id string, size int64) error {
-	return m.do(Declare, id, func() error {
+	return m.do(SetSize, id, func() error {
 		up, err := m.find(id)
 		if err != nil {
 			return err
@@ -130,239 +123,6 @@ func (m *Memory) SetSize(_ context.Context, id string, size int64) error {
 		up.Size = size
 		return nil
 	})
-}
-
-// Write implements storage.Store. What has been reported before is not reported
-// again.
-func (m *Memory) Write(_ context.Context, up storage.Upload, c storage.Chunk, stored func(storage.Extent) storage.Upload) error {
-	offset := c.Offset
-	buf := make([]byte, m.piece)
-	for {
-		n, err := io.ReadFull(c.Body, buf)
-		piece := ranges.Of(offset, int64(n))
-		if failed := m.do(Write, up.ID, func() error {
-			up, err := m.find(up.ID)
-			if err == nil {
-				up.put(offset, buf[:n])
-			}
-			return err
-		}); failed != nil {
-			return failed
-		}
-		m.report(up.ID, piece, func(r ranges.Range) { stored(storage.Extent{Range: r}) })
-		offset = piece.End
-		if err != nil {
-			return nil
-		}
-	}
-}
-
-// report reports what of r has not been. It counts as reported once the call has
-// returned, so that of two writes both report what neither of them had yet.
-func (m *Memory) report(id string, r ranges.Range, durable func(ranges.Range)) {
-	m.mu.Lock()
-	var unreported ranges.Set
-	if up, err := m.find(id); err == nil {
-		unreported = up.reported.Missing(r)
-	}
-	m.mu.Unlock()
-	for _, r := range unreported.Ranges() {
-		durable(r)
-	}
-	m.mu.Lock()
-	if up, err := m.find(id); err == nil {
-		up.reported.AddSet(unreported)
-	}
-	m.mu.Unlock()
-}
-
-// put stores those bytes that are not there yet.
-func (up *memoryUpload) put(offset int64, data []byte) {
-	missing := up.Received.Missing(ranges.Of(offset, int64(len(data))))
-	for _, r := range missing.Ranges() {
-		up.pieces = append(up.pieces, memoryPiece{r.Start, bytes.Clone(data[r.Start-offset : r.End-offset])})
-		up.Received.Add(r)
-		up.ModifiedAt = time.Now().UTC()
-	}
-}
-
-// Finish implements storage.Store.
-func (m *Memory) Finish(_ context.Context, up storage.Upload) (done storage.Upload, err error) {
-	err = m.do(Finish, up.ID, func() error {
-		up, err := m.find(up.ID)
-		if err != nil {
-			return err
-		}
-		if !up.Finished && !up.Complete() {
-			return fmt.Errorf("finish %s: %w", up.ID, storage.ErrIncomplete)
-		}
-		if !up.Finished {
-			up.finishWith(up.content())
-		}
-		done = up.Clone()
-		return nil
-	})
-	return done, err
-}
-
-// content is what a complete upload consists of.
-func (up *memoryUpload) content() []byte {
-	data := make([]byte, up.Size)
-	for _, p := range up.pieces {
-		if p.offset < up.Size {
-			copy(data[p.offset:], p.data)
-		}
-	}
-	return data
-}
-
-// finishWith makes data the file of the upload.
-func (up *memoryUpload) finishWith(data []byte) {
-	sum := crc32c.Of(data)
-	up.file, up.Finished, up.DeliveryPending, up.CRC32C = data, true, true, &sum
-}
-
-// Retire implements storage.Store.
-func (m *Memory) MarkDelivered(_ context.Context, up storage.Upload) error {
-	return m.do(Retire, up.ID, func() error {
-		up, err := m.find(up.ID)
-		switch {
-		case err == nil && !up.Partial:
-			if up.DeliveryPending {
-				up.Delivered = time.Now().UTC()
-			}
-			up.DeliveryPending, up.DeadLettered = false, false
-		case up != nil && up.Deleted:
-			*up = memoryUpload{gone: up.gone}
-		}
-		return nil
-	})
-}
-
-// DeadLetter implements storage.Store.
-func (m *Memory) DeadLetter(_ context.Context, up storage.Upload) error {
-	return m.do(DeadLetter, up.ID, func() error {
-		if up, _ := m.find(up.ID); up != nil && up.DeliveryPending {
-			up.DeadLettered = true
-		}
-		return nil
-	})
-}
-
-// Open implements storage.Store.
-func (m *Memory) Open(_ context.Context, up storage.Upload, offset int64) (file io.ReadCloser, err error) {
-	err = m.do(Open, up.ID, func() error {
-		up, err := m.find(up.ID)
-		if err != nil {
-			return err
-		}
-		if !up.Finished {
-			return errors.New("an upload was opened that is not finished")
-		}
-		if up.moved {
-			return storage.ErrGone
-		}
-		file = io.NopCloser(bytes.NewReader(up.file[offset:]))
-		return nil
-	})
-	return file, err
-}
-
-// Delete implements storage.Store.
-func (m *Memory) Delete(_ context.Context, id string) error {
-	return m.do(Delete, id, func() error {
-		up, err := m.find(id)
-		switch {
-		case err != nil:
-		case up.DeliveryPending && !up.DeadLettered && !up.Partial:
-			up.gone, up.Deleted, up.file, up.pieces = time.Now(), true, nil, nil
-		default:
-			*up = memoryUpload{gone: time.Now()}
-		}
-		return nil
-	})
-}
-
-// List implements storage.Store.
-func (m *Memory) List(context.Context) iter.Seq2[string, error] {
-	return func(yield func(string, error) bool) {
-		var ids []string
-		err := m.do(List, "uploads", func() error {
-			for _, id := range slices.Sorted(maps.Keys(m.uploads)) {
-				if up, err := m.find(id); err == nil && (!up.Finished || up.DeliveryPending) || up.Deleted {
-					ids = append(ids, id)
-				}
-			}
-			return nil
-		})
-		for _, id := range ids {
-			if !yield(id, nil) {
-				return
-			}
-		}
-		if err != nil {
-			yield("", err)
-		}
-	}
-}
-
-// ListIDs implements storage.IDLister.
-func (m *Memory) ListIDs(_ context.Context, prefix string) iter.Seq2[string, error] {
-	return func(yield func(string, error) bool) {
-		var ids []string
-		err := m.do(List, "ids", func() error {
-			ids = slices.Collect(maps.Keys(m.uploads))
-			return nil
-		})
-		if err != nil {
-			yield("", err)
-			return
-		}
-		for _, id := range ids {
-			if strings.HasPrefix(id, prefix) && !yield(id, nil) {
-				return
-			}
-		}
-	}
-}
-
-// Sum implements storage.Summer.
-func (m *Memory) Sum(_ context.Context, up storage.Upload) *crc32c.Sum {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	known, err := m.find(up.ID)
-	if err != nil || known.Finished || !known.Complete() {
-		return nil
-	}
-	sum := crc32c.Of(known.content())
-	return &sum
-}
-
-// Clean implements storage.Cleaner.
-func (m *Memory) Clean(_ context.Context, before time.Time) error {
-	return m.do(Clean, "uploads", func() error {
-		maps.DeleteFunc(m.uploads, func(_ string, up *memoryUpload) bool {
-			return !up.gone.IsZero() && up.gone.Before(before) && (!up.Deleted || up.DeadLettered)
-		})
-		return nil
-	})
-}
-
-// CleanFinished implements storage.Cleaner.
-func (m *Memory) CleanFinished(_ context.Context, before time.Time) error {
-	return m.do(Clean, "finished uploads", func() error {
-		maps.DeleteFunc(m.uploads, func(_ string, up *memoryUpload) bool {
-			return up.moved && !up.Delivered.IsZero() && up.Delivered.Before(before)
-		})
-		return nil
-	})
-}
-
-// MoveFile takes the file of a finished upload away behind the store's back.
-func (m *Memory) MoveFile(id string) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.uploads[id].moved, m.uploads[id].file = true, nil
 }
 
 // Check implements storage.Checker.

@@ -35,7 +35,7 @@ func keyIsTaken(f *fixture) {
 	f.wantKeyTaken(second)
 	f.finish(first.ID, data)
 	f.wantKeyTaken(second)
-	f.retire(first.ID)
+	f.markDelivered(first.ID)
 	f.wantKeyTaken(second)
 	f.delete(second.ID)
 	f.wantFile(first.ID, data)

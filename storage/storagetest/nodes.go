@@ -56,7 +56,7 @@ func nodesCreateOnce(f *fixture) {
 func nodesDeclareOnce(f *fixture) {
 	nodes := f.nodes()
 	up := f.create(storage.Unknown)
-	f.declare(up.ID, f.size)
+	f.setSize(up.ID, f.size)
 	if err := nodes[1].SetSize(f.ctx, up.ID, f.size+1); !errors.Is(err, storage.ErrSizeMismatch) {
 		f.Errorf("declare another size on another node: %v, want ErrSizeConflict", err)
 	}

@@ -12,26 +12,26 @@ import (
 
 func rememberCases() []storeCase {
 	return []storeCase{
-		{"F23: a retired upload stays finished when its file is moved", movedStaysFinished},
-		{"F23: of what a retired upload was made does not matter", movedHoweverMade},
+		{"F23: a delivered upload stays finished when its file is moved", movedStaysFinished},
+		{"F23: of what a delivered upload was made does not matter", movedHoweverMade},
 		{"F23: what comes late brings no moved file back", lateAfterMove},
-		{"F23: a retired upload without its file is forgotten by age", movedIsForgotten},
-		{"F23: a retired upload without its file can be deleted", movedCanBeDeleted},
+		{"F23: a delivered upload without its file is forgotten by age", movedIsForgotten},
+		{"F23: a delivered upload without its file can be deleted", movedCanBeDeleted},
 		{"F23: the file of a later upload with the key is not the moved one's", keyOfMovedIsReused},
 		{"F23: the file of a later upload whose id is the key is not the moved one's", keyOfMovedIsAnID},
 	}
 }
 
-// moved makes a retired upload whose file is gone, and returns it as it was before that.
+// moved makes a delivered upload whose file is gone, and returns it as it was before that.
 func (f *fixture) moved(rec storage.Record, data []byte) storage.Upload {
 	f.Helper()
 	up := f.createAs(rec)
 	if rec.Size == storage.Unknown {
-		f.declare(up.ID, int64(len(data)))
+		f.setSize(up.ID, int64(len(data)))
 	}
 	f.putAll(up, data)
 	f.finish(up.ID, data)
-	f.retire(up.ID)
+	f.markDelivered(up.ID)
 	before := f.load(up.ID)
 	f.h.Move(before)
 	f.step()
@@ -121,7 +121,7 @@ func lateAfterMove(f *fixture) {
 	f.put(fresh, data, ranges.Range{Start: f.size / 2, End: f.size})
 	full := f.load(fresh.ID)
 	finished := f.finish(fresh.ID, data)
-	f.retire(fresh.ID)
+	f.markDelivered(fresh.ID)
 	before := f.load(fresh.ID)
 	f.h.Move(before)
 	f.step()
@@ -157,7 +157,7 @@ func movedIsForgotten(f *fixture) {
 	there["with a key"] = f.createAs(keyed)
 	f.putAll(there["with a key"], data)
 	f.finish(keyed.ID, data)
-	f.retire(keyed.ID)
+	f.markDelivered(keyed.ID)
 	f.cleanFinished(time.Now().Add(-time.Hour))
 	f.wantRemembered(up)
 	f.cleanFinished(time.Now().Add(time.Hour))
@@ -233,7 +233,7 @@ func (f *fixture) wantApart(first storage.Upload, second storage.Record, data []
 		f.wantFile(second.ID, data)
 	}
 	check()
-	f.retire(second.ID)
+	f.markDelivered(second.ID)
 	check()
 	f.delete(first.ID)
 	f.wantMarkedGone(first)

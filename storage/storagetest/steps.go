@@ -131,10 +131,10 @@ func (f *fixture) putAll(up storage.Upload, data []byte) {
 	}
 }
 
-func (f *fixture) declare(id string, size int64) {
+func (f *fixture) setSize(id string, size int64) {
 	f.Helper()
 	if err := f.store.SetSize(f.ctx, id, size); err != nil {
-		f.Fatalf("declare %d: %v", size, err)
+		f.Fatalf("set the size to %d: %v", size, err)
 	}
 	f.step()
 	if got := f.load(id).Size; got != size {
