@@ -135,7 +135,7 @@ func (s *Server) protocolOptions() protocol.Options {
 		Reserved:           s.isReserved,
 		Outside:            s.servesOutside,
 		Log:                s.opts.Log,
-		Metrics:            s.opts.Metrics,
+		Metrics:            s.console.Measure(s.opts.Metrics),
 		Tracer:             s.opts.Tracer,
 	}
 	if s.auth != nil {

@@ -26,6 +26,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/holdfast-upload/holdfast/hooks/auth"
+	"github.com/holdfast-upload/holdfast/hooks/console"
 	"github.com/holdfast-upload/holdfast/hooks/limits"
 	"github.com/holdfast-upload/holdfast/hooks/protocol"
 	"github.com/holdfast-upload/holdfast/hooks/transport"
@@ -51,6 +52,12 @@ type Options struct {
 	// Degraded, if set, returns an error while the shared Locker and Cache do not work
 	// and the process goes on by itself; /readyz says so.
 	Degraded func(ctx context.Context) error
+
+	// StoreName is the name of the Store on the page of AdminHandler; Dir if empty.
+	StoreName string
+	// Board, if set, shows on that page what the processes do that share a Store; nil is for
+	// one process.
+	Board console.Board
 
 	// BasePath is the URL path below which uploads are created and found, "/files/" if
 	// empty. It begins and ends with "/".
@@ -130,6 +137,7 @@ type Options struct {
 
 func (o *Options) setDefaults() {
 	o.Dir = cmp.Or(o.Dir, "data")
+	o.StoreName = cmp.Or(o.StoreName, o.Dir)
 	o.BasePath = cmp.Or(o.BasePath, "/files/")
 	o.IdleTimeout = cmp.Or(o.IdleTimeout, time.Minute)
 	o.LockTimeout = cmp.Or(o.LockTimeout, 20*time.Second)

@@ -9,8 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/holdfast-upload/holdfast/hooks/admin"
 	"github.com/holdfast-upload/holdfast/hooks/auth"
+	"github.com/holdfast-upload/holdfast/hooks/console"
 	"github.com/holdfast-upload/holdfast/hooks/limits"
 	"github.com/holdfast-upload/holdfast/hooks/protocol"
 	"github.com/holdfast-upload/holdfast/hooks/transport"
@@ -29,6 +29,7 @@ type Server struct {
 	shutdown *transport.Shutdown
 	handler  http.Handler
 	page     *uploadpage.Page // nil without Options.UploadPage
+	console  *console.Console
 
 	ready      readiness
 	draining   atomic.Bool // Shutdown has begun
@@ -70,12 +71,13 @@ func (s *Server) open() error {
 		}
 		s.opts.Store, s.closeStore = store, store.Close
 	}
+	s.console = s.newConsole()
 	s.uploads = storage.New(s.opts.Store, s.opts.Locker, s.opts.Cache, storage.Options{
 		MaxSize:          s.opts.MaxSize,
 		ExpireAfter:      s.opts.ExpireAfter,
 		RememberFinished: s.opts.RememberFinished,
 		Policy:           s.policy(),
-		Observer:         storage.Observers(storage.Observer{Event: s.logEvent}, s.opts.Observer, storage.Observer{Event: s.limits.OnEvent}),
+		Observer:         storage.Observers(storage.Observer{Event: s.logEvent}, s.opts.Observer, storage.Observer{Event: s.limits.OnEvent}, s.console.Observer()),
 		Delivery:         s.opts.Delivery,
 		Log:              s.opts.Log,
 	})
@@ -118,10 +120,6 @@ func (s *Server) logEvent(ctx context.Context, e storage.Event) {
 
 // Uploads returns the core, to create, read, list and delete uploads in this process.
 func (s *Server) Uploads() *storage.Uploads { return s.uploads }
-
-// AdminHandler serves what operators need and clients must not reach; it asks for no
-// credentials. See package hooks/admin for its requests, and for a Guard to put in front.
-func (s *Server) AdminHandler() http.Handler { return admin.New(s.uploads) }
 
 // Run sweeps, delivers and does what else the store and the Observer have to do between
 // requests, until ctx is done; deliveries under way then get

@@ -130,7 +130,7 @@ type Config struct {
 	HookClientCert string `name:"hook-client-cert" group:"Hooks:" placeholder:"FILE" help:"PEM file of a client certificate for the app. Needs --hook-client-key."`
 	HookClientKey  string `name:"hook-client-key" group:"Hooks:" placeholder:"FILE" help:"PEM file of its private key."`
 	// AdminListen is the TCP address of metrics and administration, "" for none.
-	AdminListen string `name:"admin-listen" group:"Observability:" placeholder:"HOST:PORT" help:"Address of /metrics (Prometheus), /debug/pprof/ and 'holdfast deliveries', which are never at --listen. Keep it private: it asks for no credentials. Empty turns it off."`
+	AdminListen string `name:"admin-listen" group:"Observability:" placeholder:"HOST:PORT" help:"Address of a web page that shows what the server does, at /, of /metrics (Prometheus), /debug/pprof/ and 'holdfast deliveries', which are never at --listen. Keep it private: it asks for no credentials. Empty turns it off."`
 	// AdminHosts are further names by which AdminListen is reached.
 	AdminHosts []string `name:"admin-host" group:"Observability:" placeholder:"NAME" requires:"admin-listen" help:"Names by which --admin-listen is reached, such as uploads.example.com, besides IP addresses, names without a dot or below .local or .internal, and the name of the machine. Requests to other names, and those of web pages, are rejected."`
 	// OTLPEndpoint is the URL below which traces are sent to v1/traces, "" for none.

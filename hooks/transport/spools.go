@@ -13,6 +13,8 @@ type Blocks interface {
 	Get() []byte
 	// Put returns blocks to the pool.
 	Put(blocks [][]byte)
+	// Usage returns how many bytes are in use, and how many may be.
+	Usage() (used, limit int64)
 }
 
 // Spools bounds what all Spools of a server use together. Create it with NewSpools; nil
@@ -28,6 +30,15 @@ type Spools struct {
 // NewSpools returns bounds for Spools: they take memory from a pool that others may share,
 // and have temporary files of at most disk bytes in all.
 func NewSpools(memory Blocks, disk int64) *Spools { return &Spools{memory: memory, disk: disk} }
+
+// Memory returns how many bytes of the pool are in use, by others too, and how many may be;
+// both are 0 without bounds.
+func (s *Spools) Memory() (used, limit int64) {
+	if s == nil {
+		return 0, 0
+	}
+	return s.memory.Usage()
+}
 
 // New returns an empty Spool. Close it after use.
 func (s *Spools) New() *Spool { return &Spool{from: s} }
@@ -77,11 +88,19 @@ func (s *Spools) release(n int64) {
 const blockSize = 256 << 10
 
 // NewBlocks returns a pool of up to n bytes, for a server whose store has none to share.
-func NewBlocks(n int64) Blocks { return &heapBlocks{left: n / blockSize} }
+func NewBlocks(n int64) Blocks { return &heapBlocks{blocks: n / blockSize, left: n / blockSize} }
 
 type heapBlocks struct {
+	blocks int64 // in all
+
 	mu   sync.Mutex
 	left int64
+}
+
+func (b *heapBlocks) Usage() (used, limit int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return (b.blocks - b.left) * blockSize, b.blocks * blockSize
 }
 
 func (b *heapBlocks) Get() []byte {

@@ -7,16 +7,12 @@
 package uploadpage
 
 import (
-	"bytes"
-	"crypto/rand"
-	"crypto/sha256"
 	_ "embed"
-	"encoding/base64"
-	"io"
 	"net/http"
 	"strings"
 
 	"github.com/holdfast-upload/holdfast/hooks/protocol"
+	"github.com/holdfast-upload/holdfast/hooks/transport"
 )
 
 // Name is the name of the page below the base path. An upload's id begins with a letter or
@@ -52,7 +48,6 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		protocol.RejectMethod(w, r, "GET, HEAD")
 		return
 	}
-	w.Header().Set("Cross-Origin-Resource-Policy", "same-origin")
 	switch strings.TrimPrefix(r.URL.Path, p.path) {
 	case "":
 		// Relative, because a proxy may have changed what is before the name. The browser keeps
@@ -60,49 +55,14 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Location", Name+"/")
 		w.WriteHeader(http.StatusMovedPermanently)
 	case "/":
-		servePage(w)
+		transport.ServePage(w, pageHTML)
 	case "/page.css":
-		serveAsset(w, r, "text/css; charset=utf-8", pageCSS)
+		transport.ServeAsset(w, r, "text/css; charset=utf-8", pageCSS)
 	case "/transfer.js":
-		serveAsset(w, r, "text/javascript; charset=utf-8", transferJS)
+		transport.ServeAsset(w, r, "text/javascript; charset=utf-8", transferJS)
 	case "/page.js":
-		serveAsset(w, r, "text/javascript; charset=utf-8", pageJS)
+		transport.ServeAsset(w, r, "text/javascript; charset=utf-8", pageJS)
 	default:
 		http.Error(w, "Nothing is here. The page is "+p.path+"/.", http.StatusNotFound)
 	}
-}
-
-// policy is the Content-Security-Policy of the page, for the nonce of one response. Scripts
-// need the nonce: uploaded files have the same origin, and 'self' would allow them.
-func policy(nonce string) string {
-	return "default-src 'none'; script-src 'nonce-" + nonce + "'; style-src 'nonce-" + nonce + "'; img-src data:; connect-src 'self'; " +
-		"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
-}
-
-func servePage(w http.ResponseWriter) {
-	nonce := rand.Text()
-	h := w.Header()
-	h.Set("Content-Security-Policy", policy(nonce))
-	h.Set("Cross-Origin-Opener-Policy", "same-origin")
-	h.Set("X-Frame-Options", "DENY") // for browsers without frame-ancestors
-	h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
-	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Cache-Control", "no-store")
-	_, _ = w.Write(bytes.ReplaceAll(pageHTML, []byte("{{nonce}}"), []byte(nonce))) // the client may be gone
-}
-
-// serveAsset serves a file of the page, which a browser asks for again whenever the page is
-// loaded.
-func serveAsset(w http.ResponseWriter, r *http.Request, contentType string, content []byte) {
-	sum := sha256.Sum256(content)
-	tag := `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
-	h := w.Header()
-	h.Set("Cache-Control", "no-cache")
-	h.Set("ETag", tag)
-	if r.Header.Get("If-None-Match") == tag {
-		w.WriteHeader(http.StatusNotModified)
-		return
-	}
-	h.Set("Content-Type", contentType)
-	_, _ = io.Copy(w, bytes.NewReader(content)) // the client may be gone
 }

@@ -202,5 +202,13 @@ func probeCall(id string) call {
 // Check returns nil if Redis works.
 func (r *Redis) Check(ctx context.Context) error {
 	_, err := r.run(ctx, probeCall(""))
+	return r.why(err)
+}
+
+// why returns the reason of the outage for a call that failed, in words for operators.
+func (r *Redis) why(err error) error {
+	if cause := r.health.down(); err != nil && cause != nil {
+		return fmt.Errorf("Redis does not answer: %w", cause)
+	}
 	return err
 }

@@ -14,6 +14,7 @@
 //	PREFIX{id:}:nodes      the nodes, and when their last reports expire
 //	PREFIX{id:}:version    changes with the list of nodes
 //	PREFIX{id:}:epoch      changes when all cached state is invalidated
+//	PREFIX{id:}:watched, :board:NODE  see Board
 //	PREFIXlocks            the pub/sub channel
 package redis
 

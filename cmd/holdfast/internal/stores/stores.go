@@ -39,12 +39,14 @@ type Stores struct {
 }
 
 // Open opens the store, and Redis if it is configured, and sets the options that depend on
-// them: Store, Locker, Cache, Degraded, Spools and Limits.Shared. All are measured by metrics.
+// them: Store, StoreName, Locker, Cache, Board, Degraded, Spools and Limits.Shared. All are
+// measured by metrics.
 func Open(cfg config.Config, log *slog.Logger, metrics *instrument.Metrics, options *holdfast.Options) (*Stores, error) {
 	s := &Stores{log: log, metrics: metrics, options: options}
 	if err := s.open(cfg); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
+	options.StoreName = s.Name
 	waited := func(ctx context.Context, d time.Duration) { protocol.ExchangeOf(ctx).AddLockWait(d) }
 	options.Store, options.Locker, options.Cache = metrics.Store(options.Store), metrics.Locker(options.Locker, waited), metrics.Cache(options.Cache)
 	return s, nil
@@ -133,6 +135,7 @@ func (s *Stores) openRedis(cfg config.Config) error {
 	locker := redis.NewLocker(r)
 	s.arbiter = redis.NewArbiter(r)
 	s.options.Locker, s.options.Cache, s.options.Degraded = locker, redis.NewCache(r), r.Check
+	s.options.Board = redis.NewBoard(r)
 	s.options.Limits.Shared = redislimits.New(r.Client(), cfg.RedisPrefix)
 	s.metrics.RedisUp(func() bool { return r.Check(context.Background()) == nil })
 	s.closers = append(s.closers, r.Close, func() error { locker.Close(); return nil })
