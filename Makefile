@@ -11,6 +11,8 @@ versitygw   := $(tools)/versitygw@v1.8.0/versitygw
 gofakes3    := $(tools)/gofakes3@v1.2.0/gofakes3
 java        := $(tools)/java/s3proxy.classpath $(tools)/java/s3mock.classpath
 moto        := $(tools)/moto@5.2.5/bin/moto_server
+localstack  := $(tools)/localstack@4.14.0/bin/localstack-supervisor
+seaweedfs   := $(tools)/seaweedfs@v0.0.0-20261109003541-7506e5f91cd6/weed
 
 .DEFAULT_GOAL := help
 .PHONY: help versitygw servers run test lint vuln unit unit-race unit-s3 unit-plain race e2e cluster libraries bench bench-client release
@@ -25,7 +27,7 @@ help:
 	@echo 'make libraries           all upload libraries of Google and Microsoft; some take long to build'
 	@echo 'make bench ARGS="-s3"    compare with tusd, over S3'
 	@echo 'make bench-client        compare holdfast upload with curl over a slow line'
-	@echo 'make servers             two nodes over S3 servers in Java; needs Maven'
+	@echo 'make servers             two nodes over more S3 servers; needs Maven and Python 3.13'
 	@echo 'make release VERSION=v1.2.3   binaries, checksums and SBOMs into dist/'
 	@echo 'make versitygw           build the S3 server of the tests into .cache'
 	@echo 'go test ./storage        one package, in seconds; S3 needs versitygw on the PATH'
@@ -98,9 +100,11 @@ race: $(versitygw)
 cluster: $(versitygw) $(gofakes3) $(moto)
 	$(go_test) -v -timeout 30m ./test/cluster | grep --line-buffered -v '^=== ' $(says)
 
-# Two nodes over S3 servers that are too slow for every run. Needs Java 17 and Maven.
-servers: $(versitygw) $(java)
-	JAVA_S3_SERVERS=$(tools)/java $(go_test) -v -tags servers -timeout 30m -run InJava ./test/cluster
+# Two nodes over S3 servers that are too slow to build or to start for every run. Needs
+# Java 17, Maven, and Python 3.13 or later; SeaweedFS takes ten minutes to build.
+servers: $(java) $(localstack) $(seaweedfs)
+	export PATH="$(dir $(localstack)):$(dir $(seaweedfs)):$$PATH" JAVA_S3_SERVERS=$(tools)/java; \
+	$(go_test) -v -tags servers -timeout 30m -run SlowToStart ./test/cluster
 
 # Google's and Microsoft's upload libraries, those too that test leaves out because they take
 # long to install or to build.
@@ -139,6 +143,21 @@ $(moto): test/servers/moto.txt
 	python3 -m venv $(tools)/moto@5.2.5
 	$(dir $@)python3 -m pip install --quiet --disable-pip-version-check --no-compile -r $<
 	touch $@
+
+# Another one, which needs a later Python than others here.
+$(localstack): test/servers/localstack.txt
+	rm -rf $(tools)/localstack@4.14.0
+	for p in $(PYTHON) python3 python3.14 python3.13 ~/.pyenv/versions/3.1[3-9]*/bin/python3; do \
+		$$p -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 13))' 2>/dev/null && python=$$p && break; done; \
+		: $${python:?is not found: LocalStack needs 3.13 or later, with venv, see make servers PYTHON=PATH}; \
+		$$python -m venv $(tools)/localstack@4.14.0
+	$(dir $@)python3 -m pip install --quiet --disable-pip-version-check --no-compile -r $<
+	touch $@
+
+# Its go.mod replaces a module, which `go install` refuses: so it is built where it is stored.
+$(seaweedfs):
+	go mod download github.com/seaweedfs/$(notdir $(patsubst %/,%,$(dir $@)))
+	go -C "$$(go list -m -f '{{.Dir}}' github.com/seaweedfs/$(notdir $(patsubst %/,%,$(dir $@))))" build -ldflags='-s -w' -o $@ ./weed
 
 $(versitygw):
 	GOBIN=$(dir $@) go install github.com/versity/versitygw/cmd/versitygw@v1.8.0

@@ -3,6 +3,7 @@ package s3
 import (
 	"fmt"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -29,7 +30,7 @@ func useKeys(t *testing.T) {
 // options returns the options for a new bucket on the server.
 func options(endpoint string) Options {
 	return Options{
-		Bucket: fmt.Sprintf("bucket-%d", buckets.Add(1)), Endpoint: endpoint, PathStyle: true,
+		Bucket: fmt.Sprintf("bucket-%d-%d", os.Getpid(), buckets.Add(1)), Endpoint: endpoint, PathStyle: true,
 		CreateBucket: true, Memory: 64 * layout.MiB, assume: &api.AllAbilities, partSize: layout.MinPart, longestPause: 5 * time.Millisecond,
 		Middleware: func(http.RoundTripper) http.RoundTripper { return plain },
 	}

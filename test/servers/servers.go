@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -32,9 +33,13 @@ type Server struct {
 	cmd         *exec.Cmd
 }
 
-// S3 starts an S3 server with no bucket in it.
+// S3 starts an S3 server with no bucket in it, or returns the one at the URL in the variable
+// HOLDFAST_TEST_S3, which must accept the keys above. That is neither killed nor started.
 func S3(t testing.TB) *Server {
 	t.Helper()
+	if addr, ok := strings.CutPrefix(os.Getenv("HOLDFAST_TEST_S3"), "http://"); ok {
+		return &Server{Addr: strings.TrimSuffix(addr, "/"), t: t}
+	}
 	dir := t.TempDir()
 	s := &Server{Addr: freeAddr(t), t: t}
 	s.start = func() *exec.Cmd {
@@ -62,6 +67,9 @@ func Redis(t testing.TB) *Server {
 // Start starts the server again after Kill, and waits until it listens.
 func (s *Server) Start() {
 	s.t.Helper()
+	if s.start == nil {
+		return
+	}
 	s.cmd = s.start()
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := s.cmd.Start(); err != nil {
@@ -91,6 +99,10 @@ func (s *Server) Kill() {
 
 // Signal sends the server a signal, such as SIGSTOP.
 func (s *Server) Signal(sig os.Signal) {
+	s.t.Helper()
+	if s.cmd == nil {
+		s.t.Fatalf("no process at %s was started to send it %v", s.Addr, sig)
+	}
 	if err := s.cmd.Process.Signal(sig); err != nil {
 		s.t.Fatalf("signal %s: %v", s.cmd.Path, err)
 	}
