@@ -33,7 +33,7 @@ func otherFileSystem(t *testing.T, dir string) string {
 	return other
 }
 
-// Files are linked into place. On another file system that would fail at each finish.
+// Files are linked into place. On another file system each would be copied.
 func TestAPlaceOnAnotherFileSystemFailsAtStart(t *testing.T) {
 	year := time.Now().UTC().Format("2006")
 	for template, c := range map[config.KeyTemplate]struct {

@@ -85,8 +85,11 @@ func (a *account) verifyBytes(before *memFS, after *Store, up storage.Upload) er
 }
 
 func (s *Store) memory() *memFS {
-	if l, ok := s.fs.(linkless); ok {
-		return l.fileSystem.(*memFS)
+	switch below := s.fs.(type) {
+	case linkless:
+		return below.fileSystem.(*memFS)
+	case mounts:
+		return below.fileSystem.(*memFS)
 	}
 	return s.fs.(*memFS)
 }

@@ -31,7 +31,7 @@ func (s *Store) CheckPlace(key string) error {
 	}
 	err := s.linkProbe(dir)
 	if errors.Is(err, syscall.EXDEV) {
-		return fmt.Errorf("%s is on another file system than %s: finished files are linked there, not copied, "+
+		return fmt.Errorf("%s is on another file system than %s: each finished file would be copied there, "+
 			"so make --data a directory on that file system", dir, s.own())
 	}
 	return err

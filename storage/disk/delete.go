@@ -64,14 +64,19 @@ func (s *Store) removeUpload(id string, pending bool) error {
 // While the data file exists, the journal does not own a file that takes the name before the
 // deletion is over.
 func (s *Store) removeFile(up storage.Upload) error {
-	file, linkedTwice, err := s.ownFile(up)
-	if file == nil {
+	file, beside, err := s.ownFile(up)
+	if hasCustomKey(up.Record) && (file == nil || beside == original) {
+		err = errors.Join(err, s.removeAll(s.copyPath(up.Record)))
+	}
+	if file == nil || err != nil {
 		return err
 	}
 	path := s.filePath(up.Record)
-	err = s.fs.Rename(path, s.dataPath(up.ID))
-	if linkedTwice || errors.Is(err, syscall.EXDEV) {
-		err = s.fs.Remove(path) // one of two links, or a link to a file on another file system
+	if beside == removed {
+		err = s.fs.Rename(path, s.dataPath(up.ID))
+	}
+	if beside != removed || errors.Is(err, syscall.EXDEV) {
+		err = s.fs.Remove(path) // one of two, or on another file system
 	}
 	if err != nil {
 		return err

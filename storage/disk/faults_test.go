@@ -18,7 +18,7 @@ func TestAnyFailedOperationAndLaterPowerLossLosesNothing(t *testing.T) {
 		"fails, and drops all": {err: syscall.EIO, drops: true},
 	} {
 		for name, life := range lives(t) {
-			for _, links := range []error{nil, syscall.ENOTSUP} {
+			for _, links := range []error{nil, syscall.ENOTSUP, syscall.EXDEV} {
 				t.Run(fmt.Sprintf("%s, links: %v, one %s", name, links, what), func(t *testing.T) {
 					t.Parallel()
 					for at := 1; !t.Failed() && life.failAt(t, links, at, v); at++ {

@@ -15,8 +15,18 @@ import (
 )
 
 // Finish implements storage.Store. All bytes in the journal are durable already; what
-// remains is to give the file its final name.
+// remains is to give the file its final name, or a copy of it if that is on another file
+// system.
 func (s *Store) Finish(_ context.Context, up storage.Upload) (storage.Upload, error) {
+	done, err := s.finish(up, s.dataPath(up.ID))
+	if errors.Is(err, syscall.EXDEV) {
+		return s.finishByCopy(done)
+	}
+	return done, err
+}
+
+// finish gives a file its final name: the data file of a complete upload, or a copy.
+func (s *Store) finish(up storage.Upload, file string) (storage.Upload, error) {
 	idLock := s.lockID(up.ID)
 	idLock.Lock()
 	defer idLock.Unlock()
@@ -34,7 +44,7 @@ func (s *Store) Finish(_ context.Context, up storage.Upload) (storage.Upload, er
 	if now.CRC32C == nil {
 		now.CRC32C = s.addChecksum(now)
 	}
-	return now, mapError("finish", up.ID, s.nameFile(now))
+	return now, mapError("finish", up.ID, s.nameFile(now, file))
 }
 
 // MarkDelivered implements storage.Store. It moves the journal from live/ to done/. A
@@ -109,9 +119,9 @@ func (s *Store) DeadLetter(_ context.Context, up storage.Upload) error {
 	return mapError("dead-letter", up.ID, s.syncDir(s.own("live")))
 }
 
-// nameFile gives the data file its final name. The old name is removed only once the new one
-// is durable.
-func (s *Store) nameFile(up storage.Upload) error {
+// nameFile gives the data file, or its copy, its final name. The old name is removed only once
+// the new one is durable.
+func (s *Store) nameFile(up storage.Upload, file string) error {
 	data, path := s.dataPath(up.ID), s.filePath(up.Record)
 	j, err := s.journalAt(up.ID, s.livePath(up.ID))
 	if err != nil {
@@ -126,10 +136,15 @@ func (s *Store) nameFile(up storage.Upload) error {
 	if err := s.recordName(up.Record); err != nil {
 		return err
 	}
-	if err := s.linkFile(data, path); err != nil {
+	if file != data {
+		if err := s.recordCopy(up.ID); err != nil {
+			return err
+		}
+	}
+	if err := s.linkFile(file, path); err != nil {
 		return err
 	}
-	return s.removeData(up)
+	return s.removeData(up, file)
 }
 
 // trim truncates the data file to size, durably, because a file of another size does not
@@ -210,10 +225,17 @@ func (s *Store) checkOccupied(data, path string) error {
 	return storage.ErrKeyTaken
 }
 
-// removeData removes the old name of a data file that has its final name.
-func (s *Store) removeData(up storage.Upload) error {
-	if err := s.syncDir(filepath.Dir(s.filePath(up.Record))); err != nil {
+// removeData removes the data file of an upload that has its final file, and the other name
+// of a copy.
+func (s *Store) removeData(up storage.Upload, file string) error {
+	dir := filepath.Dir(s.filePath(up.Record))
+	if err := s.syncDir(dir); err != nil {
 		return err
+	}
+	if file != s.dataPath(up.ID) {
+		if err := errors.Join(s.removeAll(file), s.syncDir(dir)); err != nil {
+			return err
+		}
 	}
 	return s.removeAll(s.dataPath(up.ID))
 }

@@ -22,7 +22,7 @@ import (
 //	range 0 52428800 7a6b5c4d 9c0d1e2f
 //	crc32c 1073741824 0a1b2c3d 4e5f6071
 //
-// and one when the upload is delivered: see doneLine. The last word of a line is the CRC32C
+// and others that say what became of the file: see doneLine and copiedLine. The last word of a line is the CRC32C
 // of what precedes it, in hexadecimal. A line with a wrong checksum was never acknowledged
 // and is skipped. The offsets of a range are half-open. They are followed by the CRC32C of
 // its bytes, which lines of older versions lack. A crc32c line has the checksum of the whole
@@ -36,6 +36,7 @@ type journal struct {
 	lines  int
 	length int64 // up to the end of the last complete line
 	late   bool  // the size was set after creation, so bytes beyond it may have been written
+	copied bool  // the final file may be a copy of the data file
 
 	// mustRewrite is set after a failed sync: the file may say more than this, or may not
 	// survive a power loss. It is rewritten before it is used.
@@ -79,6 +80,8 @@ func parseJournal(text []byte) (journal, bool) {
 				j.whole.Range = r
 				j.whole.crc, _ = parseSum(sum)
 			}
+		case "copied":
+			j.copied = true
 		case "done":
 			j.parseDone(value)
 		}
@@ -180,12 +183,15 @@ func (j journal) compact() ([]byte, error) {
 		rec.Size, size = storage.Unknown, sizeLine(j.record.Size)
 	}
 	text, err := recordLine(rec)
-	var whole, done []byte
+	var whole, copied, done []byte
 	if !j.whole.Empty() {
 		whole = checksumLine(j.whole.End, j.whole.crc)
+	}
+	if j.copied {
+		copied = copiedLine()
 	}
 	if !j.delivered.IsZero() {
 		done = doneLine(j.finished, j.delivered)
 	}
-	return slices.Concat(text, size, summedLines(j.ranges, j.sums), whole, done), err
+	return slices.Concat(text, size, summedLines(j.ranges, j.sums), whole, copied, done), err
 }

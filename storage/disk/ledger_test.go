@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -33,7 +34,7 @@ type ledger struct {
 }
 
 type ledgerOptions struct {
-	links  error  // the error of hard links, nil if they work
+	links  error  // the error of hard links, nil if they work; EXDEV if directories are mounts
 	losses []loss // one of these is tried at each check
 	sparse bool   // do not check after every change that is not a sync
 	// from, if set, reports whether to start checking.
@@ -67,7 +68,11 @@ func tryLedger(t testing.TB, fsys *memFS, opts ledgerOptions, seed uint64) (*led
 
 func openMem(fsys *memFS, links error) (*Store, error) {
 	var below fileSystem = fsys
-	if links != nil {
+	switch links {
+	case nil:
+	case syscall.EXDEV:
+		below = mounts{fsys}
+	default:
 		fsys.ordered = true
 		below = linkless{fsys, links}
 	}

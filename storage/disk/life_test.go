@@ -158,7 +158,7 @@ var errOff = errors.New("the machine is off")
 // complete the rest.
 func TestPowerLossAtAnyTimeLosesNothing(t *testing.T) {
 	for name, life := range lives(t) {
-		for _, links := range []error{nil, syscall.EPERM} {
+		for _, links := range []error{nil, syscall.EPERM, syscall.EXDEV} {
 			t.Run(fmt.Sprintf("%s, links: %v", name, links), func(t *testing.T) {
 				t.Parallel()
 				for at := 0; ; at++ {

@@ -62,38 +62,57 @@ func (s *Store) load(id string) (storage.Upload, error) {
 // isFinished reports whether the complete upload has its final file, of the right size. It
 // completes a finish that was interrupted.
 func (s *Store) isFinished(up storage.Upload) (bool, error) {
-	file, linkedTwice, err := s.ownFile(up)
+	file, beside, err := s.ownFile(up)
 	if file == nil || file.Size() != up.Size {
 		return false, err
 	}
-	if linkedTwice {
-		err = s.removeData(up)
-	} else {
+	switch beside {
+	case link:
+		err = s.removeData(up, s.dataPath(up.ID))
+	case original:
+		err = s.removeData(up, s.copyPath(up.Record))
+	default:
 		err = s.syncAgain(filepath.Dir(s.filePath(up.Record)))
 	}
 	return err == nil, err
 }
 
+// dataFile is what the data file of an upload with a final file is.
+type dataFile int
+
+const (
+	removed  dataFile = iota // there is none
+	link                     // another name of the final file
+	original                 // the final file is a copy of it
+)
+
 // ownFile finds the final file of a complete upload, nil if there is none. A file with that
 // name belongs to the upload once the data file is gone. After a crash in between, both are
-// links to the same file, and linkedTwice is set.
-func (s *Store) ownFile(up storage.Upload) (file fs.FileInfo, linkedTwice bool, err error) {
+// links to the same file, or one is a copy of the other.
+func (s *Store) ownFile(up storage.Upload) (file fs.FileInfo, beside dataFile, err error) {
 	if moved, err := s.exists(s.movedPath(up.ID)); err != nil || moved {
-		return nil, false, err
+		return nil, removed, err
 	}
 	file, err = s.fs.Stat(s.filePath(up.Record))
 	if absent(err) {
-		return nil, false, nil
+		return nil, removed, nil
 	}
 	if err != nil || !file.Mode().IsRegular() {
-		return nil, false, err
+		return nil, removed, err
 	}
 	data, err := s.fs.Lstat(s.dataPath(up.ID))
-	if absent(err) {
-		return file, false, nil
+	switch {
+	case absent(err):
+		return file, removed, nil
+	case err != nil:
+		return nil, removed, err
+	case s.fs.SameFile(data, file):
+		return file, link, nil
+	case data.Size() != file.Size():
+		return nil, removed, nil
 	}
-	if err != nil || !s.fs.SameFile(data, file) {
-		return nil, false, err
+	if copied, err := s.isCopy(up, data.Size()); err != nil || !copied {
+		return nil, removed, err
 	}
-	return file, true, nil
+	return file, original, nil
 }

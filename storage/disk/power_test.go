@@ -1,6 +1,7 @@
 package disk
 
 import (
+	"syscall"
 	"testing"
 
 	"github.com/holdfast-upload/holdfast/storage"
@@ -11,19 +12,26 @@ import (
 // each acknowledgement and each change.
 func TestStoreConformanceAcrossPowerLosses(t *testing.T) {
 	key := func(id string) string { return "videos/" + id[:1] + "/" + id + " (1).mp4" }
-	for name, key := range map[string]func(string) string{"ids as names": nil, "keys of their own": key} {
+	for name, c := range map[string]struct {
+		key   func(string) string
+		links error
+	}{
+		"ids as names":               {nil, nil},
+		"keys of their own":          {key, nil},
+		"keys on other file systems": {key, syscall.EXDEV},
+	} {
 		t.Run(name, func(t *testing.T) {
 			storagetest.TestStore(t, func(t *testing.T) storagetest.Harness {
-				h := powerHarness(t)
-				h.Key = key
+				h := powerHarness(t, c.links)
+				h.Key = c.key
 				return h
 			})
 		})
 	}
 }
 
-func powerHarness(t *testing.T) storagetest.Harness {
-	opts := ledgerOptions{losses: []loss{nothingStays, someStays, someStays, allStays}, sparse: true}
+func powerHarness(t *testing.T, links error) storagetest.Harness {
+	opts := ledgerOptions{links: links, losses: []loss{nothingStays, someStays, someStays, allStays}, sparse: true}
 	var now *ledger
 	opened, lost := 0, 0
 	return storagetest.Harness{

@@ -43,6 +43,7 @@ type upload struct {
 	logEnd      int64
 	lines       int  // in the journal
 	late        bool // see journal
+	copied      bool // see journal; changed with mu held as well
 	mustRewrite bool
 	record      storage.Record // changed with mu held as well
 	watchers    []*watcher
@@ -128,7 +129,7 @@ func (s *Store) openUpload(id string) (*upload, error) {
 			return nil, mapError("compact the journal of", id, err)
 		}
 	}
-	u := &upload{id: id, store: s, users: 1, record: j.record, logEnd: j.length, lines: j.lines, late: j.late, durable: j.ranges, sums: j.sums, whole: j.whole,
+	u := &upload{id: id, store: s, users: 1, record: j.record, logEnd: j.length, lines: j.lines, late: j.late, copied: j.copied, durable: j.ranges, sums: j.sums, whole: j.whole,
 		complete: storage.Upload{Record: j.record, Received: j.ranges}.Complete()}
 	u.changed.L = &u.mu
 	err = u.openFiles()
@@ -201,14 +202,14 @@ func (u *upload) close() (journal, error) {
 	defer u.commitMu.Unlock()
 	err := u.failure()
 	u.fail(storage.ErrUnavailable)
-	return journal{record: u.record, ranges: u.durable, sums: u.sums, whole: u.whole, lines: u.lines, length: u.logEnd, late: u.late, mustRewrite: u.mustRewrite}, err
+	return journal{record: u.record, ranges: u.durable, sums: u.sums, whole: u.whole, lines: u.lines, length: u.logEnd, late: u.late, copied: u.copied, mustRewrite: u.mustRewrite}, err
 }
 
 // journal returns the durable contents of the journal.
 func (u *upload) journal() journal {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return journal{record: u.record, ranges: u.durable.Clone(), sums: u.sums, whole: u.whole, late: u.late}
+	return journal{record: u.record, ranges: u.durable.Clone(), sums: u.sums, whole: u.whole, late: u.late, copied: u.copied}
 }
 
 // fail makes all writes to the upload return err.
