@@ -98,14 +98,8 @@ func (o *inOrder) recover(ctx context.Context, begun time.Time, err error) error
 	if hasStatus(err, http.StatusConflict) {
 		err = fmt.Errorf("the server has another offset than %d", o.offset) // a broken request was stored later
 	}
-	at, err := o.retry.retryAt(ctx, begun, err, o.meter.failed)
-	if err != nil {
+	if err := o.retry.wait(ctx, begun, err, o.meter.failed); err != nil {
 		return err
-	}
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-time.After(time.Until(at)):
 	}
 	return o.try(ctx, func() error {
 		found, err := o.host.tusState(ctx, o.url)

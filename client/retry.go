@@ -65,18 +65,27 @@ func (r *retry) do(ctx context.Context, failed func(error, time.Duration), f fun
 		if err == nil {
 			return nil
 		}
-		at, err := r.retryAt(ctx, begun, err, failed)
-		if err != nil {
+		if err := r.wait(ctx, begun, err, failed); err != nil {
 			return err
-		}
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-time.After(time.Until(at)):
 		}
 	}
 }
 
+// wait waits until retryAt, or returns its error or that of ctx.
+func (r *retry) wait(ctx context.Context, begun time.Time, err error, failed func(error, time.Duration)) error {
+	at, err := r.retryAt(ctx, begun, err, failed)
+	if err != nil {
+		return err
+	}
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-time.After(time.Until(at)):
+		return nil
+	}
+}
+
+// retryAt is after, and announces the time to failed.
 func (r *retry) retryAt(ctx context.Context, begun time.Time, err error, failed func(error, time.Duration)) (time.Time, error) {
 	at, fatal := r.after(ctx, begun, err)
 	if fatal == nil {

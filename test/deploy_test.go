@@ -1,10 +1,7 @@
 package test
 
 import (
-	"bytes"
-	"encoding/json"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -24,20 +21,7 @@ func checkManifests(t *testing.T, texts ...string) (errors [][]string) {
 	if err := installKubernetes(); err != nil {
 		t.Fatalf("install the schema: %v", err)
 	}
-	in, err := json.Marshal(texts)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command("node", "check.js")
-	cmd.Dir, cmd.Stdin, cmd.Stderr = "kubernetes", bytes.NewReader(in), os.Stderr
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(out, &errors); err != nil || len(errors) != len(texts) {
-		t.Fatalf("%v: %s", err, out)
-	}
-	return errors
+	return eachByNode[[]string](t, "kubernetes", "check.js", texts)
 }
 
 func TestKubernetesManifestsFitTheSchema(t *testing.T) {

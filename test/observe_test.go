@@ -1,10 +1,8 @@
 package test
 
 import (
-	"bytes"
 	"encoding/json"
 	"os"
-	"os/exec"
 	"regexp"
 	"slices"
 	"strings"
@@ -91,21 +89,7 @@ func parseQueries(t *testing.T, queries []string) []parsedQuery {
 	if err := installPromQL(); err != nil {
 		t.Fatalf("install the parser: %v", err)
 	}
-	in, err := json.Marshal(queries)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command("node", "parse.js")
-	cmd.Dir, cmd.Stdin, cmd.Stderr = "promql", bytes.NewReader(in), os.Stderr
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var parsed []parsedQuery
-	if err := json.Unmarshal(out, &parsed); err != nil || len(parsed) != len(queries) {
-		t.Fatalf("%v: %s", err, out)
-	}
-	return parsed
+	return eachByNode[parsedQuery](t, "promql", "parse.js", queries)
 }
 
 // documentedMetrics are the metrics of docs/metrics.md, each with its labels.

@@ -13,16 +13,16 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/holdfast-upload/holdfast/config"
 	"github.com/holdfast-upload/holdfast/hooks/problem"
+	"github.com/holdfast-upload/holdfast/test/logs"
 )
 
 // patience is how long a test waits for a condition.
-const patience = 20 * time.Second
+const patience = 30 * time.Second
 
 // running is a Server on a free port that runs until the test ends, or stop is called.
 type running struct {
@@ -87,24 +87,13 @@ func (r *running) at(path string) string {
 }
 
 // logBuffer keeps log lines for several goroutines.
-type logBuffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *logBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
+type logBuffer struct{ logs.Buffer }
 
 // find returns the first line with this message, nil if there is none.
 func (b *logBuffer) find(message string) map[string]any {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for line := range bytes.Lines(b.text.Bytes()) {
+	for line := range strings.Lines(b.String()) {
 		var fields map[string]any
-		if json.Unmarshal(line, &fields) == nil && fields[slog.MessageKey] == message {
+		if json.Unmarshal([]byte(line), &fields) == nil && fields[slog.MessageKey] == message {
 			return fields
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/holdfast-upload/holdfast/storage"
 )
 
 // retryConcurrency is how many deliveries a request for a retry makes side by side.
@@ -28,14 +30,10 @@ type retriedLine struct {
 
 func (h *Handler) listDeliveries(w http.ResponseWriter, r *http.Request) {
 	out := newLineWriter(w)
-	for up, err := range h.uploads.PendingDeliveries(r.Context()) {
-		if err != nil {
-			out.write(errorLine{err.Error()})
-			continue
-		}
+	out.writeEach(h.uploads.PendingDeliveries(r.Context()), func(up storage.Upload) {
 		age := time.Since(up.ModifiedAt).Truncate(time.Second)
 		out.write(pendingLine{up.ID, up.Size, up.ModifiedAt.UTC(), age.String(), up.DeadLettered})
-	}
+	})
 }
 
 func (h *Handler) retryDeliveries(w http.ResponseWriter, r *http.Request) {
@@ -61,13 +59,7 @@ func (h *Handler) retryDeliveries(w http.ResponseWriter, r *http.Request) {
 		retry(id)
 	}
 	if len(ids) == 0 {
-		for up, err := range h.uploads.PendingDeliveries(r.Context()) {
-			if err != nil {
-				out.write(errorLine{err.Error()})
-				continue
-			}
-			retry(up.ID)
-		}
+		out.writeEach(h.uploads.PendingDeliveries(r.Context()), func(up storage.Upload) { retry(up.ID) })
 	}
 	_ = work.Wait() // errors are in the lines
 }

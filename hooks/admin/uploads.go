@@ -26,13 +26,7 @@ type uploadLine struct {
 // ones whose delivery is pending.
 func (h *Handler) listUploads(w http.ResponseWriter, r *http.Request) {
 	out := newLineWriter(w)
-	for up, err := range h.uploads.All(r.Context()) {
-		if err != nil {
-			out.write(errorLine{err.Error()})
-			continue
-		}
-		out.write(h.uploadLine(up))
-	}
+	out.writeEach(h.uploads.All(r.Context()), func(up storage.Upload) { out.write(h.uploadLine(up)) })
 }
 
 func (h *Handler) uploadLine(up storage.Upload) uploadLine {

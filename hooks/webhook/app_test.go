@@ -18,6 +18,7 @@ import (
 
 	"github.com/holdfast-upload/holdfast/storage"
 	"github.com/holdfast-upload/holdfast/storage/storagetest"
+	"github.com/holdfast-upload/holdfast/test/logs"
 )
 
 // fakeApp replaces the network and the app behind it, and records the requests.
@@ -125,7 +126,7 @@ type node struct {
 	uploads *storage.Uploads
 	stop    context.CancelFunc
 	ended   chan struct{}
-	log     *logBuffer
+	log     *logs.Buffer
 }
 
 // options returns the options of an app that receives these events.
@@ -144,7 +145,7 @@ func options(to http.RoundTripper, events ...tusd.HookType) Options {
 // startNode runs a process until the test ends or calls end.
 func startNode(t *testing.T, opts Options, store storage.Store, locker storage.Locker) *node {
 	t.Helper()
-	n := &node{t: t, ended: make(chan struct{}), log: &logBuffer{}}
+	n := &node{t: t, ended: make(chan struct{}), log: &logs.Buffer{}}
 	opts.Log = slog.New(slog.NewTextHandler(n.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	opts.OnStop = func(ctx context.Context, id string, cause error) error { return n.uploads.Stop(ctx, id, cause) }
 	var err error
@@ -169,24 +170,6 @@ func startNode(t *testing.T, opts Options, store storage.Store, locker storage.L
 func (n *node) end() {
 	n.stop()
 	<-n.ended
-}
-
-// logBuffer keeps a log for several goroutines.
-type logBuffer struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *logBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
 }
 
 // upload creates and fills a small upload.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/holdfast-upload/holdfast/storage"
 	"github.com/holdfast-upload/holdfast/storage/storagetest"
+	"github.com/holdfast-upload/holdfast/test/logs"
 	"github.com/holdfast-upload/holdfast/test/servers"
 )
 
@@ -242,24 +243,12 @@ func only(s *script, times int) func(redis.Cmder) error {
 }
 
 // lines counts what is logged.
-type lines struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
+type lines struct{ logs.Buffer }
 
 // want checks how often it was logged that Redis went down, and that it recovered.
 func (l *lines) want(t *testing.T, down, up int) {
 	t.Helper()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	text := l.text.String()
-	if strings.Count(text, "Redis does not answer") != down || strings.Count(text, "Redis answers again") != up {
-		t.Errorf("logged:\n%s\nwant %d times that it went down, %d times that it came back", text, down, up)
+	if l.Count("Redis does not answer") != down || l.Count("Redis answers again") != up {
+		t.Errorf("logged:\n%s\nwant %d times that it went down, %d times that it came back", l, down, up)
 	}
 }

@@ -1,40 +1,19 @@
 package s3
 
 import (
-	"bytes"
 	"context"
 	"log/slog"
-	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/holdfast-upload/holdfast/storage"
 	"github.com/holdfast-upload/holdfast/storage/s3/internal/api"
+	"github.com/holdfast-upload/holdfast/test/logs"
 )
 
-// lines is a log that may be read while it is written.
-type lines struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-// Write implements io.Writer.
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *lines) count(text string) int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return strings.Count(l.text.String(), text)
-}
-
 // watchNodes starts a node that watches the others, until the test ends or stop is called.
-func watchNodes(t *testing.T, opts Options, shared bool) (s *Store, log *lines, stop func()) {
-	log = &lines{}
+func watchNodes(t *testing.T, opts Options, shared bool) (s *Store, log *logs.Buffer, stop func()) {
+	log = &logs.Buffer{}
 	opts.Log, opts.nodeInterval = slog.New(slog.NewTextHandler(log, nil)), 50*time.Millisecond
 	if shared {
 		opts.Arbiter = new(api.MemoryArbiter)
@@ -68,8 +47,8 @@ func TestTwoNodesWithoutRedisAreNoticed(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, other, stop := watchNodes(t, opts, false)
-	until(t, "both nodes warn", func() bool { return log.count(otherNode) > 0 && other.count(otherNode) > 0 })
-	if log.count("node=crashed")+other.count("node=crashed") > 0 {
+	until(t, "both nodes warn", func() bool { return log.Count(otherNode) > 0 && other.Count(otherNode) > 0 })
+	if log.Count("node=crashed")+other.Count("node=crashed") > 0 {
 		t.Error("a crashed node is taken for a live one")
 	}
 	stop()
@@ -90,10 +69,10 @@ func TestANodeWithoutRedisBesideOthersIsNoticed(t *testing.T) {
 	until(t, "both have reported", func() bool { keys, _ := leftIn(t, a); return len(keys) == 2 })
 	_, third, _ := watchNodes(t, opts, false)
 	until(t, "each warns of the node without Redis", func() bool {
-		return first.count(otherNode) > 0 && second.count(otherNode) > 0 && third.count(otherNode) > 1
+		return first.Count(otherNode) > 0 && second.Count(otherNode) > 0 && third.Count(otherNode) > 1
 	})
-	if first.count(otherNode) != 1 || second.count(otherNode) != 1 {
-		t.Errorf("nodes that share Redis warn of each other: %d and %d warnings", first.count(otherNode), second.count(otherNode))
+	if first.Count(otherNode) != 1 || second.Count(otherNode) != 1 {
+		t.Errorf("nodes that share Redis warn of each other: %d and %d warnings", first.Count(otherNode), second.Count(otherNode))
 	}
 }
 
@@ -110,7 +89,7 @@ func TestF37TheLaterOfTwoNodesCreatesNothingWhereS3DoesNotDecide(t *testing.T) {
 	if err := second.Create(t.Context(), storage.Record{ID: "one", Size: 1}); !storage.Transient(err) {
 		t.Errorf("the second creates an upload: %v", err)
 	}
-	if log.count("creates no uploads") != 1 {
+	if log.Count("creates no uploads") != 1 {
 		t.Error("it does not say so")
 	}
 	if err := first.Create(t.Context(), storage.Record{ID: "one", Size: 1, Created: time.Now()}); err != nil {

@@ -41,17 +41,8 @@ type rangeState struct {
 // Status implements Speaker.
 func (ContentRange) Status(c *Client, id string) (State, error) {
 	a, err := c.do(http.MethodGet, files+id, nil, "Accept: application/json")
-	switch {
-	case err != nil:
-		return State{}, err
-	case a.status == http.StatusGone:
-		return State{}, ErrGone
-	}
-	var found rangeState
-	if err := a.demand(http.StatusOK); err != nil {
-		return State{}, err
-	}
-	if err := a.json(&found); err != nil {
+	found, err := stateIn(a, err, http.StatusOK)
+	if err != nil {
 		return State{}, err
 	}
 	s := State{Complete: found.Complete, Offset: found.Offset, Size: Unknown}
@@ -59,6 +50,21 @@ func (ContentRange) Status(c *Client, id string) (State, error) {
 		s.Size = *found.Size
 	}
 	return s, found.agrees(a, s)
+}
+
+// stateIn returns the state in the answer of a request, which failed with err unless that is
+// nil. It returns ErrGone for 410, and an error for a status that is not among wanted.
+func stateIn(a answer, err error, wanted ...int) (found rangeState, _ error) {
+	switch {
+	case err != nil:
+		return found, err
+	case a.status == http.StatusGone:
+		return found, ErrGone
+	}
+	if err := a.demand(wanted...); err != nil {
+		return found, err
+	}
+	return found, a.json(&found)
 }
 
 // agrees returns an error unless the ranges of a state agree with it and with each other.
@@ -99,17 +105,8 @@ func parseRanges(list []string) (set ranges.Set) {
 func (ContentRange) Append(c *Client, id string, chunk Chunk) (State, error) {
 	sized := chunk.Sized || chunk.Last
 	a, err := c.do(http.MethodPut, files+id, chunk.Body, contentRange(chunk, sized), `Content-Disposition: attachment; filename="video.mp4"`)
-	switch {
-	case err != nil:
-		return State{}, err
-	case a.status == http.StatusGone:
-		return State{}, ErrGone
-	}
-	var found rangeState
-	if err := a.demand(http.StatusAccepted, http.StatusCreated); err != nil {
-		return State{}, err
-	}
-	if err := a.json(&found); err != nil {
+	found, err := stateIn(a, err, http.StatusAccepted, http.StatusCreated)
+	if err != nil {
 		return State{}, err
 	}
 	received := parseRanges(found.Received)
