@@ -1,6 +1,7 @@
 package test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -81,14 +82,38 @@ func TestEveryProtocolCancelsTheUploadsOfEveryOther(t *testing.T) {
 	s := start(t)
 	http := speakers.NewHTTP()
 	content := NewContent(1, speakers.FileSize)
-	for _, c := range speakers.AllCanceled() {
-		t.Run(c.String(), func(t *testing.T) {
+	for _, pair := range speakers.AllPairs() {
+		t.Run(pair.String(), func(t *testing.T) {
 			t.Parallel()
-			id, err := c.Run(&speakers.Client{HTTP: http, Nodes: []string{s.Addr}}, content.Bytes(content.All()))
+			u, err := pair.RunCanceled(&speakers.Client{HTTP: http, Nodes: []string{s.Addr}}, content.Bytes(content.All()))
 			if err != nil {
 				t.Fatal(err)
 			}
-			wantNothingOf(t, s, id)
+			wantNothingOf(t, s, u.ID)
 		})
+	}
+}
+
+// An upload that has all of its bytes and no size is ended by each protocol, and so is an
+// empty one.
+func TestEveryProtocolEndsTheUploadsOfEveryOtherWithoutAByte(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	http := speakers.NewHTTP()
+	for n, pair := range speakers.AllPairs() {
+		for _, size := range []int64{0, speakers.FileSize} {
+			if size == 0 && !pair.EndsEmpty() {
+				continue
+			}
+			t.Run(fmt.Sprintf("%v, %d bytes", pair, size), func(t *testing.T) {
+				t.Parallel()
+				content := NewContent(uint64(n), size)
+				u, err := pair.RunEnded(&speakers.Client{HTTP: http, Nodes: []string{s.Addr}}, content.Bytes(content.All()))
+				if err != nil {
+					t.Fatal(err)
+				}
+				wantOneEvent(t, s, u.ID, "finished")
+			})
+		}
 	}
 }

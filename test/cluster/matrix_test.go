@@ -12,7 +12,8 @@ import (
 	"github.com/holdfast-upload/holdfast/test/speakers"
 )
 
-// allCells has the test with uploads of several protocols use all combinations of them.
+// allCells has the test with uploads of several protocols use all combinations of them, of
+// which most are tested with one node only.
 var allCells = flag.Bool("all-cells", false, "begin, continue and finish uploads by all combinations of protocols on three nodes")
 
 // Whatever protocols begin, continue and finish an upload, all of them watch it at each step
@@ -22,32 +23,35 @@ var allCells = flag.Bool("all-cells", false, "begin, continue and finish uploads
 func TestEveryProtocolContinuesTheUploadsOfEveryOtherOnThreeNodes(t *testing.T) {
 	t.Parallel()
 	c, app := startHooked(t)
-	content := test.NewContent(1, speakers.FileSize)
-	clients := clientsOfNodes{http: speakers.NewHTTP(), file: content.Bytes(content.All())}
+	clients := clientsOfNodes{http: speakers.NewHTTP()}
 	for _, node := range c.nodes {
 		clients.nodes = append(clients.nodes, node.Addr)
 	}
-	cells := speakers.Pairs()
+	cells := speakers.FewCells()
 	if *allCells {
 		cells = speakers.Cells()
 	}
 	uploads := make([]*speakers.Upload, len(cells))
+	var ended []*speakers.Upload
 	t.Run("upload", func(t *testing.T) {
 		for n, cell := range cells {
 			t.Run(cell.String(), func(t *testing.T) {
 				t.Parallel()
 				var err error
-				if uploads[n], err = cell.Run(clients.of(n), clients.file); err != nil {
+				if uploads[n], err = cell.Run(clients.of(n), fileOf(n)); err != nil {
 					t.Error(err)
 				}
 			})
 		}
-		cancelAll(t, clients)
+		onPairs(t, "cancel ", speakers.Pair.RunCanceled, clients)
+		if *allCells {
+			ended = onPairs(t, "end ", speakers.Pair.RunEnded, clients)
+		}
 	})
 	if t.Failed() {
 		return
 	}
-	c.wantFinishedOnce(app, uploads)
+	c.wantFinishedOnce(app, slices.Concat(uploads, ended))
 	for n, u := range uploads {
 		if err := cells[n].Cancel(u); err != nil {
 			t.Errorf("%s: %v", cells[n], err)
@@ -58,7 +62,6 @@ func TestEveryProtocolContinuesTheUploadsOfEveryOtherOnThreeNodes(t *testing.T) 
 // clientsOfNodes makes clients, which begin with different nodes.
 type clientsOfNodes struct {
 	http  *http.Client
-	file  []byte
 	nodes []string
 }
 
@@ -67,16 +70,27 @@ func (c clientsOfNodes) of(n int) *speakers.Client {
 	return &speakers.Client{HTTP: c.http, Nodes: slices.Concat(c.nodes[first:], c.nodes[:first])}
 }
 
-// cancelAll has uploads begun by each protocol, and canceled by each.
-func cancelAll(t *testing.T, clients clientsOfNodes) {
-	for n, canceled := range speakers.AllCanceled() {
-		t.Run(canceled.String(), func(t *testing.T) {
+// fileOf returns a file of its own for each n.
+func fileOf(n int) []byte {
+	content := test.NewContent(uint64(n), speakers.FileSize)
+	return content.Bytes(content.All())
+}
+
+// onPairs has an upload run by each pair of protocols. What it returns is complete when t has
+// run.
+func onPairs(t *testing.T, does string, run func(speakers.Pair, *speakers.Client, []byte) (*speakers.Upload, error), clients clientsOfNodes) []*speakers.Upload {
+	pairs := speakers.AllPairs()
+	uploads := make([]*speakers.Upload, len(pairs))
+	for n, pair := range pairs {
+		t.Run(does+pair.String(), func(t *testing.T) {
 			t.Parallel()
-			if _, err := canceled.Run(clients.of(n), clients.file); err != nil {
+			var err error
+			if uploads[n], err = run(pair, clients.of(n), fileOf(n)); err != nil {
 				t.Error(err)
 			}
 		})
 	}
+	return uploads
 }
 
 // wantFinishedOnce demands that the app is notified once of the finish of each upload, and of

@@ -103,11 +103,14 @@ func (a answer) location(text string) (id, query string, _ error) {
 
 // contentRange returns the Content-Range of a chunk; sized reports whether it has the size.
 func contentRange(chunk Chunk, sized bool) string {
-	total := "*"
+	span, total := "*", "*"
+	if len(chunk.Body) > 0 {
+		span = fmt.Sprintf("%d-%d", chunk.Offset, chunk.end()-1)
+	}
 	if sized {
 		total = strconv.FormatInt(chunk.Total, 10)
 	}
-	return fmt.Sprintf("Content-Range: bytes %d-%d/%s", chunk.Offset, chunk.end()-1, total)
+	return "Content-Range: bytes " + span + "/" + total
 }
 
 // prefix returns the offset after the range in a Range field, 0 if there is none.

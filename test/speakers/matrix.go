@@ -31,9 +31,9 @@ func Cells() []Cell {
 	return cells
 }
 
-// Pairs returns combinations in which each protocol meets each other one, and itself, in any
+// FewCells returns combinations in which each protocol meets each other one, and itself, in any
 // two of the three places.
-func Pairs() []Cell {
+func FewCells() []Cell {
 	return slices.DeleteFunc(Cells(), func(c Cell) bool { return c.Finish != (c.Begin+2*c.Continue)%len(names) })
 }
 
@@ -56,30 +56,43 @@ func (c Cell) Cancel(u *Upload) error {
 	return u.Cancel(u.Watchers[(c.Begin+c.Continue+c.Finish)%len(u.Watchers)])
 }
 
-// Canceled is a combination of the protocols that begin and cancel an upload.
-type Canceled struct{ Begin, Cancel int } // of All
+// Pair is a combination of a protocol that begins an upload and another one.
+type Pair struct{ Begin, Other int } // of All
 
-// AllCanceled returns all combinations.
-func AllCanceled() []Canceled {
-	var all []Canceled
+// AllPairs returns all combinations.
+func AllPairs() []Pair {
+	var all []Pair
 	for begin := range names {
-		for cancel := range names {
-			all = append(all, Canceled{begin, cancel})
+		for other := range names {
+			all = append(all, Pair{begin, other})
 		}
 	}
 	return all
 }
 
 // String returns the name of the combination.
-func (c Canceled) String() string {
-	return fmt.Sprintf("begin %s, cancel %s", names[c.Begin], names[c.Cancel])
+func (p Pair) String() string { return names[p.Begin] + " and " + names[p.Other] }
+
+// EndsEmpty reports whether the other protocol can end an empty file.
+func (p Pair) EndsEmpty() bool { return !Natures[names[p.Other]].EndsWithBytes }
+
+// speakers returns those of the pair, with the upload for which they are.
+func (p Pair) speakers(client *Client, file []byte, does string) (begin, other Speaker, _ *Upload) {
+	n := p.Begin*len(names) + p.Other
+	all := All(n, fmt.Sprintf("%s-%d", does, n))
+	return all[p.Begin], all[p.Other], &Upload{Client: client, File: file, Watchers: all}
 }
 
-// Run has an upload begun and canceled, and returns its id.
-func (c Canceled) Run(client *Client, file []byte) (id string, err error) {
-	n := c.Begin*len(names) + c.Cancel
-	speakers := All(n, fmt.Sprintf("canceled-%d", n))
-	u := &Upload{Client: client, File: file, Watchers: speakers, Sized: n%2 == 0}
-	err = u.RunCanceled(speakers[c.Begin], speakers[c.Cancel])
-	return u.ID, err
+// RunCanceled has an upload begun by one protocol and canceled by the other.
+func (p Pair) RunCanceled(client *Client, file []byte) (*Upload, error) {
+	begin, cancels, u := p.speakers(client, file, "canceled")
+	u.Sized = (p.Begin+p.Other)%2 == 0
+	return u, u.RunCanceled(begin, cancels)
+}
+
+// RunEnded has an upload begun by one protocol and ended by the other, which sends no byte
+// unless it must.
+func (p Pair) RunEnded(client *Client, file []byte) (*Upload, error) {
+	begin, ends, u := p.speakers(client, file, fmt.Sprintf("ended-%d", len(file)))
+	return u, u.RunEnded(begin, ends)
 }

@@ -45,7 +45,8 @@ type Chunk struct {
 	Total int64
 	// Sized has the client say the size, where it has the choice.
 	Sized bool
-	// Last has the client say that the file ends here, as well as its size.
+	// Last has the client say that the file ends here, as well as its size. Such a chunk may
+	// be empty.
 	Last bool
 }
 
@@ -66,6 +67,8 @@ type Nature struct {
 	Gaps bool
 	// AlwaysSized: each chunk has the size of the file.
 	AlwaysSized bool
+	// EndsWithBytes: there is no request that only ends an upload, and no empty file.
+	EndsWithBytes bool
 	// SaysSize: the state has the size of an incomplete upload, if it is known.
 	SaysSize bool
 }
@@ -74,7 +77,8 @@ type Nature struct {
 var Natures = map[string]Nature{
 	// PATCH continues at Upload-Offset alone (tus 1.0, section PATCH).
 	"tus": {SaysSize: true},
-	// The URL is of the client's choice, and its first PUT creates the upload.
+	// The URL is of the client's choice, and its first PUT creates the upload: with the first
+	// chunk, or with the end of an empty file.
 	"content-range": {BeginsWithBytes: true, Gaps: true, SaysSize: true},
 	// PATCH continues at Upload-Offset alone (section Upload Append).
 	"ietf": {SaysSize: true},
@@ -82,9 +86,8 @@ var Natures = map[string]Nature{
 	// KiB; here a chunk may be anywhere, of any length. A 308 has no size.
 	"google": {Gaps: true},
 	// A chunk has "bytes a-b/T", without exception; Microsoft's own servers want them in
-	// order, and in multiples of 320 KiB. An upload ends with its last byte: there is no
-	// request that only ends it.
-	"graph": {Gaps: true, AlwaysSized: true, SaysSize: true},
+	// order, and in multiples of 320 KiB.
+	"graph": {Gaps: true, AlwaysSized: true, EndsWithBytes: true, SaysSize: true},
 }
 
 // Client sends requests, each to another node.

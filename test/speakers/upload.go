@@ -10,17 +10,17 @@ import (
 
 // Places in the file of an Upload, in bytes.
 const (
-	FileSize   = 1000
-	firstEnd   = 100 // end of the first chunk
-	secondEnd  = 400 // and of the second one
-	chunkBytes = 200 // of those that finish the upload
+	FileSize   = 1000 // but for empty files
+	firstEnd   = 100  // end of the first chunk
+	secondEnd  = 400  // and of the second one
+	chunkBytes = 200  // of those that finish the upload
 )
 
 // Upload is an upload that several protocols share. What it should have is known here, and
 // compared with what each protocol says.
 type Upload struct {
 	Client *Client
-	File   []byte // FileSize bytes
+	File   []byte
 	// Watchers ask for the state after each step, and download the file.
 	Watchers []Speaker
 	// Sized has the size given with the creation, and not with the last chunk.
@@ -62,14 +62,14 @@ func (u *Upload) Run(begin, continues, finishes Speaker) error {
 
 // chunk returns a part of the file, as a client sends it that knows the size.
 func (u *Upload) chunk(start, end int64) Chunk {
-	return Chunk{Offset: start, Body: u.File[start:end], Total: FileSize, Sized: u.size != Unknown}
+	return Chunk{Offset: start, Body: u.File[start:end], Total: int64(len(u.File)), Sized: u.size != Unknown}
 }
 
 // begin creates the upload.
 func (u *Upload) begin(by Speaker) error {
 	u.size = Unknown
-	first := u.chunk(0, firstEnd)
-	first.Sized = u.Sized
+	first := u.chunk(0, min(firstEnd, int64(len(u.File))))
+	first.Sized, first.Last = u.Sized, len(u.File) == 0 && Natures[by.Name()].BeginsWithBytes
 	id, state, err := by.Begin(u.Client, first)
 	if err != nil {
 		return err
@@ -77,7 +77,6 @@ func (u *Upload) begin(by Speaker) error {
 	u.ID, u.size = id, state.Size
 	if Natures[by.Name()].BeginsWithBytes {
 		u.stored(first)
-		u.size = sizeOf(first)
 	}
 	return u.agrees(by, state)
 }
@@ -183,6 +182,45 @@ func (u *Upload) download() error {
 		}
 	}
 	return nil
+}
+
+// RunEnded has the upload begun by a protocol that sends all of the file without its size,
+// and ended by another one with an empty chunk. If the first can't leave the size out, the
+// other one sends the file too; if that can't end it without a byte, the last one is left to
+// it: see Nature.
+func (u *Upload) RunEnded(begin, ends Speaker) error {
+	if err := u.begin(begin); err != nil {
+		return fmt.Errorf("begin by %s: %w", begin.Name(), err)
+	}
+	sends, end := begin, int64(len(u.File))
+	if Natures[begin.Name()].AlwaysSized {
+		sends = ends
+	}
+	if Natures[ends.Name()].EndsWithBytes {
+		end--
+	}
+	if from := u.have.Prefix(); from < end && !Natures[sends.Name()].AlwaysSized {
+		if err := u.send(sends, u.chunk(from, end)); err != nil {
+			return fmt.Errorf("all of the file by %s: %w", sends.Name(), err)
+		}
+	}
+	for range 2 { // and again, as if the answer was lost
+		if err := u.watch(); err != nil {
+			return err
+		}
+		c := u.chunk(u.have.Prefix(), int64(len(u.File)))
+		if u.finished && Natures[ends.Name()].EndsWithBytes {
+			c = u.chunk(end, end+1)
+		}
+		c.Last = true
+		if err := u.send(ends, c); err != nil {
+			return fmt.Errorf("end by %s: %w", ends.Name(), err)
+		}
+	}
+	if err := u.watch(); err != nil {
+		return err
+	}
+	return u.download()
 }
 
 // RunCanceled has the upload begun by a protocol and canceled by another one, and demands
