@@ -1,7 +1,10 @@
 package test
 
 import (
+	"crypto/md5"
+	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -78,4 +81,35 @@ func TestANameInTheBucketOfIDsIsStillAName(t *testing.T) {
 	put(t, newClient(s, "video.mp4", small), ranges.Of(300, 700), http.StatusCreated)
 	wantFile(t, object, small) // the upload with this id is finished now
 	rawAnswer(t, "GET", other, "", nil, 404)
+}
+
+// The MD5 of an object is known if its client has given it with the whole file; it is not
+// taken from what a client says without the server having verified it.
+func TestTheMD5ThatWasVerifiedIsInTheObject(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	for _, size := range []int64{0, 1000, 2*mib + 1} {
+		text := strings.Repeat("x", int(size))
+		sum := md5.Sum([]byte(text))
+		encoded := base64.StdEncoding.EncodeToString(sum[:])
+		related := fmt.Sprintf("--b\r\n\r\n{\"name\":\"related\",\"md5Hash\":%q}\r\n--b\r\n\r\n%s\r\n--b--", encoded, text)
+		rawAnswer(t, "POST", googleURL(s, "", "uploadType=multipart"), related, []string{"Content-Type: multipart/related; boundary=b"}, 200)
+		rawAnswer(t, "POST", googleURL(s, "", "uploadType=media&name=media"), text, []string{"X-Goog-Hash: md5=" + encoded}, 200)
+		for _, name := range []string{"related", "media"} {
+			if a := rawAnswer(t, "GET", googleURL(s, name, ""), "", nil, 200); !strings.Contains(string(a.Body), fmt.Sprintf(`"md5Hash":%q`, encoded)) || strings.Contains(string(a.Body), `"metadata"`) {
+				t.Errorf("%s of %d bytes: %s", name, size, a.Body)
+			}
+			a := rawAnswer(t, "GET", googleURL(s, name, "alt=media"), "", nil, 200)
+			if got := a.Header.Values("X-Goog-Hash"); len(got) != 2 || got[1] != "md5="+encoded {
+				t.Errorf("%s of %d bytes: %v", name, size, got)
+			}
+		}
+	}
+	unverified := `{"md5Hash":"AAAAAAAAAAAAAAAAAAAAAA=="}`
+	a := rawAnswer(t, "POST", googleURL(s, "", "uploadType=resumable&name=session"), unverified, nil, 200)
+	a = rawAnswer(t, "PUT", a.Header.Get("Location"), "text", []string{"Content-Range: bytes 0-3/4"}, 200)
+	if strings.Contains(string(a.Body), "md5Hash") {
+		t.Errorf("an MD5 that was not verified: %s", a.Body)
+	}
+	rawAnswer(t, "POST", googleURL(s, "", "uploadType=resumable&name=session"), `{"metadata":`+unverified+`}`, nil, 400)
 }

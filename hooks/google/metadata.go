@@ -21,6 +21,7 @@ const (
 	metaFilename = "filename" // the last element of the name
 	metaType     = "filetype"
 	metaEncoding = "contentEncoding" // of the file, which is stored as it was sent
+	metaMD5      = "md5Hash"         // of the file, in base64, if the client has given it and it was verified
 )
 
 // properties are those of an object that a client may set at its creation. Others are
@@ -44,7 +45,7 @@ func (p properties) record(r *http.Request, t target) (storage.Record, error) {
 	}
 	meta := storage.Metadata{}
 	for name, value := range p.Metadata {
-		if name == metaBucket || name == metaName {
+		if name == metaBucket || name == metaName || name == metaMD5 {
 			return storage.Record{}, fmt.Errorf("%w: the metadata %q has a meaning of its own here", storage.ErrBadRequest, name)
 		}
 		meta[name] = value

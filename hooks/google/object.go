@@ -29,6 +29,7 @@ type resource struct {
 	StorageClass    string            `json:"storageClass"`
 	Size            string            `json:"size"`
 	CRC32C          *crc32c.Sum       `json:"crc32c,omitempty"`
+	MD5             string            `json:"md5Hash,omitempty"`
 	ETag            string            `json:"etag"`
 	TimeCreated     string            `json:"timeCreated"`
 	Updated         string            `json:"updated"`
@@ -54,7 +55,7 @@ func (h *Handler) resourceOf(r *http.Request, up storage.Upload) resource {
 		MediaLink: scheme + "://" + host + "/download" + at + "?generation=" + generation(up) + "&alt=media",
 		Name:      name, Bucket: bucket, Generation: generation(up), Metageneration: "1",
 		ContentType: up.ContentType(), ContentEncoding: up.Metadata[metaEncoding], StorageClass: "STANDARD",
-		Size: strconv.FormatInt(up.Size, 10), CRC32C: up.CRC32C, ETag: up.ID,
+		Size: strconv.FormatInt(up.Size, 10), CRC32C: up.CRC32C, MD5: md5Of(up), ETag: up.ID,
 		TimeCreated: timestamp(up.Created), Updated: timestamp(up.ModifiedAt), Metadata: ownMetadata(up),
 	}
 }
@@ -62,6 +63,14 @@ func (h *Handler) resourceOf(r *http.Request, up storage.Upload) resource {
 // isNamed reports whether an upload has a bucket and a name.
 func isNamed(up storage.Upload) bool {
 	return up.Metadata[metaBucket] != "" && up.Metadata[metaName] != ""
+}
+
+// md5Of returns the MD5 of an upload in base64, "" if it is not known.
+func md5Of(up storage.Upload) string {
+	if !isNamed(up) {
+		return ""
+	}
+	return up.Metadata[metaMD5]
 }
 
 // objectPath returns the path at which find finds an upload: that of its name, or of its id
@@ -84,7 +93,7 @@ func ownMetadata(up storage.Upload) map[string]string {
 	for name, value := range up.Metadata {
 		switch {
 		case name == metaType, name == metaEncoding:
-		case isNamed(up) && (name == metaBucket || name == metaName):
+		case isNamed(up) && (name == metaBucket || name == metaName || name == metaMD5):
 		case isNamed(up) && name == metaFilename && value == path.Base(up.Metadata[metaName]):
 		default:
 			own[name] = value
@@ -122,6 +131,9 @@ func (h *Handler) serveObject(w http.ResponseWriter, r *http.Request, t target) 
 func setContentHeaders(header http.Header, up storage.Upload) {
 	if up.CRC32C != nil {
 		header.Set("X-Goog-Hash", "crc32c="+up.CRC32C.String())
+	}
+	if sum := md5Of(up); sum != "" {
+		header.Add("X-Goog-Hash", "md5="+sum)
 	}
 	header.Set("X-Goog-Generation", generation(up))
 	header.Set("X-Goog-Metageneration", "1")

@@ -2,6 +2,7 @@ package google
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -73,6 +74,9 @@ func (h *Handler) store(w http.ResponseWriter, r *http.Request, t target, given 
 	rec, err := given.record(r, t)
 	if err != nil {
 		return err
+	}
+	if want.md5 != nil { // there is no upload unless it is right
+		rec.Metadata[metaMD5] = base64.StdEncoding.EncodeToString(want.md5)
 	}
 	up, err := h.storeFile(r.Context(), rec, newVerifier(file, want), body)
 	if err != nil {
