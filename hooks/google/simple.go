@@ -9,6 +9,7 @@ import (
 	"mime"
 	"mime/multipart"
 	"net/http"
+	"regexp"
 	"strings"
 
 	"github.com/holdfast-upload/holdfast/hooks/problem"
@@ -20,11 +21,11 @@ import (
 // createMultipart creates an upload from a multipart/related body, which has two parts: the
 // metadata in JSON, and the file.
 func (h *Handler) createMultipart(w http.ResponseWriter, r *http.Request, t target, body *transport.Body) error {
-	typ, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil || !strings.HasPrefix(typ, "multipart/") || params["boundary"] == "" {
-		return fmt.Errorf("%w: uploadType=multipart needs multipart/related with a boundary", problem.ErrMediaType)
+	boundary, err := boundaryOf(r.Header.Get("Content-Type"))
+	if err != nil {
+		return err
 	}
-	parts := multipart.NewReader(body, params["boundary"])
+	parts := multipart.NewReader(body, boundary)
 	metadata, err := nextPart(parts, body)
 	if err != nil {
 		return err
@@ -41,6 +42,19 @@ func (h *Handler) createMultipart(w http.ResponseWriter, r *http.Request, t targ
 		given.ContentType = file.Header.Get("Content-Type")
 	}
 	return h.store(w, r, t, given, body, file)
+}
+
+// singleQuoted matches a boundary in single quotes, as gcloud and gsutil send it. To MIME
+// these are characters of the boundary, but they are not in the body.
+var singleQuoted = regexp.MustCompile(`(?i)(;\s*boundary=)'([^'"\\]+)'`)
+
+// boundaryOf returns the boundary of a multipart body.
+func boundaryOf(contentType string) (string, error) {
+	typ, params, err := mime.ParseMediaType(singleQuoted.ReplaceAllString(contentType, `$1"$2"`))
+	if err != nil || !strings.HasPrefix(typ, "multipart/") || params["boundary"] == "" {
+		return "", fmt.Errorf("%w: uploadType=multipart needs multipart/related with a boundary", problem.ErrMediaType)
+	}
+	return params["boundary"], nil
 }
 
 // nextPart returns the next part of a body. A missing or malformed one is the client's
