@@ -117,3 +117,19 @@ func TestEveryProtocolEndsTheUploadsOfEveryOtherWithoutAByte(t *testing.T) {
 		}
 	}
 }
+
+// While a protocol sends a chunk, all of them watch the upload.
+func TestEveryProtocolWatchesAChunkOfEveryOtherThatIsBeingSent(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	http := speakers.NewHTTP()
+	content := NewContent(1, speakers.FileSize)
+	for _, sends := range speakers.AllSending() {
+		t.Run(sends.String(), func(t *testing.T) {
+			t.Parallel()
+			if _, err := sends.Run(&speakers.Client{HTTP: http, Nodes: []string{s.Addr}}, content.Bytes(content.All())); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}

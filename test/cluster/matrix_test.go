@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"flag"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -31,27 +32,19 @@ func TestEveryProtocolContinuesTheUploadsOfEveryOtherOnThreeNodes(t *testing.T) 
 	if *allCells {
 		cells = speakers.Cells()
 	}
-	uploads := make([]*speakers.Upload, len(cells))
-	var ended []*speakers.Upload
+	var uploads, watched, ended []*speakers.Upload
 	t.Run("upload", func(t *testing.T) {
-		for n, cell := range cells {
-			t.Run(cell.String(), func(t *testing.T) {
-				t.Parallel()
-				var err error
-				if uploads[n], err = cell.Run(clients.of(n), fileOf(n)); err != nil {
-					t.Error(err)
-				}
-			})
-		}
-		onPairs(t, "cancel ", speakers.Pair.RunCanceled, clients)
+		uploads = onNodes(t, "", clients, cells, speakers.Cell.Run)
+		onNodes(t, "cancel: ", clients, speakers.AllPairs(), speakers.Pair.RunCanceled)
+		watched = onNodes(t, "watch ", clients, speakers.AllSending(), speakers.Sending.Run)
 		if *allCells {
-			ended = onPairs(t, "end ", speakers.Pair.RunEnded, clients)
+			ended = onNodes(t, "end: ", clients, speakers.AllPairs(), speakers.Pair.RunEnded)
 		}
 	})
-	if t.Failed() {
+	if t.Failed() || slices.Contains(uploads, nil) { // not all were asked for
 		return
 	}
-	c.wantFinishedOnce(app, slices.Concat(uploads, ended))
+	c.wantFinishedOnce(app, slices.Concat(uploads, watched, ended))
 	for n, u := range uploads {
 		if err := cells[n].Cancel(u); err != nil {
 			t.Errorf("%s: %v", cells[n], err)
@@ -76,16 +69,14 @@ func fileOf(n int) []byte {
 	return content.Bytes(content.All())
 }
 
-// onPairs has an upload run by each pair of protocols. What it returns is complete when t has
-// run.
-func onPairs(t *testing.T, does string, run func(speakers.Pair, *speakers.Client, []byte) (*speakers.Upload, error), clients clientsOfNodes) []*speakers.Upload {
-	pairs := speakers.AllPairs()
-	uploads := make([]*speakers.Upload, len(pairs))
-	for n, pair := range pairs {
-		t.Run(does+pair.String(), func(t *testing.T) {
+// onNodes has an upload run for each of cells. What it returns is complete when t has run.
+func onNodes[C fmt.Stringer](t *testing.T, does string, clients clientsOfNodes, cells []C, run func(C, *speakers.Client, []byte) (*speakers.Upload, error)) []*speakers.Upload {
+	uploads := make([]*speakers.Upload, len(cells))
+	for n, cell := range cells {
+		t.Run(does+cell.String(), func(t *testing.T) {
 			t.Parallel()
 			var err error
-			if uploads[n], err = run(pair, clients.of(n), fileOf(n)); err != nil {
+			if uploads[n], err = run(cell, clients.of(n), fileOf(n)); err != nil {
 				t.Error(err)
 			}
 		})

@@ -29,6 +29,9 @@ func (c *Client) do(method, path string, body []byte, fields ...string) (answer,
 	if err != nil {
 		return answer{}, err
 	}
+	if c.Body != nil && len(body) > 0 {
+		req.Body, req.GetBody = io.NopCloser(c.Body(req.Body)), nil // as long as before
+	}
 	for _, field := range fields {
 		if name, value, _ := strings.Cut(field, ": "); field != "" {
 			req.Header.Set(name, value)

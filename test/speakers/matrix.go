@@ -96,3 +96,25 @@ func (p Pair) RunEnded(client *Client, file []byte) (*Upload, error) {
 	begin, ends, u := p.speakers(client, file, fmt.Sprintf("ended-%d", len(file)))
 	return u, u.RunEnded(begin, ends)
 }
+
+// Sending is a protocol that sends a chunk while others watch.
+type Sending int // of All
+
+// AllSending returns all protocols.
+func AllSending() []Sending {
+	var all []Sending
+	for n := range names {
+		all = append(all, Sending(n))
+	}
+	return all
+}
+
+// String returns the name of the protocol.
+func (s Sending) String() string { return names[s] }
+
+// Run has the protocol send an upload that others watch meanwhile.
+func (s Sending) Run(client *Client, file []byte) (*Upload, error) {
+	all := All(int(s), "watched-"+names[s])
+	u := &Upload{Client: client, File: file, Watchers: all, Sized: true}
+	return u, u.RunWatched(all[s])
+}

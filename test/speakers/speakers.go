@@ -6,6 +6,7 @@ package speakers
 
 import (
 	"errors"
+	"io"
 	"net/http"
 )
 
@@ -69,6 +70,12 @@ type Nature struct {
 	AlwaysSized bool
 	// EndsWithBytes: there is no request that only ends an upload, and no empty file.
 	EndsWithBytes bool
+	// Flushes: the state has what was received of a body that is still being sent.
+	Flushes bool
+	// EndsOthers: asking for the state ends a request that holds the lock of the upload.
+	EndsOthers bool
+	// Locks: a chunk holds the lock of the upload while it is sent.
+	Locks bool
 	// SaysSize: the state has the size of an incomplete upload, if it is known.
 	SaysSize bool
 }
@@ -76,15 +83,16 @@ type Nature struct {
 // Natures has the nature of each protocol, by its name.
 var Natures = map[string]Nature{
 	// PATCH continues at Upload-Offset alone (tus 1.0, section PATCH).
-	"tus": {SaysSize: true},
+	"tus": {Flushes: true, Locks: true, SaysSize: true},
 	// The URL is of the client's choice, and its first PUT creates the upload: with the first
 	// chunk, or with the end of an empty file.
 	"content-range": {BeginsWithBytes: true, Gaps: true, SaysSize: true},
-	// PATCH continues at Upload-Offset alone (section Upload Append).
-	"ietf": {SaysSize: true},
+	// PATCH continues at Upload-Offset alone (section Upload Append). HEAD should end the
+	// request that is appending (section Concurrency).
+	"ietf": {Flushes: true, EndsOthers: true, Locks: true, SaysSize: true},
 	// Google's own servers want chunks in order, and all but the last in multiples of 256
 	// KiB; here a chunk may be anywhere, of any length. A 308 has no size.
-	"google": {Gaps: true},
+	"google": {Gaps: true, Flushes: true},
 	// A chunk has "bytes a-b/T", without exception; Microsoft's own servers want them in
 	// order, and in multiples of 320 KiB.
 	"graph": {Gaps: true, AlwaysSized: true, EndsWithBytes: true, SaysSize: true},
@@ -95,7 +103,9 @@ type Client struct {
 	HTTP *http.Client // must not follow redirects: 308 is none here
 	// Nodes are the addresses of the servers, HOST:PORT.
 	Nodes []string
-	next  int
+	// Body, if set, is what the body of each request is read from.
+	Body func(io.Reader) io.Reader
+	next int
 }
 
 // NewHTTP returns an http.Client for speakers.
