@@ -55,7 +55,7 @@ func (d *Handler) Respond(w http.ResponseWriter, r *http.Request, up storage.Upl
 		return
 	}
 	protocol.SetRange(w.Header(), up)
-	protocol.WriteJSON(w, http.StatusAccepted, acceptedBody{rangeLists, progress})
+	protocol.WriteJSON(w, acceptedStatus(r), acceptedBody{rangeLists, progress})
 }
 
 // RespondSession answers the creation of an upload with its state, and the URL at which its

@@ -28,6 +28,9 @@ type chunkParams struct {
 	others  []string // at least one of these is in a form that is not a chunk
 }
 
+// blueimp sends a Content-Range beside a form.
+const blueimp = "blueimp jQuery File Upload"
+
 var libraries = []chunkParams{
 	{"Dropzone", "dzchunkindex", "dztotalchunkcount", nil},
 	{"Flow.js", "flowChunkNumber", "flowTotalChunks", []string{"flowIdentifier"}},
@@ -36,7 +39,7 @@ var libraries = []chunkParams{
 	{"Plupload", "chunk", "chunks", nil},
 	{"Fine Uploader", "qqpartindex", "qqtotalparts", []string{"qquuid", "qqfile"}},
 	{"FilePond", "", "", []string{"filepond"}},
-	{"blueimp jQuery File Upload", "", "", []string{"files[]"}},
+	{blueimp, "", "", nil},
 }
 
 // recipeFor returns the library that sends such a request by default, "" if none is known to:
@@ -64,6 +67,9 @@ func libraryOfForm(r *http.Request, fields []string) string {
 		if isChunk || isOther {
 			return l.library
 		}
+	}
+	if len(r.Header.Values("Content-Range")) > 0 {
+		return blueimp
 	}
 	return libraryOfQuery(r)
 }
@@ -124,6 +130,15 @@ func rejectForm(library string) error {
 	}
 	return fmt.Errorf("%w: %s wraps the file in a form: send its bytes alone as the body, as curl -T FILE, "+
 		"XMLHttpRequest.send(file) and fetch(url, {method: \"PUT\", body: file}) do; %s", problem.ErrMediaType, form, where)
+}
+
+// acceptedStatus returns the status that says that a chunk is stored and more are missing.
+// Resumable.js sends a chunk again after 202.
+func acceptedStatus(r *http.Request) int {
+	if r.URL.RawQuery != "" && r.URL.Query().Has("resumableChunkNumber") {
+		return http.StatusOK
+	}
+	return http.StatusAccepted
 }
 
 // maxFields is how much of a form is read for the names of its fields, in bytes. The fields of

@@ -1,7 +1,7 @@
 // The libraries as they are by default, but that they send chunks. Each reports what it says
 // of its error.
 
-const chunkSize = 256 * 1024
+const chunkSize = 1024 * 1024
 const url = job.endpoint
 
 const starts = {
@@ -34,6 +34,12 @@ const starts = {
     const pond = FilePond.create(document.querySelector('#filepond'), { chunkUploads: true, chunkSize, server: { url, process: { onerror: failed } } })
     pond.on('processfile', error => error || done(url))
     pond.addFile(file).then(item => pond.processFile(item)).catch(() => {})
+  },
+  // Of no library: a form with the whole file, which is refused before it has been sent.
+  'a form'(file) {
+    const form = new FormData()
+    form.append('file', file)
+    fetch(url, { method: 'POST', body: form }).then(async answer => failed(await answer.text()), failed)
   },
   'blueimp jQuery File Upload'(file) {
     $('#fileupload').fileupload({

@@ -10,7 +10,7 @@ function report(result) {
 
 // done reports the URL of the upload, failed what the library says of its error.
 const done = url => report({ url })
-const failed = error => report({ error: typeof error === 'string' ? error : JSON.stringify(error) })
+const failed = error => report({ error: typeof error === 'object' && !(error instanceof Error) ? JSON.stringify(error) : String(error) })
 
 window.addEventListener('error', event => event.error && failed(String(event.error.stack)))
 window.addEventListener('unhandledrejection', event => failed(String(event.reason)))

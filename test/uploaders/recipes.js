@@ -12,6 +12,12 @@ const starts = {
     flow.addFile(file)
     flow.upload()
   },
+  'Resumable.js'(file) {
+    resumable.on('fileSuccess', () => done(uploadURL(file)))
+    resumable.on('fileError', (_, message) => failed(message))
+    resumable.on('fileAdded', () => resumable.upload())
+    resumable.addFile(file)
+  },
   'Plupload'(file) {
     uploader.bind('FileUploaded', () => done(uploadURL(file)))
     uploader.bind('Error', (_, error) => failed(error.response || error.message))
