@@ -8,7 +8,8 @@ import (
 )
 
 // All yields the state of every upload that is not done with: incomplete ones, and finished
-// ones whose delivery is pending or dead-lettered. A store may also yield others. An upload
+// ones whose delivery is pending or dead-lettered, Deleted ones among these. A store may also
+// yield others. An upload
 // that can't be loaded is yielded with its ID and an error.
 func (u *Uploads) All(ctx context.Context) iter.Seq2[Upload, error] {
 	return func(yield func(Upload, error) bool) {
@@ -19,6 +20,8 @@ func (u *Uploads) All(ctx context.Context) iter.Seq2[Upload, error] {
 			}
 			up, err := u.store.Load(ctx, id)
 			switch {
+			case errors.Is(err, ErrGone) && up.Deleted && up.deliveryPending():
+				err = nil
 			case errors.Is(err, ErrNotFound), errors.Is(err, ErrGone):
 				continue
 			case err != nil:

@@ -116,6 +116,16 @@ func TestTheDeliveryOfADeletedUploadStaysPending(t *testing.T) {
 	if err != nil || !pending || !up.Deleted || !up.Finished {
 		t.Errorf("pending %v, %+v, %v", pending, up, err)
 	}
+	listed := 0
+	for up, err := range w.uploads.All(w.ctx) {
+		if err != nil || up.ID != "it" || !up.DeliveryPending {
+			t.Errorf("listed: %+v, %v", up, err)
+		}
+		listed++
+	}
+	if listed != 1 {
+		t.Errorf("it is listed %d times", listed)
+	}
 	if err := w.uploads.MarkDelivered(w.ctx, up); err != nil {
 		t.Error(err)
 	}

@@ -1,13 +1,12 @@
 package test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 )
 
 // chromium is the browser of all tests of this package.
@@ -71,11 +70,23 @@ func (p webPage) texts(selector string) (texts []string) {
 // await waits until an element that the selector matches shows a text.
 func (p webPage) await(selector, text string) {
 	p.t.Helper()
-	var shown []string
-	eventually(p.t, 60*time.Second, selector+" shows "+text, func() bool {
-		shown = p.texts(selector)
-		return slices.ContainsFunc(shown, func(s string) bool { return strings.Contains(s, text) })
-	})
+	if !p.until(fmt.Sprintf("[...document.querySelectorAll(%q)].some(e => e.innerText.includes(%q))", selector, text)) {
+		p.t.Fatalf("%s does not show %q, but %q", selector, text, p.texts(selector))
+	}
+}
+
+// awaitTrue waits until an expression is true in the page.
+func (p webPage) awaitTrue(code string) {
+	p.t.Helper()
+	if !p.until(code) {
+		p.t.Fatalf("never true: %s", code)
+	}
+}
+
+func (p webPage) until(code string) (holds bool) {
+	p.t.Helper()
+	p.do("until", &holds, code)
+	return holds
 }
 
 // evaluate returns the value of an expression in the page.

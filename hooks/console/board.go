@@ -15,7 +15,8 @@ import (
 type Board interface {
 	// Watched reports whether a process has called Read within the last seconds.
 	Watched(ctx context.Context) (bool, error)
-	// Post leaves a text in place of the last one of this process. It vanishes after seconds.
+	// Post leaves a text in place of the last one of this process. It vanishes after ten
+	// seconds.
 	Post(ctx context.Context, text string) error
 	// Read returns the texts of the other processes, by ids of theirs; "" for a process that
 	// is known but has left none.
@@ -25,6 +26,8 @@ type Board interface {
 const (
 	// postInterval is the time between two posts of a process that is watched.
 	postInterval = 2 * time.Second
+	// maxPostAge is the age after which a post has vanished from the board.
+	maxPostAge = 10 * time.Second
 	// maxPosted is the maximum number of rows in each list of a post.
 	maxPosted = 100
 )
@@ -72,10 +75,30 @@ func (c *Console) readBoard(ctx context.Context) (nodes []Node, missing int, err
 			o.missing++
 			continue
 		}
+		n.adjust(millis(o.read))
 		o.nodes = append(o.nodes, n)
 	}
 	slices.SortFunc(o.nodes, func(a, b Node) int { return strings.Compare(a.Name, b.Name) })
 	return o.nodes, o.missing, o.err
+}
+
+// adjust has the times of a node follow the clock of this process, if they differ by more than
+// the age that a post can have.
+func (n *Node) adjust(now int64) {
+	behind := now - n.At
+	if behind >= -time.Second.Milliseconds() && behind <= maxPostAge.Milliseconds() {
+		return
+	}
+	for _, at := range []*int64{&n.At, &n.Started, &n.Store.Checked, &n.Store.Failing, &n.Shared.Checked, &n.Shared.Failing} {
+		if *at != 0 {
+			*at += behind
+		}
+	}
+	for _, rows := range [][]Row{n.Receiving, n.Finished} {
+		for i := range rows {
+			rows[i].Last += behind
+		}
+	}
 }
 
 // merge returns the uploads of all processes. One that several are receiving has one row.

@@ -166,7 +166,7 @@ func TestPageShowsOtherProcesses(t *testing.T) {
 	}
 	_, _, server := newServer(t, Options{Node: "own", Board: shared})
 	s := watchStates(t, server.URL)
-	s.await("own", func(s State) bool { return len(s.Nodes) == 1 && s.Nodes[0].Name == "own" })
+	s.await("its own node alone", func(s State) bool { return len(s.Nodes) == 1 && s.Nodes[0].Name == "own" })
 	other.post(t.Context())
 	state := s.await("other", func(s State) bool { return len(s.Nodes) == 2 })
 	if state.Nodes[1].Name != "other" || state.Missing != 2 || len(state.Receiving) != 1 || state.Receiving[0].Node != "other" {

@@ -88,8 +88,8 @@ func (c *Console) list(ctx context.Context) Listing {
 		case err != nil:
 			found.Error = shorten(err.Error())
 		case !up.Finished:
-			found.addWaiting(up)
-		case up.DeliveryPending:
+			found.addWaiting(up, core.Expires(up))
+		case up.DeliveryPending && !up.Partial:
 			found.addDelivery(up)
 		}
 	}
@@ -99,12 +99,12 @@ func (c *Console) list(ctx context.Context) Listing {
 	return found
 }
 
-func (f *Listing) addWaiting(up storage.Upload) {
+func (f *Listing) addWaiting(up storage.Upload, expires time.Time) {
 	f.WaitingCount++
 	at, _ := slices.BinarySearchFunc(f.Waiting, millis(up.ModifiedAt), func(r Row, last int64) int { return int(min(1, max(-1, last-r.Last))) })
 	if at < maxRows {
 		row := rowOf(up)
-		row.Map = coverage(up.Received, up.Size)
+		row.Map, row.Expires = coverage(up.Received, up.Size), millis(expires)
 		f.Waiting = slices.Insert(f.Waiting, at, row)
 		f.Waiting = f.Waiting[:min(len(f.Waiting), maxRows)]
 	}

@@ -43,6 +43,7 @@ type Row struct {
 	Map      string `json:"map,omitempty"` // see coverage
 	Created  int64  `json:"created"`
 	Last     int64  `json:"last"` // when the last bytes were stored, or the upload was finished
+	Expires  int64  `json:"expires,omitempty"`
 }
 
 func rowOf(up storage.Upload) Row {

@@ -32,7 +32,7 @@ const ago = title => [title, 'number', row => (row.last ? duration(now - row.las
 const tables = {
   receiving: new Table('receiving', [name, map, part, size, ['Rate', 'number', row => bytes(row.rate) + '/s'], protocol, node, age, ago('Last bytes'), owner], 'Nothing is being received.'),
   deliveries: new Table('deliveries', [name, ['State', '', row => row.deadLettered ? 'dead-lettered: no more attempts' : 'pending: retried automatically'], size, ago('Finished'), owner, ['', 'number', fillRetry]], ''),
-  waiting: new Table('waiting', [name, map, part, size, ago('Last bytes'), age, owner], 'Not listed yet.'),
+  waiting: new Table('waiting', [name, map, part, size, ago('Last bytes'), age, ['Expires', 'number', row => (row.expires ? 'in ' + duration(row.expires - now) : 'never')], owner], 'Not listed yet.'),
   finished: new Table('finished', [name, size, ['Took', 'number', row => duration(row.last - row.created)], protocol, node, ago('Finished'), owner], 'None.'),
 }
 

@@ -150,7 +150,7 @@ func TestListingKeepsTheLatestAndTheDead(t *testing.T) {
 	var f Listing
 	for i := range 2 * maxRows {
 		at := time.Unix(int64(1000+i*7919%500), 0)
-		f.addWaiting(storage.Upload{Record: storage.Record{ID: fmt.Sprint(i)}, ModifiedAt: at})
+		f.addWaiting(storage.Upload{Record: storage.Record{ID: fmt.Sprint(i)}, ModifiedAt: at}, at)
 		f.addDelivery(storage.Upload{Record: storage.Record{ID: fmt.Sprint(i)}, Finished: true, DeliveryPending: true, ModifiedAt: at, DeadLettered: i%50 == 0})
 	}
 	if len(f.Waiting) != maxRows || f.WaitingCount != 2*maxRows || len(f.Deliveries) != maxRows || f.DeadCount != 8 || f.PendingCount != 2*maxRows-8 {
@@ -162,6 +162,18 @@ func TestListingKeepsTheLatestAndTheDead(t *testing.T) {
 		}
 		if a, b := f.Deliveries[i-1], f.Deliveries[i]; b.DeadLettered && !a.DeadLettered || a.DeadLettered == b.DeadLettered && a.Last > b.Last {
 			t.Fatalf("delivery %d is out of order", i)
+		}
+	}
+}
+
+func TestTimesFollowTheClockOfThePage(t *testing.T) {
+	for name, c := range map[string]struct{ at, want int64 }{
+		"a late post": {1_000_000 - 9000, 0}, "a clock that is ahead": {1_060_000, -60_000}, "a clock that is behind": {940_000, 60_000},
+	} {
+		n := Node{At: c.at, Started: 500, Store: Health{Checked: 600}, Receiving: []Row{{Last: 700}}}
+		n.adjust(1_000_000)
+		if n.Started != 500+c.want || n.Store.Checked != 600+c.want || n.Store.Failing != 0 || n.Receiving[0].Last != 700+c.want {
+			t.Errorf("%s: %+v", name, n)
 		}
 	}
 }

@@ -140,7 +140,7 @@ function describe(row) {
       return share + (speed > 0 ? `, ${bytes(speed)}/s, ${duration((file.size - sent) / speed)} left` : '')
     case 'retrying': return `${transfer.why} Next attempt in ${duration((transfer.retryAt - Date.now()) / 1000)}. ${share} is kept.`
     case 'paused': return `Paused. ${share}.`
-    case 'done': return 'Uploaded: the server has the whole file.'
+    case 'done': return transfer.why || 'Uploaded: the server has the whole file.'
   }
   return transfer.why
 }
@@ -260,7 +260,10 @@ function add(files) {
     if (access.link && [...rows.values()].some(r => r.transfer)) return say('This link is for one file.')
     const known = remembered()[key]
     const transfer = new Transfer(file, access, access.link ? access.link.id : known && isOurs(known) ? known.id : '', changed)
-    if (access.link) remember(transfer)
+    if (access.link) {
+      transfer.begun = Boolean(linked)
+      remember(transfer)
+    }
     if (row) {
       row.transfer = transfer
       draw(row)

@@ -59,15 +59,15 @@ function send(method, url, { headers = {}, body = null, progress = () => {}, sig
 // failure returns the error for a response that is no success.
 function failure(xhr) {
   const status = xhr.status
-  if (status >= 500 || [408, 423, 425, 429].includes(status)) {
-    return new Interruption('The server is busy.', 1000 * (Number(xhr.getResponseHeader('Retry-After')) || 0))
-  }
   let said = xhr.responseText
   try {
     const { error } = JSON.parse(said)
     said = error.message || error
   } catch {} // plain text
   said = String(said).trim().slice(0, 300)
+  if (status >= 500 || [408, 423, 425, 429].includes(status)) {
+    return new Interruption(`The server cannot take it now (status ${status}${said && ': '}${said}).`, 1000 * (Number(xhr.getResponseHeader('Retry-After')) || 0))
+  }
   const words = {
     401: 'The server asks for an access token, or the one given is not valid any more.',
     403: 'You may not upload this here.',
@@ -100,6 +100,7 @@ class Transfer {
     this.type = /^multipart\/|urlencoded/.test(file.type) ? '' : file.type // would be taken for a form
     this.state = 'waiting' // then running, retrying, paused, locked, failed or done
     this.why = ''
+    this.begun = !access.link // a part of the file was sent from here, as far as is known
     this.stored = 0 // bytes that the server has acknowledged
     this.inFlight = new Map() // bytes of each request that were sent
     this.stop = new AbortController()
@@ -124,7 +125,7 @@ class Transfer {
     while (!signal.aborted) {
       const before = this.stored
       try {
-        if (await this.attempt(signal)) return this.set('done')
+        if (await this.attempt(signal)) return this.set('done', this.begun ? '' : 'The server has a whole file here already. Nothing was sent.')
         failures = 0
       } catch (err) {
         if (signal.aborted) return
@@ -247,6 +248,7 @@ class Transfer {
         this.inFlight.set(request, Math.min(n, to - from))
         this.changed(this)
       }
+      this.begun = true
       const xhr = await send('PUT', this.access.url(this.id), { headers, body: this.file.slice(from, to), progress, signal })
       if (xhr.status !== 201 && xhr.status !== 202) throw failure(xhr)
       this.stored += to - from

@@ -7,7 +7,7 @@
 const readline = require('readline')
 const { chromium } = require('playwright-core')
 
-const browser = chromium.launch({ executablePath: process.argv[2], args: ['--disable-dev-shm-usage'] })
+const browser = chromium.launch({ executablePath: process.argv[2], args: ['--disable-dev-shm-usage', '--disable-gpu'] })
 const pages = new Map() // by name
 
 async function open(name, options = {}) {
@@ -37,6 +37,14 @@ const commands = {
   text: ({ page }, selector) => page.locator(selector).allInnerTexts(),
   choose: ({ page }, selector, files) => page.setInputFiles(selector, files),
   evaluate: ({ page }, code) => page.evaluate(code),
+
+  // Waits until an expression is true, and reports whether that was within a minute.
+  async until({ page }, code) {
+    for (const end = Date.now() + 60_000; Date.now() < end; await new Promise(resolve => setTimeout(resolve, 200))) {
+      if (await page.evaluate(code)) return true
+    }
+    return false
+  },
   problems: ({ problems }) => problems,
   screenshot: ({ page }, path) => page.screenshot({ path, fullPage: true }).then(() => null),
   dark: ({ page }, dark) => page.emulateMedia({ colorScheme: dark ? 'dark' : 'light' }),
