@@ -15,7 +15,7 @@ import (
 
 // decisive are the header fields by which protocols are distinguished.
 var decisive = []string{"Tus-Resumable", "Content-Range", "X-Content-Range", "X-Goog-Upload-Command", "X-Goog-Upload-Offset",
-	"Upload-Draft-Interop-Version", "Upload-Complete", "Upload-Incomplete"}
+	"Upload-Draft-Interop-Version", "Upload-Complete", "Upload-Incomplete", "Content-Type", "Upload-Name"}
 
 // The protocol of a request of any client, known or not, depends on its method, its URL and
 // the decisive fields alone. Protocols that are turned off change nothing for the others.
@@ -77,11 +77,11 @@ func TestUnknownClientsBelongToAProtocol(t *testing.T) {
 		fields          []string
 		want            string
 	}{
-		{"a form", "POST /files/", []string{form}, "tus"},
-		{"Dropzone, Flow.js, Plupload", "POST /files/it?flowChunkNumber=1", []string{form}, "tus"},
+		{"a form", "POST /files/", []string{form}, "content-range"},
+		{"Dropzone, Flow.js, Plupload", "POST /files/it?flowChunkNumber=1", []string{form}, "content-range"},
 		{"testChunks of Resumable.js", "GET /files/it?resumableChunkNumber=1", nil, "content-range"},
 		{"blueimp", "POST /files/it", []string{form, "Content-Range: bytes 0-4/10"}, "content-range"},
-		{"the nginx upload module's", "POST /files/it", []string{octets, "Session-ID: 7", "X-Content-Range: bytes 0-4/10"}, "tus"},
+		{"the nginx upload module's", "POST /files/it", []string{octets, "Session-ID: 7", "X-Content-Range: bytes 0-4/10"}, "content-range"},
 		{"the same by PUT", "PUT /files/it", []string{octets, "Session-ID: 7", "X-Content-Range: bytes 0-4/10"}, "content-range"},
 		{"GTMSessionFetcher, start", "POST /files/", []string{"X-Goog-Upload-Protocol: resumable", "X-Goog-Upload-Command: start"}, "tus"},
 		{"GTMSessionFetcher, upload", "PUT /files/it", []string{"X-Goog-Upload-Command: upload, finalize", "X-Goog-Upload-Offset: 0"}, "content-range"},
