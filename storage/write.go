@@ -44,40 +44,62 @@ func (u *Uploads) Write(ctx context.Context, id string, c Chunk) (_ Upload, err 
 	u.trackWrite(id)
 	defer u.untrackWrite(id)
 	defer u.addSource(id, c.Body)()
-	written, cacheMissed := up.Clone(), false
+	w := &written{uploads: u, up: up.Clone()}
 	in.flush = u.newFlushTimer(up)
-	err = u.storeAll(ctx, up, c, in, func(p Extent) Upload {
-		if known, err := u.cache.Append(ctx, id, p); err == nil {
-			written = known
-		} else {
-			cacheMissed = true
-			written.Add(p)
-		}
-		known := written.Clone()
-		if u.opts.Observer.Progress != nil {
-			u.opts.Observer.Progress(ctx, known)
-		}
-		return known
-	})
+	err = u.storeAll(ctx, up, c, in, func(p Extent) Upload { return w.add(ctx, p) })
 	if errors.Is(err, ErrGone) || errors.Is(err, ErrNotFound) {
 		u.invalidate(ctx, id)
 		return up, errors.Join(err, u.undo(ctx, id))
 	}
-	if r := ranges.Of(c.Offset, in.n); cacheMissed || !written.Has(r) {
-		latest, loadErr := u.refresh(ctx, id, r, cacheMissed)
-		if errors.Is(loadErr, ErrGone) {
-			loadErr = errors.Join(loadErr, u.undo(ctx, id))
-		}
-		if loadErr != nil {
-			return up, errors.Join(err, loadErr)
-		}
-		written = latest
+	latest, loadErr := w.latest(ctx, ranges.Of(c.Offset, in.n))
+	if loadErr != nil {
+		return up, errors.Join(err, loadErr)
 	}
 	if err != nil {
-		return written, err
+		return latest, err
 	}
-	written, err = u.finalize(ctx, written)
-	return written, errors.Join(in.err, err)
+	latest, err = u.finalize(ctx, latest)
+	return latest, errors.Join(in.err, err)
+}
+
+// written is the state of an upload as a Write knows it.
+type written struct {
+	uploads     *Uploads
+	up          Upload
+	cacheMissed bool // an extent of this write is not in the cache
+}
+
+// add adds an extent that the store has just stored, and returns the resulting state.
+//
+// The extent is durable: whatever happens to the cache here, no byte is lost. If Append fails,
+// because the cache has no such entry or does not answer, the write goes on with its own state,
+// and latest asks the store. A shared cache that failed drops what it has of the upload before
+// it is used again.
+func (w *written) add(ctx context.Context, p Extent) Upload {
+	if known, err := w.uploads.cache.Append(ctx, w.up.ID, p); err == nil {
+		w.up = known
+	} else {
+		w.cacheMissed = true
+		w.up.Add(p)
+	}
+	known := w.up.Clone()
+	if progress := w.uploads.opts.Observer.Progress; progress != nil {
+		progress(ctx, known)
+	}
+	return known
+}
+
+// latest returns the state after the last extent. It is loaded if it lacks bytes of r, those
+// of this write, or may lack extents of others. An upload that is gone is undone.
+func (w *written) latest(ctx context.Context, r ranges.Range) (Upload, error) {
+	if !w.cacheMissed && w.up.Has(r) {
+		return w.up, nil
+	}
+	latest, err := w.uploads.refresh(ctx, w.up.ID, r, w.cacheMissed)
+	if errors.Is(err, ErrGone) {
+		err = errors.Join(err, w.uploads.undo(ctx, w.up.ID))
+	}
+	return latest, err
 }
 
 // storeAll stores the whole chunk, whose body is in: with one call of the store, or

@@ -46,7 +46,8 @@ func (rt *router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x.returned = true
 }
 
-// begin returns the Exchange of a request.
+// begin returns the Exchange of a request. A header of every response, of errors and probes
+// too, is set here, by SetSecurityHeaders.
 func (rt *router) begin(w http.ResponseWriter, r *http.Request) *Exchange {
 	x := &Exchange{router: rt, w: w, began: time.Now(), meter: noMetrics{}}
 	transport.SetSecurityHeaders(w.Header(), r, rt.embeddable)

@@ -8,8 +8,7 @@ const NoScripts = "default-src 'none'; frame-ancestors 'none'; sandbox"
 
 // SetSecurityHeaders sets headers of the response to r that keep browsers from interpreting
 // it as active content. Handlers must not overwrite them, except for a page of this server's
-// own. If embeddable, pages of any origin
-// may embed the response.
+// own. If embeddable, pages of any origin may embed the response.
 func SetSecurityHeaders(h http.Header, r *http.Request, embeddable bool) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Content-Security-Policy", NoScripts)

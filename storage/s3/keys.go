@@ -31,8 +31,8 @@ import (
 //	PREFIX.holdfast/done/ID
 //
 // which is used when the file has been moved; see done. PREFIX.holdfast/nodes/ has the reports
-// of processes (see Store.Run), and PREFIX.holdfast/probe/ what tries the server at start. Custom keys are reserved; see
-// claimKey.
+// of processes (see Store.Run), and PREFIX.holdfast/probe/ what tries the server at start.
+// Custom keys are reserved; see claimKey.
 func (s *Store) liveKey(id, name string) string {
 	return s.opts.Prefix + ".holdfast/live/" + id + "/" + name
 }

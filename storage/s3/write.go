@@ -16,7 +16,10 @@ import (
 // inFlight is how many parts of one chunk are uploaded concurrently while the next is read.
 const inFlight = 2
 
-// writer stores one chunk.
+// writer stores one chunk: run reads it slot by slot; readSlot fills a buffer; place has the
+// layout decide what these bytes become (see layout.Layout.Decide). A whole slot becomes a
+// part, in uploadPart; a slot of which the rest is in fragments is merged with them into one,
+// in merge; what ends within a slot is put as a fragment.
 type writer struct {
 	store          *Store
 	id             string
