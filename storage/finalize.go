@@ -53,7 +53,7 @@ func (u *Uploads) finalizeOnce(ctx context.Context, id string) (Upload, error) {
 	if up.Finished {
 		event = event.replayed()
 	} else {
-		if up, err = u.finish(ctx, up); err != nil {
+		if up, err = u.finishLocked(ctx, up); err != nil {
 			if errors.Is(err, ErrGone) {
 				err = errors.Join(err, u.undo(ctx, id))
 			}
@@ -103,6 +103,18 @@ func (u *Uploads) firstPublished(id string) bool {
 	_, published := u.published[id]
 	u.published[id] = now
 	return !published
+}
+
+// finishTimeout is how long a finish waits for a Stop, or for a finish in another process.
+const finishTimeout = 10 * time.Second
+
+// finishLocked is finish while no Stop deletes the upload. That deletes an upload only if it
+// is incomplete once it has the lock; what it has deleted, the finish finds to be gone.
+func (u *Uploads) finishLocked(ctx context.Context, up Upload) (Upload, error) {
+	if unlock, err := u.lockFinish(ctx, up.ID, finishTimeout); err == nil {
+		defer unlock()
+	}
+	return u.finish(ctx, up)
 }
 
 // finish makes the file of a complete upload, or of one to be concatenated. It

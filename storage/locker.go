@@ -3,7 +3,8 @@ package storage
 import "context"
 
 // Locker provides one lock per upload, so that a client's new request stops its
-// previous, dead one. It is an optimization: two holders at once lose no data.
+// previous, dead one. It is an optimization: two holders at once lose no data, unless the
+// application stops an upload at the moment in which another process finishes it.
 type Locker interface {
 	// Lock waits until it holds the lock of id and returns the function that
 	// releases it, which may be called more than once.

@@ -1,6 +1,9 @@
 package storage
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // CanAbort is a source of Write whose reads Stop can end.
 type CanAbort interface {
@@ -8,8 +11,12 @@ type CanAbort interface {
 	Abort(err error)
 }
 
+// stopTimeout is how long Stop waits for a finish in progress.
+const stopTimeout = 30 * time.Second
+
 // Stop ends the writes to an upload in this process, whose sources fail with cause, and
-// deletes the upload. An upload that has all its bytes is kept. Stop does not check
+// deletes the upload. An upload that has all its bytes is kept: also one that another process
+// finishes meanwhile, as far as the locker keeps the two apart. Stop does not check
 // Policy.Authorize.
 //
 // Errors: ErrNotFound, ErrGone, transient ones.
@@ -21,11 +28,24 @@ func (u *Uploads) Stop(ctx context.Context, id string, cause error) error {
 	for _, src := range u.sources(id) {
 		src.Abort(cause)
 	}
-	up, err = u.reload(ctx, id)
+	unlock, err := u.lockFinish(ctx, id, stopTimeout)
+	if err != nil {
+		return Unavailable("stop", id, err)
+	}
+	defer unlock()
+	up, err = u.store.Load(ctx, id) // not shared with a load that began before
 	if err != nil || up.Finished || up.Complete() {
 		return err
 	}
 	return u.remove(ctx, up, Deleted)
+}
+
+// lockFinish acquires the lock that a finish and a Stop of an upload hold. A finish needs it
+// only for that: it goes on without the lock if that takes too long.
+func (u *Uploads) lockFinish(ctx context.Context, id string, timeout time.Duration) (unlock func(), err error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	return u.locker.Lock(ctx, ".finish."+id, func() {}) // not a valid upload id
 }
 
 // addSource lets Stop abort the source of a write until remove is called.

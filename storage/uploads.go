@@ -64,13 +64,17 @@ type Uploads struct {
 	nextCleanFinished time.Time // see cleanFinished
 }
 
-// New returns the core over a store, which is the source of truth, a locker and a cache.
+// New returns the core over a store, which is the source of truth, a locker, that of
+// this process alone if nil, and a cache.
 func New(store Store, locker Locker, cache Cache, opts Options) *Uploads {
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
 	if opts.Log == nil {
 		opts.Log = slog.Default()
+	}
+	if locker == nil {
+		locker = new(MemoryLocker)
 	}
 	u := &Uploads{store: store, locker: locker, cache: cache, opts: opts,
 		active: map[string]int{}, abortable: map[string]map[CanAbort]bool{}, flushed: map[string]time.Time{}, published: map[string]time.Time{}, failedDeletions: map[string]deletion{}}

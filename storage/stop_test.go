@@ -1,0 +1,128 @@
+package storage_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/ranges"
+	"github.com/holdfast-upload/holdfast/storage/storagetest"
+)
+
+// pausingStore is a store that calls functions at the very points of a stop and a finish.
+type pausingStore struct {
+	storage.Store
+	beforeDelete, afterFinish func()
+}
+
+func (s pausingStore) Delete(ctx context.Context, id string) error {
+	if s.beforeDelete != nil {
+		s.beforeDelete()
+	}
+	return s.Store.Delete(ctx, id)
+}
+
+func (s pausingStore) Finish(ctx context.Context, up storage.Upload) (storage.Upload, error) {
+	done, err := s.Store.Finish(ctx, up)
+	if s.afterFinish != nil {
+		s.afterFinish()
+	}
+	return done, err
+}
+
+// reportingLocker is a locker that calls a function before it waits for the lock of a finish.
+type reportingLocker struct {
+	storage.Locker
+	wanted func()
+}
+
+func (l reportingLocker) Lock(ctx context.Context, id string, onContended func()) (func(), error) {
+	if strings.HasPrefix(id, ".finish.") {
+		l.wanted()
+	}
+	return l.Locker.Lock(ctx, id, onContended)
+}
+
+// stopped is two nodes with one cache and one locker. The last byte of an upload comes to the
+// second while the first stops it.
+type stopped struct {
+	*world
+	data   []byte
+	first  *storage.Uploads
+	second *storage.Uploads
+	wanted chan struct{} // the first time that the second node wants the lock of the finish
+	wrote  chan error    // the result of the write to the second node
+}
+
+func newStopped(t *testing.T, first, second pausingStore) *stopped {
+	w := newSharedWorld(t)
+	s := &stopped{world: w, data: storagetest.Content(1, fileSize), wanted: make(chan struct{}, 100), wrote: make(chan error, 1)}
+	locker := new(storage.MemoryLocker)
+	first.Store, second.Store = w.memory, w.memory.Node()
+	cache := w.newCache()
+	s.first = storage.New(first, locker, cache, w.opts)
+	s.second = storage.New(second, reportingLocker{locker, func() { s.wanted <- struct{}{} }}, cache, w.opts)
+	w.create(storage.Record{ID: "it", Size: fileSize})
+	w.send("it", s.data, ranges.Of(0, 5000))
+	return s
+}
+
+// finish sends the rest to the second node.
+func (s *stopped) finish() {
+	_, err := s.second.Write(s.ctx, "it", storage.Chunk{Offset: 5000, Body: bytes.NewReader(s.data[5000:])})
+	s.wrote <- err
+}
+
+// wantTruth demands that an acknowledged file is there, that another upload is gone, and that
+// the app has the event of that, and not of the other.
+func (s *stopped) wantTruth(wrote error) {
+	s.Helper()
+	var types []storage.EventType
+	for _, e := range s.events.all() {
+		types = append(types, e.Type)
+	}
+	if wrote == nil {
+		s.wantFile("it", s.data)
+	} else if _, err := s.get("it"); !errors.Is(err, storage.ErrGone) || !errors.Is(wrote, storage.ErrGone) {
+		s.Errorf("the write: %v; get: %v; want ErrGone", wrote, err)
+	}
+	if slices.Contains(types, storage.Finished) != (wrote == nil) || slices.Contains(types, storage.Deleted) != (wrote != nil) {
+		s.Errorf("the write: %v; the app has %v", wrote, types)
+	}
+}
+
+func TestAStopDeletesNothingThatAnotherNodeFinishesAtThatMoment(t *testing.T) {
+	var s *stopped
+	s = newStopped(t, pausingStore{beforeDelete: func() {
+		go s.finish()
+		select {
+		case wrote := <-s.wrote:
+			s.wrote <- wrote
+		case <-s.wanted: // and does not get it
+		}
+	}}, pausingStore{})
+	if err := s.first.Stop(s.ctx, "it", errors.New("stopped by the app")); err != nil {
+		t.Errorf("stop: %v", err)
+	}
+	s.wantTruth(<-s.wrote)
+}
+
+func TestAStopKeepsWhatAnotherNodeHasFinishedButNotYetAnswered(t *testing.T) {
+	var s *stopped
+	stopped := make(chan error, 1)
+	asked := make(chan struct{})
+	s = newStopped(t, pausingStore{beforeDelete: func() { t.Error("the stop deletes the upload") }}, pausingStore{afterFinish: func() {
+		go func() { stopped <- s.first.Stop(s.ctx, "it", errors.New("stopped by the app")) }()
+		close(asked)
+	}})
+	s.finish()
+	<-asked
+	if err := <-stopped; err != nil {
+		t.Errorf("stop: %v", err)
+	}
+	s.wantTruth(<-s.wrote)
+}
