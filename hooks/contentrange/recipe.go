@@ -62,7 +62,7 @@ func recipeFor(r *http.Request, formFields []string) string {
 
 func libraryOfForm(r *http.Request, fields []string) string {
 	for _, l := range libraries {
-		isChunk := slices.Contains(fields, l.number) && slices.Contains(fields, l.total)
+		isChunk := l.number != "" && slices.Contains(fields, l.number) && slices.Contains(fields, l.total)
 		isOther := slices.ContainsFunc(l.others, func(field string) bool { return slices.Contains(fields, field) })
 		if isChunk || isOther {
 			return l.library
