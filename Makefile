@@ -76,7 +76,7 @@ power     := ^TestStoreConformanceAcrossPowerLosses$$
 # The tests of the packages, the store suites and the seeds of the fuzz tests.
 unit: unit-race unit-s3 unit-plain
 
-unit-race:
+unit-race: $(versitygw)
 	$(go_test) -race -timeout 30m -skip '$(power)' $(raced) $(says)
 
 unit-s3: $(versitygw)
