@@ -122,8 +122,8 @@ func (s *Server) logEvent(ctx context.Context, e storage.Event) {
 func (s *Server) Uploads() *storage.Uploads { return s.uploads }
 
 // Run sweeps, delivers and does what else the store and the Observer have to do between
-// requests, until ctx is done; deliveries under way then get
-// Options.Delivery.Grace. Call it once.
+// requests, until ctx is done; deliveries under way then get Options.Delivery.Grace. Call it
+// once.
 func (s *Server) Run(ctx context.Context) {
 	var running sync.WaitGroup
 	running.Go(func() { s.uploads.Run(ctx, s.opts.SweepInterval) })

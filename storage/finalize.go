@@ -53,7 +53,7 @@ func (u *Uploads) finalizeOnce(ctx context.Context, id string) (Upload, error) {
 	if up.Finished {
 		event = event.replayed()
 	} else {
-		if up, err = u.finishLocked(ctx, up); err != nil {
+		if up, err = u.finishUnstopped(ctx, up); err != nil {
 			if errors.Is(err, ErrGone) {
 				err = errors.Join(err, u.undo(ctx, id))
 			}
@@ -105,14 +105,20 @@ func (u *Uploads) firstPublished(id string) bool {
 	return !published
 }
 
-// finishTimeout is how long a finish waits for a Stop, or for a finish in another process.
+// finishTimeout is how long a finish waits for a Stop.
 const finishTimeout = 10 * time.Second
 
-// finishLocked is finish while no Stop deletes the upload. That deletes an upload only if it
-// is incomplete once it has the lock; what it has deleted, the finish finds to be gone.
-func (u *Uploads) finishLocked(ctx context.Context, up Upload) (Upload, error) {
-	if unlock, err := u.lockFinish(ctx, up.ID, finishTimeout); err == nil {
-		defer unlock()
+// finishUnstopped is finish once no Stop is deciding about the upload. What such a Stop has
+// deleted, the finish finds to be gone. A later one finds that the upload is complete, and keeps
+// it, so that processes which finish an upload at once need not wait for each other; but a
+// concatenation is incomplete until it is finished.
+func (u *Uploads) finishUnstopped(ctx context.Context, up Upload) (Upload, error) {
+	if unlock, err := u.lockStop(ctx, up.ID, finishTimeout); err == nil {
+		if up.Complete() {
+			unlock()
+		} else {
+			defer unlock()
+		}
 	}
 	return u.finish(ctx, up)
 }

@@ -9,8 +9,7 @@ import (
 
 // All yields the state of every upload that is not done with: incomplete ones, and finished
 // ones whose delivery is pending or dead-lettered, Deleted ones among these. A store may also
-// yield others. An upload
-// that can't be loaded is yielded with its ID and an error.
+// yield others. An upload that can't be loaded is yielded with its ID and an error.
 func (u *Uploads) All(ctx context.Context) iter.Seq2[Upload, error] {
 	return func(yield func(Upload, error) bool) {
 		for id, err := range u.store.List(ctx) {

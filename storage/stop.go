@@ -11,7 +11,7 @@ type CanAbort interface {
 	Abort(err error)
 }
 
-// stopTimeout is how long Stop waits for a finish in progress.
+// stopTimeout is how long Stop waits for another one, or for a finish that waits for a Stop.
 const stopTimeout = 30 * time.Second
 
 // Stop ends the writes to an upload in this process, whose sources fail with cause, and
@@ -28,7 +28,7 @@ func (u *Uploads) Stop(ctx context.Context, id string, cause error) error {
 	for _, src := range u.sources(id) {
 		src.Abort(cause)
 	}
-	unlock, err := u.lockFinish(ctx, id, stopTimeout)
+	unlock, err := u.lockStop(ctx, id, stopTimeout)
 	if err != nil {
 		return Unavailable("stop", id, err)
 	}
@@ -40,12 +40,12 @@ func (u *Uploads) Stop(ctx context.Context, id string, cause error) error {
 	return u.remove(ctx, up, Deleted)
 }
 
-// lockFinish acquires the lock that a finish and a Stop of an upload hold. A finish needs it
-// only for that: it goes on without the lock if that takes too long.
-func (u *Uploads) lockFinish(ctx context.Context, id string, timeout time.Duration) (unlock func(), err error) {
+// lockStop acquires the lock that a Stop holds from its decision to its end, and for which a
+// finish waits, but goes on if that takes too long.
+func (u *Uploads) lockStop(ctx context.Context, id string, timeout time.Duration) (unlock func(), err error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	return u.locker.Lock(ctx, ".finish."+id, func() {}) // not a valid upload id
+	return u.locker.Lock(ctx, ".stop."+id, func() {}) // not a valid upload id
 }
 
 // addSource lets Stop abort the source of a write until remove is called.

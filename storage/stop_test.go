@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/holdfast-upload/holdfast/storage"
 	"github.com/holdfast-upload/holdfast/storage/ranges"
@@ -34,14 +36,14 @@ func (s pausingStore) Finish(ctx context.Context, up storage.Upload) (storage.Up
 	return done, err
 }
 
-// reportingLocker is a locker that calls a function before it waits for the lock of a finish.
+// reportingLocker is a locker that calls a function before it waits for the lock of a stop.
 type reportingLocker struct {
 	storage.Locker
 	wanted func()
 }
 
 func (l reportingLocker) Lock(ctx context.Context, id string, onContended func()) (func(), error) {
-	if strings.HasPrefix(id, ".finish.") {
+	if strings.HasPrefix(id, ".stop.") {
 		l.wanted()
 	}
 	return l.Locker.Lock(ctx, id, onContended)
@@ -54,7 +56,7 @@ type stopped struct {
 	data   []byte
 	first  *storage.Uploads
 	second *storage.Uploads
-	wanted chan struct{} // the first time that the second node wants the lock of the finish
+	wanted chan struct{} // each time that the second node wants the lock of the stop
 	wrote  chan error    // the result of the write to the second node
 }
 
@@ -125,4 +127,41 @@ func TestAStopKeepsWhatAnotherNodeHasFinishedButNotYetAnswered(t *testing.T) {
 		t.Errorf("stop: %v", err)
 	}
 	s.wantTruth(<-s.wrote)
+}
+
+// joiningStore is a store that joins files by itself, after a function.
+type joiningStore struct {
+	storagetest.Joiner
+	before func()
+}
+
+func (s joiningStore) Concat(ctx context.Context, up storage.Upload, files []storage.Upload) (bool, error) {
+	s.before()
+	return s.Joiner.Concat(ctx, up, files)
+}
+
+// A concatenation has no byte before it is finished: a stop waits for its end.
+func TestAStopWaitsForAConcatenation(t *testing.T) {
+	w := newSharedWorld(t)
+	locker := new(storage.MemoryLocker)
+	cache, deciding, joined, stopped := w.newCache(), make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	first := storage.New(pausingStore{Store: w.memory, beforeDelete: func() { close(deciding); <-joined }}, locker, cache, w.opts)
+	second := storage.New(joiningStore{storagetest.Joiner{Memory: w.memory.Node()}, func() {
+		go func() { stopped <- first.Stop(w.ctx, "it", errors.New("stopped by the app")) }()
+		select {
+		case <-deciding:
+			t.Error("the stop deletes what is being joined")
+		case <-time.After(time.Second / 5): // it waits for the lock, or has not begun
+		}
+	}}, locker, cache, w.opts)
+	parts, whole := w.createParts()
+	for i, data := range parts {
+		w.resume(fmt.Sprintf("part%d", i), data)
+	}
+	_, err := second.Concat(w.ctx, "it")
+	close(joined)
+	if err := errors.Join(err, <-stopped); err != nil {
+		t.Error(err)
+	}
+	w.wantFile("it", whole)
 }

@@ -64,8 +64,8 @@ type Uploads struct {
 	nextCleanFinished time.Time // see cleanFinished
 }
 
-// New returns the core over a store, which is the source of truth, a locker, that of
-// this process alone if nil, and a cache.
+// New returns the core over a store, which is the source of truth, a locker and a cache. A
+// nil locker is for a single process: a new MemoryLocker.
 func New(store Store, locker Locker, cache Cache, opts Options) *Uploads {
 	if opts.Now == nil {
 		opts.Now = time.Now

@@ -229,6 +229,5 @@ func TestANulByteInTheRequestLineIsRefused(t *testing.T) {
 	s := start(t)
 	w := dial(t, s.Addr)
 	w.send("PUT /files/a\x00b HTTP/1.1", "Host: "+s.Addr, "Content-Range: bytes 0-9/100", "Content-Length: 10")
-	w.write("0123456789")
-	demand(t, w.answer(), http.StatusBadRequest)
+	demand(t, w.answer(), http.StatusBadRequest) // by net/http, which would reset the connection for a body
 }

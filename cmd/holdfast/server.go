@@ -108,9 +108,13 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	end, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	context.AfterFunc(ctx, func() { time.AfterFunc(s.cfg.ShutdownTimeout, cancel) })
+	limit := func() { time.AfterFunc(s.cfg.ShutdownTimeout, cancel) }
+	context.AfterFunc(ctx, limit)
 	s.log.Info("listening", "addr", s.listener.Addr().String(), "url", s.URL(), "store", s.stores.Name, "version", version())
 	err := s.Serve(ctx, s.http, s.listener, s.cfg.ShutdownTimeout)
+	if ctx.Err() == nil {
+		limit() // connections could no longer be accepted
+	}
 	s.tracing.Close(end)
 	s.log.Info("stopped")
 	return errors.Join(err, s.Close())

@@ -186,3 +186,34 @@ func TestShutdownTimeoutIsHonoured(t *testing.T) {
 		t.Errorf("the shutdown took %s of at most %s", took, cfg.ShutdownTimeout)
 	}
 }
+
+// A collector that does not answer delays the end of a server whose listener has failed no
+// longer than the timeout either.
+func TestAServerWithoutListenerDoesNotWaitForACollector(t *testing.T) {
+	t.Setenv("OTEL_BSP_SCHEDULE_DELAY", "600000") // milliseconds: the spans go out at the end
+	t.Setenv("OTEL_BSP_EXPORT_TIMEOUT", "600000")
+	t.Setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "600000")
+	asked := make(chan struct{})
+	collector := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		close(asked)
+		<-r.Context().Done()
+	}))
+	defer func() { collector.CloseClientConnections(); collector.Close() }()
+	cfg := testConfig(t)
+	cfg.ShutdownTimeout, cfg.OTLPEndpoint, cfg.OTLPSample = 500*time.Millisecond, collector.URL, 1
+	r := start(t, cfg, nil)
+	do(t, h1(t), "PUT", r.at("/files/photo"), strings.NewReader("photo"))
+	if err := r.listener.Close(); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case err := <-r.ended:
+		if err == nil || !strings.Contains(err.Error(), "serve: ") {
+			t.Errorf("Run: %v, want why it does not serve", err)
+		}
+	case <-time.After(patience):
+		t.Error("Run does not end")
+	}
+	<-asked
+}

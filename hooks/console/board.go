@@ -67,6 +67,8 @@ func (c *Console) readBoard(ctx context.Context) (nodes []Node, missing int, err
 	if c.opts.Board == nil || time.Since(o.read) < postInterval {
 		return o.nodes, o.missing, o.err
 	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), checkTimeout) // the result is for all pages
+	defer cancel()
 	texts, err := c.opts.Board.Read(ctx)
 	o.read, o.nodes, o.missing, o.err = time.Now(), nil, 0, err
 	for _, id := range slices.Sorted(maps.Keys(texts)) {

@@ -125,6 +125,27 @@ func TestPageSaysWhatFails(t *testing.T) {
 	})
 }
 
+// canceledBoard fails as soon as its caller goes on without it.
+type canceledBoard struct{ *board }
+
+func (b canceledBoard) Read(ctx context.Context) (map[string]string, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return b.board.Read(ctx)
+}
+
+// The work for the pages begins again whenever one is opened: what the board has is kept for
+// the next states, and must not be the error of the work that ended.
+func TestAPageThatIsOpenedDoesNotInterruptTheReadingOfTheBoard(t *testing.T) {
+	c := New(Options{Board: canceledBoard{&board{texts: map[string]string{"mute": ""}}}})
+	ended, end := context.WithCancel(t.Context())
+	end()
+	if _, missing, err := c.readBoard(ended); missing != 1 || err != nil {
+		t.Errorf("%d processes show nothing, %v; want 1", missing, err)
+	}
+}
+
 // board is a Board in memory, of one process that may fail.
 type board struct {
 	mu      sync.Mutex

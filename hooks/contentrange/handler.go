@@ -98,8 +98,7 @@ func (d *Handler) serve(w http.ResponseWriter, r *http.Request, body *transport.
 	}
 	switch r.Method {
 	case http.MethodGet, http.MethodHead, http.MethodDelete:
-		body.Drain(r) // it has no meaning
-		return d.serveBodiless(w, r, id)
+		return d.serveBodiless(w, body.Ignore(r), id)
 	}
 	up, err := d.Receive(r, id, true, body)
 	if err != nil {

@@ -42,13 +42,14 @@ var libraries = []chunkParams{
 	{blueimp, "", "", nil},
 }
 
-// recipeFor returns the library that sends such a request by default, "" if none is known to:
-// a section of recipes. It looks at the method, the URL and the header, and at the names of
-// the fields with which a form begins. With those settings the library sends other requests.
+// recipeFor returns the upload library that sends such a request by default, "" if none is
+// known to: a section of recipes. With the settings there it sends no such request. recipeFor
+// looks at the method, the URL and the header, and at the names of the fields with which a form
+// begins.
 func recipeFor(r *http.Request, formFields []string) string {
 	hasRange := len(r.Header.Values("Content-Range")) > 0
 	switch {
-	case r.Header.Get("Tus-Resumable") != "":
+	case hasTusHeaders(r):
 		return ""
 	case isForm(r):
 		return libraryOfForm(r, formFields)
@@ -102,7 +103,7 @@ func isForm(r *http.Request) bool {
 
 // needsRecipe reports whether checkRecipe rejects a request for its method, URL or header.
 func needsRecipe(r *http.Request) bool {
-	return r.Header.Get("Tus-Resumable") == "" && isForm(r) || recipeFor(r, nil) != ""
+	return isForm(r) && !hasTusHeaders(r) || recipeFor(r, nil) != ""
 }
 
 // checkRecipe rejects a request of an upload library that is not configured, with a message

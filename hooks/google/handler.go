@@ -82,8 +82,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, t target, body *
 	case collection:
 		return h.create(w, r, t, body)
 	case object:
-		body.Drain(r) // it has no meaning
-		return h.serveObject(w, r, t)
+		return h.serveObject(w, body.Ignore(r), t)
 	}
 	return errNoResource
 }

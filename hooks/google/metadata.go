@@ -70,7 +70,8 @@ func (p properties) record(r *http.Request, t target) (storage.Record, error) {
 	return rec, nil
 }
 
-// idsOf returns what the ids of all uploads with a name begin with.
+// idsOf returns what the ids of all uploads with a name begin with, unless the app or a ticket
+// has chosen them.
 func idsOf(r *http.Request, bucket, name string) string {
 	c, _ := protocol.PrincipalFrom(r.Context())
 	return c.IDPrefix + nameID(r, bucket, name) + "-"

@@ -15,8 +15,7 @@ const statusCanceled = 499
 // serveSession serves a chunk, a query of the state, or the end of a session.
 func (h *Handler) serveSession(w http.ResponseWriter, r *http.Request, id string, body *transport.Body) error {
 	if r.Method == http.MethodDelete {
-		body.Drain(r) // it has no meaning
-		if err := h.uploads.Delete(r.Context(), id); err != nil {
+		if err := h.uploads.Delete(body.Ignore(r).Context(), id); err != nil {
 			return err
 		}
 		writeEmpty(w, statusCanceled)

@@ -236,3 +236,12 @@ func (b *Body) Drain(r *http.Request) bool {
 	}
 	return err == nil && n <= DrainLimit
 }
+
+// Ignore is Drain for a body that has no meaning. It returns the request to serve: when a body
+// fails, net/http cancels the context of the request, which can be answered nevertheless.
+func (b *Body) Ignore(r *http.Request) *http.Request {
+	if b.Drain(r) {
+		return r
+	}
+	return r.WithContext(context.WithoutCancel(r.Context()))
+}

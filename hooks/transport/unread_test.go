@@ -156,3 +156,26 @@ func (d *deadlineRecorder) SetReadDeadline(time.Time) error {
 	d.set++
 	return nil
 }
+
+// A request whose body has no meaning is served, although the body does not come.
+func TestABodyThatIsIgnoredDoesNotCancelItsRequest(t *testing.T) {
+	type contexts struct{ given, served error }
+	ended := make(chan contexts, 1)
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body := NewBody(w, r, 100*time.Millisecond, NewShutdown(), nil)
+		defer body.Close()
+		serve := body.Ignore(r)
+		<-r.Context().Done()
+		ended <- contexts{r.Context().Err(), serve.Context().Err()}
+	}))
+	defer srv.Close()
+	conn, err := net.Dial("tcp", srv.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprint(conn, "GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n")
+	if got := <-ended; got.given == nil || got.served != nil {
+		t.Errorf("the contexts ended with %v and %v, want an error and none", got.given, got.served)
+	}
+}

@@ -127,25 +127,42 @@ func TestAFileOnAnotherFileSystemThatIsThereKeepsTheName(t *testing.T) {
 	}
 }
 
-// The file takes the name while the data file is copied.
-func TestAFileThatTakesTheNameDuringTheCopyKeepsIt(t *testing.T) {
-	data, other := storagetest.Content(1, 300_000), storagetest.Content(2, 300_000)
-	s, fsys, up := crossing(t, nil, data)
-	fsys.fault = func(op, path string) verdict {
-		if op == "link" {
-			fsys.fault = nil
-			if err := s.writeFile(s.filePath(up.Record), other); err != nil {
-				t.Error(err)
-			}
-		}
-		return verdict{}
+// A crash before the copy has its name leaves a file that goes with the upload.
+func TestACopyWithoutItsNameIsRemovedWithTheUpload(t *testing.T) {
+	s, fsys, up := crossing(t, nil, storagetest.Content(1, 300_000))
+	if err := errors.Join(s.makeDirs(up.Record), s.copyData(up)); err != nil {
+		t.Fatal(err)
 	}
-	if _, err := s.Finish(t.Context(), up); !errors.Is(err, storage.ErrKeyTaken) {
-		t.Errorf("finish: %v, want ErrKeyTaken", err)
-	}
-	wantNames(t, fsys, memDir+"/k/d", "it")
+	wantNames(t, fsys, memDir+"/k/d", "."+lifeID+".copy")
 	if err := s.Delete(t.Context(), lifeID); err != nil {
 		t.Error(err)
 	}
-	wantNames(t, fsys, memDir+"/k/d", "it")
+	wantNames(t, fsys, memDir+"/k/d")
+}
+
+// The file takes the name while the data file is copied.
+func TestAFileThatTakesTheNameDuringTheCopyKeepsIt(t *testing.T) {
+	data := storagetest.Content(1, 300_000)
+	for what, other := range map[string][]byte{
+		"other bytes": storagetest.Content(2, 300_000), "a longer file": storagetest.Content(1, 300_001), "a shorter file": data[:1000],
+	} {
+		s, fsys, up := crossing(t, nil, data)
+		fsys.fault = func(op, path string) verdict {
+			if op == "link" {
+				fsys.fault = nil
+				if err := s.writeFile(s.filePath(up.Record), other); err != nil {
+					t.Error(err)
+				}
+			}
+			return verdict{}
+		}
+		if _, err := s.Finish(t.Context(), up); !errors.Is(err, storage.ErrKeyTaken) {
+			t.Errorf("%s: finish: %v, want ErrKeyTaken", what, err)
+		}
+		wantNames(t, fsys, memDir+"/k/d", "it")
+		if err := s.Delete(t.Context(), lifeID); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+		wantNames(t, fsys, memDir+"/k/d", "it")
+	}
 }

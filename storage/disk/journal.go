@@ -22,12 +22,12 @@ import (
 //	range 0 52428800 7a6b5c4d 9c0d1e2f
 //	crc32c 1073741824 0a1b2c3d 4e5f6071
 //
-// and others that say what became of the file: see doneLine and copiedLine. The last word of a line is the CRC32C
-// of what precedes it, in hexadecimal. A line with a wrong checksum was never acknowledged
-// and is skipped. The offsets of a range are half-open. They are followed by the CRC32C of
-// its bytes, which lines of older versions lack. A crc32c line has the checksum of the whole
-// file, of the given size; it is written only if it cannot be derived from those of the
-// ranges.
+// and others that say what became of the file: see doneLine and copiedLine. The last word of
+// a line is the CRC32C of what precedes it, in hexadecimal. A line with a wrong checksum was
+// never acknowledged and is skipped. The offsets of a range are half-open. They are followed
+// by the CRC32C of its bytes, which lines of older versions lack. A crc32c line has the
+// checksum of the whole file, of the given size; it is written only if it cannot be derived
+// from those of the ranges.
 type journal struct {
 	record storage.Record // Size as declared
 	ranges ranges.Set

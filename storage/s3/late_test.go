@@ -99,7 +99,7 @@ func TestALateFragmentIsRemovedByTheNextLoad(t *testing.T) {
 func TestAMultipartUploadBesideItsFileIsAborted(t *testing.T) {
 	n := startNode(t, bucket(t))
 	c := begunOn(t, n)
-	putFile(t, n, c)
+	putFile(t, n, c, c.data)
 	c.goOn(n)
 	c.wantFile(n)
 	wantOnly(t, n.store, c.id)
@@ -113,7 +113,7 @@ func TestASweepAbortsAMultipartUploadBesideItsFile(t *testing.T) {
 	n := startNode(t, opts)
 	c := begunOn(t, n)
 	c.send(ranges.Of(0, layout.MinPart))
-	putFile(t, n, c)
+	putFile(t, n, c, c.data)
 	other := startNode(t, opts)
 	other.sweepLater(t)
 	if keys, multiparts := leftIn(t, n.store); len(multiparts) > 0 {
@@ -122,8 +122,25 @@ func TestASweepAbortsAMultipartUploadBesideItsFile(t *testing.T) {
 	c.wantFile(other)
 }
 
-// putFile stores the file of an upload that has a multipart upload.
-func putFile(t *testing.T, n *node, c *phone) {
+// An object of another size under the key of an upload is not its file: the parts stay.
+func TestCleanKeepsTheMultipartUploadBesideWhatIsNotItsFile(t *testing.T) {
+	opts := bucket(t)
+	n := startNode(t, opts)
+	c := begunOn(t, n)
+	c.send(ranges.Of(0, layout.MinPart))
+	putFile(t, n, c, c.data[:1000])
+	other := startNode(t, opts)
+	if err := other.store.Clean(t.Context(), time.Now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if _, multiparts := leftIn(t, n.store); len(multiparts) != 1 {
+		t.Errorf("multipart uploads %v are left, want one", multiparts)
+	}
+	c.check(other)
+}
+
+// putFile stores a file with data for an upload that has a multipart upload.
+func putFile(t *testing.T, n *node, c *phone, data []byte) {
 	t.Helper()
 	up, err := n.store.Load(t.Context(), c.id)
 	if err != nil {
@@ -133,7 +150,7 @@ func putFile(t *testing.T, n *node, c *phone) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o.Body, o.Size, o.Sum = bytes.NewReader(c.data), int64(len(c.data)), crc32c.Of(c.data)
+	o.Body, o.Size, o.Sum = bytes.NewReader(data), int64(len(data)), crc32c.Of(data)
 	if err := n.store.client.Put(t.Context(), o); err != nil {
 		t.Fatal(err)
 	}

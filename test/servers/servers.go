@@ -41,24 +41,30 @@ func S3(t testing.TB) *Server {
 		return &Server{Addr: strings.TrimSuffix(addr, "/"), t: t}
 	}
 	dir := t.TempDir()
-	s := &Server{Addr: freeAddr(t), t: t}
-	s.start = func() *exec.Cmd {
-		cmd := exec.Command(find(t, "versitygw"), "--port", s.Addr, "--keep-alive", "--quiet", "posix", dir)
+	return launch(t, normalStart, func(addr string) *exec.Cmd {
+		cmd := exec.Command(find(t, "versitygw"), "--port", addr, "--keep-alive", "--quiet", "posix", dir)
 		cmd.Env = append(os.Environ(), "ROOT_ACCESS_KEY="+AccessKey, "ROOT_SECRET_KEY="+SecretKey)
 		return cmd
-	}
-	s.Start()
-	t.Cleanup(s.Kill)
-	return s
+	})
 }
 
 // Redis starts a Redis server that keeps nothing on disk.
 func Redis(t testing.TB) *Server {
 	t.Helper()
-	s := &Server{Addr: freeAddr(t), t: t}
-	s.start = func() *exec.Cmd {
-		return exec.Command(find(t, "redis-server"), "--bind", hostOf(s.Addr), "--port", portOf(s.Addr), "--save", "", "--appendonly", "no")
-	}
+	return launch(t, normalStart, func(addr string) *exec.Cmd {
+		return exec.Command(find(t, "redis-server"), "--bind", hostOf(addr), "--port", portOf(addr), "--save", "", "--appendonly", "no")
+	})
+}
+
+// normalStart is how long a server may take to start on a busy machine.
+const normalStart = 20 * time.Second
+
+// launch starts a server at an address of its own, and kills it at the end of the test. command
+// returns its command line.
+func launch(t testing.TB, startWithin time.Duration, command func(addr string) *exec.Cmd) *Server {
+	t.Helper()
+	s := &Server{Addr: freeAddr(t), t: t, startWithin: startWithin}
+	s.start = func() *exec.Cmd { return command(s.Addr) }
 	s.Start()
 	t.Cleanup(s.Kill)
 	return s
@@ -75,7 +81,7 @@ func (s *Server) Start() {
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatalf("start %s: %v", s.cmd.Path, err)
 	}
-	for deadline := time.Now().Add(max(s.startWithin, 20*time.Second)); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(s.startWithin); ; time.Sleep(20 * time.Millisecond) {
 		conn, err := net.Dial("tcp", s.Addr)
 		if err == nil {
 			conn.Close()

@@ -9,26 +9,22 @@ import (
 	"time"
 )
 
-// slowStart is how long one of these servers may take to start on a busy machine.
+// slowStart is how long one of these servers may take to start.
 const slowStart = 2 * time.Minute
 
 // SeaweedFS starts SeaweedFS: a master, a volume server, a filer and its S3 in one process.
 func SeaweedFS(t testing.TB) *Server {
 	t.Helper()
-	s := &Server{Addr: freeAddr(t), t: t, startWithin: slowStart}
-	args := []string{"-logtostderr", "server", "-dir=" + t.TempDir(), "-ip=" + hostOf(s.Addr), "-ip.bind=" + hostOf(s.Addr),
-		"-master.telemetry=false", "-master.volumeSizeLimitMB=64", "-volume.max=10000", "-s3", "-s3.port.iceberg=0", "-s3.port=" + portOf(s.Addr)}
+	args := []string{"-logtostderr", "server", "-dir=" + t.TempDir(), "-master.telemetry=false", "-master.volumeSizeLimitMB=64",
+		"-volume.max=10000", "-s3", "-s3.port.iceberg=0"}
 	for _, port := range []string{"s3.port.grpc", "filer.port", "filer.port.grpc", "master.port", "master.port.grpc", "volume.port", "volume.port.grpc"} {
 		args = append(args, "-"+port+"="+portOf(freeAddr(t)))
 	}
-	s.start = func() *exec.Cmd {
-		cmd := exec.Command(find(t, "weed"), args...)
+	return launch(t, slowStart, func(addr string) *exec.Cmd {
+		cmd := exec.Command(find(t, "weed"), append(args, "-ip="+hostOf(addr), "-ip.bind="+hostOf(addr), "-s3.port="+portOf(addr))...)
 		cmd.Env = append(os.Environ(), "AWS_ACCESS_KEY_ID="+AccessKey, "AWS_SECRET_ACCESS_KEY="+SecretKey)
 		return cmd
-	}
-	s.Start()
-	t.Cleanup(s.Kill)
-	return s
+	})
 }
 
 // LocalStack starts the S3 of LocalStack. It keeps everything below a directory of the test,
@@ -36,45 +32,35 @@ func SeaweedFS(t testing.TB) *Server {
 func LocalStack(t testing.TB) *Server {
 	t.Helper()
 	python := filepath.Join(filepath.Dir(find(t, "localstack-supervisor")), "python3")
-	s := &Server{Addr: freeAddr(t), t: t, startWithin: slowStart}
 	dir := t.TempDir()
-	s.start = func() *exec.Cmd {
+	return launch(t, slowStart, func(addr string) *exec.Cmd {
 		cmd := exec.Command(python, "-m", "localstack.runtime.main")
-		cmd.Env = append(os.Environ(), "GATEWAY_LISTEN="+s.Addr, "SERVICES=s3", "STRICT_SERVICE_LOADING=1", "USE_SSL=0", "DNS_ADDRESS=0",
+		cmd.Env = append(os.Environ(), "GATEWAY_LISTEN="+addr, "SERVICES=s3", "STRICT_SERVICE_LOADING=1", "USE_SSL=0", "DNS_ADDRESS=0",
 			"DISABLE_EVENTS=1", "SKIP_SSL_CERT_DOWNLOAD=1", "TMPDIR="+dir, "FILESYSTEM_ROOT="+dir, "XDG_CACHE_HOME="+dir)
 		return cmd
-	}
-	s.Start()
-	t.Cleanup(s.Kill)
-	return s
+	})
 }
 
 // S3Proxy starts S3Proxy over a directory.
 func S3Proxy(t testing.TB) *Server {
 	t.Helper()
-	s := &Server{Addr: freeAddr(t), t: t, startWithin: slowStart}
-	settings := filepath.Join(t.TempDir(), "s3proxy.properties")
-	text := fmt.Sprintf("s3proxy.authorization=none\ns3proxy.endpoint=http://%s\njclouds.provider=filesystem-nio2\n"+
-		"jclouds.filesystem.basedir=%s\njclouds.identity=a\njclouds.credential=b\n", s.Addr, t.TempDir())
-	if err := os.WriteFile(settings, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	s.start = func() *exec.Cmd { return java(t, "s3proxy", "org.gaul.s3proxy.Main", "--properties", settings) }
-	s.Start()
-	t.Cleanup(s.Kill)
-	return s
+	settings, dir := filepath.Join(t.TempDir(), "s3proxy.properties"), t.TempDir()
+	return launch(t, slowStart, func(addr string) *exec.Cmd {
+		text := fmt.Sprintf("s3proxy.authorization=none\ns3proxy.endpoint=http://%s\njclouds.provider=filesystem-nio2\n"+
+			"jclouds.filesystem.basedir=%s\njclouds.identity=a\njclouds.credential=b\n", addr, dir)
+		if err := os.WriteFile(settings, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return java(t, "s3proxy", "org.gaul.s3proxy.Main", "--properties", settings)
+	})
 }
 
 // S3Mock starts Adobe's S3Mock.
 func S3Mock(t testing.TB) *Server {
 	t.Helper()
-	s := &Server{Addr: freeAddr(t), t: t, startWithin: slowStart}
-	s.start = func() *exec.Cmd {
-		return java(t, "s3mock", "com.adobe.testing.s3mock.S3MockApplication", "--server.port="+portOf(freeAddr(t)), "--com.adobe.testing.s3mock.httpPort="+portOf(s.Addr))
-	}
-	s.Start()
-	t.Cleanup(s.Kill)
-	return s
+	return launch(t, slowStart, func(addr string) *exec.Cmd {
+		return java(t, "s3mock", "com.adobe.testing.s3mock.S3MockApplication", "--server.port="+portOf(freeAddr(t)), "--com.adobe.testing.s3mock.httpPort="+portOf(addr))
+	})
 }
 
 // java runs a class of a program of which make has written the class path.

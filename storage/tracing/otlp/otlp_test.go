@@ -35,6 +35,7 @@ type collector struct {
 	mu       sync.Mutex
 	answers  []func(http.ResponseWriter)
 	requests []*http.Request
+	arrived  []time.Time
 	data     []*schema.TracesData
 }
 
@@ -48,7 +49,7 @@ func start(t *testing.T, answers ...func(http.ResponseWriter)) *collector {
 func (c *collector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.requests = append(c.requests, r)
+	c.requests, c.arrived = append(c.requests, r), append(c.arrived, time.Now())
 	if n := len(c.requests); n <= len(c.answers) {
 		c.answers[n-1](w)
 		return
@@ -183,7 +184,7 @@ func wantSpan(t *testing.T, got *schema.Span, is, parent trace.SpanContext) {
 func TestWhatACollectorDeclaresTemporaryIsSentAgain(t *testing.T) {
 	hangUp := func(http.ResponseWriter) { panic(http.ErrAbortHandler) }
 	for name, first := range map[string]func(http.ResponseWriter){
-		"429": answer(429, "", "Retry-After", "1"), "502": answer(502, ""), "503": answer(503, "", "Retry-After", "1"), "504": answer(504, ""),
+		"429, after a second": answer(429, "", "Retry-After", "1"), "502": answer(502, ""), "503, after a second": answer(503, "", "Retry-After", "1"), "504": answer(504, ""),
 		"no answer": hangUp,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -192,6 +193,9 @@ func TestWhatACollectorDeclaresTemporaryIsSentAgain(t *testing.T) {
 			log := export(t, c.URL, one)
 			if got := c.spans(t); len(got) != 1 || log != "" {
 				t.Errorf("%v; log: %s", got, log)
+			}
+			if pause := c.arrived[1].Sub(c.arrived[0]); strings.Contains(name, "after a second") && pause < time.Second {
+				t.Errorf("it was sent again after %v", pause)
 			}
 		})
 	}
