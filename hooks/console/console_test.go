@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -192,6 +193,28 @@ func TestPageShowsOtherProcesses(t *testing.T) {
 	state := s.await("other", func(s State) bool { return len(s.Nodes) == 2 })
 	if state.Nodes[1].Name != "other" || state.Missing != 2 || len(state.Receiving) != 1 || state.Receiving[0].Node != "other" {
 		t.Errorf("%+v", state)
+	}
+}
+
+// Pages say that there is more than a process could post of what it receives.
+func TestAPostIsBoundedAndSaysSo(t *testing.T) {
+	shared := &board{watched: true}
+	c, core, _ := newServer(t, Options{Node: "busy", Board: shared})
+	for n := range maxPosted + 1 {
+		if _, err := core.Create(t.Context(), storage.Record{ID: fmt.Sprint("u", n), Size: 10}); err != nil {
+			t.Fatal(err)
+		}
+		if n < maxPosted-1 {
+			continue
+		}
+		c.post(t.Context())
+		var node Node
+		if err := json.Unmarshal([]byte(shared.texts["other"]), &node); err != nil {
+			t.Fatal(err)
+		}
+		if more := n == maxPosted; len(node.Receiving) != maxPosted || node.Full != more {
+			t.Errorf("of %d uploads %d are posted, full: %t", n+1, len(node.Receiving), node.Full)
+		}
 	}
 }
 

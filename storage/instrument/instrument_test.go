@@ -302,3 +302,40 @@ func TestCacheLookupsAreHitsOrMisses(t *testing.T) {
 	want(t, m, 1, "holdfast_cache_lookups_total", "hit")
 	want(t, m, 1, "holdfast_cache_lookups_total", "miss")
 }
+
+// brokenCache fails as the cache of a node does while it is cut off from Redis.
+type brokenCache struct{ storage.MemoryCache }
+
+var errBroken = errors.New("broken")
+
+func (*brokenCache) Get(context.Context, string) (storage.Upload, error) {
+	return storage.Upload{}, errBroken
+}
+func (*brokenCache) Generation(context.Context, string) (string, error) { return "", errBroken }
+func (*brokenCache) Store(context.Context, string, storage.Upload) (storage.Upload, error) {
+	return storage.Upload{}, errBroken
+}
+func (*brokenCache) Append(context.Context, string, storage.Extent) (storage.Upload, error) {
+	return storage.Upload{}, errBroken
+}
+func (*brokenCache) Invalidate(context.Context, string) error { return errBroken }
+
+func TestErrorsOfTheCacheAreCounted(t *testing.T) {
+	m := instrument.New("test")
+	x := m.Cache(new(brokenCache))
+	_, get := x.Get(t.Context(), "it")
+	_, generation := x.Generation(t.Context(), "it")
+	_, store := x.Store(t.Context(), "", storage.Upload{})
+	_, appended := x.Append(t.Context(), "it", storage.Extent{})
+	for _, err := range []error{get, generation, store, appended, x.Invalidate(t.Context(), "it")} {
+		if !errors.Is(err, errBroken) {
+			t.Errorf("error %v is not that of the cache", err)
+		}
+	}
+	want(t, m, 1, "holdfast_cache_lookups_total", "error")
+	for _, operation := range []string{"get", "generation", "store", "append", "invalidate"} {
+		want(t, m, 1, "holdfast_cache_errors_total", operation)
+	}
+	_, _ = m.Cache(new(storage.MemoryCache)).Get(t.Context(), "other")
+	want(t, m, 1, "holdfast_cache_errors_total", "get")
+}

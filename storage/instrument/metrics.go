@@ -31,6 +31,7 @@ type Metrics struct {
 	s3           *operations
 	redis        *operations
 	lookups      *prometheus.CounterVec
+	cacheErrors  *prometheus.CounterVec
 	lockWaits    prometheus.Histogram
 	lockTimeouts prometheus.Counter
 	sweeps       prometheus.Histogram
@@ -58,6 +59,7 @@ func New(version string) *Metrics {
 	m.stored = m.counters("holdfast_stored_bytes_total", "Bytes of the extents stored. Those of a fragment count again in its part.", "kind")
 	m.store = m.newOperations("store", "Operations of the store; a write lasts as long as the client sends.", slow)
 	m.lookups = m.counters("holdfast_cache_lookups_total", "Lookups in the cache: hit, miss (the store is asked), or error.", "result")
+	m.cacheErrors = m.counters("holdfast_cache_errors_total", "Calls to the cache that failed, so that the store is asked. While a node does not report to Redis, all do.", "operation")
 	m.lockWaits = m.histogram("holdfast_lock_wait_seconds", "Time that requests waited for the lock of an upload, acquired or not.", quick)
 	m.lockTimeouts = m.make.NewCounter(prometheus.CounterOpts{Name: "holdfast_lock_timeouts_total", Help: "Requests that did not acquire the lock in time."})
 	m.sweeps = m.histogram("holdfast_sweep_duration_seconds", "Duration of the sweeps of this node.", slow)
