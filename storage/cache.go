@@ -18,8 +18,8 @@ type Cache interface {
 
 	// Store caches the upload as it was loaded from the store after Generation, and
 	// returns the resulting entry: extents that were appended meanwhile are kept. If the
-	// entry was evicted since Generation, appended extents may be lost that were not
-	// loaded; then Store fails and changes nothing.
+	// entry was evicted since Generation, or Append found none, appended extents may be lost
+	// that were not loaded; then Store fails and changes nothing.
 	Store(ctx context.Context, generation string, up Upload) (Upload, error)
 
 	// Append atomically adds a stored extent, as Upload.Add does, and returns the

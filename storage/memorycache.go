@@ -92,6 +92,7 @@ func (x *MemoryCache) Append(_ context.Context, id string, p Extent) (Upload, er
 	defer x.mu.Unlock()
 	up, ok := x.all().Get(id)
 	if !ok {
+		x.noteLost(id)
 		return Upload{}, ErrNotFound
 	}
 	up.Add(p)
@@ -120,6 +121,13 @@ func (x *MemoryCache) put(up Upload) {
 	for _, id := range x.all().Put(up.ID, up, up.MemorySize()) {
 		x.noteEvicted(id, false)
 	}
+}
+
+// noteLost has Store reject state that was loaded before now, as it may lack an extent that was
+// not appended.
+func (x *MemoryCache) noteLost(id string) {
+	e := x.evicted[id]
+	x.noteEvicted(id, e.invalidated && time.Since(e.at) < generationTTL)
 }
 
 func (x *MemoryCache) evict(id string, invalidated bool) {

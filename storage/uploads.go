@@ -214,6 +214,9 @@ func (u *Uploads) loadOnce(ctx context.Context, id string) (Upload, error) {
 	if errors.Is(err, ErrGone) {
 		u.invalidate(ctx, id)
 	}
+	if err == nil && up.Finished && up.DeliveryPending {
+		u.invalidate(ctx, id) // what another process has loaded just before must not be cached any more
+	}
 	if err != nil || up.Finished || cacheErr != nil {
 		return up, err
 	}

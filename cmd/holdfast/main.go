@@ -36,9 +36,7 @@ func run(args []string, getenv func(string) (string, bool), stdout, stderr io.Wr
 		fmt.Fprintf(stderr, "holdfast: %v\n", err)
 		return 2
 	}
-	// The first signal begins the shutdown; a second one ends the process at once.
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop)
+	ctx, stop := interruptible()
 	defer stop()
 	slog.SetDefault(newLog(stderr, command.Config))
 	for _, warning := range command.Warnings {
@@ -52,6 +50,26 @@ func run(args []string, getenv func(string) (string, bool), stdout, stderr io.Wr
 		fmt.Fprintf(stderr, "holdfast: %v\n", err)
 	}
 	return commands.ExitCode(err)
+}
+
+// interruptible returns a context that the first signal to end cancels. A second one ends the
+// process at once.
+func interruptible() (ctx context.Context, stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	go func() {
+		select {
+		case <-signals:
+		case <-ctx.Done():
+		}
+		signal.Stop(signals) // before the shutdown begins, so that a second one has its usual effect
+		if len(signals) > 0 {
+			os.Exit(1)
+		}
+		cancel()
+	}()
+	return ctx, cancel
 }
 
 func serve(ctx context.Context, cfg config.Config) error {

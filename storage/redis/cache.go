@@ -79,8 +79,18 @@ const maxStoreAttempts = 100
 
 var errChanging = errors.New("the cached state keeps changing")
 
-// Store implements storage.Cache.
+// Store implements storage.Cache. A node that does not trust the cache shows what it has loaded,
+// which others that do would contradict by what is cached: so that is removed.
 func (x *Cache) Store(ctx context.Context, generation string, up storage.Upload) (storage.Upload, error) {
+	known, err := x.merge(ctx, generation, up)
+	if err != nil && !errors.Is(err, storage.ErrNotFound) && !errors.Is(err, storage.ErrGone) {
+		_, _ = x.run(ctx, *forgetCall(up.ID)) // on failure no node trusts the cache before this one has run deferred calls
+	}
+	return known, err
+}
+
+// merge stores an upload, merged with what is cached.
+func (x *Cache) merge(ctx context.Context, generation string, up storage.Upload) (storage.Upload, error) {
 	for range maxStoreAttempts {
 		before, err := x.get(ctx, up.ID, forgetCall(up.ID))
 		if err != nil && !errors.Is(err, storage.ErrNotFound) {

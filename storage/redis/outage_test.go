@@ -292,6 +292,45 @@ func TestANodeThatMissedTheRecoveryInvalidatesTheCacheForOthers(t *testing.T) {
 	}
 }
 
+// A node that does not trust the cache shows a client what it has loaded. What another has loaded
+// before must not be shown after it.
+func TestANodeThatDoesNotTrustTheCacheInvalidatesItForOthers(t *testing.T) {
+	t.Parallel()
+	s := servers.Redis(t)
+	nodes := newNodes(t, 2, Options{URL: s.URL("redis")})
+	for name, late := range map[string]bool{"stored before": false, "stored after": true} {
+		begun, err := nodes[0].cache.Generation(t.Context(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		store := func() error {
+			_, err := nodes[0].cache.Store(t.Context(), begun, upload(name))
+			return err
+		}
+		if !late {
+			if err := store(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		nodes[1].distrust(time.Hour)
+		if _, err := nodes[1].tryPut(t, upload(name)); err == nil {
+			t.Error("stored in a cache that is not trusted")
+		}
+		nodes[1].distrust(0)
+		if late && store() == nil {
+			t.Error("stored what was loaded before")
+		}
+		nodes[0].wantOffset(t, name, -1)
+	}
+}
+
+// distrust has a node behave as if it had just noticed that Redis is back, for a while.
+func (n *node) distrust(d time.Duration) {
+	n.health.mu.Lock()
+	defer n.health.mu.Unlock()
+	n.health.recovery, n.health.recoveredAt = d, time.Now()
+}
+
 // An acknowledged range must not be missing from the cache later.
 func TestMissedUpdatesAreInvalidatedBeforeTheCacheIsUsed(t *testing.T) {
 	for name, miss := range map[string]func(*node) error{

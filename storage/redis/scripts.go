@@ -45,11 +45,13 @@ const luaState = `
 `
 
 // appendScript adds an extent to an upload that is cached, and returns what the caller lacks.
+// Otherwise it ends the generation, because what is being loaded may lack the extent.
 //
 // ARGV: TTL, time, the extent, the generation and the number of the last change that the
 // caller knows.
 var appendScript = newScript("add", luaState+`
 	if redis.call("HEXISTS", state, "record") == 0 then
+		redis.call("DEL", state)
 		return false
 	end
 	redis.call("HSET", state, redis.call("HINCRBY", state, "seq", 1), ARGV[3])

@@ -28,6 +28,7 @@ func TestCache(t *testing.T, node func() storage.Cache) {
 		{"Store merges named extents", storeMergesExtents},
 		{"of concurrent calls of Append only the last completes the upload", oneAppenderCompletes},
 		{"concurrent calls of Append and Store lose nothing", nothingIsLost},
+		{"what was loaded before an extent that could not be appended is not stored", lostExtentEndsLoads},
 		{"an invalidated upload is not cached, and not stored for a while", invalidatedStaysInvalidated},
 		{"uploads are distinguished", cacheDistinguishesUploads},
 		{"what is returned does not change with the cache", cacheSnapshotIsItsOwn},
@@ -177,6 +178,20 @@ func invalidatedStaysInvalidated(f *cacheFixture) {
 	if err := f.here.Invalidate(f.ctx, storage.NewID()); err != nil {
 		f.Errorf("Invalidate what is not cached: %v", err)
 	}
+}
+
+func lostExtentEndsLoads(f *cacheFixture) {
+	up := upload(100, ranges.Of(0, 50))
+	before := f.generation(up.ID)
+	if _, err := f.there.Append(f.ctx, up.ID, storage.Extent{Range: ranges.Of(50, 50)}); !errors.Is(err, storage.ErrNotFound) {
+		f.Errorf("Append: %v, want ErrNotFound", err)
+	}
+	if _, err := f.here.Store(f.ctx, before, up); err == nil {
+		f.Error("an upload that was loaded before an extent was stored")
+	}
+	f.wantNotFound(up.ID)
+	f.store(up)
+	f.want(up)
 }
 
 func cacheDistinguishesUploads(f *cacheFixture) {
