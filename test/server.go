@@ -25,7 +25,7 @@ import (
 )
 
 // startWithin is how long a server may take until it listens.
-const startWithin = 20 * time.Second
+const startWithin = time.Minute
 
 // Server is a holdfast process. Fill in the exported fields, then Start.
 type Server struct {

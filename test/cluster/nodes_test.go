@@ -6,6 +6,7 @@ import (
 	"io"
 	"log"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -97,7 +98,11 @@ func troubles(log string, most int) string {
 
 // signal sends node n a signal.
 func (c *cluster) signal(n int, sig syscall.Signal) {
-	if err := syscall.Kill(c.nodes[n].Pid(), sig); err != nil {
+	process, err := os.FindProcess(c.nodes[n].Pid())
+	if err == nil {
+		err = servers.Signal(process, sig)
+	}
+	if err != nil {
 		c.t.Errorf("signal node %d: %v", n, err)
 	}
 }

@@ -57,7 +57,7 @@ func Redis(t testing.TB) *Server {
 }
 
 // normalStart is how long a server may take to start on a busy machine.
-const normalStart = 20 * time.Second
+const normalStart = time.Minute
 
 // launch starts a server at an address of its own, and kills it at the end of the test. command
 // returns its command line.
@@ -103,13 +103,13 @@ func (s *Server) Kill() {
 	s.cmd = nil
 }
 
-// Signal sends the server a signal, such as SIGSTOP.
+// Signal sends the server a signal, as the function Signal does.
 func (s *Server) Signal(sig os.Signal) {
 	s.t.Helper()
 	if s.cmd == nil {
 		s.t.Fatalf("no process at %s was started to send it %v", s.Addr, sig)
 	}
-	if err := s.cmd.Process.Signal(sig); err != nil {
+	if err := Signal(s.cmd.Process, sig); err != nil {
 		s.t.Fatalf("signal %s: %v", s.cmd.Path, err)
 	}
 }
