@@ -42,12 +42,14 @@ var breaks = map[string]func(w *wire){
 	"stalled": func(*wire) {},
 }
 
-// beginPatch sends the head of a PATCH with all of the content, and its first bytes.
+// beginPatch sends the head of a PATCH with all of the content, and, once the server reads the
+// body, its first bytes. A request that the server reads after a later one would replace that.
 func beginPatch(t *testing.T, s *Server, id string, content Content, sent int64, fields ...string) *wire {
 	t.Helper()
 	w := dial(t, s.Addr)
 	w.send(append([]string{"PATCH /files/" + id + " HTTP/1.1", "Host: " + s.Addr, tusVersion, offsetBytes,
-		"Upload-Offset: 0", fmt.Sprintf("Content-Length: %d", content.Size)}, fields...)...)
+		"Upload-Offset: 0", "Expect: 100-continue", fmt.Sprintf("Content-Length: %d", content.Size)}, fields...)...)
+	demand(t, w.answer(), http.StatusContinue)
 	w.write(string(content.Bytes(ranges.Of(0, sent))))
 	return w
 }
