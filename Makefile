@@ -1,4 +1,4 @@
-# What a contributor needs; `make` lists it. `make test` is all that CI runs.
+# What a contributor needs; `make` lists it. CI runs `make test` and `make race`.
 
 SHELL := bash
 .SHELLFLAGS := -o pipefail -ec
@@ -20,7 +20,7 @@ seaweedfs   := $(tools)/seaweedfs@v0.0.0-20261109003541-7506e5f91cd6/weed
 # Lists what can be made.
 help:
 	@echo 'make run ARGS="--help"   run the server'
-	@echo 'make test                everything, as CI does: lint, packages, binary, three nodes'
+	@echo 'make test                everything: lint, packages, binary, three nodes'
 	@echo 'make lint | vuln         gofmt, go vet and staticcheck | known vulnerabilities'
 	@echo 'make unit | e2e | cluster   the packages | the binary with real clients | three nodes'
 	@echo 'make race                storage/s3 and the binary, with the race detector; takes long'
@@ -39,7 +39,7 @@ run:
 	go run ./cmd/holdfast $(ARGS)
 
 # Everything. Needs Go, a C compiler, curl, openssl, Node.js with npm, Python with venv,
-# redis-server and Chromium, and the network for what these have to fetch. What runs side by side waits
+# redis-server, nginx, HAProxy, Caddy and Chromium, and the network for what these have to fetch. What runs side by side waits
 # more than it computes; each line says which part it is from.
 test: lint
 	@echo "test: the packages, with the race detector and without; the binary with real clients;"

@@ -20,8 +20,8 @@ import (
 	"github.com/holdfast-upload/holdfast/storage"
 )
 
-// ServeHTTP implements http.Handler: uploads and the page below Options.BasePath, /healthz
-// and /readyz.
+// ServeHTTP implements http.Handler: uploads and the page below Options.BasePath, the paths of
+// Options.GoogleUploads and GraphUploads, /healthz and /readyz.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.requests.Add(1)
 	defer s.requests.Done()
@@ -157,7 +157,7 @@ func (s *Server) Ready(ctx context.Context) error {
 }
 
 // Drain begins a shutdown without waiting for it: Ready fails from now on, and the
-// bodies of uploads are cut off halfway to the deadline of ctx.
+// bodies of uploads are cut off halfway to the deadline of ctx, if it has one.
 func (s *Server) Drain(ctx context.Context) {
 	if s.draining.Swap(true) {
 		return

@@ -1,7 +1,8 @@
 // Package holdfast is an upload service for large files over bad networks, as an
 // http.Handler.
 //
-// It serves tus, Content-Range and IETF resumable uploads from one core: an upload begun
+// It serves tus, Content-Range, IETF resumable uploads, and the client libraries of Google
+// Cloud Storage and Microsoft Graph from one core: an upload begun
 // with one protocol can be continued, watched and finished with another. Every byte that it has
 // acknowledged stays acknowledged, and the program is notified of every finished upload at
 // least once, through crashes of either.
@@ -12,6 +13,9 @@
 //	}
 //	go server.Run(ctx)
 //	http.Handle("/files/", server)
+//
+// A program that ends calls Shutdown. Serve does all of that, in its order, for a program that
+// serves nothing else.
 //
 // By default uploads are kept in a directory. Package storage/s3 keeps them in a
 // bucket, which several processes can share through package storage/redis.
@@ -53,7 +57,8 @@ type Options struct {
 	// and the process goes on by itself; /readyz says so.
 	Degraded func(ctx context.Context) error
 
-	// StoreName is the name of the Store on the page of AdminHandler; Dir if empty.
+	// StoreName is the name of the Store on the page of AdminHandler; Dir if empty, so set it
+	// with Store.
 	StoreName string
 	// Board, if set, shows on that page what the processes do that share a Store; nil is for
 	// one process.
@@ -69,8 +74,9 @@ type Options struct {
 	// "https://up.example.com/files/", which ends with "/". Empty takes it from each request.
 	PublicURL string
 	// GoogleUploads serves the uploads of Google Cloud Storage's JSON API: uploads are
-	// created below "/upload/storage/v1/b/", and found below "/storage/v1/b/" and
-	// "/download/storage/v1/b/", which the caller must route to the Server too.
+	// created below "/upload/storage/v1/b/" and "/resumable/upload/storage/v1/b/", and found
+	// below "/storage/v1/b/" and "/download/storage/v1/b/", which the caller must route to the
+	// Server too.
 	GoogleUploads bool
 	// GraphUploads creates upload sessions for clients of Microsoft Graph, by POST to any path
 	// that ends with "/createUploadSession" and that the caller routes to the Server.
@@ -94,10 +100,11 @@ type Options struct {
 	// duration of a whole request is not limited.
 	IdleTimeout time.Duration
 	// Spools bounds what bodies take that are buffered until they are complete: those with a
-	// checksum, and chunks of unknown length. Nil is no bound but one mebibyte of memory each.
+	// checksum, and chunks of unknown length. Nil is a mebibyte of memory for each, and files
+	// without a bound.
 	Spools *transport.Spools
-	// LockTimeout is how long a tus request waits for an earlier one of the same upload
-	// to end, 20 s if 0.
+	// LockTimeout is how long a tus or IETF request, or a PUT of a whole file, waits for an
+	// earlier one of the same upload to end, 20 s if 0.
 	LockTimeout time.Duration
 	// NoInterimResponses sends no 104 (Upload Resumption Supported) to clients of the IETF
 	// draft: for a proxy in front that takes an interim response for the final one.
@@ -110,8 +117,10 @@ type Options struct {
 	Key func(rec storage.Record) string
 
 	// OnFinish is called for each finished upload until it returns nil: at least once,
-	// also after crashes, by one process at a time. After it has returned nil the
-	// program may move or delete the file. It needs Run.
+	// also after crashes, and mostly by one process at a time, which a Locker of all
+	// processes sees to. The file of the disk store is Dir joined with up.Key, or with up.ID if
+	// that is empty. After OnFinish has returned nil the program may move or delete the
+	// file. It needs Run, and is not called if Delivery has a Deliverer.
 	OnFinish func(ctx context.Context, up Upload) error
 	// Delivery has the schedule of OnFinish, or another Deliverer in its place.
 	Delivery storage.DeliveryOptions

@@ -15,8 +15,8 @@ import (
 // asked to retry, and aborts what then still runs. Deliveries go on for as long as a request
 // may still finish an upload.
 //
-// Server is one that HTTPServer has returned; with a TLSConfig it serves HTTPS. Serve closes
-// it, and all that New has opened. If connections can no longer be accepted it shuts down in
+// The http.Server is one that HTTPServer has returned; if its TLSConfig is set, Serve serves
+// HTTPS. Serve closes it, and all that New has opened. If connections can no longer be accepted it shuts down in
 // the same way, and returns why.
 func (s *Server) Serve(ctx context.Context, server *http.Server, l net.Listener, timeout time.Duration) error {
 	work, stopWork := context.WithCancel(context.Background())

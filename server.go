@@ -134,7 +134,7 @@ func (s *Server) Run(ctx context.Context) {
 // Shutdown lets running requests end until ctx is done; after half of that time the
 // bodies of uploads are cut off, what came of them is stored, and their clients are
 // asked to retry. Ready fails from now on. It closes what New has opened, and is called
-// after the http.Server has stopped to accept connections, or beside its Shutdown. See Serve
+// after the http.Server has stopped accepting connections, or beside its Shutdown. See Serve
 // for both, in their order.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.Drain(ctx)

@@ -23,8 +23,8 @@
 //
 // # Failures
 //
-// A request that fails for a reason that may pass (a broken connection, a response of 5xx,
-// 408, 423, 429) is repeated with exponential backoff and jitter, not before the Retry-After
+// A request that fails for a reason that may pass (a broken connection, a digest that does
+// not match, a response of 408, 423, 425, 429, 460, or of 5xx but 501 and 505) is repeated with exponential backoff and jitter, not before the Retry-After
 // of the server, as long as bytes get through at all; see Options.GiveUpAfter. Other
 // responses end the upload with a StatusError.
 //

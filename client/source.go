@@ -22,7 +22,7 @@ type Source struct {
 	// pass it on to its app. Name and ContentType need not be in it.
 	Metadata map[string]string
 	// Identity says which file this is, as by its path, size and modification time. It is
-	// the key, together with the URL, under which Options.Journal remembers the upload. An
+	// the key, together with the URL, under which Options.URLs remembers the upload. An
 	// empty one is not remembered.
 	Identity string
 

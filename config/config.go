@@ -22,7 +22,7 @@ type Config struct {
 	// BasePath is the URL path prefix of uploads. It begins and ends with "/".
 	BasePath string `name:"base-path" group:"Listening:" default:"/files/" placeholder:"PATH" help:"URL path below which uploads are created and found."`
 	// GoogleUploads serves the uploads of Google Cloud Storage's JSON API.
-	GoogleUploads bool `name:"google-uploads" group:"Listening:" default:"true" negatable:"" help:"Serve uploads with Google Cloud Storage's client libraries and rclone, at the paths of its JSON API, which are outside of --base-path: /upload/storage/v1/b/, /storage/v1/b/ and /download/storage/v1/b/."`
+	GoogleUploads bool `name:"google-uploads" group:"Listening:" default:"true" negatable:"" help:"Serve uploads with Google Cloud Storage's client libraries and rclone, at the paths of its JSON API, which are outside of --base-path: /upload/storage/v1/b/, /resumable/upload/storage/v1/b/, /storage/v1/b/ and /download/storage/v1/b/."`
 	// GraphUploads creates upload sessions for clients of Microsoft Graph.
 	GraphUploads bool `name:"graph-uploads" group:"Listening:" default:"true" negatable:"" help:"Create upload sessions for client libraries of Microsoft Graph, by POST to any path that ends with /createUploadSession."`
 	// TLSCert and TLSKey are PEM files. With both the server speaks HTTPS, without them
@@ -97,7 +97,7 @@ type Config struct {
 	// whole request is not limited.
 	IdleTimeout time.Duration `name:"idle-timeout" group:"Uploads:" default:"60s" placeholder:"TIME" help:"A client that sends, or takes, no byte for this long is cut off. What has arrived is kept; the duration of a whole request is not limited."`
 	// LockTimeout is how long a request waits for the lock of an upload.
-	LockTimeout time.Duration `name:"lock-timeout" group:"Uploads:" default:"20s" placeholder:"TIME" help:"How long a tus or IETF request waits for an earlier one of the same upload to end."`
+	LockTimeout time.Duration `name:"lock-timeout" group:"Uploads:" default:"20s" placeholder:"TIME" help:"How long a tus or IETF request, or a PUT of a whole file, waits for an earlier one of the same upload to end."`
 	// InterimResponses sends 104 to clients of the IETF draft.
 	InterimResponses bool `name:"interim-responses" group:"Uploads:" default:"true" negatable:"" help:"Send 104 (Upload Resumption Supported) to clients of resumable uploads by the IETF draft, such as URLSession, which resume only after it. Turn it off behind a proxy that takes an interim response for the final one, as nginx does."`
 	// SweepInterval is the time between two sweeps.

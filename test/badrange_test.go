@@ -102,7 +102,7 @@ var badRanges = map[string]string{
 	"status query, no total":  "bytes */*",
 }
 
-func TestEdge14And18BadContentRangeIsRefusedAndTheUploadStaysUsable(t *testing.T) {
+func TestBadContentRangeIsRefusedAndTheUploadStaysUsable(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	n := 0
@@ -116,7 +116,7 @@ func TestEdge14And18BadContentRangeIsRefusedAndTheUploadStaysUsable(t *testing.T
 	}
 }
 
-func TestEdge14And18BadContentRangeCreatesNothing(t *testing.T) {
+func TestBadContentRangeCreatesNothing(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	empty := listing(t, s.Data)
@@ -135,7 +135,7 @@ func TestEdge14And18BadContentRangeCreatesNothing(t *testing.T) {
 	}
 }
 
-func TestEdge18TwoContentRangeFieldsAreRefused(t *testing.T) {
+func TestTwoContentRangeFieldsAreRefused(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	for name, second := range map[string]string{"other": "bytes 20-29/100", "same": "bytes 10-19/100"} {
@@ -151,7 +151,7 @@ func TestEdge18TwoContentRangeFieldsAreRefused(t *testing.T) {
 	}
 }
 
-func TestEdge18TheLastByteOfTheLargestFileIsNotAcknowledgedUnlessStored(t *testing.T) {
+func TestTheLastByteOfTheLargestFileIsNotAcknowledgedUnlessStored(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	url := s.URL("largest")

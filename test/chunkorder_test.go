@@ -12,9 +12,6 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/ranges"
 )
 
-// The numbers in the names of these tests are those of the list of edge cases
-// that clients with Content-Range are known to run into.
-
 // small is a file of ten chunks.
 var (
 	small      = NewContent(3, 1000)
@@ -57,7 +54,7 @@ func wantDone(t *testing.T, a Answer, c *Client) {
 	}
 }
 
-func TestEdge01AnExactDuplicateIsAnsweredTheSame(t *testing.T) {
+func TestAnExactDuplicateIsAnsweredTheSame(t *testing.T) {
 	t.Parallel()
 	c := newClient(start(t), "dup", small)
 	first := put(t, c, smallChunk[0], http.StatusAccepted)
@@ -83,7 +80,7 @@ func slowPut(t *testing.T, s *Server, c *Client, r ranges.Range) (finish func() 
 	}
 }
 
-func TestEdge02ADuplicateWhileTheFirstIsInFlightIsTaken(t *testing.T) {
+func TestADuplicateWhileTheFirstIsInFlightIsTaken(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	c := newClient(s, "inflight", small)
@@ -104,7 +101,7 @@ func sendRest(t *testing.T, c *Client) {
 	wantFile(t, c.URL, c.Content)
 }
 
-func TestEdge03OverlapsAreTaken(t *testing.T) {
+func TestOverlapsAreTaken(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	for name, r := range map[string]ranges.Range{
@@ -128,7 +125,7 @@ func TestEdge03OverlapsAreTaken(t *testing.T) {
 	}
 }
 
-func TestEdge04TheFirstBytesStoredAtAnOffsetStay(t *testing.T) {
+func TestTheFirstBytesStoredAtAnOffsetStay(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	c := newClient(s, "first-wins", small)
@@ -145,7 +142,7 @@ func TestEdge04TheFirstBytesStoredAtAnOffsetStay(t *testing.T) {
 	wantFile(t, c.URL, small)
 }
 
-func TestEdge05And22AfterAGapRangeCoversOnlyThePrefix(t *testing.T) {
+func TestAfterAGapRangeCoversOnlyThePrefix(t *testing.T) {
 	t.Parallel()
 	c := newClient(start(t), "gap", small)
 	wantRange(t, put(t, c, smallChunk[5], http.StatusAccepted), 0, 1000)
@@ -161,7 +158,7 @@ func TestEdge05And22AfterAGapRangeCoversOnlyThePrefix(t *testing.T) {
 	}
 }
 
-func TestEdge06ChunksInReverseOrderAreTaken(t *testing.T) {
+func TestChunksInReverseOrderAreTaken(t *testing.T) {
 	t.Parallel()
 	c := newClient(start(t), "reverse", small)
 	for i := len(smallChunk) - 1; i > 0; i-- {
@@ -202,7 +199,7 @@ func count(t *testing.T, answers []Answer, status int) int {
 	return n
 }
 
-func TestEdge07AllChunksAtOnceAreTaken(t *testing.T) {
+func TestAllChunksAtOnceAreTaken(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	for i := range 10 {
@@ -216,7 +213,7 @@ func TestEdge07AllChunksAtOnceAreTaken(t *testing.T) {
 	}
 }
 
-func TestEdge08TwoLastChunksAtOnceFinishOneFile(t *testing.T) {
+func TestTwoLastChunksAtOnceFinishOneFile(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	for i := range 20 {
@@ -247,7 +244,7 @@ func wantOneFile(t *testing.T, s *Server, id string, size int64) {
 	}
 }
 
-func TestEdge09ReplaysAfterCompletionGetTheFinalAnswer(t *testing.T) {
+func TestReplaysAfterCompletionGetTheFinalAnswer(t *testing.T) {
 	t.Parallel()
 	c := newClient(start(t), "replay", small)
 	var final Answer
@@ -264,7 +261,7 @@ func TestEdge09ReplaysAfterCompletionGetTheFinalAnswer(t *testing.T) {
 	wantFile(t, c.URL, small)
 }
 
-func TestEdge10ALostFinalAnswerIsGivenAgain(t *testing.T) {
+func TestALostFinalAnswerIsGivenAgain(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	lossy := proxied(t, s, func() Cut { return Cut{After: 1, Answer: true, Reset: true} })
@@ -285,7 +282,7 @@ func TestEdge10ALostFinalAnswerIsGivenAgain(t *testing.T) {
 	}
 }
 
-func TestEdge12ChunksRacingToCreateAnUploadAgree(t *testing.T) {
+func TestChunksRacingToCreateAnUploadAgree(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	for i := range 30 {

@@ -11,7 +11,7 @@ import (
 	"github.com/holdfast-upload/holdfast/storage/ranges"
 )
 
-func TestEdge27And28AChunkSentAgainAfterAKillIsRight(t *testing.T) {
+func TestAChunkSentAgainAfterAKillIsRight(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	random := rand.New(rand.NewPCG(27, 28))
@@ -48,7 +48,7 @@ func TestEdge27And28AChunkSentAgainAfterAKillIsRight(t *testing.T) {
 	wantFile(t, c.URL, content)
 }
 
-func TestEdge28AChunkIsSentAgainAfterEvery503(t *testing.T) {
+func TestAChunkIsSentAgainAfterEvery503(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	c := newClient(s, "again", small)

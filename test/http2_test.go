@@ -36,7 +36,7 @@ func oneConnection() (*http.Client, *atomic.Int32) {
 	return &http.Client{Transport: transport}, &dialed
 }
 
-func TestEdge34ChunksInParallelOnOneHTTP2Connection(t *testing.T) {
+func TestChunksInParallelOnOneHTTP2Connection(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	content := NewContent(34, 64*mib)
@@ -53,7 +53,7 @@ func TestEdge34ChunksInParallelOnOneHTTP2Connection(t *testing.T) {
 	wantFile(t, c.URL, content)
 }
 
-func TestEdge34AStandingChunkDoesNotStopTheOthersOfItsConnection(t *testing.T) {
+func TestAStandingChunkDoesNotStopTheOthersOfItsConnection(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	content := NewContent(35, 32*mib)

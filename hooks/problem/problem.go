@@ -1,7 +1,7 @@
 // Package problem gives each error its HTTP response. What a client gets for an error is
 // said in one table, with a column for each protocol that differs.
 //
-// To add a protocol, add its column to columns.go. To add an error, add its row to
+// To add a protocol, add a column to columns.go if its responses differ from the table. To add an error, add its row to
 // table.go; a test fails while a row is missing.
 package problem
 

@@ -10,7 +10,7 @@ import (
 // Rejection is an error whose response was chosen by the app, in its answer to a hook.
 // Protocols pass it on to the client; see Response.
 type Rejection struct {
-	Status int // 400 to 599
+	Status int // as the app chose it; see Response
 	Header map[string]string
 	Body   string
 }

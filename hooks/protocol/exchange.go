@@ -14,7 +14,7 @@ import (
 )
 
 // Exchange is a request and its response. The Router puts it into the context of the
-// request, where the core's policies and observers find it too; nothing else of ours is in
+// request, where the core's policies and observers find it too; nothing else of hooks is in
 // there. It is the http.ResponseWriter of handlers, and has the only reader of the body.
 //
 // What a program adds to it outside of requests is discarded; see ExchangeOf.

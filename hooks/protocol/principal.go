@@ -18,7 +18,8 @@ type Principal struct {
 	Grant *Grant
 }
 
-// Limits are limits of one principal, in addition to those of the server.
+// Limits are limits of one principal. ExpireAfter is in place of the server's, the others are in
+// addition to the server's.
 type Limits struct {
 	MaxSize       int64         // of an upload, in bytes
 	MaxIncomplete int           // concurrent unfinished uploads

@@ -41,8 +41,8 @@ type Options struct {
 	// LockTimeout is how long a request waits for the lock of an upload.
 	LockTimeout time.Duration
 	Shutdown    *transport.Shutdown
-	// Spools bounds what bodies take that are buffered until they are complete; nil is no
-	// bound.
+	// Spools bounds what bodies take that are buffered until they are complete; nil is a
+	// mebibyte of memory for each, and files without a bound.
 	Spools *transport.Spools
 	// Redact, if set, removes tickets from a request before it is logged, traced or passed
 	// on, and returns them.

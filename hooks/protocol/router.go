@@ -19,7 +19,8 @@ import (
 // Router routes each request to the first protocol that matches it, responds to OPTIONS
 // for all of them, and logs, measures and traces each request. It applies
 // X-HTTP-Method-Override first, and rejects unsupported methods. Paths that are not below
-// the base path go to Options.Elsewhere.
+// the base path, unless a protocol claims them by Options.Outside, and those that are
+// Options.Reserved go to Options.Elsewhere.
 //
 // What has to be done for every request is done here, and not by handlers around it: a
 // chunk should pass few of them.

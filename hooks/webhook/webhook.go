@@ -11,7 +11,8 @@
 // times, and never delay a request. pre-create and pre-finish are blocking: if the app does
 // not respond, the upload is not created or finished, and the client is asked to retry.
 //
-// Every request is signed according to Standard Webhooks (www.standardwebhooks.com).
+// With Options.Secrets requests are signed according to Standard Webhooks
+// (www.standardwebhooks.com).
 package webhook
 
 import (
