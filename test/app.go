@@ -83,6 +83,11 @@ func (a *App) URL() string { return "http://" + a.addr + "/hooks" }
 // Start makes the app listen, always on the same port.
 func (a *App) Start() error {
 	listener, err := net.Listen("tcp", a.addr)
+	// A process that was being started when the app stopped has the listener for a moment longer.
+	for end := time.Now().Add(10 * time.Second); err != nil && time.Now().Before(end); {
+		time.Sleep(10 * time.Millisecond)
+		listener, err = net.Listen("tcp", a.addr)
+	}
 	if err != nil {
 		return err
 	}

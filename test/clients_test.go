@@ -181,8 +181,9 @@ func reloadRuns(t *testing.T, s *Server) (runs []browserRun) {
 	return runs
 }
 
-// stallingProxy passes on chunks chunks, and no more until one that follows is given up. It
-// returns its URL, and counts chunks.
+// stallingProxy passes on chunks chunks, and no more until one that follows is given up: by its
+// client, or after a while, in case the page was reloaded before any followed. It returns its
+// URL, and counts chunks.
 func stallingProxy(t *testing.T, s *Server, chunks int64) (string, *atomic.Int64) {
 	t.Helper()
 	var sent atomic.Int64
@@ -191,9 +192,12 @@ func stallingProxy(t *testing.T, s *Server, chunks int64) (string, *atomic.Int64
 	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if carriesFile(r) && sent.Add(1) > chunks && !resumed.Load() {
 			_, _ = io.Copy(io.Discard, r.Body) // only then the end of the connection is noticed
-			<-r.Context().Done()
+			select {
+			case <-r.Context().Done():
+			case <-time.After(20 * time.Second):
+			}
 			resumed.Store(true)
-			return
+			panic(http.ErrAbortHandler)
 		}
 		forward.ServeHTTP(w, r)
 	}))

@@ -36,10 +36,13 @@ func reserve(addr string) error {
 	if err != nil {
 		return err
 	}
-	l, err := net.Listen("tcp", addr)
-	if err != nil {
-		return errors.Join(err, sign.Close())
+	// To listen and to close would not do: a process that is being started by another
+	// goroutine has the listener for a moment longer.
+	if c, err := net.Dial("tcp", addr); err == nil {
+		return errors.Join(errTaken, c.Close(), sign.Close())
 	}
 	kept.Store(addr, sign)
-	return l.Close()
+	return nil
 }
+
+var errTaken = errors.New("the port has a listener")
