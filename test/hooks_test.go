@@ -198,7 +198,7 @@ func refuseForGood(t *testing.T, app *App, s *Server) {
 		}
 		return len(lines) == files
 	}
-	within(t, 20*time.Second, "all are dead-lettered", deadLettered)
+	within(t, 30*time.Second, "all are dead-lettered", deadLettered)
 	restart(t, s)
 	for n := range files {
 		ask(t, http.MethodHead, s.URL(fmt.Sprintf("unwanted-%d", n)), nil, nil, http.StatusOK)
@@ -289,7 +289,7 @@ func TestMetricsCountHooks(t *testing.T) {
 		app.Be(func(Hook) Mood { return mood })
 		content := NewContent(uint64(n), 10)
 		put(t, newClient(s, fmt.Sprint("file-", n), content), content.Chunks(10)[0], http.StatusCreated)
-		within(t, 20*time.Second, "the app is notified", func() bool { return app.Received()[fmt.Sprintf("file-%d.finished", n)] == 1 })
+		within(t, 30*time.Second, "the app is notified", func() bool { return app.Received()[fmt.Sprintf("file-%d.finished", n)] == 1 })
 	}
 	wantMoved(t, admin, []moved{
 		{"holdfast_deliveries_delivered_total", nil, 1}, {"holdfast_delivery_failures_total", nil, 2}, {"holdfast_deliveries_dead_lettered_total", nil, 1},
@@ -330,7 +330,7 @@ func (c killing) run(t *testing.T) {
 	client := newClient(s, "file", content)
 	_, _ = client.Put(t.Context(), content.Chunks(1000)[0]) // it may be cut off
 	if c.at == "" {
-		within(t, 10*time.Second, "nothing is pending", func() bool { return len(deliveries(t, s)) == 0 })
+		within(t, 30*time.Second, "nothing is pending", func() bool { return len(deliveries(t, s)) == 0 })
 		once()
 	}
 	<-killed
@@ -338,7 +338,7 @@ func (c killing) run(t *testing.T) {
 	if err := s.Start(); err != nil {
 		t.Fatal(err)
 	}
-	within(t, 20*time.Second, "nothing is pending, and the file is there", func() bool {
+	within(t, 30*time.Second, "nothing is pending, and the file is there", func() bool {
 		return len(deliveries(t, s)) == 0 && app.Took()["file.finished"] > 0
 	})
 	if deliveries := app.Received()["file.finished"]; deliveries > c.most {

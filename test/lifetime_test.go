@@ -36,7 +36,7 @@ func TestF16AbandonedUploadsGoWithAllThatBelongsToThem(t *testing.T) {
 	s.Args = append(s.Args, "--expire-after", "1s")
 	restart(t, s)
 	for _, id := range []string{idOf(byTus), "abandoned", idOf(partial)} {
-		eventually(t, 10*time.Second, "the files are gone", func() bool { return bytesOf(t, s, id) == 0 })
+		eventually(t, 30*time.Second, "the files are gone", func() bool { return bytesOf(t, s, id) == 0 })
 		wantNothingOf(t, s, id)
 		ask(t, http.MethodGet, s.URL(id), nil, nil, http.StatusGone)
 		wantOneEvent(t, s, id, "expired")

@@ -160,7 +160,7 @@ func TestBytesPerDayAreLimited(t *testing.T) {
 		time.Sleep(50 * time.Millisecond) // it is being read now
 		w.reset()
 	}
-	eventually(t, 20*time.Second, "what was not sent is given back", func() bool {
+	eventually(t, 30*time.Second, "what was not sent is given back", func() bool {
 		return put(t, c, ranges.Of(600*kib, 400*kib), 202, 503).Status == 202 // who is refused pays nothing
 	})
 	put(t, c, ranges.Of(1000*kib, 100*kib), 503)
@@ -256,7 +256,7 @@ func TestFiveHundredUploadsAtOnceComeThrough(t *testing.T) {
 		t.Errorf("it took %v", all)
 	}
 	received := 0
-	eventually(t, 20*time.Second, "the app is notified of all", func() bool {
+	eventually(t, 30*time.Second, "the app is notified of all", func() bool {
 		took := app.Took()
 		received = 0
 		for i := range uploads {

@@ -205,11 +205,11 @@ func TestEveryMetricMovesOnS3AndRedis(t *testing.T) {
 	finish()
 	redis.Kill()
 	wantMoved(t, admin, []moved{{"holdfast_redis_errors_total", nil, 1}})
-	eventually(t, 20*time.Second, "Redis is down", func() bool { return scrape(t, admin).sum("holdfast_redis_up") == 0 })
+	eventually(t, 30*time.Second, "Redis is down", func() bool { return scrape(t, admin).sum("holdfast_redis_up") == 0 })
 	ask(t, http.MethodHead, s.URL("unknown"), nil, nil, http.StatusNotFound)
 	wantMoved(t, admin, []moved{{"holdfast_cache_errors_total", []string{"get"}, 1}})
 	redis.Start()
-	eventually(t, 20*time.Second, "Redis is back", func() bool { return scrape(t, admin).sum("holdfast_redis_up") == 1 })
+	eventually(t, 30*time.Second, "Redis is back", func() bool { return scrape(t, admin).sum("holdfast_redis_up") == 1 })
 	s3.Kill()
 	ready, err := Do(http.DefaultClient, request(t, http.MethodGet, "http://"+s.Addr+"/readyz", nil))
 	if err != nil || ready.Status != http.StatusServiceUnavailable {

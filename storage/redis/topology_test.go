@@ -85,7 +85,7 @@ func cluster(t *testing.T, n int) (url string) {
 		must(t, c.ClusterAddSlotsRange(t.Context(), i*16384/n, (i+1)*16384/n-1).Err())
 		must(t, clients[0].Do(t.Context(), "CLUSTER", "MEET", "127.0.0.1", port, bus).Err())
 	}
-	eventually(t, 15*time.Second, "the cluster is formed", func() bool {
+	eventually(t, 30*time.Second, "the cluster is formed", func() bool {
 		for _, c := range clients {
 			info := c.ClusterInfo(t.Context()).Val()
 			if !strings.Contains(info, "cluster_state:ok") || !strings.Contains(info, "cluster_known_nodes:"+strconv.Itoa(n)) {
@@ -112,7 +112,7 @@ func server(t *testing.T, port string, args ...string) {
 		stop()
 		_ = cmd.Wait()
 	})
-	eventually(t, 10*time.Second, "redis-server listens", func() bool {
+	eventually(t, 30*time.Second, "redis-server listens", func() bool {
 		conn, err := net.Dial("tcp", "127.0.0.1:"+port)
 		if err == nil {
 			_ = conn.Close()
