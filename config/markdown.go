@@ -11,19 +11,23 @@ import (
 // WriteMarkdown writes every setting as a Markdown page: a table per group, with the
 // flag, the environment variable, the default and the help text.
 func WriteMarkdown(w io.Writer) error {
-	var b strings.Builder
-	b.WriteString(markdownIntro)
-	group := ""
+	var groups []string // in the order of their first settings
+	rows := map[string]string{}
 	for _, field := range reflect.VisibleFields(reflect.TypeFor[Config]()) {
-		name := field.Tag.Get("name")
+		name, group := field.Tag.Get("name"), field.Tag.Get("group")
 		if name == "" {
 			continue
 		}
-		if g := field.Tag.Get("group"); g != group {
-			group = g
-			fmt.Fprintf(&b, "\n## %s\n\n| setting | default | meaning |\n|---|---|---|\n", strings.TrimSuffix(group, ":"))
+		if rows[group] == "" {
+			groups = append(groups, group)
 		}
-		fmt.Fprintf(&b, "| `--%s`<br>`%s` | %s | %s |\n", flagWithValue(name, field), environment(nil).name(name), defaultOf(field), escapeCell(field.Tag.Get("help")))
+		rows[group] += fmt.Sprintf("| `--%s`<br>`%s` | %s | %s |\n",
+			escapeCell(flagWithValue(name, field)), environment(nil).name(name), defaultOf(field), escapeCell(field.Tag.Get("help")))
+	}
+	var b strings.Builder
+	b.WriteString(markdownIntro)
+	for _, group := range groups {
+		fmt.Fprintf(&b, "\n## %s\n\n| setting | default | meaning |\n|---|---|---|\n%s", strings.TrimSuffix(group, ":"), rows[group])
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
