@@ -40,6 +40,9 @@ async function reloadOnce(bytes) {
 }
 
 async function run() {
+  // Frames share what libraries keep in the browser: of two files of one name, the second may
+  // begin while the first is on its way.
+  await new Promise(resolve => setTimeout(resolve, job.id % 6 * 400))
   const content = await fetch('/content/' + job.id)
   window.file = new File([await content.blob()], job.fileName, { type: 'video/mp4', lastModified: job.id })
   for (const script of job.library) await load('/uploaders/node_modules/' + script)
