@@ -3,9 +3,9 @@ package storagetest
 import (
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"runtime"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -99,9 +99,9 @@ func nothingIsLost(f *cacheFixture) {
 }
 
 // The work is measured by what a call allocates, including for the answer of a server: the
-// least of all calls, since other goroutines allocate beside most.
+// least of 50 calls, or of more if that is too much, since other tests may allocate beside each.
 func workDoesNotGrow(f *cacheFixture) {
-	const slot, calls = 10, 50
+	const slot, calls, maxCalls = 10, 50, 2000
 	var allocated [2]uint64
 	for i, count := range []int64{100, 9_900} {
 		up := upload(20_000 * slot)
@@ -110,19 +110,18 @@ func workDoesNotGrow(f *cacheFixture) {
 		}
 		f.store(up)
 		f.appendRange(up.ID, ranges.Of(count*slot, slot))
-		var each []uint64
-		for n := range int64(calls) {
+		allocated[i] = math.MaxUint64
+		for n := int64(0); n < calls || n < maxCalls && i > 0 && allocated[i] > 3*allocated[0]; n++ {
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
 			known := f.appendExtent(up.ID, storage.Extent{Range: ranges.Of((count+n)*slot, slot), Kind: "part", Name: fmt.Sprint("p", count+n)})
 			got, err := f.here.Get(f.ctx, up.ID)
 			runtime.ReadMemStats(&after)
-			each = append(each, after.TotalAlloc-before.TotalAlloc)
+			allocated[i] = min(allocated[i], after.TotalAlloc-before.TotalAlloc)
 			if want := (count + n + 1) * slot; err != nil || known.Offset() != want || got.Offset() != want {
 				f.Fatalf("offsets %d and %d, %v; want %d", known.Offset(), got.Offset(), err, want)
 			}
 		}
-		allocated[i] = slices.Min(each)
 	}
 	f.Logf("an Append and a Get allocate %d bytes beside 100 parts, %d beside 9,900", allocated[0], allocated[1])
 	if allocated[1] > 3*allocated[0] {
