@@ -2,10 +2,10 @@
 // http.Handler.
 //
 // It serves tus, Content-Range, IETF resumable uploads, and the client libraries of Google
-// Cloud Storage and Microsoft Graph from one core: an upload begun
-// with one protocol can be continued, watched and finished with another. Every byte that it has
-// acknowledged stays acknowledged, and the program is notified of every finished upload at
-// least once, through crashes of either.
+// Cloud Storage and Microsoft Graph from one core: an upload begun with one protocol can be
+// continued, watched and finished with another. Every byte that it has acknowledged stays
+// acknowledged, and the program is notified of every finished upload at least once, through
+// crashes of either.
 //
 //	server, err := holdfast.New(holdfast.Options{Dir: "uploads", OnFinish: save})
 //	if err != nil {
@@ -117,8 +117,8 @@ type Options struct {
 	Key func(rec storage.Record) string
 
 	// OnFinish is called for each finished upload until it returns nil: at least once,
-	// also after crashes, and mostly by one process at a time, which a Locker of all
-	// processes sees to. The file of the disk store is Dir joined with up.Key, or with up.ID if
+	// also after crashes, and by one process at a time as long as the Locker works that
+	// they share. The file of the disk store is Dir joined with up.Key, or with up.ID if
 	// that is empty. After OnFinish has returned nil the program may move or delete the
 	// file. It needs Run, and is not called if Delivery has a Deliverer.
 	OnFinish func(ctx context.Context, up Upload) error

@@ -24,9 +24,9 @@
 // # Failures
 //
 // A request that fails for a reason that may pass (a broken connection, a digest that does
-// not match, a response of 408, 423, 425, 429, 460, or of 5xx but 501 and 505) is repeated with exponential backoff and jitter, not before the Retry-After
-// of the server, as long as bytes get through at all; see Options.GiveUpAfter. Other
-// responses end the upload with a StatusError.
+// not match, a response of 408, 423, 425, 429, 460, or of 5xx but 501 and 505) is repeated with
+// exponential backoff and jitter, not before the Retry-After of the server, as long as bytes get
+// through at all; see Options.GiveUpAfter. Other responses end the upload with a StatusError.
 //
 // Upload may be called again for the same file and URL at any time, also by another process
 // after a crash, and continues with what the server lacks. For uploads that are created at a

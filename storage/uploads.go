@@ -215,7 +215,7 @@ func (u *Uploads) loadOnce(ctx context.Context, id string) (Upload, error) {
 		u.invalidate(ctx, id)
 	}
 	if err == nil && up.Finished && up.DeliveryPending {
-		u.invalidate(ctx, id) // what another process has loaded just before must not be cached any more
+		u.invalidate(ctx, id) // another process may be about to cache what it has loaded before the finish
 	}
 	if err != nil || up.Finished || cacheErr != nil {
 		return up, err

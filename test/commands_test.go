@@ -2,11 +2,13 @@ package test
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -44,87 +46,41 @@ var readBlocks = map[string]string{
 // What starts holdfast is accepted by it, and a test that is named exists.
 func TestCommandsOfTheDocumentsAreRunOrKnown(t *testing.T) {
 	t.Parallel()
-	left := map[string]string{}
-	for _, known := range []map[string]string{runBlocks, readBlocks} {
-		for text, by := range known {
-			left[text] = by
+	known := maps.Clone(runBlocks)
+	maps.Copy(known, readBlocks)
+	left := maps.Clone(known)
+	for _, block := range readmeBlocks(t, "sh") {
+		settings := regexp.MustCompile(`(?m)^holdfast (--[^#\n]*)`).FindAllStringSubmatch(block, -1)
+		found := len(settings) > 0
+		for text := range known {
+			if strings.Contains(block, text) {
+				delete(left, text)
+				found = true
+			}
 		}
-	}
-	for page, text := range commandPages(t) {
-		for _, block := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(text, -1) {
-			found := 0
-			for _, known := range []map[string]string{runBlocks, readBlocks} {
-				for text := range known {
-					if strings.Contains(block[1], text) {
-						delete(left, text)
-						found++
-					}
-				}
-			}
-			settings := regexp.MustCompile(`(?m)^holdfast (--[^#\n]*)`).FindAllStringSubmatch(block[1], -1)
-			if found == 0 && len(settings) == 0 {
-				t.Errorf("%s: no test runs these commands, and no reason is known:\n%s", page, block[1])
-			}
-			for _, line := range settings {
-				if out, err := exec.Command(holdfast, append([]string{"config", "check"}, strings.Fields(line[1])...)...).CombinedOutput(); err != nil {
-					t.Errorf("%s: %s: %v\n%s", page, line[0], err, out)
-				}
+		if !found {
+			t.Errorf("no test runs these commands, and no reason is known:\n%s", block)
+		}
+		for _, line := range settings {
+			if out, err := exec.Command(holdfast, append([]string{"config", "check"}, strings.Fields(line[1])...)...).CombinedOutput(); err != nil {
+				t.Errorf("%s: %v\n%s", line[0], err, out)
 			}
 		}
 	}
 	for text, by := range left {
 		t.Errorf("no document has a block with %q, which is known: %s", text, by)
 	}
-	tests := testNames(t)
-	for _, known := range []map[string]string{runBlocks, readBlocks} {
-		for _, by := range known {
-			for _, name := range regexp.MustCompile(`\bTest[A-Z]\w+`).FindAllString(by, -1) {
-				if name != "TestMain" && !tests[name] {
-					t.Errorf("there is no test %s", name)
-				}
-			}
-		}
-	}
-}
-
-// commandPages returns the documents that have commands, by path.
-func commandPages(t *testing.T) map[string]string {
-	t.Helper()
-	paths, err := filepath.Glob("../docs/*.md")
+	tests, err := inTests(".", regexp.MustCompile(`(?m)^func (Test\w+)\(`))
 	if err != nil {
 		t.Fatal(err)
 	}
-	texts := map[string]string{}
-	for _, path := range append(paths, "../README.md", "../CONTRIBUTING.md") {
-		text, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		texts[path] = string(text)
-	}
-	return texts
-}
-
-// testNames returns the names of the tests of this directory and those below.
-func testNames(t *testing.T) map[string]bool {
-	t.Helper()
-	names := map[string]bool{}
-	for _, pattern := range []string{"*_test.go", "*/*_test.go"} {
-		paths, err := filepath.Glob(pattern)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, path := range paths {
-			text, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, found := range regexp.MustCompile(`(?m)^func (Test\w+)\(`).FindAllStringSubmatch(string(text), -1) {
-				names[found[1]] = true
+	for _, by := range known {
+		for _, name := range regexp.MustCompile(`\bTest[A-Z]\w+`).FindAllString(by, -1) {
+			if !slices.ContainsFunc(tests, func(found []string) bool { return found[1] == name }) {
+				t.Errorf("there is no test %s", name)
 			}
 		}
 	}
-	return names
 }
 
 // The commands about deliveries print what the document says, for one that the app has refused.

@@ -56,22 +56,29 @@ var failures = []struct{ condition, must string }{
 
 var failureTest = regexp.MustCompile(`(?m)^func (TestF(\d\d)\w*)\(`)
 
-// writeFailures writes the list of failures with the tests that show each, by scanning
-// the module below root for tests with their numbers.
-func writeFailures(w io.Writer, root string) error {
-	tests := map[string][]string{}
-	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+// inTests returns the matches of a pattern, with its groups, in the test files below root.
+func inTests(root string, pattern *regexp.Regexp) (found [][]string, err error) {
+	err = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || !strings.HasSuffix(path, "_test.go") {
 			return err
 		}
 		text, err := os.ReadFile(path)
-		for _, found := range failureTest.FindAllStringSubmatch(string(text), -1) {
-			tests[found[2]] = append(tests[found[2]], "`"+found[1]+"`")
-		}
+		found = append(found, pattern.FindAllStringSubmatch(string(text), -1)...)
 		return err
 	})
+	return found, err
+}
+
+// writeFailures writes the list of failures with the tests that show each, by scanning
+// the module below root for tests with their numbers.
+func writeFailures(w io.Writer, root string) error {
+	found, err := inTests(root, failureTest)
 	if err != nil {
 		return err
+	}
+	tests := map[string][]string{}
+	for _, f := range found {
+		tests[f[2]] = append(tests[f[2]], "`"+f[1]+"`")
 	}
 	var b strings.Builder
 	b.WriteString(failuresIntro)

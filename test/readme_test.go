@@ -63,7 +63,7 @@ func TestReadmeShowsWhatAScrapePrints(t *testing.T) {
 	}
 }
 
-// documents returns the README and the pages in docs.
+// documents returns the README, CONTRIBUTING and the pages in docs.
 func documents(t *testing.T) string {
 	t.Helper()
 	paths, err := filepath.Glob("../docs/*.md")
@@ -71,7 +71,7 @@ func documents(t *testing.T) string {
 		t.Fatal(err)
 	}
 	var all strings.Builder
-	for _, path := range append([]string{"../README.md"}, paths...) {
+	for _, path := range append([]string{"../README.md", "../CONTRIBUTING.md"}, paths...) {
 		text, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)

@@ -59,17 +59,12 @@ func interruptible() (ctx context.Context, stop func()) {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
 	go func() {
-		select {
-		case <-signals:
-		case <-ctx.Done():
-		}
-		signal.Stop(signals) // before the shutdown begins, so that a second one has its usual effect
-		if len(signals) > 0 {
-			os.Exit(1)
-		}
+		<-signals
 		cancel()
+		<-signals
+		os.Exit(1)
 	}()
-	return ctx, cancel
+	return ctx, func() { signal.Stop(signals); cancel() }
 }
 
 func serve(ctx context.Context, cfg config.Config) error {

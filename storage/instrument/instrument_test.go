@@ -336,6 +336,12 @@ func TestErrorsOfTheCacheAreCounted(t *testing.T) {
 	for _, operation := range []string{"get", "generation", "store", "append", "invalidate"} {
 		want(t, m, 1, "holdfast_cache_errors_total", operation)
 	}
-	_, _ = m.Cache(new(storage.MemoryCache)).Get(t.Context(), "other")
-	want(t, m, 1, "holdfast_cache_errors_total", "get")
+	working := m.Cache(new(storage.MemoryCache))
+	_, _ = working.Get(t.Context(), "other") // not cached
+	begun, _ := working.Generation(t.Context(), "other")
+	_ = working.Invalidate(t.Context(), "other")
+	_, _ = working.Store(t.Context(), begun, storage.Upload{Record: storage.Record{ID: "other"}}) // not any more
+	for _, operation := range []string{"get", "store"} {
+		want(t, m, 1, "holdfast_cache_errors_total", operation)
+	}
 }

@@ -79,8 +79,9 @@ const maxStoreAttempts = 100
 
 var errChanging = errors.New("the cached state keeps changing")
 
-// Store implements storage.Cache. A node that does not trust the cache shows what it has loaded,
-// which others that do would contradict by what is cached: so that is removed.
+// Store implements storage.Cache. If this node does not trust the cache, it shows a client what it
+// has loaded, which may be more than is cached. Other nodes must not show less after that, so
+// the entry is removed.
 func (x *Cache) Store(ctx context.Context, generation string, up storage.Upload) (storage.Upload, error) {
 	known, err := x.merge(ctx, generation, up)
 	if err != nil && !errors.Is(err, storage.ErrNotFound) && !errors.Is(err, storage.ErrGone) {
