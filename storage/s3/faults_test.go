@@ -73,7 +73,7 @@ func (p plan) run(t *testing.T, n *node, opts Options, data []byte) *phone {
 		if n.wire.wasHit() {
 			c.check(n)
 			if !before {
-				c.check(startNode(t, opts))
+				c.checkFresh(opts)
 			}
 		}
 	})
@@ -138,7 +138,7 @@ func (p plan) runWith(t *testing.T, opts Options, data []byte, f fault) {
 	}
 	other := startNode(t, opts)
 	c.wantFile(other)
-	if n.delivered[c.id] == 0 {
+	if c.deliveries() == 0 {
 		t.Error("the finish event was not delivered")
 	}
 	if err := n.store.flush(t.Context()); err != nil {

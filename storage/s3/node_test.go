@@ -101,6 +101,7 @@ type phone struct {
 
 	mu    sync.Mutex
 	acked ranges.Set
+	fresh []*node // asked once each; the first that finds the upload complete finishes it
 }
 
 const clientAttempts = 8
@@ -170,6 +171,28 @@ func (c *phone) check(n *node) {
 			c.t.Errorf("%v was acknowledged, but is no longer in %v", r, up.Received)
 		}
 	}
+}
+
+// checkFresh is check for a node that has just started.
+func (c *phone) checkFresh(opts Options) {
+	c.t.Helper()
+	n := startNode(c.t, opts)
+	c.mu.Lock()
+	c.fresh = append(c.fresh, n)
+	c.mu.Unlock()
+	c.check(n)
+}
+
+// deliveries returns how many times the client's node and the fresh ones delivered the event.
+func (c *phone) deliveries() (total int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, n := range append(c.fresh, c.node) {
+		n.mu.Lock()
+		total += n.delivered[c.id]
+		n.mu.Unlock()
+	}
+	return total
 }
 
 // finish polls the upload until it is finished, and checks its file.
