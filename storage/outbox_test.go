@@ -101,6 +101,52 @@ func TestADelivererIsCalledUntilItAcknowledges(t *testing.T) {
 	})
 }
 
+// notified is a Deliverer that is notified of deletions too.
+type notified struct {
+	attempts
+	deleted []any // the origins, nil if the event was not delivered before
+}
+
+type originKey struct{}
+
+func (n *notified) Origin(ctx context.Context) (any, int) { return ctx.Value(originKey{}), 10 }
+
+func (n *notified) Deleted(_ context.Context, _ storage.Upload, origin any) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.err != nil {
+		origin = nil
+	}
+	n.deleted = append(n.deleted, origin)
+}
+
+// The app receives both events in order: that an upload is finished, and that it is deleted.
+func TestADeletionIsNotifiedOnceTheDeliveryIsDone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &notified{attempts: attempts{err: errors.New("down")}}
+		u, stop := startOutbox(t, storagetest.NewMemory(1<<20), n)
+		if _, err := u.Create(t.Context(), storage.Record{ID: "a", Size: 0}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		if err := u.Delete(context.WithValue(t.Context(), originKey{}, "the deletion"), "a"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		n.mu.Lock()
+		if len(n.deleted) != 0 {
+			t.Errorf("notified of the deletion before the delivery is done: %v", n.deleted)
+		}
+		n.err = nil
+		n.mu.Unlock()
+		time.Sleep(time.Hour)
+		stop()
+		if len(n.deleted) != 1 || n.deleted[0] != "the deletion" {
+			t.Errorf("notified of deletions with the origins %v, want one", n.deleted)
+		}
+	})
+}
+
 func TestRedeliveryNeedsADeliverer(t *testing.T) {
 	w := newWorld(t, storage.Options{})
 	if err := w.uploads.Redeliver(w.ctx, "it"); !errors.Is(err, storage.ErrNoDeliverer) {
