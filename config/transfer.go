@@ -70,6 +70,7 @@ type RemoteURLs struct {
 // List holds the settings of the command ls.
 type List struct {
 	admin
+	All  bool `name:"all" short:"a" help:"List finished uploads too."`
 	JSON bool `name:"json" help:"Print JSON, one object in a line."`
 }
 

@@ -7,12 +7,30 @@ import (
 	"iter"
 )
 
-// All yields the state of every upload that is not done with: incomplete ones, and finished
+// All yields the state of every upload that the store has, in no order: those of Active, and
+// finished ones for as long as they are Finished without their file. If the store is no IDLister
+// they are those of Active only. An upload that can't be loaded is yielded with its ID and an
+// error. All keeps the ids that it has yielded in memory.
+func (u *Uploads) All(ctx context.Context) iter.Seq2[Upload, error] {
+	lister, ok := u.store.(IDLister)
+	if !ok {
+		return u.Active(ctx)
+	}
+	return u.loadEach(ctx, distinct(lister.ListIDs(ctx, "")))
+}
+
+// Active yields the state of every upload that is not done with: incomplete ones, and finished
 // ones whose delivery is pending or dead-lettered, Deleted ones among these. A store may also
 // yield others. An upload that can't be loaded is yielded with its ID and an error.
-func (u *Uploads) All(ctx context.Context) iter.Seq2[Upload, error] {
+func (u *Uploads) Active(ctx context.Context) iter.Seq2[Upload, error] {
+	return u.loadEach(ctx, u.store.List(ctx))
+}
+
+// loadEach yields the uploads with these ids. It skips those that do not exist, and stops after
+// an error of ids.
+func (u *Uploads) loadEach(ctx context.Context, ids iter.Seq2[string, error]) iter.Seq2[Upload, error] {
 	return func(yield func(Upload, error) bool) {
-		for id, err := range u.store.List(ctx) {
+		for id, err := range ids {
 			if err != nil {
 				yield(Upload{}, err)
 				return
@@ -27,6 +45,22 @@ func (u *Uploads) All(ctx context.Context) iter.Seq2[Upload, error] {
 				up, err = Upload{Record: Record{ID: id}}, fmt.Errorf("upload %s: %w", id, err)
 			}
 			if !yield(up, err) {
+				return
+			}
+		}
+	}
+}
+
+// distinct yields each id once.
+func distinct(ids iter.Seq2[string, error]) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		seen := map[string]struct{}{}
+		for id, err := range ids {
+			if _, again := seen[id]; again && err == nil {
+				continue
+			}
+			seen[id] = struct{}{}
+			if !yield(id, err) {
 				return
 			}
 		}

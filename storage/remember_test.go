@@ -2,14 +2,18 @@ package storage_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
+	"iter"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/holdfast-upload/holdfast/storage"
+	"github.com/holdfast-upload/holdfast/storage/ranges"
 	"github.com/holdfast-upload/holdfast/storage/storagetest"
 )
 
@@ -117,7 +121,7 @@ func TestTheDeliveryOfADeletedUploadStaysPending(t *testing.T) {
 		t.Errorf("pending %v, %+v, %v", pending, up, err)
 	}
 	listed := 0
-	for up, err := range w.uploads.All(w.ctx) {
+	for up, err := range w.uploads.Active(w.ctx) {
 		if err != nil || up.ID != "it" || !up.DeliveryPending {
 			t.Errorf("listed: %+v, %v", up, err)
 		}
@@ -134,4 +138,41 @@ func TestTheDeliveryOfADeletedUploadStaysPending(t *testing.T) {
 		t.Errorf("delivered: pending %v, %v, %d deliveries", pending, err, len(d.events))
 	}
 	w.wantGone("it")
+}
+
+// twice is a store that lists each id twice.
+type twice struct{ *storagetest.Memory }
+
+func (s twice) ListIDs(ctx context.Context, prefix string) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		for range 2 {
+			s.Memory.ListIDs(ctx, prefix)(yield)
+		}
+	}
+}
+
+func TestAllYieldsFinishedUploadsOnceEach(t *testing.T) {
+	w := newWorld(t, storage.Options{})
+	data := storagetest.Content(1, 1000)
+	for _, id := range []string{"incomplete", "finished", "moved", "deleted"} {
+		w.create(storage.Record{ID: id, Size: 1000})
+	}
+	for _, id := range []string{"finished", "moved"} {
+		w.send(id, data, ranges.Of(0, 1000))
+	}
+	w.delete("deleted")
+	w.memory.MoveFile("moved")
+	for name, list := range map[string]func(context.Context) iter.Seq2[storage.Upload, error]{"all": w.node(twice{w.memory}).All, "active": w.uploads.Active} {
+		want := map[string][]string{"all": {"finished", "incomplete", "moved"}, "active": {"incomplete"}}[name]
+		var got []string
+		for up, err := range list(w.ctx) {
+			if err != nil || up.Finished != (up.ID != "incomplete") || up.FileMissing != (up.ID == "moved") {
+				t.Errorf("%s: %+v, %v", name, up, err)
+			}
+			got = append(got, up.ID)
+		}
+		if slices.Sort(got); !slices.Equal(got, want) {
+			t.Errorf("%s: %v, want %v", name, got, want)
+		}
+	}
 }

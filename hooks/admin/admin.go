@@ -11,7 +11,8 @@ import (
 
 // Handler serves lists of uploads and deliveries. Answers are JSON, one value in a line:
 //
-//	GET /uploads                    the uploads that are incomplete or whose delivery is pending
+//	GET /uploads[?all]              the uploads that are incomplete or whose delivery is pending;
+//	                                with all, finished ones too
 //	GET /deliveries                 the deliveries that are pending or dead-lettered
 //	POST /deliveries/retry[?id=ID]  delivers those uploads now, or all that are pending
 type Handler struct {

@@ -12,7 +12,7 @@ type uploadLine struct {
 	ID       string     `json:"id"`
 	Name     string     `json:"name,omitempty"`
 	Type     string     `json:"type,omitempty"`
-	State    string     `json:"state"` // incomplete, finished, pending or dead-lettered
+	State    string     `json:"state"` // see uploadState
 	Size     *int64     `json:"size"`  // null while unknown
 	Received int64      `json:"received"`
 	Ranges   int        `json:"ranges"`
@@ -23,10 +23,13 @@ type uploadLine struct {
 }
 
 // listUploads lists the uploads that the store has work with: incomplete ones, and finished
-// ones whose delivery is pending.
+// ones whose delivery is pending. With the query all it lists finished ones too.
 func (h *Handler) listUploads(w http.ResponseWriter, r *http.Request) {
-	out := newLineWriter(w)
-	out.writeEach(h.uploads.All(r.Context()), func(up storage.Upload) { out.write(h.uploadLine(up)) })
+	out, list := newLineWriter(w), h.uploads.Active
+	if r.URL.Query().Has("all") {
+		list = h.uploads.All
+	}
+	out.writeEach(list(r.Context()), func(up storage.Upload) { out.write(h.uploadLine(up)) })
 }
 
 func (h *Handler) uploadLine(up storage.Upload) uploadLine {
@@ -48,12 +51,17 @@ func (h *Handler) uploadLine(up storage.Upload) uploadLine {
 	return line
 }
 
+// uploadState returns "incomplete" or, for an upload that is finished, what has become of it:
+// its delivery is "pending" or "dead-lettered", its file was moved or deleted by others
+// ("file-missing"), or neither ("finished").
 func uploadState(up storage.Upload) string {
 	switch {
 	case up.DeadLettered:
 		return "dead-lettered"
 	case up.Finished && up.DeliveryPending:
 		return "pending"
+	case up.FileMissing:
+		return "file-missing"
 	case up.Finished:
 		return "finished"
 	}

@@ -83,7 +83,7 @@ func (c *Console) listIfDue(ctx context.Context) {
 func (c *Console) list(ctx context.Context) Listing {
 	core := c.opts.Uploads()
 	found := Listing{At: millis(time.Now()), Waiting: []Row{}, Deliveries: []Delivery{}, Delivers: core.HasDeliverer()}
-	for up, err := range core.All(ctx) {
+	for up, err := range core.Active(ctx) {
 		switch {
 		case err != nil:
 			found.Error = shorten(err.Error())

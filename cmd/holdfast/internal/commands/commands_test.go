@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -163,18 +165,30 @@ func TestExitCodesSayWhatHappened(t *testing.T) {
 	}
 }
 
-func TestLsShowsUploadsThatAreNotComplete(t *testing.T) {
-	url, admin := newServer(t, holdfast.Options{})
-	r, _ := http.NewRequest(http.MethodPut, url+"half", strings.NewReader("12345"))
-	r.Header.Set("Content-Range", "bytes 0-4/10")
-	r.Header.Set("Content-Disposition", `attachment; filename="half.mp4"`)
+// putFive sends five bytes of an upload of the given size.
+func putFive(t *testing.T, url string, size, want int) {
+	t.Helper()
+	r, _ := http.NewRequest(http.MethodPut, url, strings.NewReader("12345"))
+	r.Header.Set("Content-Range", fmt.Sprintf("bytes 0-4/%d", size))
+	r.Header.Set("Content-Disposition", `attachment; filename="`+path.Base(url)+`.mp4"`)
 	resp, err := http.DefaultClient.Do(r)
-	if err != nil || resp.StatusCode != http.StatusAccepted {
+	if err != nil || resp.StatusCode != want {
 		t.Fatal(resp, err)
 	}
-	defer resp.Body.Close()
+	_ = resp.Body.Close()
+}
+
+func TestLsShowsUploadsInEachState(t *testing.T) {
+	url, admin := newServer(t, holdfast.Options{})
+	putFive(t, url+"half", 10, http.StatusAccepted)
 	runCommand(t, "", "ls", "--admin-listen", admin).want(t, 0, "half  incomplete  5 B (50 %)  10 B", "half.mp4")
 	runCommand(t, "", "ls", "--json", "--admin-listen", admin).want(t, 0, `"id":"half"`, `"received":5`)
+	putFive(t, url+"whole", 5, http.StatusCreated)
+	got := runCommand(t, "", "ls", "--admin-listen", admin)
+	if strings.Contains(got.stdout, "whole") {
+		t.Errorf("without --all: %s", got.stdout)
+	}
+	runCommand(t, "", "ls", "--all", "--admin-listen", admin).want(t, 0, "half   incomplete  5 B (50 %)   10 B", "whole  finished    5 B (100 %)  5 B")
 	runCommand(t, "", "status", "--json", url+"half").want(t, 0, `"received":["0-4"]`, `"complete":false`)
 }
 

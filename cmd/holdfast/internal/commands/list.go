@@ -28,7 +28,11 @@ type listed struct {
 
 // list prints the uploads of the server whose admin address is given.
 func list(ctx context.Context, command config.Command, std IO) error {
-	resp, err := call(ctx, http.MethodGet, "http", command.List.AdminListen, "/uploads")
+	path := "/uploads"
+	if command.List.All {
+		path += "?all"
+	}
+	resp, err := call(ctx, http.MethodGet, "http", command.List.AdminListen, path)
 	if err != nil {
 		return fmt.Errorf("request to the admin address of the server: %w", err)
 	}
