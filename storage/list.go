@@ -54,12 +54,12 @@ func (u *Uploads) loadEach(ctx context.Context, ids iter.Seq2[string, error]) it
 // distinct yields each id once.
 func distinct(ids iter.Seq2[string, error]) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
-		seen := map[string]struct{}{}
+		yielded := map[string]struct{}{}
 		for id, err := range ids {
-			if _, again := seen[id]; again && err == nil {
+			if _, again := yielded[id]; again && err == nil {
 				continue
 			}
-			seen[id] = struct{}{}
+			yielded[id] = struct{}{}
 			if !yield(id, err) {
 				return
 			}
