@@ -7,10 +7,10 @@ import (
 	"iter"
 )
 
-// All yields the state of every upload that the store has, in no order: those of Active, and
-// finished ones for as long as they are Finished without their file. If the store is no IDLister
-// they are those of Active only. An upload that can't be loaded is yielded with its ID and an
-// error. All keeps the ids that it has yielded in memory.
+// All yields the state of every upload that the store knows, in no order: incomplete and
+// finished ones, delivered or not. One whose file was moved is known until CleanFinished. If the
+// store is no IDLister, All yields what Active does. An upload that can't be loaded is yielded
+// with its ID and an error. All keeps the ids that it has yielded in memory.
 func (u *Uploads) All(ctx context.Context) iter.Seq2[Upload, error] {
 	lister, ok := u.store.(IDLister)
 	if !ok {

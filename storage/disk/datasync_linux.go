@@ -1,6 +1,7 @@
 package disk
 
 import (
+	"errors"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -14,4 +15,13 @@ func datasync(f *os.File) error {
 			return os.NewSyscallError("fdatasync", err)
 		}
 	}
+}
+
+// startWriteback calls sync_file_range, where the file system has it.
+func startWriteback(f *os.File, offset, length int64) error {
+	err := unix.SyncFileRange(int(f.Fd()), offset, length, unix.SYNC_FILE_RANGE_WRITE)
+	if errors.Is(err, errors.ErrUnsupported) || err == unix.EINVAL || err == unix.ESPIPE || err == unix.EINTR {
+		return nil
+	}
+	return os.NewSyscallError("sync_file_range", err)
 }

@@ -13,7 +13,7 @@ import (
 
 // open is Open on any file system.
 func open(fsys fileSystem, dir string, opts Options) (*Store, error) {
-	s := &Store{dir: dir, fs: fsys, noSync: opts.NoSync, fileMode: opts.FileMode, seed: maphash.MakeSeed(), open: map[string]*upload{}}
+	s := &Store{dir: dir, fs: fsys, noSync: opts.NoSync, fileMode: opts.FileMode, seed: maphash.MakeSeed(), open: map[string]*upload{}, writebackSize: writebackSize}
 	if err := s.makeOwnDirs(); err != nil {
 		return nil, fmt.Errorf("make the data directory: %w", err)
 	}

@@ -52,8 +52,11 @@ type Store struct {
 	fs       fileSystem
 	noSync   bool
 	fileMode fs.FileMode
-	locks    []io.Closer
-	locked   fs.FileInfo // the lock file
+
+	writebackSize int64 // the constant, but in tests
+
+	locks  []io.Closer
+	locked fs.FileInfo // the lock file
 
 	idLocks [256]sync.RWMutex // by hash of the id; held for writing by create, finish and delete
 	seed    maphash.Seed

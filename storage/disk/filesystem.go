@@ -39,4 +39,8 @@ type writableFile interface {
 	Truncate(size int64) error
 	// Sync makes the content and size of the file durable, but not its name.
 	Sync() error
+	// StartWriteback has the system begin to write a range of the file to the disk, so that
+	// a later Sync takes less time. It makes nothing durable. If it fails, what was written
+	// since the last Sync may be lost without a failure of the next one.
+	StartWriteback(offset, length int64) error
 }

@@ -76,7 +76,11 @@ func openMem(fsys *memFS, links error) (*Store, error) {
 		fsys.ordered = true
 		below = linkless{fsys, links}
 	}
-	return open(below, memDir, Options{})
+	store, err := open(below, memDir, Options{})
+	if err == nil && links == nil {
+		store.writebackSize = 1
+	}
+	return store, err
 }
 
 // of returns the account of an upload; the caller holds mu.

@@ -123,6 +123,15 @@ func (f *memFile) Sync() error {
 	}, n.drop)
 }
 
+// StartWriteback changes nothing, unless it fails: that may drop writes as a failed sync does,
+// and the next Sync does not report it.
+func (f *memFile) StartWriteback(int64, int64) error {
+	return f.fs.changeOr("writeback", f.path, func() error {
+		f.fs.idle = true
+		return nil
+	}, f.node.drop)
+}
+
 // drop is the effect of a failed sync.
 func (n *node) drop() {
 	if n.dropped == nil {

@@ -57,6 +57,10 @@ type osFile struct{ *os.File }
 
 func (f osFile) Sync() error { return datasync(f.File) }
 
+func (f osFile) StartWriteback(offset, length int64) error {
+	return startWriteback(f.File, offset, length)
+}
+
 func names(dir string) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		d, err := os.Open(filepath.Clean(dir))

@@ -17,6 +17,10 @@ import (
 // blockSize is the size in bytes of the largest read from a client before a write.
 const blockSize = 256 << 10
 
+// writebackSize is how many bytes of a request are written before the system is asked to begin
+// writing them to the disk: a commit then waits for the last ones only.
+const writebackSize = 8 << 20
+
 var blocks = sync.Pool{New: func() any { return new([blockSize]byte) }}
 
 // Write implements storage.Store.
@@ -63,12 +67,16 @@ func (s *Store) discardBody(ctx context.Context, id string, src io.Reader) error
 func (u *upload) copyFrom(src io.Reader, offset int64) (int64, error) {
 	block := blocks.Get().(*[blockSize]byte)
 	defer blocks.Put(block)
+	begun := offset
 	for {
 		n, readErr := src.Read(block[:])
 		if err := u.writeBlock(offset, block[:n]); err != nil {
 			return offset, err
 		}
 		offset += int64(n)
+		if offset-begun >= u.store.writebackSize && u.startWriteback(ranges.Range{Start: begun, End: offset}) {
+			begun = offset
+		}
 		if readErr != nil {
 			return offset, nil // the caller sees the errors of src
 		}
@@ -140,6 +148,22 @@ func (u *upload) markWritten(r ranges.Range, sum crc32c.Sum, ok bool) {
 		}
 	}
 	u.changed.Broadcast()
+}
+
+// startWriteback has the system begin to write r to the disk. It returns false during a commit,
+// which does the same for all that is written. A failure ends writing, as that of a commit does.
+func (u *upload) startWriteback(r ranges.Range) bool {
+	if u.store.noSync {
+		return true
+	}
+	if !u.commitMu.TryLock() {
+		return false
+	}
+	defer u.commitMu.Unlock()
+	if err := u.data.StartWriteback(r.Start, r.Len()); err != nil {
+		u.fail(mapError("write", u.id, err))
+	}
+	return true
 }
 
 func (u *upload) flushPending() {
