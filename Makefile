@@ -39,8 +39,9 @@ run:
 	go run ./cmd/holdfast $(ARGS)
 
 # Everything. Needs Go, a C compiler, curl, openssl, Node.js with npm, Python with venv,
-# redis-server, nginx, HAProxy, Caddy and Chromium, and the network for what these have to fetch. What runs side by side waits
-# more than it computes; each line says which part it is from.
+# redis-server, nginx, HAProxy, Caddy, promtool and Chromium, and the network for what these have
+# to fetch. What runs side by side waits more than it computes; each line says which part it is
+# from.
 test: lint
 	@echo "test: the packages, with the race detector and without; the binary with real clients;"
 	@echo "test: three nodes over S3 and Redis; and known vulnerabilities"

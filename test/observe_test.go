@@ -2,7 +2,10 @@ package test
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -160,6 +163,56 @@ func TestQueriesThatAreWrongAreFound(t *testing.T) {
 		if parsed.WellFormed {
 			t.Errorf("query %d is taken", i)
 		}
+	}
+}
+
+// promtool runs Prometheus's checker of rules.
+func promtool(t *testing.T, args ...string) (output string, err error) {
+	t.Helper()
+	out, err := exec.Command("promtool", args...).CombinedOutput()
+	if errors.Is(err, exec.ErrNotFound) {
+		t.Fatal("promtool is not installed: it is in Debian's package prometheus")
+	}
+	return string(out), err
+}
+
+// Prometheus takes the files, and each alert is tested: it fires when it should.
+func TestAlertsFireWhenTheyShould(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{
+		{"check", "rules", "../docker/prometheus/rules.yml"},
+		{"check", "config", "--syntax-only", "../docker/prometheus/prometheus.yml"},
+		{"test", "rules", "../docker/prometheus/rules_test.yml"},
+	} {
+		if out, err := promtool(t, args...); err != nil {
+			t.Errorf("promtool %s: %v\n%s", strings.Join(args, " "), err, out)
+		}
+	}
+	tests := repositoryFile(t, "docker/prometheus/rules_test.yml")
+	for _, group := range readRules(t).Groups {
+		for _, rule := range group.Rules {
+			if !strings.Contains(tests, "- alertname: "+rule.Alert+"\n") || !strings.Contains(tests, "- {alertname: "+rule.Alert+",") {
+				t.Errorf("%s is not tested both when it fires and when it does not", rule.Alert)
+			}
+		}
+	}
+}
+
+// A rule that never fires is found, or the test above would show nothing.
+func TestAlertsThatDoNotFireAreFound(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	rules := repositoryFile(t, "docker/prometheus/rules.yml")
+	for name, text := range map[string]string{
+		"rules.yml":      strings.Replace(rules, "holdfast_redis_up == 0", "holdfast_redis_up == 2", 1),
+		"rules_test.yml": repositoryFile(t, "docker/prometheus/rules_test.yml"),
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if out, err := promtool(t, "test", "rules", filepath.Join(dir, "rules_test.yml")); err == nil || !strings.Contains(out, "HoldfastRedisDown") {
+		t.Errorf("%v\n%s", err, out)
 	}
 }
 
