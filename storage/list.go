@@ -7,16 +7,16 @@ import (
 	"iter"
 )
 
-// All yields the state of every upload that the store knows, in no order: incomplete and
-// finished ones, delivered or not. One whose file was moved is known until CleanFinished. If the
-// store is no IDLister, All yields what Active does. An upload that can't be loaded is yielded
-// with its ID and an error. All keeps the ids that it has yielded in memory.
+// All yields the state of every upload that the store knows: those of Active, and then, if the
+// store is an IDLister, the others in any order. One whose file was moved is known until
+// CleanFinished. An upload that can't be loaded is yielded with its ID and an error. All keeps
+// the ids that it has yielded in memory.
 func (u *Uploads) All(ctx context.Context) iter.Seq2[Upload, error] {
-	lister, ok := u.store.(IDLister)
-	if !ok {
-		return u.Active(ctx)
+	lists := []iter.Seq2[string, error]{u.store.List(ctx)}
+	if lister, ok := u.store.(IDLister); ok {
+		lists = append(lists, lister.ListIDs(ctx, ""))
 	}
-	return u.loadEach(ctx, distinct(lister.ListIDs(ctx, "")))
+	return u.loadEach(ctx, distinct(lists...))
 }
 
 // Active yields the state of every upload that is not done with: incomplete ones, and finished
@@ -51,17 +51,19 @@ func (u *Uploads) loadEach(ctx context.Context, ids iter.Seq2[string, error]) it
 	}
 }
 
-// distinct yields each id once.
-func distinct(ids iter.Seq2[string, error]) iter.Seq2[string, error] {
+// distinct yields the ids of some lists, each once, and their errors.
+func distinct(lists ...iter.Seq2[string, error]) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		yielded := map[string]struct{}{}
-		for id, err := range ids {
-			if _, again := yielded[id]; again && err == nil {
-				continue
-			}
-			yielded[id] = struct{}{}
-			if !yield(id, err) {
-				return
+		for _, list := range lists {
+			for id, err := range list {
+				if _, again := yielded[id]; again && err == nil {
+					continue
+				}
+				yielded[id] = struct{}{}
+				if !yield(id, err) {
+					return
+				}
 			}
 		}
 	}

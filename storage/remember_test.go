@@ -162,8 +162,13 @@ func TestAllYieldsFinishedUploadsOnceEach(t *testing.T) {
 	}
 	w.delete("deleted")
 	w.memory.MoveFile("moved")
-	for name, list := range map[string]func(context.Context) iter.Seq2[storage.Upload, error]{"all": w.node(twice{w.memory}).All, "active": w.uploads.Active} {
-		want := map[string][]string{"all": {"finished", "incomplete", "moved"}, "active": {"incomplete"}}[name]
+	for name, list := range map[string]func(context.Context) iter.Seq2[storage.Upload, error]{
+		"all": w.node(twice{w.memory}).All, "all of a store that is no IDLister": w.node(struct{ storage.Store }{w.memory}).All, "active": w.uploads.Active,
+	} {
+		want := []string{"incomplete"}
+		if name == "all" {
+			want = []string{"finished", "incomplete", "moved"}
+		}
 		var got []string
 		for up, err := range list(w.ctx) {
 			if err != nil || up.Finished != (up.ID != "incomplete") || up.FileMissing != (up.ID == "moved") {
