@@ -90,7 +90,7 @@ func TestReadmeRetriesDeliveries(t *testing.T) {
 	app.Be(func(Hook) Mood { return Refuses })
 	s := start(t, append(hookFlags(app), "--hook-timeout", "10s")...)
 	ask(t, http.MethodPut, s.URL("holiday"), strings.NewReader("video"), nil, http.StatusCreated)
-	within(t, 30*time.Second, "the delivery is dead-lettered", func() bool {
+	eventually(t, 30*time.Second, "the delivery is dead-lettered", func() bool {
 		lines := deliveries(t, s)
 		return len(lines) == 1 && lines[0].DeadLettered
 	})

@@ -104,7 +104,7 @@ func (st *storm) blow(files int) {
 	raging.Wait()
 	uploaded := time.Since(began)
 	st.app.Be(func(Hook) Mood { return Takes })
-	within(t, 90*time.Second, "nothing is pending", func() bool { return len(deliveries(t, st.server)) == 0 })
+	eventually(t, 90*time.Second, "nothing is pending", func() bool { return len(deliveries(t, st.server)) == 0 })
 	st.count(files, uploaded)
 }
 
@@ -198,7 +198,7 @@ func refuseForGood(t *testing.T, app *App, s *Server) {
 		}
 		return len(lines) == files
 	}
-	within(t, 30*time.Second, "all are dead-lettered", deadLettered)
+	eventually(t, 30*time.Second, "all are dead-lettered", deadLettered)
 	restart(t, s)
 	for n := range files {
 		ask(t, http.MethodHead, s.URL(fmt.Sprintf("unwanted-%d", n)), nil, nil, http.StatusOK)
@@ -253,15 +253,6 @@ func holdfastDeliveries(s *Server, args ...string) (string, error) {
 	return string(out), err
 }
 
-func within(t *testing.T, limit time.Duration, what string, is func() bool) {
-	t.Helper()
-	for end := time.Now().Add(limit); !is(); time.Sleep(100 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("waited in vain for: %s", what)
-		}
-	}
-}
-
 // F5, F6: the server is killed at each step from the last byte to the note that the app
 // has received. Once it is back, the app receives the file, under the same id.
 func TestF06AKillAtAnyStepLosesNoEvent(t *testing.T) {
@@ -289,7 +280,7 @@ func TestMetricsCountHooks(t *testing.T) {
 		app.Be(func(Hook) Mood { return mood })
 		content := NewContent(uint64(n), 10)
 		put(t, newClient(s, fmt.Sprint("file-", n), content), content.Chunks(10)[0], http.StatusCreated)
-		within(t, 30*time.Second, "the app is notified", func() bool { return app.Received()[fmt.Sprintf("file-%d.finished", n)] == 1 })
+		eventually(t, 30*time.Second, "the app is notified", func() bool { return app.Received()[fmt.Sprintf("file-%d.finished", n)] == 1 })
 	}
 	wantMoved(t, admin, []moved{
 		{"holdfast_deliveries_delivered_total", nil, 1}, {"holdfast_delivery_failures_total", nil, 2}, {"holdfast_deliveries_dead_lettered_total", nil, 1},
@@ -330,7 +321,7 @@ func (c killing) run(t *testing.T) {
 	client := newClient(s, "file", content)
 	_, _ = client.Put(t.Context(), content.Chunks(1000)[0]) // it may be cut off
 	if c.at == "" {
-		within(t, 30*time.Second, "nothing is pending", func() bool { return len(deliveries(t, s)) == 0 })
+		eventually(t, 30*time.Second, "nothing is pending", func() bool { return len(deliveries(t, s)) == 0 })
 		once()
 	}
 	<-killed
@@ -338,7 +329,7 @@ func (c killing) run(t *testing.T) {
 	if err := s.Start(); err != nil {
 		t.Fatal(err)
 	}
-	within(t, 30*time.Second, "nothing is pending, and the file is there", func() bool {
+	eventually(t, 30*time.Second, "nothing is pending, and the file is there", func() bool {
 		return len(deliveries(t, s)) == 0 && app.Took()["file.finished"] > 0
 	})
 	if deliveries := app.Received()["file.finished"]; deliveries > c.most {

@@ -23,16 +23,9 @@ func overTLS(t *testing.T, roots *x509.CertPool) *http.Client {
 }
 
 // taskCuts breaks up to n connections, after some mebibytes of content or in an answer; it
-// calls broken, if set, for each that breaks in content, one at a time.
+// calls broken for each that breaks in content.
 func taskCuts(random *rand.Rand, n int, broken func()) func() Cut {
 	var mu sync.Mutex
-	first := func() {
-		mu.Lock()
-		defer mu.Unlock()
-		if broken != nil {
-			broken()
-		}
-	}
 	return func() Cut {
 		mu.Lock()
 		defer mu.Unlock()
@@ -43,7 +36,7 @@ func taskCuts(random *rand.Rand, n int, broken func()) func() Cut {
 		if random.IntN(8) == 0 {
 			return Cut{After: random.Int64N(4000), Answer: true, Reset: reset}
 		}
-		return Cut{After: 4*mib + random.Int64N(8*mib), Reset: reset, First: first}
+		return Cut{After: 4*mib + random.Int64N(8*mib), Reset: reset, First: broken}
 	}
 }
 

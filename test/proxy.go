@@ -15,7 +15,7 @@ type Cut struct {
 	Reset   bool   // break with a reset instead of an end of the stream
 	Swallow bool   // do not break: swallow slowly what comes then, until the sender gives up
 	OneSide bool   // break the sender's side only, as when its network changes: the other notices nothing
-	First   func() // if set, is called before it breaks
+	First   func() // if set, is called before it breaks, for one connection at a time
 }
 
 // Never is the Cut of a connection that holds.
@@ -31,6 +31,8 @@ type Proxy struct {
 	line     atomic.Pointer[lineCuts] // nil unless CutLine was called
 	sent     atomic.Int64
 	cuts     atomic.Int64
+
+	breaking sync.Mutex // held while Cut.First is called
 
 	mu     sync.Mutex
 	conns  map[net.Conn]struct{}
@@ -122,7 +124,9 @@ func (p *Proxy) copy(dst, src net.Conn, limit int64, cut Cut) int64 {
 		p.cuts.Add(1)
 	}
 	if err == nil && cut.First != nil {
+		p.breaking.Lock()
 		cut.First()
+		p.breaking.Unlock()
 	}
 	if err == nil && cut.Swallow {
 		swallow(src)

@@ -24,8 +24,9 @@ func TestReadmeEmbedsHoldfast(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
+	binary := buildInModule(t, dir, strings.Replace(readmeBlock(t, "go", "func main"), `":8080"`, `"`+addr+`"`, 1))
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-	program := exec.CommandContext(ctx, buildInModule(t, dir, strings.Replace(readmeBlock(t, "go", "func main"), `":8080"`, `"`+addr+`"`, 1)))
+	program := exec.CommandContext(ctx, binary)
 	program.Dir = dir
 	stderr, err := program.StderrPipe()
 	if err != nil {

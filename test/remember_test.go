@@ -61,7 +61,7 @@ func onBothStores(t *testing.T, more []string, test func(*testing.T, *Server, *A
 // acknowledged waits until the server knows that the app has taken post-finish.
 func acknowledged(t *testing.T, s *Server, app *App, id string) {
 	t.Helper()
-	within(t, 30*time.Second, "post-finish is acknowledged", func() bool {
+	eventually(t, 30*time.Second, "post-finish is acknowledged", func() bool {
 		return app.Took()[id+".finished"] > 0 && len(deliveries(t, s)) == 0
 	})
 }
@@ -164,16 +164,16 @@ func TestF25OfAFileThatIsDeletedTooEarlyTheEventsComeInOrder(t *testing.T) {
 		wantNoFile(t, s, id)
 		restart(t, s)
 		ask(t, "GET", s.URL(id), nil, nil, 410)
-		within(t, 30*time.Second, "the finish is delivered again", func() bool { return app.Received()[id+".finished"] > 2 })
+		eventually(t, 30*time.Second, "the finish is delivered again", func() bool { return app.Received()[id+".finished"] > 2 })
 		if n := app.Received()[id+".deleted"]; n > 0 {
 			t.Errorf("the app received %d times that it was deleted before it knew of the file", n)
 		}
 		app.Be(func(Hook) Mood { return Takes })
-		within(t, 60*time.Second, "the deletion is delivered", func() bool { return app.Took()[id+".deleted"] > 0 })
+		eventually(t, 60*time.Second, "the deletion is delivered", func() bool { return app.Took()[id+".deleted"] > 0 })
 		if n := app.Took()[id+".finished"]; n == 0 {
 			t.Error("only the deletion was delivered")
 		}
-		within(t, 30*time.Second, "nothing is pending", func() bool { return len(deliveries(t, s)) == 0 })
+		eventually(t, 30*time.Second, "nothing is pending", func() bool { return len(deliveries(t, s)) == 0 })
 		ask(t, "GET", s.URL(id), nil, nil, 410)
 	})
 }

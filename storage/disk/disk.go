@@ -53,7 +53,7 @@ type Store struct {
 	noSync   bool
 	fileMode fs.FileMode
 
-	writebackSize int64 // the constant, but in tests
+	writebackSize int64 // the constant of this name; smaller in tests
 
 	locks  []io.Closer
 	locked fs.FileInfo // the lock file

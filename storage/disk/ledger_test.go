@@ -78,7 +78,7 @@ func openMem(fsys *memFS, links error) (*Store, error) {
 	}
 	store, err := open(below, memDir, Options{})
 	if err == nil && links == nil {
-		store.writebackSize = 1
+		store.writebackSize = 1 // after each read of a body
 	}
 	return store, err
 }

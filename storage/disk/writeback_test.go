@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/holdfast-upload/holdfast/storage"
 )
@@ -68,5 +69,55 @@ func TestAChunkThatTheDiskCannotWriteIsRefused(t *testing.T) {
 	})
 	if !storage.Transient(err) {
 		t.Errorf("write: %v", err)
+	}
+}
+
+// A flush at the moment at which the disk loses what it was to write does not acknowledge it: the
+// next sync does not report that failure.
+func TestNothingIsAcknowledgedWhileAWritebackFails(t *testing.T) {
+	fsys := newMemFS(memDir)
+	s, err := open(fsys, memDir, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	s.writebackSize = 1
+	rec := storage.Record{ID: "it", Size: 2000}
+	if err := s.Create(t.Context(), rec); err != nil {
+		t.Fatal(err)
+	}
+	fsys.fault = func(op, _ string) verdict {
+		if op == "writeback" {
+			return verdict{err: syscall.EIO, drops: true}
+		}
+		return verdict{}
+	}
+	flushed := make(chan error, 1)
+	fsys.changed = func(op string) {
+		if op != "writeback" {
+			return
+		}
+		ended := make(chan struct{})
+		go func() {
+			flushed <- s.Flush(t.Context(), "it")
+			close(ended)
+		}()
+		select {
+		case <-ended:
+		case <-time.After(200 * time.Millisecond): // it waits for the writeback
+		}
+	}
+	err = s.Write(t.Context(), storage.Upload{Record: rec}, storage.Chunk{Length: 1000, Body: bytes.NewReader(make([]byte, 1000))}, func(storage.Extent) storage.Upload {
+		t.Error("it was acknowledged")
+		return storage.Upload{}
+	})
+	if !storage.Transient(err) {
+		t.Errorf("write: %v", err)
+	}
+	if err := <-flushed; !storage.Transient(err) {
+		t.Errorf("flush: %v", err)
+	}
+	if up, err := s.Load(t.Context(), "it"); err != nil || !up.Received.Empty() {
+		t.Errorf("load: %v, %v", up.Received, err)
 	}
 }

@@ -24,7 +24,10 @@ import (
 // newServer starts a server, and returns its collection and its admin address.
 func newServer(t *testing.T, opts holdfast.Options) (collection, admin string) {
 	t.Helper()
-	opts.Dir, opts.Log = t.TempDir(), slog.New(slog.DiscardHandler)
+	opts.Log = slog.New(slog.DiscardHandler)
+	if opts.Dir == "" {
+		opts.Dir = t.TempDir()
+	}
 	handler, err := holdfast.New(opts)
 	if err != nil {
 		t.Fatal(err)
@@ -179,7 +182,8 @@ func putFive(t *testing.T, url string, size, want int) {
 }
 
 func TestLsShowsUploadsInEachState(t *testing.T) {
-	url, admin := newServer(t, holdfast.Options{})
+	dir := t.TempDir()
+	url, admin := newServer(t, holdfast.Options{Dir: dir})
 	putFive(t, url+"half", 10, http.StatusAccepted)
 	runCommand(t, "", "ls", "--admin-listen", admin).want(t, 0, "half  incomplete  5 B (50 %)  10 B", "half.mp4")
 	runCommand(t, "", "ls", "--json", "--admin-listen", admin).want(t, 0, `"id":"half"`, `"received":5`)
@@ -189,6 +193,10 @@ func TestLsShowsUploadsInEachState(t *testing.T) {
 		t.Errorf("without --all: %s", got.stdout)
 	}
 	runCommand(t, "", "ls", "--all", "--admin-listen", admin).want(t, 0, "half   incomplete  5 B (50 %)   10 B", "whole  finished    5 B (100 %)  5 B")
+	if err := os.Remove(filepath.Join(dir, "whole")); err != nil {
+		t.Fatal(err)
+	}
+	runCommand(t, "", "ls", "-a", "--admin-listen", admin).want(t, 0, "whole  file-missing  5 B (100 %)  5 B")
 	runCommand(t, "", "status", "--json", url+"half").want(t, 0, `"received":["0-4"]`, `"complete":false`)
 }
 
